@@ -1,0 +1,1 @@
+//! What the tests of this workspace share: the driver matrix, capabilities, leak checks.

@@ -1,0 +1,1 @@
+//! Owned buffers: what the kernel may fill or read while an operation lives.

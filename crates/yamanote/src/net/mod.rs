@@ -1,0 +1,1 @@
+//! TCP sockets and name resolution.

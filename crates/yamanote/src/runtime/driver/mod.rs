@@ -1,0 +1,1 @@
+//! The driver: rings, readiness, timers.

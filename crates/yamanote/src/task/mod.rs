@@ -1,0 +1,1 @@
+//! Tasks: what is spawned, joined and aborted.

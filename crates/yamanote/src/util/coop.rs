@@ -1,0 +1,167 @@
+//! The cooperative budget of the task that is being polled on this thread.
+//!
+//! Every leaf resource asks [`poll_proceed`] before it makes progress. When the budget of the
+//! current poll is spent the resource reports `Pending` after waking its own task, so that a task
+//! whose resources are always ready still lets its siblings run. The scheduler gives each poll a
+//! fresh budget with [`budget`]; outside a scheduler there is no limit.
+//!
+//! The budget is a plain thread-local cell at the bottom of the crate, set from above.
+#![forbid(unsafe_code)]
+#![allow(dead_code)]
+
+use std::cell::Cell;
+use std::task::{Context, Poll};
+
+/// Units a task may spend in one poll. Tokio's number: its tests count on it.
+const UNITS_PER_POLL: u8 = 128;
+
+/// `None` means unconstrained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Budget(Option<u8>);
+
+impl Budget {
+    pub(crate) const fn fresh() -> Self {
+        Budget(Some(UNITS_PER_POLL))
+    }
+
+    pub(crate) const fn unconstrained() -> Self {
+        Budget(None)
+    }
+
+    fn has_remaining(self) -> bool {
+        self.0.is_none_or(|units| units > 0)
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<Budget> = const { Cell::new(Budget::unconstrained()) };
+}
+
+/// Replaces the current budget and returns the old one.
+pub(crate) fn replace(budget: Budget) -> Budget {
+    // A destructor of another thread-local may run tasks' drops after this cell is gone; there the
+    // budget has no meaning.
+    CURRENT
+        .try_with(|cell| cell.replace(budget))
+        .unwrap_or(Budget::unconstrained())
+}
+
+fn with_budget<R>(budget: Budget, f: impl FnOnce() -> R) -> R {
+    struct Reset(Budget);
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            replace(self.0);
+        }
+    }
+    let _reset = Reset(replace(budget));
+    f()
+}
+
+/// Runs `f`, one poll of a task, with a fresh budget.
+pub(crate) fn budget<R>(f: impl FnOnce() -> R) -> R {
+    with_budget(Budget::fresh(), f)
+}
+
+/// Runs `f` without a limit.
+pub(crate) fn with_unconstrained<R>(f: impl FnOnce() -> R) -> R {
+    with_budget(Budget::unconstrained(), f)
+}
+
+pub(crate) fn has_budget_remaining() -> bool {
+    CURRENT
+        .try_with(|cell| cell.get().has_remaining())
+        .unwrap_or(true)
+}
+
+/// Spends up to `units` more, for work that is dear without being a poll of its own (copying many
+/// bytes inline). Never goes below zero.
+pub(crate) fn consume(units: usize) {
+    let _ = CURRENT.try_with(|cell| {
+        if let Budget(Some(left)) = cell.get() {
+            let units = u8::try_from(units).unwrap_or(u8::MAX);
+            cell.set(Budget(Some(left.saturating_sub(units))));
+        }
+    });
+}
+
+/// Gives the unit taken by [`poll_proceed`] back when dropped, unless progress was made.
+#[must_use = "call made_progress() when the resource did something"]
+#[derive(Debug)]
+pub(crate) struct RestoreOnPending(Cell<Budget>);
+
+impl RestoreOnPending {
+    /// The resource returned `Ready`: the unit stays spent.
+    pub(crate) fn made_progress(&self) {
+        self.0.set(Budget::unconstrained());
+    }
+}
+
+impl Drop for RestoreOnPending {
+    fn drop(&mut self) {
+        let before = self.0.get();
+        if before != Budget::unconstrained() {
+            replace(before);
+        }
+    }
+}
+
+/// Takes one unit, or wakes the task and reports `Pending` if none is left.
+pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
+    let taken = CURRENT.try_with(|cell| {
+        let before = cell.get();
+        match before {
+            Budget(None) => Some(Budget::unconstrained()),
+            Budget(Some(0)) => None,
+            Budget(Some(units)) => {
+                cell.set(Budget(Some(units - 1)));
+                Some(before)
+            }
+        }
+    });
+    match taken {
+        Ok(Some(before)) => Poll::Ready(RestoreOnPending(Cell::new(before))),
+        Ok(None) => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Err(_) => Poll::Ready(RestoreOnPending(Cell::new(Budget::unconstrained()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::task::Waker;
+
+    #[test]
+    fn a_poll_may_spend_128_units_and_pending_gives_back() {
+        let mut cx = Context::from_waker(Waker::noop());
+        budget(|| {
+            for _ in 0..127 {
+                let Poll::Ready(unit) = poll_proceed(&mut cx) else {
+                    panic!("budget spent too early");
+                };
+                unit.made_progress();
+            }
+            // Not progress: the unit comes back.
+            assert!(poll_proceed(&mut cx).is_ready());
+            let Poll::Ready(last) = poll_proceed(&mut cx) else {
+                panic!("the unit did not come back");
+            };
+            last.made_progress();
+            assert!(!has_budget_remaining());
+            assert!(poll_proceed(&mut cx).is_pending());
+        });
+        assert!(has_budget_remaining());
+    }
+
+    #[test]
+    fn consume_stops_at_zero() {
+        budget(|| {
+            consume(1_000_000);
+            assert!(!has_budget_remaining());
+            with_unconstrained(|| assert!(has_budget_remaining()));
+            assert!(!has_budget_remaining());
+        });
+    }
+}

@@ -1,0 +1,6 @@
+//! What everything above may use and what knows nothing of the runtime: the cooperative budget, a
+//! random number generator, a batch of wakers.
+
+pub(crate) mod coop;
+pub(crate) mod rng;
+pub(crate) mod wake_list;

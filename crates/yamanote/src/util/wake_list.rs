@@ -1,0 +1,55 @@
+//! Wakers collected under a lock and woken after it is released, so that no foreign code runs while
+//! the driver is borrowed.
+#![forbid(unsafe_code)]
+#![allow(dead_code)]
+
+use std::task::Waker;
+
+/// A batch of wakers. Dropping it wakes what is left, in the order of collection.
+///
+/// Wakers that panic do not take the others with them: the rest is woken while the first panic
+/// unwinds.
+#[derive(Default)]
+pub(crate) struct WakeList {
+    wakers: Vec<Waker>,
+}
+
+impl WakeList {
+    pub(crate) const fn new() -> Self {
+        WakeList { wakers: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, waker: Waker) {
+        self.wakers.push(waker);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.wakers.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.wakers.is_empty()
+    }
+
+    /// Wakes all in order and keeps the allocation for the next batch.
+    pub(crate) fn wake_all(&mut self) {
+        struct Rest<'a>(std::vec::Drain<'a, Waker>);
+        impl Drop for Rest<'_> {
+            fn drop(&mut self) {
+                for waker in self.0.by_ref() {
+                    waker.wake();
+                }
+            }
+        }
+        let mut rest = Rest(self.wakers.drain(..));
+        for waker in rest.0.by_ref() {
+            waker.wake();
+        }
+    }
+}
+
+impl Drop for WakeList {
+    fn drop(&mut self) {
+        self.wake_all();
+    }
+}
