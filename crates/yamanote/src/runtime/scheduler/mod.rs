@@ -1,1 +1,40 @@
-//! The schedulers.
+//! The schedulers: who runs which task next, on which thread.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::sync::Arc;
+
+pub(crate) mod inject;
+pub(crate) mod thread_park;
+
+/// A hook of the `Builder`.
+pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
+
+/// Starts a thread of the runtime: with the configured name, stack and hooks, and inside the
+/// runtime's context. Given from above, so that a scheduler can start workers without knowing what
+/// a runtime is. The thread ends when the closure returns.
+#[allow(dead_code)]
+pub(crate) type Launch = Arc<dyn Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
+
+/// What the `Builder` decided for the scheduler.
+#[derive(Clone)]
+#[allow(dead_code)]
+pub(crate) struct Config {
+    /// How many workers a multi-thread scheduler has; a current-thread scheduler has one.
+    pub(crate) worker_threads: usize,
+    /// A busy scheduler looks at the driver after this many polls.
+    pub(crate) event_interval: u32,
+    /// A busy scheduler takes a task from the injection queue first at every so many polls; `None`
+    /// leaves the number to the scheduler.
+    pub(crate) global_queue_interval: Option<u32>,
+    /// Called before a thread that runs tasks blocks for lack of them.
+    pub(crate) before_park: Option<Callback>,
+    /// Called after a thread that runs tasks has stopped blocking.
+    pub(crate) after_unpark: Option<Callback>,
+    /// Turns the slot for the most recently woken task off.
+    pub(crate) disable_lifo_slot: bool,
+    /// Where the scheduler's random choices start from.
+    pub(crate) seed: u64,
+    /// Tasks a worker's own queue holds before it overflows into the injection queue.
+    pub(crate) local_queue_capacity: usize,
+}

@@ -1,0 +1,148 @@
+//! The injection queue: tasks made runnable by threads that have no queue of their own here.
+//!
+//! A plain locked queue with its length beside it, so that a scheduler that only wants to know
+//! whether there is something never takes the lock. No user code runs under the lock: an item that
+//! is refused is handed back, and closing returns what was left.
+#![forbid(unsafe_code)]
+#![allow(dead_code)]
+
+use std::collections::VecDeque;
+use std::sync::PoisonError;
+
+use crate::loom::sync::atomic::{AtomicUsize, Ordering};
+use crate::loom::sync::{Mutex, MutexGuard};
+
+pub(crate) struct Inject<T> {
+    /// Written under the lock only. A reader that misses a push is told of it by whoever pushed
+    /// (`Driver::unpark` after `push`), so `Relaxed` would do for correctness of the queue; it is
+    /// stored with `Release` and loaded with `Acquire` so that a reader that sees zero also sees
+    /// everything the last popper did.
+    len: AtomicUsize,
+    queue: Mutex<Queue<T>>,
+}
+
+struct Queue<T> {
+    items: VecDeque<T>,
+    closed: bool,
+}
+
+impl<T> Inject<T> {
+    pub(crate) fn new() -> Self {
+        Inject {
+            len: AtomicUsize::new(0),
+            queue: Mutex::new(Queue {
+                items: VecDeque::new(),
+                closed: false,
+            }),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        // Pairs with the Release in `publish`.
+        self.len.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Appends an item, or hands it back when the queue is closed.
+    pub(crate) fn push(&self, item: T) -> Result<(), T> {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(item);
+        }
+        queue.items.push_back(item);
+        self.publish(&queue);
+        Ok(())
+    }
+
+    /// Appends all items under one lock, or hands them back when the queue is closed.
+    pub(crate) fn push_batch<I>(&self, items: I) -> Result<(), I>
+    where
+        I: IntoIterator<Item = T>,
+    {
+        let mut queue = self.lock();
+        if queue.closed {
+            return Err(items);
+        }
+        queue.items.extend(items);
+        self.publish(&queue);
+        Ok(())
+    }
+
+    pub(crate) fn pop(&self) -> Option<T> {
+        if self.is_empty() {
+            return None;
+        }
+        let mut queue = self.lock();
+        let item = queue.items.pop_front();
+        self.publish(&queue);
+        item
+    }
+
+    /// Moves up to `max` items to `out`, oldest first; returns how many.
+    pub(crate) fn pop_batch(&self, max: usize, out: &mut VecDeque<T>) -> usize {
+        if max == 0 || self.is_empty() {
+            return 0;
+        }
+        let mut queue = self.lock();
+        let count = max.min(queue.items.len());
+        out.extend(queue.items.drain(..count));
+        self.publish(&queue);
+        count
+    }
+
+    /// Refuses every later item; returns what was queued, for the caller to drop outside the lock.
+    pub(crate) fn close(&self) -> VecDeque<T> {
+        let mut queue = self.lock();
+        queue.closed = true;
+        let items = std::mem::take(&mut queue.items);
+        self.publish(&queue);
+        items
+    }
+
+    fn publish(&self, queue: &MutexGuard<'_, Queue<T>>) {
+        // Pairs with the Acquire in `len`.
+        self.len.store(queue.items.len(), Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+        // Nothing under the lock can leave the queue half changed, so a panic elsewhere in the
+        // thread that held it (an allocation failure) does not matter here.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn items_leave_in_the_order_they_came() {
+        let inject = Inject::new();
+        inject.push(1).unwrap();
+        inject.push_batch([2, 3, 4]).unwrap();
+        assert_eq!(inject.len(), 4);
+        assert_eq!(inject.pop(), Some(1));
+        let mut out = VecDeque::new();
+        assert_eq!(inject.pop_batch(2, &mut out), 2);
+        assert_eq!(out, [2, 3]);
+        assert_eq!(inject.pop(), Some(4));
+        assert_eq!(inject.pop(), None);
+    }
+
+    #[test]
+    fn a_closed_queue_hands_everything_back() {
+        let inject = Inject::new();
+        inject.push(1).unwrap();
+        assert_eq!(inject.close(), [1]);
+        assert_eq!(inject.push(2), Err(2));
+        assert_eq!(inject.push_batch([3]), Err([3]));
+        assert!(inject.is_empty() && inject.is_closed());
+    }
+}
