@@ -1,1 +1,24 @@
 //! What the tests of this workspace share: the driver matrix, capabilities, leak checks.
+//!
+//! - [`matrix!`] runs one test body on every driver and flavour, and asserts that it really got
+//!   that driver.
+//! - [`require`] asks for something a machine may lack and records the skip.
+//! - [`Snapshot`] compares descriptors and threads before and after; [`CountingWaker`] and
+//!   [`CountingAlloc`] count wakers and heap.
+//! - [`in_own_process`] runs such a test alone in a process.
+
+mod alloc;
+mod capability;
+mod matrix;
+mod process;
+mod snapshot;
+mod temp;
+mod waker;
+
+pub use alloc::CountingAlloc;
+pub use capability::{Capability, require};
+pub use matrix::{Driver, Setup, run_with_watchdog};
+pub use process::{in_own_process, raise_descriptor_limit};
+pub use snapshot::Snapshot;
+pub use temp::TempDir;
+pub use waker::CountingWaker;

@@ -1,0 +1,111 @@
+//! What a machine may lack, asked for in one place, so that every skip is counted.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Something a test needs and a machine may not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Capability {
+    /// This process may set up an io_uring.
+    IoUring,
+    /// Effective uid 0.
+    Root,
+    /// `strace` can be run and may trace.
+    Strace,
+    /// A writable directory on ext4.
+    Ext4,
+    /// A writable tmpfs at `/dev/shm`.
+    Tmpfs,
+    /// The loopback interface has `::1`.
+    Ipv6,
+    /// A hard limit of at least 20,000 open files.
+    ManyDescriptors,
+}
+
+/// `true` if the machine has `capability`. If not, the skip is recorded (in the file named by
+/// `YAMANOTE_TEST_SKIPS` if set, and on standard error) and the test returns.
+#[must_use = "return from the test when this is false"]
+pub fn require(capability: Capability) -> bool {
+    let Err(why) = capability.check() else {
+        return true;
+    };
+    let test = std::thread::current()
+        .name()
+        .unwrap_or("unnamed")
+        .to_owned();
+    eprintln!("SKIPPED {test}: needs {capability:?}: {why}");
+    if let Some(path) = std::env::var_os("YAMANOTE_TEST_SKIPS") {
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .and_then(|mut file| writeln!(file, "{test}\t{capability:?}\t{why}"))
+            .expect("the skip is recorded");
+    }
+    false
+}
+
+impl Capability {
+    fn check(self) -> Result<(), String> {
+        match self {
+            Capability::IoUring => io_uring(),
+            Capability::Root => is_root(),
+            Capability::Strace => {
+                let status = Command::new("strace")
+                    .args(["-o", "/dev/null", "true"])
+                    .stdin(Stdio::null())
+                    .stdout(Stdio::null())
+                    .stderr(Stdio::null())
+                    .status();
+                match status {
+                    Ok(status) if status.success() => Ok(()),
+                    Ok(status) => Err(format!("strace: {status}")),
+                    Err(error) => Err(format!("strace: {error}")),
+                }
+            }
+            Capability::Ext4 => crate::temp::directory_on_ext4()
+                .map(drop)
+                .ok_or_else(|| "no temporary directory is on ext4".to_owned()),
+            Capability::Tmpfs => match crate::temp::is_tmpfs(Path::new("/dev/shm")) {
+                true => Ok(()),
+                false => Err("/dev/shm is not a tmpfs".to_owned()),
+            },
+            Capability::Ipv6 => std::net::TcpListener::bind("[::1]:0")
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Capability::ManyDescriptors => {
+                let (_, hard) = crate::process::descriptor_limit();
+                match hard >= 20_000 {
+                    true => Ok(()),
+                    false => Err(format!("the hard limit is {hard} descriptors")),
+                }
+            }
+        }
+    }
+}
+
+fn is_root() -> Result<(), String> {
+    // SAFETY: geteuid has no preconditions.
+    match unsafe { libc::geteuid() } {
+        0 => Ok(()),
+        uid => Err(format!("the uid is {uid}")),
+    }
+}
+
+fn io_uring() -> Result<(), String> {
+    // struct io_uring_params is 120 bytes of plain integers; zeroes are valid.
+    let mut params = [0u64; 15];
+    // SAFETY: the pointer is to 120 writable bytes that live through the call.
+    let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, 2, params.as_mut_ptr()) };
+    if fd < 0 {
+        return Err(format!(
+            "io_uring_setup: {}",
+            std::io::Error::last_os_error()
+        ));
+    }
+    // SAFETY: the descriptor was just returned and is owned here.
+    unsafe { libc::close(fd as libc::c_int) };
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! One test body, eight runtimes: {uring, epoll} x {current_thread, multi_thread with 1, 2, 8
+//! workers}.
+
+use crate::{Capability, require};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// The driver a test asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Driver {
+    /// io_uring
+    Uring,
+    /// epoll and the blocking pool
+    Epoll,
+}
+
+impl Driver {
+    /// The name as `YAMANOTE_DRIVER` and the runtime's metrics spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Driver::Uring => "uring",
+            Driver::Epoll => "epoll",
+        }
+    }
+}
+
+/// One cell of the matrix. [`builder!`](crate::builder) makes a runtime builder of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setup {
+    /// Which driver.
+    pub driver: Driver,
+    /// `None`: current_thread; else multi_thread with so many workers.
+    pub workers: Option<usize>,
+}
+
+impl Setup {
+    /// Whether the machine has what this cell needs; if not, the skip is recorded.
+    pub fn is_possible(self) -> bool {
+        self.driver == Driver::Epoll || require(Capability::IoUring)
+    }
+}
+
+/// A hung test is a failure with a name, not a silent CI time-out.
+const TEST_LIMIT: Duration = Duration::from_secs(180);
+
+/// Runs `test`; aborts the process with a message if it takes longer than three minutes.
+pub fn run_with_watchdog(name: &'static str, test: impl FnOnce()) {
+    let (finished, watch) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
+        if watch.recv_timeout(TEST_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("test {name} did not end within {TEST_LIMIT:?}: aborting");
+            std::process::abort();
+        }
+    });
+    test();
+    drop(finished);
+}
+
+/// Instantiates a test for every driver and flavour.
+///
+/// The body is `async fn name() { .. }` or `async fn name(setup: Setup) { .. }`, run by `block_on`
+/// of a fresh runtime with everything enabled, or `fn name(setup: Setup) { .. }`, which builds its
+/// own with [`builder!`](crate::builder).
+///
+/// ```ignore
+/// yamanote_test::matrix! {
+///     async fn spawned_tasks_are_joined() {
+///         assert_eq!(yamanote::spawn(async { 7 }).await.unwrap(), 7);
+///     }
+/// }
+/// ```
+#[macro_export]
+macro_rules! matrix {
+    () => {};
+    ($(#[$attr:meta])* async fn $name:ident() $body:block $($rest:tt)*) => {
+        $crate::matrix! { $(#[$attr])* async fn $name(_setup: $crate::Setup) $body $($rest)* }
+    };
+    ($(#[$attr:meta])* async fn $name:ident($setup:ident: $ty:ty) $body:block $($rest:tt)*) => {
+        $crate::matrix! {
+            $(#[$attr])*
+            fn $name(setup: $crate::Setup) {
+                async fn body($setup: $ty) $body
+                let runtime = $crate::builder!(setup).build().expect("the runtime starts");
+                assert_eq!(runtime.handle().driver().to_string(), setup.driver.name());
+                runtime.block_on(body(setup));
+            }
+            $($rest)*
+        }
+    };
+    ($(#[$attr:meta])* fn $name:ident($setup:ident: $ty:ty) $body:block $($rest:tt)*) => {
+        mod $name {
+            #[allow(unused_imports)]
+            use super::*;
+
+            $(#[$attr])*
+            fn test($setup: $ty) $body
+
+            $crate::matrix! { @cell uring_current_thread, $crate::Driver::Uring, None }
+            $crate::matrix! { @cell uring_multi_thread_1, $crate::Driver::Uring, Some(1) }
+            $crate::matrix! { @cell uring_multi_thread_2, $crate::Driver::Uring, Some(2) }
+            $crate::matrix! { @cell uring_multi_thread_8, $crate::Driver::Uring, Some(8) }
+            $crate::matrix! { @cell epoll_current_thread, $crate::Driver::Epoll, None }
+            $crate::matrix! { @cell epoll_multi_thread_1, $crate::Driver::Epoll, Some(1) }
+            $crate::matrix! { @cell epoll_multi_thread_2, $crate::Driver::Epoll, Some(2) }
+            $crate::matrix! { @cell epoll_multi_thread_8, $crate::Driver::Epoll, Some(8) }
+        }
+        $crate::matrix! { $($rest)* }
+    };
+    (@cell $cell:ident, $driver:expr, $workers:expr) => {
+        #[test]
+        fn $cell() {
+            let setup = $crate::Setup { driver: $driver, workers: $workers };
+            if setup.is_possible() {
+                let name = concat!(module_path!(), "::", stringify!($cell));
+                $crate::run_with_watchdog(name, || test(setup));
+            }
+        }
+    };
+}
+
+/// A `yamanote::runtime::Builder` for one cell of the matrix, with everything enabled.
+#[macro_export]
+macro_rules! builder {
+    ($setup:expr) => {{
+        let setup: $crate::Setup = $setup;
+        let mut builder = match setup.workers {
+            None => yamanote::runtime::Builder::new_current_thread(),
+            Some(workers) => {
+                let mut builder = yamanote::runtime::Builder::new_multi_thread();
+                builder.worker_threads(workers);
+                builder
+            }
+        };
+        builder.enable_all().driver(match setup.driver {
+            $crate::Driver::Uring => yamanote::runtime::DriverChoice::Uring,
+            $crate::Driver::Epoll => yamanote::runtime::DriverChoice::Epoll,
+        });
+        builder
+    }};
+}

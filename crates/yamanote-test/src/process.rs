@@ -1,0 +1,58 @@
+//! Tests that look at the whole process run alone in one.
+
+use std::process::Command;
+
+const CHILD_MARK: &str = "YAMANOTE_TEST_CHILD";
+
+/// Runs `test` in a process of its own: the parent starts this test binary again for exactly this
+/// test and checks its exit status; the child runs `test`.
+///
+/// `module` is `module_path!()` and `name` the name of the calling `#[test]` function.
+pub fn in_own_process(module: &str, name: &str, test: impl FnOnce()) {
+    // libtest names a test by its path without the crate.
+    let path = match module.split_once("::") {
+        Some((_crate, inner)) => format!("{inner}::{name}"),
+        None => name.to_owned(),
+    };
+    if std::env::var_os(CHILD_MARK).is_some_and(|mark| mark == *path) {
+        test();
+        return;
+    }
+    let output = Command::new(std::env::current_exe().expect("the test binary has a path"))
+        .args([&path, "--exact", "--nocapture", "--test-threads=1"])
+        .env(CHILD_MARK, &path)
+        .output()
+        .expect("the test binary starts again");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && stdout.contains("1 passed"),
+        "{path} in its own process: {}\n--- stdout\n{stdout}\n--- stderr\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr),
+    );
+}
+
+/// Soft and hard limit of open files.
+pub(crate) fn descriptor_limit() -> (u64, u64) {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid rlimit that lives through the call.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    assert_eq!(result, 0, "getrlimit: {}", std::io::Error::last_os_error());
+    (limit.rlim_cur, limit.rlim_max)
+}
+
+/// Raises the soft limit of open files to the hard limit and returns it.
+pub fn raise_descriptor_limit() -> u64 {
+    let (_, hard) = descriptor_limit();
+    let limit = libc::rlimit {
+        rlim_cur: hard,
+        rlim_max: hard,
+    };
+    // SAFETY: `limit` is a valid rlimit that lives through the call.
+    let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    assert_eq!(result, 0, "setrlimit: {}", std::io::Error::last_os_error());
+    hard
+}

@@ -1,0 +1,85 @@
+//! Temporary directories on a file system of known kind.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+const EXT4_MAGIC: i64 = 0xEF53;
+const TMPFS_MAGIC: i64 = 0x0102_1994;
+
+/// A directory that is removed with all in it when dropped.
+#[derive(Debug)]
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    /// In the system's directory for temporary files.
+    pub fn new() -> TempDir {
+        TempDir::inside(&std::env::temp_dir())
+    }
+
+    /// On ext4; `require(Capability::Ext4)` first.
+    pub fn on_ext4() -> TempDir {
+        TempDir::inside(&directory_on_ext4().expect("require(Capability::Ext4) comes first"))
+    }
+
+    /// On tmpfs; `require(Capability::Tmpfs)` first.
+    pub fn on_tmpfs() -> TempDir {
+        TempDir::inside(Path::new("/dev/shm"))
+    }
+
+    fn inside(parent: &Path) -> TempDir {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        loop {
+            let name = format!(
+                "yamanote-test-{}-{}",
+                std::process::id(),
+                NEXT.fetch_add(1, Relaxed)
+            );
+            let path = parent.join(name);
+            match std::fs::create_dir(&path) {
+                Ok(()) => return TempDir(path),
+                // Left over from a process that was killed and whose id came again.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => panic!("a directory in {}: {error}", parent.display()),
+            }
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Default for TempDir {
+    fn default() -> Self {
+        TempDir::new()
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn directory_on_ext4() -> Option<PathBuf> {
+    [Some(std::env::temp_dir()), std::env::current_dir().ok()]
+        .into_iter()
+        .flatten()
+        .find(|path| file_system(path) == Some(EXT4_MAGIC))
+}
+
+pub(crate) fn is_tmpfs(path: &Path) -> bool {
+    file_system(path) == Some(TMPFS_MAGIC)
+}
+
+fn file_system(path: &Path) -> Option<i64> {
+    let path = CString::new(path.as_os_str().as_bytes()).ok()?;
+    let mut statfs = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: `path` ends with NUL, `statfs` is writable, both live through the call.
+    let result = unsafe { libc::statfs(path.as_ptr(), statfs.as_mut_ptr()) };
+    // SAFETY: zeroed is a valid statfs (plain integers), whether or not the call wrote it.
+    (result == 0).then(|| unsafe { statfs.assume_init() }.f_type as i64)
+}

@@ -1,0 +1,104 @@
+//! A waker that counts what is done to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+#[derive(Debug, Default)]
+struct Counts {
+    created: AtomicUsize,
+    dropped: AtomicUsize,
+    wakes: AtomicUsize,
+}
+
+/// Hands out wakers and counts their clones, drops and wake-ups. Wakes nobody.
+#[derive(Debug, Clone, Default)]
+pub struct CountingWaker(Arc<Counts>);
+
+impl CountingWaker {
+    /// Nothing counted yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A waker; it and all its clones count here.
+    pub fn waker(&self) -> Waker {
+        self.0.created.fetch_add(1, SeqCst);
+        // SAFETY: the pointer is an Arc's, given up to the vtable below, which treats each waker as
+        // one strong reference; Counts is Sync, so the waker may be used from any thread.
+        unsafe { Waker::from_raw(raw(Arc::clone(&self.0))) }
+    }
+
+    /// Wake-ups so far, by value or by reference.
+    pub fn wakes(&self) -> usize {
+        self.0.wakes.load(SeqCst)
+    }
+
+    /// Wakers that exist: handed out or cloned, and neither dropped nor consumed by `wake`.
+    pub fn alive(&self) -> usize {
+        self.0.created.load(SeqCst) - self.0.dropped.load(SeqCst)
+    }
+}
+
+fn raw(counts: Arc<Counts>) -> RawWaker {
+    RawWaker::new(Arc::into_raw(counts).cast(), &VTABLE)
+}
+
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+/// # Safety
+///
+/// `data` is from `raw` and its reference has not been given back.
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: the caller's reference is borrowed, not taken: the ManuallyDrop keeps it.
+    let counts = std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(data.cast::<Counts>()) });
+    counts.created.fetch_add(1, SeqCst);
+    raw(Arc::clone(&counts))
+}
+
+/// # Safety
+///
+/// As `clone`; takes the reference.
+unsafe fn wake(data: *const ()) {
+    // SAFETY: the caller's reference is taken.
+    let counts = unsafe { Arc::from_raw(data.cast::<Counts>()) };
+    counts.wakes.fetch_add(1, SeqCst);
+    counts.dropped.fetch_add(1, SeqCst);
+}
+
+/// # Safety
+///
+/// As `clone`.
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: the waker's reference keeps the counts alive through the call.
+    unsafe { &*data.cast::<Counts>() }
+        .wakes
+        .fetch_add(1, SeqCst);
+}
+
+/// # Safety
+///
+/// As `clone`; takes the reference.
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: the caller's reference is taken.
+    let counts = unsafe { Arc::from_raw(data.cast::<Counts>()) };
+    counts.dropped.fetch_add(1, SeqCst);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_clones_drops_and_wakes() {
+        let counting = CountingWaker::new();
+        let waker = counting.waker();
+        let clone = waker.clone();
+        assert_eq!((counting.alive(), counting.wakes()), (2, 0));
+        clone.wake_by_ref();
+        clone.wake();
+        assert_eq!((counting.alive(), counting.wakes()), (1, 2));
+        drop(waker);
+        assert_eq!(counting.alive(), 0);
+    }
+}
