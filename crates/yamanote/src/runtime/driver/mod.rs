@@ -1,1 +1,3 @@
 //! The driver: rings, readiness, timers.
+
+pub(crate) mod time;

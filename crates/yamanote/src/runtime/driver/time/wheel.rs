@@ -1,0 +1,447 @@
+//! The timer wheel: a set of deadlines, each with a waker, from which the due ones are taken cheaply.
+//!
+//! # The machine
+//!
+//! Time is a `u64` of nanoseconds. A *tick* is 2^16 of them (65.5 µs); it groups timers, it does not
+//! round them: a timer fires at the first [`Wheel::fire`] whose `now_ns` has reached its deadline,
+//! exactly. Eight levels of 64 slots cover all 48 bits of a tick, so every `u64` has its place and
+//! none overflows.
+//!
+//! ```text
+//!                 bits of a tick:   47..42   41..36   ...   11..6     5..0
+//!                 level:               7        6               1        0
+//! ```
+//!
+//! `elapsed` is the tick up to which everything has been looked at. A timer lives at the level of
+//! the highest digit in which its tick differs from `elapsed`, in the slot that this digit names.
+//! From this follow the rules that the code cites:
+//!
+//! 1. A slot above level 0 holds timers later than everything on the levels below it, and its index
+//!    is greater than the digit of `elapsed` on its level.
+//! 2. So the earliest timer is in the first occupied slot of the lowest occupied level.
+//! 3. The slot of `elapsed` itself, on level 0, holds what is due within this tick, and everything
+//!    that was overdue when it was inserted.
+//! 4. When time reaches a slot, `elapsed` becomes its start, and one timer after the other either
+//!    fires or goes down to its place relative to the new `elapsed`. A call that stops half-way
+//!    notes the slot in `draining`; what is left there comes before every other slot, for rule 1
+//!    does not hold for it.
+//!
+//! An entry is *listed* (in a slot, with a waker), *fired* (in no list, its waker given away,
+//! waiting for its owner to notice) or *free*.
+//!
+//! Generations are counted per wheel, not per entry, so that the memory of an emptied wheel can be
+//! given back without an old key ever fitting a new entry.
+#![forbid(unsafe_code)]
+#![allow(dead_code)]
+
+use std::fmt;
+use std::task::Waker;
+
+use crate::util::wake_list::WakeList;
+
+const TICK_SHIFT: u32 = 16;
+const LEVEL_BITS: u32 = 6;
+const SLOTS: usize = 1 << LEVEL_BITS;
+const LEVELS: usize = ((u64::BITS - TICK_SHIFT) / LEVEL_BITS) as usize;
+const _: () = assert!(LEVELS as u32 * LEVEL_BITS + TICK_SHIFT == u64::BITS);
+
+/// Slot `s` of level `l` is list `l * SLOTS + s`.
+const LISTS: usize = LEVELS * SLOTS;
+
+/// End of the free list, head of an empty list.
+const NIL: u32 = u32::MAX;
+
+/// How many timers of the earliest slot are asked for the exact minimum before the start of the slot
+/// has to do. A wrong guess costs one wake-up, a long list would cost on every park.
+const EXACT_MINIMUM_UP_TO: usize = 32;
+
+/// An emptied wheel keeps room for this many entries (40 bytes each).
+const KEPT_CAPACITY: usize = 1024;
+
+/// What [`Wheel::poll`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Polled {
+    /// The deadline was reached. The entry is free again and the key is spent.
+    Fired,
+    /// The timer waits and would wake this very waker.
+    Waiting,
+    /// The timer waits with another waker: clone yours outside the lock and hand it to
+    /// [`Wheel::replace_waker`].
+    OtherWaker,
+}
+
+/// A set of timers. See the [module](self).
+pub(crate) struct Wheel {
+    elapsed: u64,
+    /// Bit `l`: some slot of level `l` is occupied.
+    levels_occupied: u8,
+    /// Bit `s` of entry `l`: slot `s` of level `l` is occupied.
+    slots_occupied: [u64; LEVELS],
+    /// The slot left half-way by the last call of `fire` (rule 4).
+    draining: Option<usize>,
+    /// First entry of each list; the lists are circular.
+    heads: [u32; LISTS],
+    entries: Vec<Entry>,
+    free: u32,
+    /// Entries that are not free.
+    in_use: usize,
+    /// Entries that are listed.
+    listed: usize,
+    next_generation: u32,
+}
+
+const _: () = assert!(LEVELS <= u8::BITS as usize);
+
+struct Entry {
+    deadline_ns: u64,
+    next: u32,
+    prev: u32,
+    generation: u32,
+    place: Place,
+    waker: Option<Waker>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In the list of this number.
+    Listed(u16),
+    Fired,
+    Free,
+}
+
+impl Wheel {
+    pub(crate) fn new() -> Self {
+        Wheel {
+            elapsed: 0,
+            levels_occupied: 0,
+            slots_occupied: [0; LEVELS],
+            draining: None,
+            heads: [NIL; LISTS],
+            entries: Vec::new(),
+            free: NIL,
+            in_use: 0,
+            listed: 0,
+            next_generation: 0,
+        }
+    }
+
+    /// Adds a timer and returns its key, `(index, generation)`. A deadline in the past is fired by
+    /// the next [`fire`](Self::fire).
+    pub(crate) fn insert(&mut self, deadline_ns: u64, waker: Waker) -> (u32, u32) {
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        let entry = Entry {
+            deadline_ns,
+            next: NIL,
+            prev: NIL,
+            generation,
+            place: Place::Free,
+            waker: Some(waker),
+        };
+        let index = if self.free == NIL {
+            let index = u32::try_from(self.entries.len()).unwrap_or(NIL);
+            assert!(index != NIL, "a wheel holds at most 2^32 - 1 timers");
+            self.entries.push(entry);
+            index
+        } else {
+            let index = self.free;
+            let old = &mut self.entries[index as usize];
+            assert!(old.place == Place::Free);
+            self.free = old.next;
+            *old = entry;
+            index
+        };
+        self.in_use += 1;
+        self.listed += 1;
+        let list = self.list_for(deadline_ns);
+        self.link(index, list);
+        (index, generation)
+    }
+
+    /// Asks whether a timer has fired. A key must not be polled again after [`Polled::Fired`].
+    pub(crate) fn poll(&mut self, index: u32, generation: u32, waker: &Waker) -> Polled {
+        let entry = self
+            .get(index, generation)
+            .expect("a timer was polled after it had fired or been removed");
+        if entry.place == Place::Fired {
+            self.release(index);
+            return Polled::Fired;
+        }
+        match &entry.waker {
+            Some(current) if current.will_wake(waker) => Polled::Waiting,
+            _ => Polled::OtherWaker,
+        }
+    }
+
+    /// Gives a listed timer another waker and returns the old one; a waker that came too late comes
+    /// back as `Err`. Either is the caller's to drop once the lock is released.
+    pub(crate) fn replace_waker(
+        &mut self,
+        index: u32,
+        generation: u32,
+        waker: Waker,
+    ) -> Result<Option<Waker>, Waker> {
+        match self.get_mut(index, generation) {
+            Some(entry) if matches!(entry.place, Place::Listed(_)) => {
+                Ok(entry.waker.replace(waker))
+            }
+            _ => Err(waker),
+        }
+    }
+
+    /// Moves a timer that has not fired yet to another deadline; it keeps its waker. Returns false,
+    /// and changes nothing, if it has fired.
+    pub(crate) fn reset(&mut self, index: u32, generation: u32, deadline_ns: u64) -> bool {
+        match self.get_mut(index, generation) {
+            Some(entry) if matches!(entry.place, Place::Listed(_)) => {
+                entry.deadline_ns = deadline_ns;
+            }
+            _ => return false,
+        }
+        self.unlink(index);
+        let list = self.list_for(deadline_ns);
+        self.link(index, list);
+        true
+    }
+
+    /// Whether the timer has fired and nobody has taken notice yet.
+    pub(crate) fn has_fired(&self, index: u32, generation: u32) -> bool {
+        self.get(index, generation)
+            .is_some_and(|entry| entry.place == Place::Fired)
+    }
+
+    /// Forgets a timer, whatever its state, and returns its waker to be dropped outside the lock. A
+    /// spent key is ignored.
+    pub(crate) fn remove(&mut self, index: u32, generation: u32) -> Option<Waker> {
+        let place = self.get(index, generation)?.place;
+        if matches!(place, Place::Listed(_)) {
+            self.unlink(index);
+            self.listed -= 1;
+        }
+        let waker = self.entries[index as usize].waker.take();
+        self.release(index);
+        waker
+    }
+
+    /// Takes the wakers of timers that are due at `now_ns`, looking at no more than `max` timers.
+    /// Returns how many fired.
+    ///
+    /// If it stopped because of `max`, then [`next_deadline_ns`](Self::next_deadline_ns) is not
+    /// later than `now_ns` and another call goes on.
+    pub(crate) fn fire(&mut self, now_ns: u64, max: usize, out: &mut WakeList) -> usize {
+        let now_tick = now_ns >> TICK_SHIFT;
+        let (mut fired, mut looked_at) = (0, 0);
+        loop {
+            let list = match (self.draining, self.first_slot()) {
+                (Some(list), _) => list,
+                (None, Some((list, start))) if start <= now_tick => {
+                    self.elapsed = self.elapsed.max(start);
+                    list
+                }
+                _ => {
+                    self.elapsed = self.elapsed.max(now_tick);
+                    return fired;
+                }
+            };
+            // What remains in the slot of this very tick is for later within the tick (rule 3); the
+            // slot is gone through once, by turning its list, until the first one kept comes by.
+            let mut first_kept = NIL;
+            while self.heads[list] != first_kept {
+                if looked_at == max {
+                    self.draining = Some(list);
+                    return fired;
+                }
+                looked_at += 1;
+                let index = self.heads[list];
+                let entry = &self.entries[index as usize];
+                if entry.deadline_ns <= now_ns {
+                    self.unlink(index);
+                    out.push(self.fired(index));
+                    fired += 1;
+                    continue;
+                }
+                let place = self.list_for(entry.deadline_ns);
+                if place == list {
+                    self.heads[list] = entry.next;
+                    if first_kept == NIL {
+                        first_kept = index;
+                    }
+                } else {
+                    self.unlink(index);
+                    self.link(index, place);
+                }
+            }
+            self.draining = None;
+            if first_kept != NIL {
+                return fired;
+            }
+        }
+    }
+
+    /// The earliest deadline, or a time before it, but never one after it; instead of a deadline
+    /// that is overdue, any time that has passed.
+    pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
+        if self.draining.is_some() {
+            return Some(self.elapsed << TICK_SHIFT);
+        }
+        let (list, start) = self.first_slot()?;
+        let mut earliest = u64::MAX;
+        for (seen, index) in self.indices(list).enumerate() {
+            if seen == EXACT_MINIMUM_UP_TO {
+                return Some(start << TICK_SHIFT);
+            }
+            earliest = earliest.min(self.entries[index as usize].deadline_ns);
+        }
+        Some(earliest)
+    }
+
+    /// Fires everything, due or not: nobody will turn this wheel again.
+    pub(crate) fn clear(&mut self, out: &mut WakeList) {
+        for list in 0..LISTS {
+            while self.heads[list] != NIL {
+                let index = self.heads[list];
+                self.unlink(index);
+                out.push(self.fired(index));
+            }
+        }
+    }
+
+    /// The number of timers that have not fired.
+    pub(crate) fn len(&self) -> usize {
+        self.listed
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed == 0
+    }
+
+    /// The list in which a timer belongs, relative to `elapsed`.
+    fn list_for(&self, deadline_ns: u64) -> usize {
+        let tick = (deadline_ns >> TICK_SHIFT).max(self.elapsed);
+        let differs = tick ^ self.elapsed;
+        let level = differs.checked_ilog2().unwrap_or(0) / LEVEL_BITS;
+        let slot = (tick >> (level * LEVEL_BITS)) as usize % SLOTS;
+        level as usize * SLOTS + slot
+    }
+
+    /// The slot with the earliest timers (rule 2) and the tick at which it starts.
+    fn first_slot(&self) -> Option<(usize, u64)> {
+        if self.levels_occupied == 0 {
+            return None;
+        }
+        let level = self.levels_occupied.trailing_zeros();
+        let slot = self.slots_occupied[level as usize].trailing_zeros();
+        let digit = level * LEVEL_BITS;
+        // The digits above this level are those of `elapsed`, the digits below it are zero. The
+        // highest level has nothing above it, where `>>` by all of its bits is still in range.
+        let above = self.elapsed >> (digit + LEVEL_BITS) << LEVEL_BITS;
+        let start = (above | u64::from(slot)) << digit;
+        Some((level as usize * SLOTS + slot as usize, start))
+    }
+
+    /// Marks an unlinked entry as fired and returns the waker to wake.
+    fn fired(&mut self, index: u32) -> Waker {
+        let entry = &mut self.entries[index as usize];
+        entry.place = Place::Fired;
+        self.listed -= 1;
+        entry.waker.take().expect("a listed timer has a waker")
+    }
+
+    /// Appends an entry to a list.
+    fn link(&mut self, index: u32, list: usize) {
+        let head = self.heads[list];
+        let tail = if head == NIL {
+            self.heads[list] = index;
+            self.slots_occupied[list / SLOTS] |= 1 << (list % SLOTS);
+            self.levels_occupied |= 1 << (list / SLOTS);
+            index
+        } else {
+            let tail = std::mem::replace(&mut self.entries[head as usize].prev, index);
+            self.entries[tail as usize].next = index;
+            tail
+        };
+        let entry = &mut self.entries[index as usize];
+        entry.prev = tail;
+        entry.next = if head == NIL { index } else { head };
+        entry.place = Place::Listed(list as u16);
+    }
+
+    /// Takes an entry out of its list; the caller says what becomes of it.
+    fn unlink(&mut self, index: u32) {
+        let &Entry {
+            next, prev, place, ..
+        } = &self.entries[index as usize];
+        let Place::Listed(list) = place else {
+            panic!("only a listed timer can be unlinked, not a {place:?} one");
+        };
+        let list = usize::from(list);
+        if next == index {
+            assert!(self.heads[list] == index && prev == index);
+            self.heads[list] = NIL;
+            let (level, slot) = (list / SLOTS, list % SLOTS);
+            self.slots_occupied[level] &= !(1 << slot);
+            if self.slots_occupied[level] == 0 {
+                self.levels_occupied &= !(1 << level);
+            }
+            if self.draining == Some(list) {
+                self.draining = None;
+            }
+        } else {
+            self.entries[prev as usize].next = next;
+            self.entries[next as usize].prev = prev;
+            if self.heads[list] == index {
+                self.heads[list] = next;
+            }
+        }
+    }
+
+    /// The entries of a list, first to last.
+    fn indices(&self, list: usize) -> impl Iterator<Item = u32> + '_ {
+        let head = self.heads[list];
+        let first = (head != NIL).then_some(head);
+        std::iter::successors(first, move |&index| {
+            let next = self.entries[index as usize].next;
+            (next != head).then_some(next)
+        })
+    }
+
+    /// Puts an unlinked entry on the free list.
+    fn release(&mut self, index: u32) {
+        let entry = &mut self.entries[index as usize];
+        debug_assert!(entry.waker.is_none());
+        entry.place = Place::Free;
+        entry.next = self.free;
+        self.free = index;
+        self.in_use -= 1;
+        if self.in_use == 0 && self.entries.capacity() > KEPT_CAPACITY {
+            self.entries = Vec::new();
+            self.free = NIL;
+        }
+    }
+
+    fn get(&self, index: u32, generation: u32) -> Option<&Entry> {
+        self.entries
+            .get(index as usize)
+            .filter(|entry| entry.generation == generation && entry.place != Place::Free)
+    }
+
+    fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut Entry> {
+        self.entries
+            .get_mut(index as usize)
+            .filter(|entry| entry.generation == generation && entry.place != Place::Free)
+    }
+}
+
+impl fmt::Debug for Wheel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wheel")
+            .field("elapsed_ticks", &self.elapsed)
+            .field("timers", &self.listed)
+            .field("next_deadline_ns", &self.next_deadline_ns())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
