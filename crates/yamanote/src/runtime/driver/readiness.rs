@@ -1,0 +1,190 @@
+//! The readiness set: which descriptors can be read or written now, told by edge-triggered epoll.
+//!
+//! A task polls a [`Registration`], which looks at one atomic word of its [`Source`]. Not ready: the
+//! task leaves its waker there. The thread that holds the driver's role calls [`Readiness::drain`],
+//! finds the source of each kernel event through the [`Table`], marks it ready and collects the
+//! wakers, which the driver wakes once no lock is held.
+#![forbid(unsafe_code)]
+#![allow(dead_code)]
+
+mod interest;
+mod ready;
+mod registration;
+mod source;
+mod table;
+mod waiters;
+
+pub use interest::Interest;
+pub use ready::Ready;
+pub(crate) use registration::Registration;
+pub(crate) use source::ReadyEvent;
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::time::Duration;
+
+use self::table::Table;
+use crate::util::wake_list::WakeList;
+
+/// One epoll set and its sources.
+pub(crate) struct Readiness {
+    selector: Mutex<Selector>,
+    epoll_fd: RawFd,
+    shared: Arc<Shared>,
+}
+
+/// Used by one thread at a time.
+struct Selector {
+    poll: mio::Poll,
+    events: mio::Events,
+}
+
+/// The part registrations keep alive, so that a socket may outlive its runtime.
+pub(crate) struct Shared {
+    registry: mio::Registry,
+    waker: mio::Waker,
+    table: Table,
+}
+
+/// The two halves of a source, each with a waker of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+impl Direction {
+    pub(crate) const fn interest(self) -> Interest {
+        match self {
+            Direction::Read => Interest::READABLE,
+            Direction::Write => Interest::WRITABLE,
+        }
+    }
+}
+
+/// The event of [`Readiness::wake`]; no source has this number.
+const WAKE: mio::Token = mio::Token(usize::MAX);
+
+const _: () = assert!(usize::BITS == 64, "a token holds a number and a generation");
+
+/// A source's number in the low half, its generation above.
+fn token(index: u32, generation: u32) -> mio::Token {
+    mio::Token((generation as usize) << 32 | index as usize)
+}
+
+fn index_and_generation(token: mio::Token) -> (u32, u32) {
+    (token.0 as u32, (token.0 >> 32) as u32)
+}
+
+impl Readiness {
+    /// An empty set that takes up to `max_events` events from the kernel at a time.
+    pub(crate) fn new(max_events: usize) -> io::Result<Self> {
+        let poll = mio::Poll::new()?;
+        let registry = poll.registry().try_clone()?;
+        let waker = mio::Waker::new(&registry, WAKE)?;
+        Ok(Readiness {
+            epoll_fd: poll.as_raw_fd(),
+            selector: Mutex::new(Selector {
+                poll,
+                events: mio::Events::with_capacity(max_events),
+            }),
+            shared: Arc::new(Shared {
+                registry,
+                waker,
+                table: Table::new(),
+            }),
+        })
+    }
+
+    /// The epoll descriptor, for a ring to poll. Drain after arming such a poll.
+    pub(crate) fn epoll_fd(&self) -> RawFd {
+        self.epoll_fd
+    }
+
+    /// Waits up to `timeout` (`None`: forever) for events and takes all there are: marks their
+    /// sources ready and moves the wakers of those who waited to `wakers`, to be woken by the
+    /// caller. Returns the number of events; an interrupted wait and a [`wake`](Readiness::wake)
+    /// are none.
+    ///
+    /// One thread drains at a time. With a zero timeout a second one returns at once, as the first
+    /// does its work; with another timeout it waits for its turn.
+    pub(crate) fn drain(
+        &self,
+        timeout: Option<Duration>,
+        wakers: &mut WakeList,
+    ) -> io::Result<usize> {
+        let mut selector = if timeout == Some(Duration::ZERO) {
+            match self.selector.try_lock() {
+                Ok(selector) => selector,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return Ok(0),
+            }
+        } else {
+            self.selector.lock().unwrap_or_else(PoisonError::into_inner)
+        };
+        let Selector { poll, events } = &mut *selector;
+
+        let mut timeout = timeout;
+        let mut delivered = 0;
+        loop {
+            match poll.poll(events, timeout) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(delivered),
+                Err(error) => return Err(error),
+            }
+            let mut taken = 0;
+            for event in events.iter() {
+                taken += 1;
+                delivered += usize::from(self.deliver(event, wakers));
+            }
+            // A full batch may have left some behind. A ring's poll on the set would not tell of
+            // those again, so they are taken now.
+            if taken < events.capacity() {
+                return Ok(delivered);
+            }
+            timeout = Some(Duration::ZERO);
+        }
+    }
+
+    fn deliver(&self, event: &mio::event::Event, wakers: &mut WakeList) -> bool {
+        if event.token() == WAKE {
+            return false;
+        }
+        let (index, generation) = index_and_generation(event.token());
+        match self.shared.table.get(index) {
+            Some(source) => source.deliver(generation, Ready::from_mio(event), wakers),
+            None => false,
+        }
+    }
+
+    /// Makes a [`drain`](Readiness::drain) that waits, or the next one that would, return.
+    pub(crate) fn wake(&self) -> io::Result<()> {
+        self.shared.waker.wake()
+    }
+
+    /// Refuses registrations from now on; every wait, present and future, ends with an error.
+    pub(crate) fn shutdown(&self, wakers: &mut WakeList) {
+        self.shared.table.shut_down(wakers);
+    }
+
+    /// Registrations alive.
+    pub(crate) fn live(&self) -> usize {
+        self.shared.table.live()
+    }
+}
+
+impl fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readiness")
+            .field("epoll_fd", &self.epoll_fd)
+            .field("live", &self.live())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests;
+#[cfg(all(test, not(loom)))]
+mod tests;

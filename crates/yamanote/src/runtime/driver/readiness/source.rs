@@ -1,0 +1,271 @@
+//! One registered source: what it is ready for, and who waits for that.
+//!
+//! ```text
+//!                deliver(ready): version + 1, bits set, waiters of those bits woken
+//!               ┌───────────────────────────────┐
+//!               │                               ▼
+//!          not ready ◄──────────────────────  ready
+//!               ▲     clear(event), if no       │
+//!               │     event came meanwhile      │
+//!               │                               │
+//!               └────── release: generation + 1 ┘      shut_down: SHUTDOWN is set for good
+//! ```
+//!
+//! 1. A waiter stores its waker under the lock and looks at the word again before it waits.
+//!    `deliver` changes the word first and takes the wakers under the lock afterwards. Whoever comes
+//!    second to the lock sees what the other did, so no wake-up is lost.
+//! 2. Every event bumps the version. `clear` acts only if the version is still the one its caller
+//!    saw before the operation that found nothing, so an event that arrived during the operation
+//!    survives. Two threads may deliver to one source at the same time.
+//! 3. A source is used again for another descriptor after `release`. An event carries the generation
+//!    of its registration and does nothing to a later one.
+//! 4. The closed bits are never cleared: a closed half stays closed.
+//! 5. Wakers are cloned before the lock is taken, and woken or dropped after it is released.
+//!
+//! # Memory ordering
+//!
+//! The word protects no memory: what it announces lives in the kernel, which does its own ordering
+//! between the sender's system call and ours. Rule 1 gets its order from the lock. The `Release` in
+//! each change of the word pairs with the `Acquire` in `look` only so that what the driver thread
+//! did before an event is seen by the task that acts on the event without having been woken.
+#![forbid(unsafe_code)]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::PoisonError;
+use std::task::{Context, Poll, Waker};
+
+use super::waiters::{Place, Waiters};
+use super::{Direction, Interest, Ready};
+use crate::loom::sync::atomic::{AtomicU64, Ordering};
+use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::wake_list::WakeList;
+
+/// What a caller saw of a source; the token with which it may later clear the readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReadyEvent {
+    version: u32,
+    pub(crate) ready: Ready,
+    pub(crate) is_shutdown: bool,
+}
+
+impl ReadyEvent {
+    pub(crate) fn with_ready(self, ready: Ready) -> Self {
+        ReadyEvent { ready, ..self }
+    }
+}
+
+/// See the module's documentation. Padded so that two busy sources share no cache line.
+#[derive(Debug)]
+#[repr(align(64))]
+pub(crate) struct Source {
+    word: AtomicU64,
+    waiters: Mutex<Waiters>,
+}
+
+/// The word taken apart: generation (24 bits), version (24 bits), flags (8), readiness (8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Word(u64);
+
+const SHUTDOWN: u64 = 1 << 8;
+const VERSION_SHIFT: u32 = 16;
+const GENERATION_SHIFT: u32 = 40;
+/// Versions and generations count modulo this. A clear would have to be delayed by 16 million
+/// events of its source, an event by 16 million reuses, to be taken for a current one.
+const COUNTER_MASK: u64 = (1 << 24) - 1;
+
+impl Word {
+    fn ready(self) -> Ready {
+        Ready::from_bits(self.0 as u8)
+    }
+
+    fn is_shutdown(self) -> bool {
+        self.0 & SHUTDOWN != 0
+    }
+
+    fn version(self) -> u32 {
+        ((self.0 >> VERSION_SHIFT) & COUNTER_MASK) as u32
+    }
+
+    fn generation(self) -> u32 {
+        (self.0 >> GENERATION_SHIFT) as u32
+    }
+
+    fn with_ready(self, ready: Ready) -> Word {
+        Word(self.0 & !0xff | u64::from(ready.bits()))
+    }
+
+    fn with_next_version(self) -> Word {
+        let next = (u64::from(self.version()) + 1) & COUNTER_MASK;
+        Word(self.0 & !(COUNTER_MASK << VERSION_SHIFT) | next << VERSION_SHIFT)
+    }
+
+    fn with_next_generation(self) -> Word {
+        let next = (u64::from(self.generation()) + 1) & COUNTER_MASK;
+        Word(self.0 & !(COUNTER_MASK << GENERATION_SHIFT) | next << GENERATION_SHIFT)
+    }
+}
+
+impl Source {
+    pub(super) fn new() -> Self {
+        Source {
+            word: AtomicU64::new(0),
+            waiters: Mutex::new(Waiters::new()),
+        }
+    }
+
+    /// The generation of the present registration.
+    pub(super) fn generation(&self) -> u32 {
+        // Relaxed: only the owner of the registration asks, and only its own release changes it.
+        Word(self.word.load(Ordering::Relaxed)).generation()
+    }
+
+    /// What is ready of `interest`, possibly nothing.
+    pub(crate) fn look(&self, interest: Interest) -> ReadyEvent {
+        let word = Word(self.word.load(Ordering::Acquire));
+        ReadyEvent {
+            version: word.version(),
+            ready: word.ready().intersection(interest),
+            is_shutdown: word.is_shutdown(),
+        }
+    }
+
+    /// What ends a wait for `interest`, if it is there.
+    fn look_for_end(&self, interest: Interest) -> Option<ReadyEvent> {
+        let event = self.look(interest);
+        (event.is_shutdown || !event.ready.is_empty()).then_some(event)
+    }
+
+    /// Waits for readiness in one direction. Each direction remembers one waker, that of the last
+    /// call.
+    #[inline]
+    pub(crate) fn poll_ready(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+    ) -> Poll<ReadyEvent> {
+        match self.look_for_end(direction.interest()) {
+            Some(event) => Poll::Ready(event),
+            None => self.wait_in(cx.waker().clone(), direction),
+        }
+    }
+
+    fn wait_in(&self, waker: Waker, direction: Direction) -> Poll<ReadyEvent> {
+        let mut waiters = self.lock();
+        let unused = waiters.set(direction, waker);
+        let end = self.look_for_end(direction.interest());
+        let withdrawn = end.and_then(|_| waiters.take(direction));
+        drop(waiters);
+        drop((unused, withdrawn));
+        end.map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Waits for `interest`, beside any number of others.
+    pub(crate) fn wait(&self, interest: Interest) -> Wait<'_> {
+        Wait {
+            source: self,
+            interest,
+            place: None,
+        }
+    }
+
+    /// Takes back the readiness in `event`, unless another event came since it was seen.
+    pub(crate) fn clear(&self, event: ReadyEvent) {
+        let gone = event.ready - Ready::READ_CLOSED - Ready::WRITE_CLOSED;
+        self.change(|word| {
+            (word.version() == event.version).then(|| word.with_ready(word.ready() - gone))
+        });
+    }
+
+    /// Takes `ready` for granted without an event, for a source that is most likely ready: the
+    /// operation that finds it is not clears it as usual.
+    pub(crate) fn assume(&self, ready: Ready) {
+        self.change(|word| Some(word.with_ready(word.ready() | ready)));
+    }
+
+    /// An event for the registration of `generation`: marks the source ready and collects those
+    /// who waited for it. False if that registration is gone.
+    pub(super) fn deliver(&self, generation: u32, ready: Ready, wakers: &mut WakeList) -> bool {
+        let is_current = self.change(|word| {
+            (word.generation() == generation)
+                .then(|| word.with_ready(word.ready() | ready).with_next_version())
+        });
+        if is_current {
+            self.lock().collect(ready, wakers);
+        }
+        is_current
+    }
+
+    /// No event will ever come again: every wait, present and future, ends.
+    pub(super) fn shut_down(&self, wakers: &mut WakeList) {
+        // Release: pairs with the Acquire in `look`.
+        self.word.fetch_or(SHUTDOWN, Ordering::Release);
+        self.lock().collect(Ready::ALL, wakers);
+    }
+
+    /// The registration is over; the source can serve another descriptor.
+    pub(super) fn release(&self) {
+        self.change(|word| Some(word.with_ready(Ready::EMPTY).with_next_generation()));
+        // A future that was leaked may have left its waker here.
+        let left = std::mem::replace(&mut *self.lock(), Waiters::new());
+        drop(left);
+    }
+
+    /// Replaces the word by what `next` makes of it, unless that is `None`; tells which.
+    fn change(&self, next: impl Fn(Word) -> Option<Word>) -> bool {
+        // Release: pairs with the Acquire in `look`.
+        self.word
+            .fetch_update(Ordering::Release, Ordering::Relaxed, |word| {
+                next(Word(word)).map(|word| word.0)
+            })
+            .is_ok()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiters> {
+        // No foreign code runs under the lock, so what a panic may leave behind is whole.
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The future of [`Source::wait`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub(crate) struct Wait<'a> {
+    source: &'a Source,
+    interest: Interest,
+    /// Our place among the waiters, from the first poll that found nothing.
+    place: Option<Place>,
+}
+
+impl Future for Wait<'_> {
+    type Output = ReadyEvent;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ReadyEvent> {
+        let this = &mut *self;
+        if let Some(event) = this.source.look_for_end(this.interest) {
+            return Poll::Ready(event);
+        }
+        let waker = cx.waker().clone();
+        let mut waiters = this.source.lock();
+        let unused = match this.place {
+            None => {
+                this.place = Some(waiters.join(this.interest, waker));
+                None
+            }
+            Some(place) => waiters.renew(place, waker),
+        };
+        let end = this.source.look_for_end(this.interest);
+        drop(waiters);
+        drop(unused);
+        end.map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let waker = self.source.lock().leave(place);
+            drop(waker);
+        }
+    }
+}

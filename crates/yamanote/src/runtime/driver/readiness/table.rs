@@ -1,0 +1,154 @@
+//! From the number in a kernel event back to its source, without a lock.
+#![forbid(unsafe_code)]
+
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use super::source::Source;
+use crate::util::wake_list::WakeList;
+
+/// Pages of doubling length, never moved or freed, so that a look-up needs no lock. A source lives
+/// until the table goes and serves one descriptor after the other: a connection costs no allocation
+/// here unless it is one more than there ever were at a time.
+pub(super) struct Table {
+    pages: [OnceLock<Page>; PAGES],
+    free: Mutex<Free>,
+}
+
+type Page = Box<[OnceLock<Arc<Source>>]>;
+
+const FIRST_PAGE_LEN: usize = 64;
+/// Enough for 2^26 descriptors, the most Linux lets a process have by default being 2^20.
+const PAGES: usize = 20;
+
+struct Free {
+    /// Sources no registration uses, the last used on top.
+    released: Vec<u32>,
+    /// Sources made so far.
+    len: u32,
+    is_shutdown: bool,
+}
+
+/// The table is shut down.
+#[derive(Debug)]
+pub(super) struct ShutDown;
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Table {
+            pages: [const { OnceLock::new() }; PAGES],
+            free: Mutex::new(Free {
+                released: Vec::new(),
+                len: 0,
+                is_shutdown: false,
+            }),
+        }
+    }
+
+    /// A source for a new registration, and its number.
+    pub(super) fn insert(&self) -> Result<(u32, Arc<Source>), ShutDown> {
+        let mut free = self.lock();
+        if free.is_shutdown {
+            return Err(ShutDown);
+        }
+        let index = match free.released.pop() {
+            Some(index) => index,
+            None => {
+                free.len += 1;
+                free.len - 1
+            }
+        };
+        // Made under the lock, so that `shut_down` finds a source at every number below `len`.
+        let (page, offset) = address(index);
+        let page = self.pages[page].get_or_init(|| new_page(page));
+        let source = page[offset].get_or_init(|| Arc::new(Source::new()));
+        Ok((index, Arc::clone(source)))
+    }
+
+    pub(super) fn get(&self, index: u32) -> Option<&Source> {
+        let (page, offset) = address(index);
+        let page = self.pages.get(page)?.get()?;
+        page[offset].get().map(|source| &**source)
+    }
+
+    /// Ends the registration that [`insert`](Table::insert) began.
+    pub(super) fn release(&self, index: u32, source: &Source) {
+        source.release();
+        self.lock().released.push(index);
+    }
+
+    /// Refuses registrations from now on and ends every wait.
+    pub(super) fn shut_down(&self, wakers: &mut WakeList) {
+        let len = {
+            let mut free = self.lock();
+            free.is_shutdown = true;
+            free.len
+        };
+        for source in (0..len).filter_map(|index| self.get(index)) {
+            source.shut_down(wakers);
+        }
+    }
+
+    /// Registrations alive.
+    pub(super) fn live(&self) -> usize {
+        let free = self.lock();
+        free.len as usize - free.released.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Free> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn new_page(page: usize) -> Page {
+    (0..FIRST_PAGE_LEN << page)
+        .map(|_| OnceLock::new())
+        .collect()
+}
+
+/// Page and offset of a number: page p starts at `FIRST_PAGE_LEN * (2^p - 1)`.
+fn address(index: u32) -> (usize, usize) {
+    let index = index as usize;
+    let page = (index / FIRST_PAGE_LEN + 1).ilog2() as usize;
+    (page, index - FIRST_PAGE_LEN * ((1 << page) - 1))
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_fill_the_pages_in_order() {
+        let mut expected = (0, 0);
+        for index in 0..10_000 {
+            assert_eq!(address(index), expected);
+            expected.1 += 1;
+            if expected.1 == FIRST_PAGE_LEN << expected.0 {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+        assert!(address(u32::MAX).0 >= PAGES, "get() must answer None");
+    }
+
+    #[test]
+    fn a_released_source_comes_back_under_another_generation() {
+        let table = Table::new();
+        let (index, source) = table.insert().unwrap();
+        let generation = source.generation();
+        table.release(index, &source);
+        assert_eq!(table.live(), 0);
+        let (again, same) = table.insert().unwrap();
+        assert_eq!(again, index);
+        assert!(Arc::ptr_eq(&source, &same));
+        assert_ne!(same.generation(), generation);
+        assert_eq!(table.live(), 1);
+    }
+
+    #[test]
+    fn nothing_registers_after_shutdown() {
+        let table = Table::new();
+        let (_, source) = table.insert().unwrap();
+        table.shut_down(&mut WakeList::new());
+        assert!(table.insert().is_err());
+        assert!(source.look(super::super::Interest::READABLE).is_shutdown);
+    }
+}
