@@ -1,1 +1,42 @@
-fn main() {}
+//! The project's own tasks: `cargo xtask <task>`.
+#![forbid(unsafe_code)]
+
+mod source;
+mod test;
+mod tidy;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+const HELP: &str = "\
+Tasks of this repository.
+
+Usage: cargo xtask <task>
+
+Tasks:
+  tidy            check layers, unsafe rooms and file heads against ARCHITECTURE.md
+  test [ARGS]     run every test of the workspace and count what ran and what was skipped;
+                  ARGS are passed to `cargo test`
+  help            print this
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let task = args.next();
+    let rest: Vec<String> = args.collect();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask lies in the workspace");
+    match task.as_deref() {
+        Some("tidy") if rest.is_empty() => tidy::run(root),
+        Some("test") => test::run(root, &rest),
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Some(_) => {
+            eprint!("cargo xtask: no such task, or too many arguments\n\n{HELP}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `cargo xtask test`: the workspace's tests, counted.
+//!
+//! libtest counts a test that returned early because the machine lacks something as passed. Such
+//! tests record the skip in a file; here the two are put together.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+
+pub fn run(root: &Path, args: &[String]) -> ExitCode {
+    let skips_file = root.join("target").join("skipped-tests.tsv");
+    std::fs::create_dir_all(root.join("target")).expect("the target directory can be made");
+    std::fs::write(&skips_file, "").expect("the target directory is writable");
+
+    let mut child = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(root)
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(args)
+        .env("YAMANOTE_TEST_SKIPS", &skips_file)
+        // A developer's override would make half of the matrix run on the wrong driver.
+        .env_remove("YAMANOTE_DRIVER")
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("cargo can be started");
+
+    let mut totals = Totals::default();
+    for line in BufReader::new(child.stdout.take().expect("piped above")).lines() {
+        let line = line.expect("test output is text");
+        println!("{line}");
+        totals.add(&line);
+    }
+    let status = child.wait().expect("cargo can be waited for");
+
+    let skips = std::fs::read_to_string(&skips_file).expect("written above");
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for line in skips.lines() {
+        *reasons
+            .entry(line.split_once('\t').map_or(line, |(_, why)| why))
+            .or_default() += 1;
+    }
+    let skipped: usize = reasons.values().sum();
+    let why: Vec<String> = reasons
+        .iter()
+        .map(|(why, count)| format!("{count} x {}", why.replace('\t', ": ")))
+        .collect();
+    println!(
+        "\n{} ran, {} skipped: {}",
+        totals.passed + totals.failed - skipped,
+        skipped + totals.ignored,
+        match (why.is_empty(), totals.ignored) {
+            (true, 0) => "nothing was lacking".to_owned(),
+            (_, 0) => why.join("; "),
+            (_, ignored) => format!("{ignored} marked #[ignore]; {}", why.join("; ")),
+        }
+    );
+    println!(
+        "{} passed, {} failed, {} skipped",
+        totals.passed - skipped,
+        totals.failed,
+        skipped + totals.ignored
+    );
+    match status.success() && totals.failed == 0 && totals.passed > 0 {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+#[derive(Default)]
+struct Totals {
+    passed: usize,
+    failed: usize,
+    ignored: usize,
+}
+
+impl Totals {
+    /// Adds a line like `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else {
+            return;
+        };
+        let numbers = result.split_once(". ").map_or(result, |(_, rest)| rest);
+        for part in numbers.split("; ") {
+            let Some((count, what)) = part.split_once(' ') else {
+                continue;
+            };
+            let Ok(count) = count.parse::<usize>() else {
+                continue;
+            };
+            match what {
+                "passed" => self.passed += count,
+                "failed" => self.failed += count,
+                "ignored" => self.ignored += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_are_added_up() {
+        let mut totals = Totals::default();
+        totals.add("running 3 tests");
+        totals.add("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 2 filtered out; finished in 0.00s");
+        totals
+            .add("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out");
+        assert_eq!((totals.passed, totals.failed, totals.ignored), (4, 2, 1));
+    }
+}
