@@ -1,1 +1,240 @@
-//! The task state machine.
+//! The task: a future with a state machine around it, in one allocation.
+//!
+//! Read [`state`] first: it draws the machine and numbers its rules. `core` is what a task is made
+//! of, `run` what is done with it, `vtable` the bridge between its typed and untyped halves. The
+//! types here are the references that the rest of the runtime holds:
+//!
+//! | type             | holds                      | may |
+//! |------------------|----------------------------|-----|
+//! | [`Task`]         | one reference              | be in an [`OwnedTasks`] list, shut the task down |
+//! | [`Notified`]     | one reference (rule 2)     | travel through run queues, to be run once |
+//! | [`UnownedTask`]  | one reference, as Notified | be run or shut down, in no list |
+//! | waker            | one reference              | wake |
+//! | [`AbortHandle`]  | one reference              | abort |
+//! | [`JoinHandle`]   | the flag `JOIN_HANDLE`     | take the output |
+//!
+//! This layer knows no driver and no scheduler: a scheduler is whatever implements [`Schedule`].
+#![allow(dead_code, unused_imports)]
+
+mod state;
+
+mod core;
+mod vtable;
+
+mod run;
+mod waker;
+
+mod abort;
+mod error;
+mod id;
+mod join;
+mod owned;
+
+pub use abort::AbortHandle;
+pub use error::JoinError;
+pub(crate) use id::enter;
+pub use id::{Id, id, try_id};
+pub use join::JoinHandle;
+pub(crate) use owned::OwnedTasks;
+
+use self::core::{Cell, Header};
+use state::State;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use vtable::vtable;
+
+/// What a task asks of its scheduler.
+pub(crate) trait Schedule: Send + Sync + Sized + 'static {
+    /// The task became runnable: it was woken while idle.
+    fn schedule(&self, task: Notified<Self>);
+
+    /// The task was woken during its own poll: it runs again after the others.
+    fn yield_now(&self, task: Notified<Self>) {
+        self.schedule(task);
+    }
+
+    /// The task has completed or was shut down: takes it off the owner's list and returns the list's
+    /// reference, if it was there.
+    fn release(&self, task: &Task<Self>) -> Option<Task<Self>>;
+
+    /// The task panicked. The panic is in the task's `JoinError` already.
+    fn unhandled_panic(&self) {}
+}
+
+/// One reference to a task.
+pub(crate) struct Task<S: 'static> {
+    task: NonNull<Header>,
+    scheduler: PhantomData<fn(S)>,
+}
+
+// SAFETY: the word is atomic and tells who may touch what; future and output are Send (`bind` and
+// `unowned` demand it), and so is the scheduler.
+unsafe impl<S> Send for Task<S> {}
+// SAFETY: as above.
+unsafe impl<S> Sync for Task<S> {}
+
+impl<S> Task<S> {
+    /// # Safety
+    ///
+    /// A reference to a task with a scheduler of type `S` is handed over.
+    unsafe fn from_raw(task: NonNull<Header>) -> Task<S> {
+        Task {
+            task,
+            scheduler: PhantomData,
+        }
+    }
+
+    /// Hands the reference to the caller.
+    fn into_raw(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).task
+    }
+
+    fn raw(&self) -> NonNull<Header> {
+        self.task
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: the reference.
+        unsafe { self.task.as_ref() }
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.header().id
+    }
+
+    /// Cancels the task: drops its future here, unless it is running elsewhere or has completed.
+    pub(crate) fn shutdown(self) {
+        let task = self.into_raw();
+        // SAFETY: the reference goes to the call.
+        unsafe { ((*task.as_ptr()).vtable.shutdown)(task) }
+    }
+}
+
+impl<S> Drop for Task<S> {
+    fn drop(&mut self) {
+        // SAFETY: the reference.
+        unsafe { run::drop_reference(self.task) }
+    }
+}
+
+/// A task that is to be run. Dropping it instead leaves the task waiting for its shutdown.
+pub(crate) struct Notified<S: 'static>(Task<S>);
+
+impl<S> Notified<S> {
+    /// # Safety
+    ///
+    /// As [`Task::from_raw`], and no other `Notified` of the task exists (rule 2).
+    unsafe fn from_raw(task: NonNull<Header>) -> Notified<S> {
+        // SAFETY: passed on.
+        Notified(unsafe { Task::from_raw(task) })
+    }
+
+    /// As one word, for queues made of atomics.
+    pub(crate) fn into_ptr(self) -> NonNull<()> {
+        self.0.into_raw().cast()
+    }
+
+    /// # Safety
+    ///
+    /// `task` came from [`Notified::into_ptr`] with the same `S`, and is used once.
+    pub(crate) unsafe fn from_ptr(task: NonNull<()>) -> Notified<S> {
+        // SAFETY: the reference that `into_ptr` handed out.
+        unsafe { Notified::from_raw(task.cast()) }
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.0.id()
+    }
+}
+
+/// A task that was found to be this scheduler's (by [`OwnedTasks::assert_owner`]), on the thread that
+/// is to run it.
+pub(crate) struct LocalNotified<S: 'static> {
+    task: Task<S>,
+    not_send: PhantomData<*const ()>,
+}
+
+impl<S> LocalNotified<S> {
+    fn new(task: Notified<S>) -> LocalNotified<S> {
+        LocalNotified {
+            task: task.0,
+            not_send: PhantomData,
+        }
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.task.id()
+    }
+
+    /// Polls the task once, under the caller's cooperative budget.
+    pub(crate) fn run(self) {
+        let task = self.task.into_raw();
+        // SAFETY: it is the `Notified`'s reference.
+        unsafe { ((*task.as_ptr()).vtable.run)(task) }
+    }
+}
+
+/// A task in nobody's list: to be run or shut down by who holds it. Dropping it shuts it down.
+pub(crate) struct UnownedTask<S: 'static>(ManuallyDrop<Notified<S>>);
+
+impl<S> UnownedTask<S> {
+    /// Polls the task once, under the caller's cooperative budget.
+    pub(crate) fn run(self) {
+        let task = self.take().0.into_raw();
+        // SAFETY: it is the `Notified`'s reference.
+        unsafe { ((*task.as_ptr()).vtable.run)(task) }
+    }
+
+    /// Cancels the task.
+    pub(crate) fn shutdown(self) {
+        drop(self);
+    }
+
+    pub(crate) fn id(&self) -> Id {
+        self.0.id()
+    }
+
+    fn take(self) -> Notified<S> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, not even dropped.
+        unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+}
+
+impl<S> Drop for UnownedTask<S> {
+    fn drop(&mut self) {
+        // SAFETY: this is the end of `self`.
+        let notified = unsafe { ManuallyDrop::take(&mut self.0) };
+        notified.0.shutdown();
+    }
+}
+
+/// Makes a task that is in no list.
+pub(crate) fn unowned<F, S>(
+    future: F,
+    scheduler: S,
+    id: Id,
+) -> (UnownedTask<S>, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Schedule,
+{
+    let task = Cell::allocate(
+        State::new_unowned(),
+        vtable::<F, S>(),
+        id,
+        0,
+        future,
+        scheduler,
+    );
+    // SAFETY: the word says that there is a handle and a `Notified`; here they are.
+    unsafe {
+        (
+            UnownedTask(ManuallyDrop::new(Notified::from_raw(task))),
+            JoinHandle::new(task),
+        )
+    }
+}

@@ -1,0 +1,96 @@
+//! What a task is made of, in one allocation.
+//!
+//! ```text
+//!   Header       one cache line, the same for every task: word, vtable, id, list links, join waker
+//!   scheduler    where to go when woken
+//!   stage        the future, then its output, then nothing
+//! ```
+//!
+//! All pointers to a task are pointers to its header with the provenance of the whole allocation, so
+//! that the vtable's functions, which know the types, may cast them back.
+
+use super::error::JoinError;
+use super::id::Id;
+use super::state::State;
+use super::vtable::Vtable;
+use crate::loom::cell::UnsafeCell;
+use std::future::Future;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+use std::task::Waker;
+
+/// The part of a task that is the same for all.
+pub(super) struct Header {
+    pub(super) state: State,
+    pub(super) vtable: &'static Vtable,
+    pub(super) id: Id,
+    /// The `OwnedTasks` the task was bound to; 0 for none.
+    pub(super) owner: u64,
+    /// Belongs to the lock of the owner's shard.
+    pub(super) links: UnsafeCell<Links>,
+    /// Rule 4 says who may touch it.
+    pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
+}
+
+#[cfg(all(not(loom), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<Header>() == 64, "the header is one cache line");
+
+/// Neighbours in the owner's list.
+#[derive(Default)]
+pub(super) struct Links {
+    pub(super) previous: Option<NonNull<Header>>,
+    pub(super) next: Option<NonNull<Header>>,
+}
+
+/// A task. `repr(C)` puts the header at the allocation's address.
+#[repr(C)]
+pub(super) struct Cell<F: Future, S> {
+    pub(super) header: Header,
+    pub(super) scheduler: S,
+    /// Rules 1 and 3 say who may touch it.
+    pub(super) stage: UnsafeCell<Stage<F>>,
+}
+
+/// Where the task is in its life.
+pub(super) enum Stage<F: Future> {
+    /// Spawned, perhaps polled. Never moved again: it is pinned.
+    Future(F),
+    /// Complete, and the output not taken yet.
+    Output(Result<F::Output, JoinError>),
+    /// Neither.
+    Empty,
+}
+
+impl<F: Future, S> Cell<F, S> {
+    /// Allocates the task and returns the pointer by which it is known from then on.
+    pub(super) fn allocate(
+        state: State,
+        vtable: &'static Vtable,
+        id: Id,
+        owner: u64,
+        future: F,
+        scheduler: S,
+    ) -> NonNull<Header> {
+        let mut cell = Box::<Cell<F, S>>::new_uninit();
+        // Field by field into the allocation: an unoptimised build then has the future, which may be
+        // large, on the stack once and not once more as part of a whole `Cell`.
+        let address = cell.as_mut_ptr();
+        // SAFETY: `address` points into a live allocation of the right layout that nobody else has;
+        // the three writes initialise every field.
+        unsafe {
+            (&raw mut (*address).header).write(Header {
+                state,
+                vtable,
+                id,
+                owner,
+                links: UnsafeCell::new(Links::default()),
+                join_waker: UnsafeCell::new(MaybeUninit::uninit()),
+            });
+            (&raw mut (*address).scheduler).write(scheduler);
+            (&raw mut (*address).stage).write(UnsafeCell::new(Stage::Future(future)));
+        }
+        // A `Box<MaybeUninit<_>>` has the address and provenance of the whole allocation.
+        let address = Box::into_raw(cell).cast::<Header>();
+        NonNull::new(address).expect("a Box is never null")
+    }
+}

@@ -1,0 +1,107 @@
+//! The number of a task, and which task runs on this thread.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A number that identifies a task among all tasks of the process that are running.
+///
+/// A task's id may be the id of a task that finished long ago. Ids say nothing about the order in
+/// which tasks were spawned, and are counted across all runtimes of the process, blocking tasks
+/// included.
+///
+/// [`JoinHandle::id`](crate::task::JoinHandle::id) and
+/// [`AbortHandle::id`](crate::task::AbortHandle::id) tell a task's id from outside, [`id`] and
+/// [`try_id`] from inside.
+#[derive(Clone, Copy, Debug, Hash, Eq, PartialEq, PartialOrd, Ord)]
+pub struct Id(NonZeroU64);
+
+/// Ids are handed to threads in blocks, so that spawning threads do not share a counter; a block is
+/// also what [`OwnedTasks`](super::OwnedTasks) keeps together in one shard.
+pub(super) const BLOCK: u64 = 64;
+
+impl Id {
+    /// An id no running task has.
+    pub(crate) fn next() -> Id {
+        /// Starts with the second block, as 0 is not an id.
+        static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
+        thread_local! {
+            static NEXT: Cell<u64> = const { Cell::new(0) };
+        }
+        // Relaxed: only the addition's atomicity counts. 2^58 blocks last longer than any process.
+        let new_block = || NEXT_BLOCK.fetch_add(1, Relaxed) * BLOCK;
+        let id = NEXT.try_with(|next| {
+            let mut id = next.get();
+            if id % BLOCK == 0 {
+                id = new_block();
+            }
+            next.set(id + 1);
+            id
+        });
+        // A thread that is past its thread-locals spends a block for one id.
+        let id = id.unwrap_or_else(|_| new_block());
+        Id(NonZeroU64::new(id).expect("task ids start above zero"))
+    }
+
+    pub(super) fn block(self) -> u64 {
+        self.0.get() / BLOCK
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<Option<Id>> = const { Cell::new(None) };
+}
+
+/// The id of the task that calls this.
+///
+/// # Panics
+///
+/// Outside a task; the future given to `block_on` is not a task. [`try_id`] does not panic.
+///
+/// # Examples
+///
+/// ```ignore
+/// # async fn doc() {
+/// let handle = yamanote::spawn(async { yamanote::task::id() });
+/// let id = handle.id();
+/// assert_eq!(id, handle.await.unwrap());
+/// # }
+/// ```
+#[track_caller]
+pub fn id() -> Id {
+    try_id().expect("Can't get a task id when not inside a task")
+}
+
+/// The id of the task that calls this, or `None` outside a task.
+pub fn try_id() -> Option<Id> {
+    CURRENT.try_with(Cell::get).ok().flatten()
+}
+
+/// Until the guard is dropped, user code on this thread runs on behalf of the task `id`.
+pub(crate) fn enter(id: Id) -> CurrentGuard {
+    let outer = CURRENT.try_with(|current| current.replace(Some(id)));
+    CurrentGuard {
+        outer: outer.ok().flatten(),
+    }
+}
+
+/// Restores the id that [`enter`] replaced.
+#[must_use]
+pub(crate) struct CurrentGuard {
+    outer: Option<Id>,
+}
+
+impl Drop for CurrentGuard {
+    fn drop(&mut self) {
+        // A destructor of another thread-local may drop a task when the cell is gone.
+        let _ = CURRENT.try_with(|current| current.set(self.outer));
+    }
+}

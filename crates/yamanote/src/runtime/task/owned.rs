@@ -1,0 +1,233 @@
+//! The list of a scheduler's living tasks, so that its shutdown finds them all.
+//!
+//! Several lists, each under its own lock. A thread spawns [`BLOCK`](super::id::BLOCK) tasks in a row
+//! into one of them before it goes to the next, so that a lock stays in the cache of the thread that
+//! uses it, and several spawning threads are seldom at the same one.
+
+use super::core::{Cell, Header, Links};
+use super::id::Id;
+use super::state::State;
+use super::vtable::vtable;
+use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
+use crate::loom::sync::{Mutex, MutexGuard};
+use std::future::Future;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+
+/// More would only make shutdown and counting slower.
+const MAX_SHARDS: usize = 64;
+
+pub(crate) struct OwnedTasks<S: 'static> {
+    /// A power of two.
+    shards: Box<[Shard]>,
+    /// Never zero; tells the tasks of two lists apart.
+    id: u64,
+    scheduler: PhantomData<fn(S)>,
+}
+
+/// Aligned so that two shards never share a cache line, or the pair that the prefetcher fetches.
+#[repr(align(128))]
+struct Shard {
+    list: Mutex<List>,
+    /// `list.length` for those who only want to know it.
+    alive: AtomicUsize,
+}
+
+/// A doubly linked list through [`Header::links`], newest first. It holds one reference to each task.
+struct List {
+    head: Option<NonNull<Header>>,
+    length: usize,
+    closed: bool,
+}
+
+// SAFETY: the list's references may be used and given up by any thread (they are `Task`s).
+unsafe impl Send for List {}
+
+impl<S: Schedule> OwnedTasks<S> {
+    /// `shards_hint`: how many threads will spawn.
+    pub(crate) fn new(shards_hint: usize) -> OwnedTasks<S> {
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let shards = match shards_hint {
+            0 | 1 => 1,
+            // Four for each thread make it improbable enough that two meet.
+            threads => (threads * 4).next_power_of_two().min(MAX_SHARDS),
+        };
+        let shard = |_| Shard {
+            list: Mutex::new(List {
+                head: None,
+                length: 0,
+                closed: false,
+            }),
+            alive: AtomicUsize::new(0),
+        };
+        OwnedTasks {
+            shards: (0..shards).map(shard).collect(),
+            // Relaxed: only uniqueness counts.
+            id: NEXT_ID.fetch_add(1, Relaxed),
+            scheduler: PhantomData,
+        }
+    }
+
+    /// Makes a task of `future` and takes it into the list. `None` if the list is closed: the future
+    /// has been dropped and the handle resolves to a cancelled error.
+    pub(crate) fn bind<F>(
+        &self,
+        future: F,
+        scheduler: S,
+        id: Id,
+    ) -> (JoinHandle<F::Output>, Option<Notified<S>>)
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let state = State::new_owned();
+        let task = Cell::allocate(state, vtable::<F, S>(), id, self.id, future, scheduler);
+        // SAFETY: the word says that there is a handle, a `Notified` and a reference for the list;
+        // here are the three. The future and its output are Send.
+        let (handle, notified, listed) = unsafe {
+            (
+                JoinHandle::new(task),
+                Notified::from_raw(task),
+                Task::<S>::from_raw(task),
+            )
+        };
+        let shard = self.shard(id);
+        let mut list = shard.lock();
+        if list.closed {
+            drop(list);
+            drop(notified);
+            listed.shutdown();
+            return (handle, None);
+        }
+        list.push(listed.into_raw());
+        shard.publish(&list);
+        (handle, Some(notified))
+    }
+
+    /// Takes a task out, and returns the list's reference; `None` if the task was not in it (any more).
+    pub(crate) fn remove(&self, task: &Task<S>) -> Option<Task<S>> {
+        let header = task.header();
+        if header.owner != self.id {
+            assert!(header.owner == 0, "a task of another list");
+            return None;
+        }
+        let shard = self.shard(header.id);
+        let mut list = shard.lock();
+        let found = list.remove(task.raw());
+        shard.publish(&list);
+        drop(list);
+        // SAFETY: the list's reference, just taken out of it.
+        found.then(|| unsafe { Task::from_raw(task.raw()) })
+    }
+
+    /// Lets no task in any more and cancels those that are in: their futures are dropped here and
+    /// now, but for those that run on other threads at this moment, which are cancelled when their
+    /// poll returns.
+    pub(crate) fn close_and_shutdown_all(&self) {
+        for shard in &self.shards {
+            shard.lock().closed = true;
+        }
+        for shard in &self.shards {
+            loop {
+                let mut list = shard.lock();
+                let Some(task) = list.pop() else { break };
+                shard.publish(&list);
+                // The future's drop is user code and may spawn.
+                drop(list);
+                // SAFETY: the list's reference, just taken out of it.
+                unsafe { Task::<S>::from_raw(task) }.shutdown();
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.num_alive_tasks() == 0
+    }
+
+    /// How many tasks were spawned and have not ended. With other threads at work it is a little old.
+    pub(crate) fn num_alive_tasks(&self) -> usize {
+        // Relaxed: a gauge.
+        let alive = |shard: &Shard| shard.alive.load(Relaxed);
+        self.shards.iter().map(alive).sum()
+    }
+
+    /// Checks that the task is one of these, so that this scheduler may run it.
+    pub(crate) fn assert_owner(&self, task: Notified<S>) -> LocalNotified<S> {
+        assert_eq!(task.0.header().owner, self.id, "a task of another list");
+        LocalNotified::new(task)
+    }
+
+    fn shard(&self, id: Id) -> &Shard {
+        let index = id.block() as usize & (self.shards.len() - 1);
+        &self.shards[index]
+    }
+}
+
+impl Shard {
+    fn lock(&self) -> MutexGuard<'_, List> {
+        // Only the code of this file runs under the lock, so poison means nothing.
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, list: &List) {
+        // Relaxed: a gauge; the lock makes this the only writer.
+        self.alive.store(list.length, Relaxed);
+    }
+}
+
+impl List {
+    fn push(&mut self, task: NonNull<Header>) {
+        // SAFETY: the list holds references to both tasks; their links are the lock's, and the lock
+        // is held (`&mut self`).
+        unsafe {
+            task.as_ref().links.with_mut(|links| {
+                debug_assert!((*links).previous.is_none() && (*links).next.is_none());
+                (*links).next = self.head;
+            });
+            if let Some(head) = self.head {
+                head.as_ref()
+                    .links
+                    .with_mut(|links| (*links).previous = Some(task));
+            }
+        }
+        self.head = Some(task);
+        self.length += 1;
+    }
+
+    fn pop(&mut self) -> Option<NonNull<Header>> {
+        let task = self.head?;
+        let removed = self.remove(task);
+        assert!(removed, "the head of the list is in the list");
+        Some(task)
+    }
+
+    /// False if the task is not in the list. It must be of this shard, and alive.
+    fn remove(&mut self, task: NonNull<Header>) -> bool {
+        // SAFETY: the caller keeps `task` alive and the list its neighbours; all their links are the
+        // lock's, which is held.
+        unsafe {
+            let Links { previous, next } = task
+                .as_ref()
+                .links
+                .with_mut(|links| links.replace(Links::default()));
+            match previous {
+                Some(previous) => previous
+                    .as_ref()
+                    .links
+                    .with_mut(|links| (*links).next = next),
+                // Without a predecessor it is the head, or not in the list.
+                None if self.head == Some(task) => self.head = next,
+                None => return false,
+            }
+            if let Some(next) = next {
+                next.as_ref()
+                    .links
+                    .with_mut(|links| (*links).previous = previous);
+            }
+        }
+        self.length -= 1;
+        true
+    }
+}

@@ -1,0 +1,283 @@
+//! What a task's runner does: polls or cancels it, and completes it.
+//!
+//! The functions here are the typed half of [`super::vtable`]; their contracts stand there. No panic
+//! of the user's leaves them: one in the future's poll or drop becomes the task's result, and one in
+//! the drop of an output nobody wants, of a panic's payload, or in the join waker ends here.
+
+use super::core::{Header, Stage};
+use super::error::JoinError;
+use super::state::{Claim, Completion, Pending};
+use super::vtable::cell;
+use super::{Notified, Schedule, Task, id, waker};
+use std::any::Any;
+use std::future::Future;
+use std::mem::{self, ManuallyDrop};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+/// See `Vtable::run`.
+pub(super) unsafe fn run<F: Future, S: Schedule>(task: NonNull<Header>) {
+    // SAFETY: the caller's reference keeps the task alive until a verb below gives it away, and the
+    // view is not used after that.
+    let this = unsafe { cell::<F, S>(task) };
+    match this.header.state.claim() {
+        Claim::Poll => {}
+        // SAFETY: this thread has the claim and the reference, which `complete` takes.
+        Claim::Cancel => unsafe {
+            cancel::<F, S>(task);
+            return complete::<F, S>(task);
+        },
+        Claim::Lost => return,
+        // SAFETY: the verb says so.
+        Claim::Free => return unsafe { free::<F, S>(task) },
+    }
+    // SAFETY: this thread has the claim.
+    if unsafe { poll::<F, S>(task) }.is_ready() {
+        // SAFETY: the claim is still ours and `poll` stored the output.
+        return unsafe { complete::<F, S>(task) };
+    }
+    match this.header.state.finish_pending() {
+        Pending::Idle => {}
+        Pending::Again => {
+            // SAFETY: the verb gave us a second reference; it becomes the `Notified`'s.
+            let notified = unsafe { Notified::from_raw(task) };
+            this.scheduler.yield_now(notified);
+            // SAFETY: the first one; the view `this` is not used any more.
+            unsafe { drop_reference(task) };
+        }
+        // SAFETY: the verb left us the claim and the reference.
+        Pending::Cancel => unsafe {
+            cancel::<F, S>(task);
+            complete::<F, S>(task);
+        },
+        // SAFETY: nobody else has the task.
+        Pending::Free => unsafe {
+            drop_stage_contained::<F, S>(task);
+            free::<F, S>(task);
+        },
+    }
+}
+
+/// See `Vtable::schedule`.
+pub(super) unsafe fn schedule<F: Future, S: Schedule>(task: NonNull<Header>) {
+    // SAFETY: the caller holds another reference until this returns.
+    let this = unsafe { cell::<F, S>(task) };
+    // SAFETY: the reference is ours to give.
+    let notified = unsafe { Notified::from_raw(task) };
+    this.scheduler.schedule(notified);
+}
+
+/// See `Vtable::shutdown`.
+pub(super) unsafe fn shutdown<F: Future, S: Schedule>(task: NonNull<Header>) {
+    // SAFETY: the caller's reference.
+    let this = unsafe { cell::<F, S>(task) };
+    if this.header.state.claim_for_shutdown() {
+        // SAFETY: this thread has the claim and a reference.
+        unsafe {
+            cancel::<F, S>(task);
+            complete::<F, S>(task);
+        }
+    } else {
+        // SAFETY: the caller's reference; `this` is not used any more.
+        unsafe { drop_reference(task) };
+    }
+}
+
+/// Polls the future. On `Ready` the future is dropped and the output stored: the value, or the panic
+/// of the poll or of the future's drop.
+///
+/// # Safety
+///
+/// The caller has the claim (rule 1), and the task is a `Cell<F, S>`.
+unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
+    // SAFETY: the claim includes a reference.
+    let this = unsafe { cell::<F, S>(task) };
+    let id = this.header.id;
+    let polled = this.stage.with_mut(|stage| {
+        catch_unwind(AssertUnwindSafe(|| {
+            let _current = id::enter(id);
+            // SAFETY: rule 1: nobody else has a reference into the stage.
+            let Stage::Future(future) = (unsafe { &mut *stage }) else {
+                panic!("a task without a future was polled");
+            };
+            // SAFETY: the future never moves: it is dropped in place, in its allocation.
+            let future = unsafe { Pin::new_unchecked(future) };
+            // SAFETY: the claim's reference outlives the poll, and so this waker.
+            let waker = unsafe { waker::borrowed(task) };
+            let output = match future.poll(&mut Context::from_waker(&waker)) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(output) => output,
+            };
+            // SAFETY: as above. If the drop panics the stage is empty all the same.
+            unsafe { *stage = Stage::Empty };
+            Poll::Ready(output)
+        }))
+    });
+    let (output, panicked) = match polled {
+        Ok(Poll::Pending) => return Poll::Pending,
+        Ok(Poll::Ready(output)) => (Ok(output), false),
+        Err(payload) => {
+            // The future is still there if it was its poll that panicked. Not during the unwinding:
+            // a panic of its drop would then abort the process.
+            // SAFETY: the claim is ours.
+            unsafe { drop_stage_contained::<F, S>(task) };
+            (Err(JoinError::panic(id, payload)), true)
+        }
+    };
+    // SAFETY: rule 1. The stage is empty, so nothing of the user's is dropped.
+    this.stage
+        .with_mut(|stage| unsafe { *stage = Stage::Output(output) });
+    if panicked {
+        this.scheduler.unhandled_panic();
+    }
+    Poll::Ready(())
+}
+
+/// Drops the future and stores the error that says so.
+///
+/// # Safety
+///
+/// The caller has the claim, and the task is a `Cell<F, S>`.
+unsafe fn cancel<F: Future, S: Schedule>(task: NonNull<Header>) {
+    // SAFETY: the claim includes a reference.
+    let this = unsafe { cell::<F, S>(task) };
+    let id = this.header.id;
+    // SAFETY: the claim is ours.
+    let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { drop_stage::<F, S>(task) }));
+    let error = match dropped {
+        Ok(()) => JoinError::cancelled(id),
+        Err(payload) => JoinError::panic(id, payload),
+    };
+    // SAFETY: rule 1, and the stage is empty.
+    this.stage
+        .with_mut(|stage| unsafe { *stage = Stage::Output(Err(error)) });
+}
+
+/// Ends the task's life: takes it off its owner's list, hands the output over, wakes the joiner.
+///
+/// # Safety
+///
+/// The caller has the claim and one reference, both of which are gone afterwards; the stage holds the
+/// output; the task is a `Cell<F, S>`.
+unsafe fn complete<F: Future, S: Schedule>(task: NonNull<Header>) {
+    // SAFETY: the caller's reference, until a verb gives it away.
+    let this = unsafe { cell::<F, S>(task) };
+    // Off the list before the joiner hears of it: who has joined a task does not find it counted.
+    let references = {
+        // SAFETY: lends the reference; `ManuallyDrop` keeps it ours.
+        let lent = ManuallyDrop::new(unsafe { Task::<S>::from_raw(task) });
+        match this.scheduler.release(&lent) {
+            Some(listed) => {
+                assert!(listed.raw() == task, "the list returned another task");
+                mem::forget(listed);
+                2
+            }
+            None => 1,
+        }
+    };
+    let mut output_dropped = false;
+    loop {
+        match this.header.state.complete(references, output_dropped) {
+            Completion::DropOutput => {
+                // SAFETY: the claim is still ours.
+                unsafe { drop_stage_contained::<F, S>(task) };
+                output_dropped = true;
+            }
+            Completion::WakeJoiner => {
+                // SAFETY: rule 4: after COMPLETE the cell is the runner's, and it is initialised. It
+                // is read once; the verb below declares it uninitialised.
+                let waker = this
+                    .header
+                    .join_waker
+                    .with(|cell| unsafe { (*cell).assume_init_read() });
+                if this.header.state.join_waker_taken(references) {
+                    // SAFETY: the verb says so.
+                    unsafe { free::<F, S>(task) };
+                }
+                contained(|| waker.wake());
+                return;
+            }
+            Completion::Done => return,
+            // SAFETY: the verb says so.
+            Completion::Free => return unsafe { free::<F, S>(task) },
+        }
+    }
+}
+
+/// See `Vtable::take_output`.
+pub(super) unsafe fn take_output<F: Future, S: Schedule>(task: NonNull<Header>, to: *mut ()) {
+    // SAFETY: the caller holds the task.
+    let this = unsafe { cell::<F, S>(task) };
+    // SAFETY: rule 3: the stage is the caller's. An output may be moved.
+    let stage = this
+        .stage
+        .with_mut(|stage| unsafe { mem::replace(&mut *stage, Stage::Empty) });
+    let Stage::Output(output) = stage else {
+        panic!("JoinHandle polled after completion");
+    };
+    // SAFETY: `to` has this type, and what it held needs no drop, says the contract.
+    unsafe {
+        to.cast::<Poll<Result<F::Output, JoinError>>>()
+            .write(Poll::Ready(output));
+    }
+}
+
+/// See `Vtable::drop_stage`.
+pub(super) unsafe fn drop_stage<F: Future, S: Schedule>(task: NonNull<Header>) {
+    // SAFETY: the caller holds the task.
+    let this = unsafe { cell::<F, S>(task) };
+    let _current = id::enter(this.header.id);
+    // SAFETY: the stage is the caller's; an assignment drops in place, and leaves the new value also
+    // when that drop panics.
+    this.stage
+        .with_mut(|stage| unsafe { *stage = Stage::Empty });
+}
+
+/// As [`drop_stage`], when there is nobody to tell of a panic.
+///
+/// # Safety
+///
+/// As `Vtable::drop_stage`.
+unsafe fn drop_stage_contained<F: Future, S: Schedule>(task: NonNull<Header>) {
+    // SAFETY: passed on.
+    contained(|| unsafe { drop_stage::<F, S>(task) });
+}
+
+/// See `Vtable::free`.
+pub(super) unsafe fn free<F: Future, S: Schedule>(task: NonNull<Header>) {
+    let cell = task.cast::<super::core::Cell<F, S>>().as_ptr();
+    // SAFETY: `allocate` made it from a Box of this type, and the caller is the last to hold it. The
+    // stage is empty: the output was taken or dropped before, and so was the future.
+    drop(unsafe { Box::from_raw(cell) });
+}
+
+/// Gives one reference up.
+///
+/// # Safety
+///
+/// The caller has it, and does not use the task any more.
+pub(super) unsafe fn drop_reference(task: NonNull<Header>) {
+    // SAFETY: the reference. Nothing is read after the verb unless it was the last one.
+    unsafe {
+        if (*task.as_ptr()).state.drop_reference() {
+            ((*task.as_ptr()).vtable.free)(task);
+        }
+    }
+}
+
+/// Runs user code whose panic nobody can be told of.
+pub(super) fn contained(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        drop_payload(payload);
+    }
+}
+
+/// Drops a panic's payload, which may panic in turn. The second payload is leaked: dropping it might
+/// go on for ever.
+fn drop_payload(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(second);
+    }
+}
