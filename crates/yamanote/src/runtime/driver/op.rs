@@ -1,0 +1,403 @@
+//! The life of one io_uring operation.
+//!
+//! ```text
+//!  Op<T>          its slot in the ring's table                          payload (T) belongs to
+//!  ------------   ----------------------------------------------------  ----------------------
+//!  Initialize     none                                              (I)  the future
+//!      | poll: push the SQE
+//!      v
+//!  Polled(key)    Submitted, SQE in the queue                       (P)  the slot, from here on
+//!      |          Submitted, SQE taken by the kernel                (S)
+//!      | poll         | poll leaves a waker
+//!      |              v
+//!      |          Waiting(waker)  ------------ last CQE -----.      (W)
+//!      |              |      \                               v
+//!      |              |       `- CQE with F_MORE -> Notifying --notif--> Completed(cqe)   (Z, C)
+//!      |              |       `- multishot: Armed(results) --last--> Terminated(results)  (A, T)
+//!      | poll takes payload and result
+//!      v              | drop of the future
+//!  Complete           v
+//!                 Cancelled  ------------------ last CQE -----> payload to the reaper's garbage (X)
+//! ```
+//!
+//! Rules the code cites:
+//!
+//! 1. From the push of its SQE to its last CQE the payload is the slot's, at one address. Cancelling
+//!    asks the kernel to hurry; only the last CQE frees. Without it the payload is leaked.
+//! 2. P and S differ only in whether the kernel's head has passed the SQE. The slot does not care:
+//!    a failed `io_uring_enter` leaves the SQE where it is, and it runs later.
+//! 3. A CQE finds its slot by index and generation. What finds none is counted and ignored. A slot
+//!    whose generations are used up is never used again.
+//! 4. A CQE is the last one when it lacks `F_MORE`, whatever else it says.
+//! 5. No user code runs under the ring's lock: wakers are cloned before and dropped after, payloads
+//!    are decoded and dropped outside.
+//! 6. Results own what they carry; losing interest is dropping them, or handing them on
+//!    ([`Cancellable::orphaned`]).
+//!
+//! Operations are one small file each in [`super::op`]'s children; nothing here lists them.
+
+pub(crate) mod table;
+
+use std::any::Any;
+use std::future::Future;
+use std::io;
+use std::ops::DerefMut;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use io_uring::squeue;
+
+use crate::runtime::driver::ring::Ring;
+use crate::sys::uring::abi;
+use crate::util::coop;
+
+use table::{Drop as OnDropAnswer, Poll as PollAnswer};
+
+/// What one completion says.
+#[derive(Debug)]
+pub(crate) struct CqeResult {
+    pub(crate) result: io::Result<u32>,
+    pub(crate) flags: u32,
+}
+
+impl CqeResult {
+    pub(crate) fn new(res: i32, flags: u32) -> Self {
+        let result = if res < 0 {
+            // `res` may be any number in a hostile stream; i32::MIN has no negative.
+            Err(io::Error::from_raw_os_error(
+                res.checked_neg().unwrap_or(libc::EIO),
+            ))
+        } else {
+            Ok(res as u32)
+        };
+        CqeResult { result, flags }
+    }
+
+    pub(crate) fn failed(error: io::Error) -> Self {
+        CqeResult {
+            result: Err(error),
+            flags: 0,
+        }
+    }
+
+    /// More completions of the same submission will follow.
+    pub(crate) fn has_more(&self) -> bool {
+        self.flags & abi::CQE_F_MORE != 0
+    }
+
+    /// A zero-copy send's word that the kernel has let go of the buffer; it carries no result.
+    pub(crate) fn is_notification(&self) -> bool {
+        self.flags & abi::CQE_F_NOTIF != 0
+    }
+}
+
+/// From a completion to what the caller waits for.
+pub(crate) trait Completable: Sized {
+    type Output;
+
+    /// Takes the payload back together with the result.
+    fn complete(self, cqe: CqeResult) -> Self::Output;
+}
+
+/// What becomes of an operation whose future is dropped before the end.
+pub(crate) trait Cancellable: Completable {
+    /// Whether the kernel is asked to stop.
+    const ON_DROP: OnDrop = OnDrop::Cancel;
+
+    /// The last completion came and nobody waits. Called outside every driver lock, on whatever
+    /// thread reaped.
+    fn orphaned(self, cqe: CqeResult) {
+        drop(self.complete(cqe));
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnDrop {
+    /// Ask the kernel to cancel: reads, accepts, opens.
+    Cancel,
+    /// Let it finish: what was accepted from the user must happen (writes, closes).
+    LetFinish,
+}
+
+/// One kind of operation: its SQE, its plain-system-call twin and, through the super-traits, its
+/// decoding.
+///
+/// # Safety
+///
+/// - Everything the SQE of [`prepare`](Operation::prepare) points to is owned by `self` and stays
+///   valid and in place while `self` neither moves nor is touched: inside `self`, on the heap behind
+///   it, or static.
+/// - The descriptor in the SQE is kept open by `self`, or is one that is never closed.
+/// - What the kernel writes through those pointers cannot break `self`, whatever it writes and
+///   however often, until the last completion.
+/// - No method runs code of the user except through the buffer traits, whose methods are promised to
+///   be plain.
+pub(crate) unsafe trait Operation: Cancellable + Send + 'static {
+    /// The opcode, to ask the probe about.
+    const OPCODE: u8;
+
+    /// Fills the submission. `self` stands at its final address.
+    fn prepare(&mut self) -> squeue::Entry;
+
+    /// The same operation by a plain, blocking system call, for the pool.
+    fn run_blocking(self) -> Self::Output;
+}
+
+/// The rings an operation can go to. The driver implements it; so does the tests' simulated kernel.
+pub(crate) trait Rings: Send + Sync + 'static {
+    type Guard<'a>: DerefMut<Target = Ring>;
+
+    /// The slot this thread should submit to.
+    fn submit_slot(&self) -> usize;
+
+    /// Locks a slot's ring. It fails when there can be none (any more).
+    fn ring(&self, slot: usize) -> io::Result<Self::Guard<'_>>;
+
+    /// The ring got new submissions: makes sure that somebody enters the kernel. Called unlocked.
+    fn after_push(&self, slot: usize);
+
+    /// Whether this thread may enter the kernel for that ring: its completions run on the thread
+    /// that entered, and end in ECANCELED if it exits.
+    fn may_enter(&self, slot: usize) -> bool;
+}
+
+/// Names an operation in a ring: which ring, which slot in its table, which use of that slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) slot: usize,
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+/// The future's side of the life.
+#[derive(Debug)]
+enum State<T> {
+    /// Nothing has been asked of the kernel.
+    Initialize(T),
+    /// The payload is in the slot; the future has only its name.
+    Polled(Key),
+    /// The output has been returned.
+    Complete,
+}
+
+/// One operation as a future. Dropping it in any state is safe; see the states above.
+#[must_use = "an operation does nothing unless polled"]
+pub(crate) struct Op<T: Operation, R: Rings> {
+    rings: Arc<R>,
+    state: State<T>,
+}
+
+// The payload is never pinned inside the future: it moves to the slot before the kernel sees it.
+impl<T: Operation, R: Rings> Unpin for Op<T, R> {}
+
+impl<T: Operation, R: Rings> Op<T, R> {
+    pub(crate) fn new(rings: Arc<R>, operation: T) -> Self {
+        Op {
+            rings,
+            state: State::Initialize(operation),
+        }
+    }
+
+    /// Whether the kernel has been asked, or is about to be.
+    pub(crate) fn is_started(&self) -> bool {
+        !matches!(self.state, State::Initialize(_))
+    }
+
+    /// I -> P. `Ready` if no ring can be had; `Pending` in state I if the queue is full.
+    fn start(&mut self, operation: T, waker: Waker) -> Poll<T::Output> {
+        // Rule 5: `prepare` may ask a user's buffer for its address, so it runs before the lock.
+        let mut payload = Payload::new(operation);
+        // SAFETY: just made; the kernel has not seen it.
+        let entry = unsafe { payload.prepare::<T>() };
+
+        let slot = self.rings.submit_slot();
+        let mut ring = match self.rings.ring(slot) {
+            Ok(ring) => ring,
+            Err(error) => {
+                // SAFETY: never submitted.
+                let operation = unsafe { payload.reclaim::<T>() };
+                return Poll::Ready(operation.complete(CqeResult::failed(error)));
+            }
+        };
+        let may_enter = self.rings.may_enter(slot);
+        match ring.submit(&entry, payload, waker, None, T::ON_DROP, may_enter) {
+            Ok(key) => {
+                self.state = State::Polled(Key { slot, ..key });
+                drop(ring);
+                self.rings.after_push(slot);
+            }
+            Err(payload) => {
+                drop(ring);
+                // SAFETY: the ring gave it back unsubmitted.
+                self.state = State::Initialize(unsafe { payload.reclaim::<T>() });
+                self.rings.after_push(slot);
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_slot(&mut self, key: Key, waker: &Waker) -> Poll<T::Output> {
+        let mut spare = None;
+        loop {
+            let answer = match self.rings.ring(key.slot) {
+                Ok(mut ring) => ring.table().poll(key, waker, &mut spare),
+                Err(error) => panic!("the runtime of this operation is gone: {error}"),
+            };
+            match answer {
+                PollAnswer::Pending => {
+                    // `spare` is now the old waker, if any; it is dropped here, unlocked.
+                    return Poll::Pending;
+                }
+                PollAnswer::NeedsWaker => spare = Some(waker.clone()),
+                PollAnswer::Ready(payload, cqe) => {
+                    self.state = State::Complete;
+                    // SAFETY: the table saw the last CQE.
+                    let operation = unsafe { payload.reclaim::<T>() };
+                    return Poll::Ready(operation.complete(cqe));
+                }
+                PollAnswer::Lost => panic!(
+                    "the kernel lost the completion of this operation: it had no memory to keep it \
+                     (EBADR); what the operation owns is leaked"
+                ),
+            }
+        }
+    }
+}
+
+impl<T: Operation, R: Rings> Future for Op<T, R> {
+    type Output = T::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T::Output> {
+        let this = self.get_mut();
+        let unit = ready!(coop::poll_proceed(cx));
+        let answer = match std::mem::replace(&mut this.state, State::Complete) {
+            State::Initialize(operation) => this.start(operation, cx.waker().clone()),
+            State::Polled(key) => {
+                this.state = State::Polled(key);
+                this.poll_slot(key, cx.waker())
+            }
+            State::Complete => panic!("an operation was polled after it had completed"),
+        };
+        if answer.is_ready() {
+            unit.made_progress();
+        }
+        answer
+    }
+}
+
+impl<T: Operation, R: Rings> Drop for Op<T, R> {
+    fn drop(&mut self) {
+        // I: the payload is ours and drops with us. Complete: there is none.
+        let State::Polled(key) = self.state else {
+            return;
+        };
+        let answer = match self.rings.ring(key.slot) {
+            Ok(mut ring) => ring.orphan(key),
+            // The ring was leaked, and the payload with it.
+            Err(_) => return,
+        };
+        match answer {
+            OnDropAnswer::Gone => {}
+            OnDropAnswer::Finished(payload, cqe) => {
+                // SAFETY: the table saw the last CQE.
+                unsafe { payload.reclaim::<T>() }.orphaned(cqe);
+            }
+            OnDropAnswer::Kept { waker, must_enter } => {
+                drop(waker);
+                if must_enter {
+                    self.rings.after_push(key.slot);
+                }
+            }
+        }
+    }
+}
+
+/// An operation's payload at its final address, its type erased.
+///
+/// It has no destructor: losing one leaks it, which is always sound (rule 1). It is a raw pointer,
+/// not a box, because the kernel writes behind it.
+#[derive(Debug)]
+pub(crate) struct Payload(NonNull<dyn Carried>);
+
+// SAFETY: `Carried` is `Send`.
+unsafe impl Send for Payload {}
+
+impl Payload {
+    fn new<T: Operation>(operation: T) -> Self {
+        let carrier: Box<dyn Carried> = Box::new(Carrier {
+            operation: Some(operation),
+            cqe: None,
+        });
+        Payload(NonNull::from(Box::leak(carrier)))
+    }
+
+    /// # Safety
+    ///
+    /// `T` is the type it was made of, and the kernel has not seen it yet.
+    unsafe fn prepare<T: Operation>(&mut self) -> squeue::Entry {
+        // SAFETY: a live `Carrier<T>` by the caller's word, and nobody else has the pointer.
+        let carrier = unsafe { self.0.cast::<Carrier<T>>().as_mut() };
+        carrier
+            .operation
+            .as_mut()
+            .expect("a payload holds its operation until reclaimed")
+            .prepare()
+    }
+
+    /// # Safety
+    ///
+    /// `T` is the type it was made of, and the kernel will not touch it any more: it was never
+    /// submitted, or its last CQE has been seen.
+    unsafe fn reclaim<T: Operation>(self) -> T {
+        // SAFETY: made by `Box::leak` of a `Carrier<T>`, by the caller's word.
+        let mut carrier = unsafe { Box::from_raw(self.0.cast::<Carrier<T>>().as_ptr()) };
+        carrier
+            .operation
+            .take()
+            .expect("a payload holds its operation until reclaimed")
+    }
+
+    /// Turns the payload of an orphan into a value whose drop hands it its last completion.
+    ///
+    /// # Safety
+    ///
+    /// Its last CQE has been seen.
+    pub(crate) unsafe fn into_garbage(self, cqe: CqeResult) -> Box<dyn Any + Send> {
+        // SAFETY: made by `Box::leak`; the kernel is done with it.
+        let mut carrier = unsafe { Box::from_raw(self.0.as_ptr()) };
+        carrier.record(cqe);
+        carrier.into_any()
+    }
+}
+
+/// What the ring knows of a payload.
+trait Carried: Send {
+    fn record(&mut self, cqe: CqeResult);
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
+}
+
+struct Carrier<T: Operation> {
+    operation: Option<T>,
+    /// Present only in garbage: the orphan's last completion.
+    cqe: Option<CqeResult>,
+}
+
+impl<T: Operation> Carried for Carrier<T> {
+    fn record(&mut self, cqe: CqeResult) {
+        self.cqe = Some(cqe);
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
+impl<T: Operation> Drop for Carrier<T> {
+    fn drop(&mut self) {
+        if let (Some(operation), Some(cqe)) = (self.operation.take(), self.cqe.take()) {
+            operation.orphaned(cqe);
+        }
+    }
+}

@@ -1,0 +1,720 @@
+//! One ring: its queues, its table of operations, and the few submissions it makes for itself.
+//!
+//! A ring belongs to a worker's slot, not to a thread, and is reached under the slot's lock. Two
+//! things happen without that lock: waiting (`sys::uring::wait` on [`Ring::raw_fd`]) and waking a
+//! waiter ([`RingWaker`]).
+//!
+//! ```text
+//! submit / orphan ─> SQ ── flush (enter) ──> kernel ──> CQ ── reap ─> Batch ─> (unlocked) finish
+//!                    ^                                        |
+//!                    └── deferred: cancellations and re-arms that found no room
+//! ```
+//!
+//! The ring's own submissions carry [`INTERNAL_INDEX`] and an [`Internal`] in place of a
+//! generation: the message that wakes a waiter, the poll that watches the epoll descriptor, the
+//! poll on the wake-up eventfd where there are no messages, cancellations. They own no memory.
+//!
+//! Leaving: [`Ring::cancel_all`], reap until [`Ring::live_ops`] is 0, drop. Closing a ring is no
+//! barrier, so a ring dropped with operations in the kernel leaks their payloads (the table has no
+//! destructor for them); [`Ring::leak`] does so on purpose and counts.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+
+use io_uring::{opcode, squeue, types};
+
+use super::batch::Batch;
+use super::op::table::{self, DiscardItem, INTERNAL_INDEX, Routed, Table};
+use super::op::{CqeResult, Key, OnDrop, Payload};
+use crate::sys::fork::process_image;
+use crate::sys::uring::abi::{self, Params, Sqe};
+use crate::sys::uring::queues::{Queues, SubmissionQueueFull};
+use crate::sys::uring::{self, Kernel, RealKernel};
+
+/// Who may touch the ring, which decides how the kernel runs its completions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// Any thread under the slot's lock: completions run on whichever thread entered, at its next
+    /// transition to the kernel, and siblings can reap them.
+    Shared,
+    /// One thread for ever; cheaper, and completions appear only when it enters.
+    Pinned,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RingParams {
+    /// Submission queue entries; a power of two. The completion queue has twice as many.
+    pub(crate) entries: u32,
+    pub(crate) profile: Profile,
+}
+
+/// Fewer entries than this are not worth a ring.
+const MIN_ENTRIES: u32 = 8;
+
+/// The ring's own submissions: the upper half of their user data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Internal {
+    Wake,
+    Cancel,
+    /// With the count of armings, so that the end of an old poll is not taken for the present one's.
+    Readiness(u32),
+    WakePoll(u32),
+}
+
+impl Internal {
+    const COUNT_BITS: u32 = 24;
+    const COUNT_MASK: u32 = (1 << Self::COUNT_BITS) - 1;
+
+    fn user_data(self) -> u64 {
+        let (kind, count) = match self {
+            Internal::Wake => (1, 0),
+            Internal::Cancel => (2, 0),
+            Internal::Readiness(count) => (3, count),
+            Internal::WakePoll(count) => (4, count),
+        };
+        table::user_data(
+            INTERNAL_INDEX,
+            kind << Self::COUNT_BITS | (count & Self::COUNT_MASK),
+        )
+    }
+
+    fn decode(generation: u32) -> Option<Self> {
+        let count = generation & Self::COUNT_MASK;
+        match generation >> Self::COUNT_BITS {
+            1 => Some(Internal::Wake),
+            2 => Some(Internal::Cancel),
+            3 => Some(Internal::Readiness(count)),
+            4 => Some(Internal::WakePoll(count)),
+            _ => None,
+        }
+    }
+}
+
+/// A multishot poll the ring keeps armed on one descriptor.
+#[derive(Debug, Default)]
+struct Watch {
+    /// The descriptor to watch; `None` when disarmed.
+    fd: Option<RawFd>,
+    /// Which arming is current.
+    count: u32,
+    /// The current arming's SQE has been pushed and has not ended.
+    armed: bool,
+    /// Something happened since the last look.
+    event: bool,
+}
+
+impl Watch {
+    /// A completion of arming `count`.
+    fn complete(&mut self, count: u32, cqe: &CqeResult) {
+        let current = count == self.count & Internal::COUNT_MASK;
+        if current && self.fd.is_some() {
+            // An end by error is an event too: what happened in between is not known.
+            self.event = true;
+        }
+        if current && !cqe.has_more() {
+            self.armed = false;
+        }
+    }
+}
+
+/// What the ring still has to push for itself.
+#[derive(Debug, Default)]
+struct Deferred {
+    /// User data of operations to cancel.
+    cancels: VecDeque<u64>,
+    /// Cancel everything there is.
+    cancel_all: bool,
+}
+
+/// What went through the ring, and what went wrong.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counters {
+    /// Operations pushed.
+    pub(crate) submitted: u64,
+    /// Completions that belonged to nobody.
+    pub(crate) unknown_completions: u64,
+    /// Completions the kernel has lost, by its own account.
+    pub(crate) lost_completions: u64,
+    /// Times the completion queue had overflowed when we came to reap.
+    pub(crate) overflows: u64,
+}
+
+pub(crate) struct Ring {
+    queues: Queues,
+    kernel: Box<dyn Kernel>,
+    fd: Arc<OwnedFd>,
+    table: Table,
+    deferred: Deferred,
+    /// Wakers of futures that found the submission queue full.
+    waiting_for_room: Vec<Waker>,
+    readiness: Watch,
+    wake_poll: Watch,
+    waker: RingWaker,
+    /// A wake-up was reaped.
+    woken: bool,
+    counters: Counters,
+    lost_seen: u32,
+    /// The process the ring was made in.
+    image: u64,
+}
+
+impl Ring {
+    /// Makes a ring: with fewer entries if the kernel has no memory for that many, and without the
+    /// flags we could do without if it refuses them.
+    pub(crate) fn new(params: RingParams) -> io::Result<Self> {
+        let (fd, kernel_params) = setup(params)?;
+        let missing = (abi::FEAT_NODROP | abi::FEAT_EXT_ARG) & !kernel_params.features;
+        if missing != 0 {
+            return Err(io::Error::from_raw_os_error(libc::ENOSYS));
+        }
+        let queues = Queues::map(&fd, &kernel_params)?;
+        let fd = Arc::new(fd);
+        let kernel = RealKernel {
+            ring_fd: fd.clone(),
+        };
+        let door = if messages_work(&fd) {
+            Door::Message { ring: fd.clone() }
+        } else {
+            Door::eventfd()?
+        };
+        Ok(Ring::with_kernel(queues, Box::new(kernel), fd, door))
+    }
+
+    /// A ring over any memory and any kernel. `fd` is what waiters wait on.
+    fn with_kernel(queues: Queues, kernel: Box<dyn Kernel>, fd: Arc<OwnedFd>, door: Door) -> Self {
+        let waker = RingWaker::new(door);
+        let mut ring = Ring {
+            lost_seen: queues.completions_lost(),
+            queues,
+            kernel,
+            fd,
+            table: Table::default(),
+            deferred: Deferred::default(),
+            waiting_for_room: Vec::new(),
+            readiness: Watch::default(),
+            wake_poll: Watch {
+                fd: waker.poll_fd(),
+                ..Watch::default()
+            },
+            waker,
+            woken: false,
+            counters: Counters::default(),
+            image: process_image(),
+        };
+        ring.push_deferred();
+        ring
+    }
+
+    /// What to wait on; valid as long as the ring, or a waker of it, lives.
+    pub(crate) fn raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Wakes a thread that waits on this ring. Outlives the ring harmlessly.
+    pub(crate) fn waker(&self) -> RingWaker {
+        self.waker.clone()
+    }
+
+    /// Entries pushed and not yet taken by the kernel: what to tell `wait` to submit.
+    pub(crate) fn unsubmitted(&self) -> u32 {
+        self.check_process();
+        self.queues.unsubmitted()
+    }
+
+    /// Whether a flush has something to do: submissions, task work, overflowed completions.
+    pub(crate) fn needs_enter(&self) -> bool {
+        self.check_process();
+        self.queues.unsubmitted() > 0
+            || self.queues.sq_flags() & (abi::SQ_TASKRUN | abi::SQ_CQ_OVERFLOW) != 0
+            || self.has_deferred()
+    }
+
+    pub(crate) fn has_completions(&self) -> bool {
+        self.check_process();
+        self.queues.has_completions()
+    }
+
+    /// Operations whose last completion has not been seen: the kernel may still use their payloads.
+    pub(crate) fn live_ops(&self) -> usize {
+        self.table.in_kernel()
+    }
+
+    pub(crate) fn submitted_total(&self) -> u64 {
+        self.counters.submitted
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// The operations, for their futures.
+    pub(crate) fn table(&mut self) -> &mut Table {
+        &mut self.table
+    }
+
+    /// Pushes one operation. The slot owns the payload from here on; if there is no room the
+    /// payload comes back and `waker` is woken when there is. With `may_enter` the calling thread
+    /// makes room itself.
+    pub(crate) fn submit(
+        &mut self,
+        entry: &squeue::Entry,
+        payload: Payload,
+        waker: Waker,
+        multishot: Option<DiscardItem>,
+        on_drop: OnDrop,
+        may_enter: bool,
+    ) -> Result<Key, Payload> {
+        if !self.has_room() && may_enter {
+            // Its error comes up again at the next turn's flush, where it can be told.
+            let _ = self.flush();
+        }
+        if !self.has_room() {
+            self.waiting_for_room.push(waker);
+            return Err(payload);
+        }
+        let key = self.table.insert(payload, Some(waker), multishot, on_drop);
+        let mut sqe = into_sqe(entry);
+        sqe.user_data = table::user_data(key.index, key.generation);
+        self.queues.push(&sqe).expect("there is room");
+        self.counters.submitted += 1;
+        Ok(key)
+    }
+
+    /// The future of `key` is gone: keeps or returns what it leaves, and queues its cancellation.
+    pub(crate) fn orphan(&mut self, key: Key) -> table::Drop {
+        let answer = self.table.orphan(key);
+        if let table::Drop::Kept {
+            must_enter: true, ..
+        } = answer
+        {
+            self.check_process();
+            self.deferred
+                .cancels
+                .push_back(table::user_data(key.index, key.generation));
+            self.push_deferred();
+        }
+        answer
+    }
+
+    /// Gives the kernel what was pushed and lets it post what it holds back. Does not wait.
+    ///
+    /// When the kernel cannot take more for now (EAGAIN, EBUSY, ENOMEM) the rest stays queued and
+    /// owned, and this is not an error.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.check_process();
+        // A storm of signals must not keep us here for ever.
+        const INTERRUPTIONS: u32 = 16;
+        let mut interruptions = 0;
+        loop {
+            self.push_deferred();
+            let to_submit = self.queues.unsubmitted();
+            let get_events = self.queues.sq_flags() & (abi::SQ_TASKRUN | abi::SQ_CQ_OVERFLOW) != 0;
+            if to_submit == 0 && !get_events {
+                return Ok(());
+            }
+            match self.kernel.enter(to_submit, get_events) {
+                Ok(taken) if taken < to_submit => return Ok(()),
+                Ok(_) if self.has_deferred() => {}
+                Ok(_) => return Ok(()),
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EINTR) => {
+                        interruptions += 1;
+                        if interruptions == INTERRUPTIONS {
+                            return Ok(());
+                        }
+                    }
+                    Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => return Ok(()),
+                    // Lost completions: `reap` reads the counter, which also tells when it was
+                    // another thread that got this errno.
+                    Some(libc::EBADR) => return Ok(()),
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Routes up to `max` completions into the batch and returns how many there were.
+    pub(crate) fn reap(&mut self, batch: &mut Batch, max: usize) -> usize {
+        self.check_process();
+        let mut reaped = 0;
+        while reaped < max {
+            let Some(cqe) = self.queues.pop() else {
+                if self.queues.sq_flags() & abi::SQ_CQ_OVERFLOW == 0 {
+                    break;
+                }
+                self.counters.overflows += 1;
+                // The kernel moves its backlog into the room we have made.
+                if self.kernel.enter(0, true).is_err() || !self.queues.has_completions() {
+                    break;
+                }
+                continue;
+            };
+            reaped += 1;
+            self.route(cqe, batch);
+        }
+        self.notice_losses(batch);
+        self.push_deferred();
+        if !self.waiting_for_room.is_empty() && self.has_room() {
+            for waker in self.waiting_for_room.drain(..) {
+                batch.wakers.push(waker);
+            }
+        }
+        reaped
+    }
+
+    fn route(&mut self, cqe: abi::Cqe, batch: &mut Batch) {
+        let (index, generation) = table::split_user_data(cqe.user_data);
+        let result = CqeResult::new(cqe.res, cqe.flags);
+        if index == INTERNAL_INDEX {
+            match Internal::decode(generation) {
+                Some(Internal::Wake) => self.note_woken(),
+                // Whatever it says, the target's own completion decides.
+                Some(Internal::Cancel) => {}
+                Some(Internal::Readiness(count)) => self.readiness.complete(count, &result),
+                Some(Internal::WakePoll(count)) => {
+                    self.wake_poll.complete(count, &result);
+                    self.note_woken();
+                }
+                None => self.counters.unknown_completions += 1,
+            }
+            return;
+        }
+        match self.table.complete(index, generation, result) {
+            Routed::Unknown => self.counters.unknown_completions += 1,
+            Routed::Nothing => {}
+            Routed::Wake(waker) => batch.wakers.push(waker),
+            Routed::Garbage(value) => batch.garbage.push(value),
+        }
+    }
+
+    fn note_woken(&mut self) {
+        self.waker.note_delivered();
+        self.woken = true;
+    }
+
+    /// Whether a wake-up was reaped since the last call. A sibling that reaps for the slot's owner
+    /// asks, and wakes once more if so: it may have taken the wake-up from an owner about to wait.
+    pub(crate) fn take_woken(&mut self) -> bool {
+        std::mem::take(&mut self.woken)
+    }
+
+    /// The kernel counts completions for which it had no memory. Which ones it does not say, so
+    /// every operation it had may be one of them.
+    fn notice_losses(&mut self, batch: &mut Batch) {
+        let lost = self.queues.completions_lost();
+        let fresh = lost.wrapping_sub(self.lost_seen);
+        if fresh == 0 {
+            return;
+        }
+        self.lost_seen = lost;
+        self.counters.lost_completions += u64::from(fresh);
+        self.table.lose_all(|waker| batch.wakers.push(waker));
+        // The polls may have ended unheard. New ones; should the old live on, their events are
+        // ignored by their count.
+        for (watch, internal) in [
+            (
+                &mut self.readiness,
+                Internal::Readiness as fn(u32) -> Internal,
+            ),
+            (&mut self.wake_poll, Internal::WakePoll),
+        ] {
+            if watch.armed {
+                let old = internal(watch.count).user_data();
+                self.deferred.cancels.push_back(old);
+                watch.armed = false;
+                watch.event = true;
+            }
+        }
+    }
+
+    /// Watches an epoll descriptor: from the next flush (or wait) on, its becoming ready completes
+    /// here and [`take_readiness_event`](Ring::take_readiness_event) says so. The watch is renewed
+    /// when the kernel ends it. It belongs to the thread that enters: drain the descriptor once
+    /// after arming.
+    pub(crate) fn arm_readiness(&mut self, epoll_fd: RawFd) -> io::Result<()> {
+        self.check_process();
+        if self.readiness.fd == Some(epoll_fd) {
+            return Ok(());
+        }
+        self.disarm_readiness();
+        self.readiness.fd = Some(epoll_fd);
+        self.push_deferred();
+        Ok(())
+    }
+
+    pub(crate) fn disarm_readiness(&mut self) {
+        self.check_process();
+        self.readiness.fd = None;
+        self.readiness.event = false;
+        if self.readiness.armed {
+            self.readiness.armed = false;
+            self.deferred
+                .cancels
+                .push_back(Internal::Readiness(self.readiness.count).user_data());
+            self.push_deferred();
+        }
+    }
+
+    /// Whether the watched descriptor became ready since the last call.
+    pub(crate) fn take_readiness_event(&mut self) -> bool {
+        std::mem::take(&mut self.readiness.event)
+    }
+
+    /// Asks the kernel to cancel everything, the ring's own polls included. Nothing is freed by it:
+    /// reap until [`live_ops`](Ring::live_ops) is 0.
+    pub(crate) fn cancel_all(&mut self) {
+        self.check_process();
+        self.readiness.fd = None;
+        self.deferred.cancels.clear();
+        self.deferred.cancel_all = true;
+        self.push_deferred();
+    }
+
+    /// Gives the ring up with whatever the kernel still has, and returns how many operations that
+    /// is. Ring and payloads stay allocated for the rest of the process.
+    pub(crate) fn leak(self) -> usize {
+        let leaked = self.table.in_kernel();
+        std::mem::forget(self);
+        leaked
+    }
+
+    fn has_room(&self) -> bool {
+        self.queues.unsubmitted() < self.queues.sq_entries()
+    }
+
+    fn has_deferred(&self) -> bool {
+        self.deferred.cancel_all
+            || !self.deferred.cancels.is_empty()
+            || (self.readiness.fd.is_some() && !self.readiness.armed)
+            || (self.wake_poll.fd.is_some() && !self.wake_poll.armed)
+    }
+
+    /// Pushes as much of the ring's own business as there is room for.
+    fn push_deferred(&mut self) {
+        while let Some(&target) = self.deferred.cancels.front() {
+            let (index, generation) = table::split_user_data(target);
+            let pointless = index != INTERNAL_INDEX && !self.table.is_in_kernel(index, generation);
+            if !pointless {
+                let cancel = opcode::AsyncCancel::new(target).build();
+                if self.push_internal(&cancel, Internal::Cancel).is_err() {
+                    return;
+                }
+            }
+            self.deferred.cancels.pop_front();
+        }
+        if self.deferred.cancel_all {
+            let all = types::CancelBuilder::any().all();
+            let cancel = opcode::AsyncCancel2::new(all).build();
+            if self.push_internal(&cancel, Internal::Cancel).is_err() {
+                return;
+            }
+            self.deferred.cancel_all = false;
+        }
+        if let Some(fd) = self.readiness.fd
+            && !self.readiness.armed
+        {
+            let count = self.readiness.count.wrapping_add(1);
+            if self
+                .push_internal(&watch(fd), Internal::Readiness(count))
+                .is_err()
+            {
+                return;
+            }
+            self.readiness.count = count;
+            self.readiness.armed = true;
+        }
+        if let Some(fd) = self.wake_poll.fd
+            && !self.wake_poll.armed
+        {
+            let count = self.wake_poll.count.wrapping_add(1);
+            if self
+                .push_internal(&watch(fd), Internal::WakePoll(count))
+                .is_err()
+            {
+                return;
+            }
+            self.wake_poll.count = count;
+            self.wake_poll.armed = true;
+        }
+    }
+
+    fn push_internal(
+        &mut self,
+        entry: &squeue::Entry,
+        internal: Internal,
+    ) -> Result<(), SubmissionQueueFull> {
+        let mut sqe = into_sqe(entry);
+        sqe.user_data = internal.user_data();
+        self.queues.push(&sqe)
+    }
+
+    /// In a forked child the ring is the parent's and its memory is not even there.
+    fn check_process(&self) {
+        assert!(
+            self.image == process_image(),
+            "an io_uring ring was used in a forked child of the process that made it; \
+             a runtime does not survive fork()"
+        );
+    }
+}
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring")
+            .field("fd", &self.fd)
+            .field("live_ops", &self.live_ops())
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A multishot, edge-triggered poll for input.
+fn watch(fd: RawFd) -> squeue::Entry {
+    opcode::PollAdd::new(types::Fd(fd), libc::EPOLLIN as u32)
+        .multi(true)
+        .build()
+}
+
+fn into_sqe(entry: &squeue::Entry) -> Sqe {
+    // SAFETY: the entry is a `repr(C)` wrapper of the kernel's 64-byte SQE, whose size `abi` asserts;
+    // every byte of it is initialised (the builders start from zeroed memory) and every bit pattern
+    // is an `Sqe`.
+    unsafe { std::mem::transmute_copy(entry) }
+}
+
+fn setup(params: RingParams) -> io::Result<(OwnedFd, Params)> {
+    let required = match params.profile {
+        Profile::Shared => abi::SETUP_COOP_TASKRUN | abi::SETUP_TASKRUN_FLAG,
+        Profile::Pinned => abi::SETUP_SINGLE_ISSUER | abi::SETUP_DEFER_TASKRUN,
+    };
+    let mut optional = abi::SETUP_SUBMIT_ALL | abi::SETUP_NO_SQARRAY;
+    let mut entries = params.entries.max(MIN_ENTRIES).next_power_of_two();
+    loop {
+        let mut kernel_params = Params {
+            flags: required | optional,
+            ..Params::default()
+        };
+        match uring::setup(entries, &mut kernel_params) {
+            Ok(fd) => return Ok((fd, kernel_params)),
+            Err(error) => match error.raw_os_error() {
+                Some(libc::EINVAL) if optional & abi::SETUP_NO_SQARRAY != 0 => {
+                    optional &= !abi::SETUP_NO_SQARRAY;
+                }
+                Some(libc::EINVAL) if optional != 0 => optional = 0,
+                Some(libc::ENOMEM) if entries > MIN_ENTRIES => entries /= 2,
+                _ => return Err(error),
+            },
+        }
+    }
+}
+
+/// Makes a thread that waits on the ring return; any thread may call it.
+///
+/// Wake-ups coalesce: one that is on its way and not yet reaped stands for all later ones. Whoever
+/// publishes something and then calls [`wake`](RingWaker::wake) may count on a reap after it.
+#[derive(Debug, Clone)]
+pub(crate) struct RingWaker {
+    shared: Arc<WakerShared>,
+}
+
+#[derive(Debug)]
+struct WakerShared {
+    door: Door,
+    /// A wake-up is on its way.
+    pending: AtomicBool,
+    image: u64,
+}
+
+#[derive(Debug)]
+enum Door {
+    /// A message posted to the ring, by a system call that needs no ring of the caller's.
+    Message { ring: Arc<OwnedFd> },
+    /// An eventfd the ring polls.
+    Eventfd(OwnedFd),
+}
+
+impl Door {
+    fn eventfd() -> io::Result<Self> {
+        // SAFETY: no pointers are involved.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+        Ok(Door::Eventfd(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+}
+
+impl RingWaker {
+    fn new(door: Door) -> Self {
+        RingWaker {
+            shared: Arc::new(WakerShared {
+                door,
+                pending: AtomicBool::new(false),
+                image: process_image(),
+            }),
+        }
+    }
+
+    fn poll_fd(&self) -> Option<RawFd> {
+        match &self.shared.door {
+            Door::Message { .. } => None,
+            Door::Eventfd(fd) => Some(fd.as_raw_fd()),
+        }
+    }
+
+    /// Makes the present or next wait on the ring return.
+    pub(crate) fn wake(&self) {
+        // AcqRel pairs with the swap in `note_delivered`. If a wake-up is on its way, the reaper's
+        // swap comes after ours and sees what we published; if not, we send one.
+        if self.shared.pending.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.send();
+    }
+
+    fn send(&self) {
+        if self.shared.image != process_image() {
+            // A forked child: the waiter is in the parent.
+            return;
+        }
+        let result = match &self.shared.door {
+            Door::Message { ring } => {
+                uring::send_message(ring.as_raw_fd(), Internal::Wake.user_data())
+            }
+            Door::Eventfd(fd) => {
+                let one = 1u64;
+                // SAFETY: writes eight bytes from a live integer.
+                let written = unsafe { libc::write(fd.as_raw_fd(), (&raw const one).cast(), 8) };
+                if written < 0 {
+                    Err(io::Error::last_os_error())
+                } else {
+                    Ok(())
+                }
+            }
+        };
+        if result.is_err() {
+            // Nothing is on its way after all; the next caller tries again. (EAGAIN of an eventfd
+            // means 2^64 unread wake-ups, EBADF that the program closed our descriptor.)
+            self.shared.pending.store(false, Ordering::Release);
+        }
+    }
+
+    /// The reaper saw a wake-up.
+    fn note_delivered(&self) {
+        // AcqRel pairs with `wake`: what its callers published is visible to this reap's caller.
+        self.shared.pending.swap(false, Ordering::AcqRel);
+    }
+}
+
+/// Whether the kernel can post a message to a ring for a thread without one (Linux 6.13). Asked once
+/// per process, by posting one.
+fn messages_work(ring: &OwnedFd) -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER
+        .get_or_init(|| uring::send_message(ring.as_raw_fd(), Internal::Wake.user_data()).is_ok())
+}

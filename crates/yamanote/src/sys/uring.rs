@@ -1,0 +1,170 @@
+//! The three system calls of io_uring, and what can be said with one call and no ring.
+//!
+//! [`queues`] is the memory shared with the kernel; [`Kernel`] is the seam behind which a test puts
+//! a kernel of its own. Everything about the *meaning* of entries is in `runtime::driver`.
+
+pub(crate) mod abi;
+pub(crate) mod queues;
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use abi::{GetEventsArg, Params, Sqe, Timespec};
+
+/// What a ring asks of its kernel. The real one is [`RealKernel`].
+pub(crate) trait Kernel: Send + Sync {
+    /// `io_uring_enter` that does not wait: submits up to `to_submit` entries and, with
+    /// `get_events`, runs pending task work and flushes an overflowed completion queue. Returns how
+    /// many entries were taken.
+    fn enter(&self, to_submit: u32, get_events: bool) -> io::Result<u32>;
+}
+
+/// A kernel reached through a ring descriptor.
+#[derive(Debug, Clone)]
+pub(crate) struct RealKernel {
+    pub(crate) ring_fd: Arc<OwnedFd>,
+}
+
+impl Kernel for RealKernel {
+    fn enter(&self, to_submit: u32, get_events: bool) -> io::Result<u32> {
+        let flags = if get_events { abi::ENTER_GETEVENTS } else { 0 };
+        // SAFETY: without EXT_ARG the last two arguments are a signal mask, and null means none.
+        let taken = unsafe {
+            libc::syscall(
+                libc::SYS_io_uring_enter,
+                self.ring_fd.as_raw_fd(),
+                to_submit,
+                0u32,
+                flags,
+                std::ptr::null::<u8>(),
+                0usize,
+            )
+        };
+        if taken < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(taken as u32)
+    }
+}
+
+/// `io_uring_setup`. The descriptor is close-on-exec, as the kernel always makes it.
+pub(crate) fn setup(entries: u32, params: &mut Params) -> io::Result<OwnedFd> {
+    // SAFETY: `params` is a live, writable `io_uring_params`.
+    let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, entries, &raw mut *params) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Blocks until the ring has a completion, the timeout is over or a signal arrives; submits
+/// `to_submit` entries on the way. Called without the ring's lock.
+///
+/// All three ends are `Ok`: the caller looks at its queues in any case. When the kernel is short of
+/// memory for submissions (EAGAIN) or has overflowed completions it cannot post (EBUSY), this waits
+/// for at most a millisecond without submitting, so that a caller who retries does not spin.
+pub(crate) fn wait(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::Result<()> {
+    const RETRY_AFTER: Duration = Duration::from_millis(1);
+    let error = match wait_once(fd, to_submit, timeout) {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    match error.raw_os_error() {
+        Some(libc::ETIME | libc::EINTR) => Ok(()),
+        Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => {
+            let timeout = timeout.map_or(RETRY_AFTER, |limit| limit.min(RETRY_AFTER));
+            match wait_once(fd, 0, Some(timeout)) {
+                Err(error) if error.raw_os_error() == Some(libc::EBADF) => Err(error),
+                _ => Ok(()),
+            }
+        }
+        // Completions were lost for want of memory. The ring finds out at its next reap, from the
+        // counter in its shared memory.
+        Some(libc::EBADR) => Ok(()),
+        _ => Err(error),
+    }
+}
+
+fn wait_once(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::Result<()> {
+    let timespec = timeout.map(|limit| Timespec {
+        seconds: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+        nanoseconds: i64::from(limit.subsec_nanos()),
+    });
+    let argument = GetEventsArg {
+        timespec: timespec
+            .as_ref()
+            .map_or(0, |t| std::ptr::from_ref(t) as u64),
+        ..GetEventsArg::default()
+    };
+    // SAFETY: EXT_ARG makes the last two arguments a pointer to `argument` and its size; it and the
+    // timespec it points to outlive the call.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_io_uring_enter,
+            fd,
+            to_submit,
+            1u32,
+            abi::ENTER_GETEVENTS | abi::ENTER_EXT_ARG,
+            &raw const argument,
+            size_of::<GetEventsArg>(),
+        )
+    };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Posts a completion with `user_data` to the ring `target`, from a thread that needs no ring of its
+/// own (`IORING_REGISTER_SEND_MSG_RING`, Linux 6.13).
+pub(crate) fn send_message(target: RawFd, user_data: u64) -> io::Result<()> {
+    let sqe = Sqe {
+        opcode: abi::OP_MSG_RING,
+        fd: target,
+        off: user_data,
+        ..Sqe::default()
+    };
+    // SAFETY: the kernel reads one SQE from the pointer during the call.
+    let answer = unsafe {
+        libc::syscall(
+            libc::SYS_io_uring_register,
+            -1,
+            abi::REGISTER_SEND_MSG_RING,
+            &raw const sqe,
+            1u32,
+        )
+    };
+    if answer < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Asks the kernel behind `ring` which opcodes it knows (`IORING_REGISTER_PROBE`).
+pub(crate) fn probe_opcodes(ring: &OwnedFd) -> io::Result<Box<abi::ProbeAnswer>> {
+    let mut answer = Box::new(abi::ProbeAnswer {
+        last_op: 0,
+        ops_len: 0,
+        reserved: 0,
+        reserved2: [0; 3],
+        ops: [abi::ProbeOp::default(); 256],
+    });
+    // SAFETY: the kernel fills at most 256 entries behind the header, which is what the type holds;
+    // it wants all of it zero beforehand, which it is.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_io_uring_register,
+            ring.as_raw_fd(),
+            abi::REGISTER_PROBE,
+            &raw mut *answer,
+            256u32,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(answer)
+}
