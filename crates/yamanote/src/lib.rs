@@ -8,8 +8,8 @@ compile_error!(
 );
 
 // L0
-#[macro_use]
-mod macros;
+#[doc(hidden)]
+pub mod macros;
 mod loom;
 mod util;
 // L1
@@ -25,3 +25,5 @@ pub mod time;
 // L6
 pub mod fs;
 pub mod net;
+
+pub use yamanote_macros::{main, test};
