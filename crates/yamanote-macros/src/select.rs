@@ -252,7 +252,11 @@ fn generate(select: &Select) -> TokenStream {
         let Branch {
             pattern, handler, ..
         } = branch;
-        quote_spanned! {hygienic=> Selected::#variant(#pattern) => #handler, }
+        quote_spanned! {hygienic=>
+            // A branch may be of type `!`, and nothing is said twice.
+            #[allow(unreachable_patterns)]
+            Selected::#variant(#pattern) => #handler,
+        }
     });
     quote_spanned! {hygienic=> {
         enum Selected<#(#variants),*> {

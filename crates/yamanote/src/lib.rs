@@ -8,9 +8,9 @@ compile_error!(
 );
 
 // L0
+mod loom;
 #[doc(hidden)]
 pub mod macros;
-mod loom;
 mod util;
 // L1
 mod buf;

@@ -287,3 +287,6 @@ fn mentions_impl(tokens: TokenStream) -> bool {
         _ => false,
     })
 }
+
+#[cfg(test)]
+mod tests;
