@@ -1,11 +1,301 @@
-//! The driver: rings, readiness, timers.
+//! The driver: rings for completions, one readiness set, timers, and the places workers sleep in.
+//!
+//! A [`Driver`] is shared by all workers of a runtime and divided into slots, one per worker. The
+//! thread that holds a slot calls [`Driver::turn`] now and then and [`Driver::park`] when it has
+//! nothing to run; any thread may [`Driver::unpark`] a slot. `park.rs` holds the event loop.
 
-pub(crate) mod readiness;
-pub(crate) mod time;
-
-#[allow(dead_code)]
 pub(crate) mod batch;
+mod kind;
 #[allow(dead_code)]
 pub(crate) mod op;
+mod park;
+mod parker;
+pub(crate) mod readiness;
 #[allow(dead_code)]
 pub(crate) mod ring;
+mod shutdown;
+mod slot;
+pub(crate) mod time;
+mod timers;
+
+pub use kind::DriverKind;
+pub(crate) use park::{PollIo, Role};
+pub(crate) use slot::RingGuard;
+pub(crate) use timers::TimerKey;
+
+use readiness::Readiness;
+use ring::{Profile, Ring, RingParams};
+use slot::{RingState, Slot};
+use std::cell::Cell;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool, AtomicU64, AtomicUsize,
+    Ordering::{Acquire, Relaxed},
+};
+use time::clock::Clock;
+
+/// What the runtime asks for; the answer is a [`DriverKind`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Want {
+    Auto,
+    Uring,
+    Epoll,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) want: Want,
+    pub(crate) enable_io: bool,
+    pub(crate) enable_time: bool,
+    pub(crate) start_paused: bool,
+    /// Submission queue entries of each ring.
+    pub(crate) ring_entries: u32,
+    /// Readiness events taken from the kernel at once.
+    pub(crate) max_io_events: usize,
+    /// Threads without a slot may push to a worker's ring, because a worker always runs or can be
+    /// woken. Not so in a current-thread runtime, whose slot may have no thread at all.
+    pub(crate) foreign_submit: bool,
+}
+
+pub(crate) struct Driver {
+    kind: DriverKind,
+    /// Why an `Auto` runtime is not on io_uring.
+    fallback_reason: Option<String>,
+    config: Config,
+    clock: Clock,
+    io: Option<Readiness>,
+    slots: Box<[Slot]>,
+    /// Round robin for threads without a slot.
+    next_foreign_slot: AtomicUsize,
+    is_shutdown: AtomicBool,
+    /// Totals of rings that are closed.
+    closed_ops_submitted: AtomicU64,
+    leaked_ops: AtomicUsize,
+}
+
+thread_local! {
+    /// Which slot of which driver this thread holds.
+    static LOCAL: Cell<Option<(*const Driver, usize)>> = const { Cell::new(None) };
+}
+
+impl Driver {
+    /// Makes the readiness set and decides for a driver; rings are made when first needed.
+    ///
+    /// # Errors
+    ///
+    /// The readiness set could not be made (EMFILE), or `Want::Uring` and io_uring can't be used
+    /// here: the errno of the kernel, with its likely cause.
+    pub(crate) fn new(config: Config, slots: usize) -> io::Result<Arc<Driver>> {
+        assert!(slots > 0, "a driver without slots has no owner");
+        let (kind, fallback_reason) = match config.want {
+            Want::Epoll => (DriverKind::Epoll, None),
+            Want::Uring => {
+                uring_usable()?;
+                (DriverKind::Uring, None)
+            }
+            Want::Auto => match uring_usable() {
+                Ok(()) => (DriverKind::Uring, None),
+                Err(error) => (DriverKind::Epoll, Some(error.to_string())),
+            },
+        };
+        let io = match config.enable_io {
+            true => Some(Readiness::new(config.max_io_events)?),
+            false => None,
+        };
+        Ok(Arc::new(Driver {
+            kind,
+            fallback_reason,
+            clock: Clock::new(config.start_paused),
+            io,
+            slots: (0..slots).map(|_| Slot::new()).collect(),
+            next_foreign_slot: AtomicUsize::new(0),
+            is_shutdown: AtomicBool::new(false),
+            closed_ops_submitted: AtomicU64::new(0),
+            leaked_ops: AtomicUsize::new(0),
+            config,
+        }))
+    }
+
+    pub(crate) fn kind(&self) -> DriverKind {
+        self.kind
+    }
+
+    pub(crate) fn fallback_reason(&self) -> Option<&str> {
+        self.fallback_reason.as_deref()
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The readiness set; `None` without `enable_io`.
+    pub(crate) fn io(&self) -> Option<&Readiness> {
+        self.io.as_ref()
+    }
+
+    pub(crate) fn time_enabled(&self) -> bool {
+        self.config.enable_time
+    }
+
+    pub(crate) fn is_shutdown(&self) -> bool {
+        // Pairs with the Release in `shutdown`: who sees the flag sees the sets closed.
+        self.is_shutdown.load(Acquire)
+    }
+
+    /// Makes this thread the owner of `slot` until the guard is dropped.
+    pub(crate) fn enter_slot(self: &Arc<Self>, slot: usize) -> SlotGuard {
+        assert!(slot < self.slots.len());
+        SlotGuard {
+            before: LOCAL.replace(Some((Arc::as_ptr(self), slot))),
+            _not_send: std::marker::PhantomData,
+        }
+    }
+
+    /// The slot of this driver that this thread holds.
+    pub(crate) fn local_slot(&self) -> Option<usize> {
+        // Gone only while the thread's locals are destroyed; such a thread holds no slot.
+        match LOCAL.try_with(Cell::get).ok()?? {
+            (driver, slot) if std::ptr::eq(driver, self) => Some(slot),
+            _ => None,
+        }
+    }
+
+    fn foreign_slot(&self) -> usize {
+        // Relaxed: any distribution is right.
+        self.next_foreign_slot.fetch_add(1, Relaxed) % self.slots.len()
+    }
+
+    /// Whether an operation of this thread can go through a ring. Makes the ring if there is none.
+    pub(crate) fn ring_ready(&self) -> bool {
+        if self.kind != DriverKind::Uring || self.is_shutdown() {
+            return false;
+        }
+        match self.local_slot() {
+            Some(slot) => self.ring(slot).is_ok(),
+            None => self.config.foreign_submit && self.slots.iter().any(has_usable_ring),
+        }
+    }
+
+    /// The ring of `slot`, made now if there is none.
+    ///
+    /// # Errors
+    ///
+    /// There is none to be had; the caller does the work on the blocking pool.
+    pub(crate) fn ring(&self, slot: usize) -> io::Result<RingGuard<'_>> {
+        if self.kind != DriverKind::Uring {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let slot = &self.slots[slot];
+        let mut state = slot.lock_ring();
+        match &*state {
+            RingState::Ready(_) => {}
+            RingState::Refused(errno) => return Err(io::Error::from_raw_os_error(*errno)),
+            RingState::Closed => return Err(io::ErrorKind::NotConnected.into()),
+            RingState::Absent => {
+                let params = RingParams {
+                    entries: self.config.ring_entries,
+                    profile: Profile::Shared,
+                };
+                match Ring::new(params) {
+                    Ok(ring) => {
+                        let first = slot.ring_waker.set(ring.waker()).is_ok();
+                        assert!(first, "a slot makes one ring in its life");
+                        *state = RingState::Ready(Box::new(ring));
+                    }
+                    Err(error) => {
+                        *state = RingState::Refused(error.raw_os_error().unwrap_or(libc::EIO));
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        Ok(RingGuard::new(state).expect("made or found above"))
+    }
+
+    /// Operations handed to rings since the start.
+    pub(crate) fn ops_submitted(&self) -> u64 {
+        let open: u64 = self
+            .existing_rings()
+            .map(|ring| ring.submitted_total())
+            .sum();
+        // Relaxed: a statistic.
+        open + self.closed_ops_submitted.load(Relaxed)
+    }
+
+    /// Operations whose last completion has not been seen.
+    pub(crate) fn live_ops(&self) -> usize {
+        self.existing_rings().map(|ring| ring.live_ops()).sum()
+    }
+
+    /// Operations that outlived the time given to shutdown; their memory is never freed.
+    pub(crate) fn leaked_ops(&self) -> usize {
+        self.leaked_ops.load(Relaxed)
+    }
+
+    fn existing_rings(&self) -> impl Iterator<Item = RingGuard<'_>> {
+        self.slots.iter().filter_map(Slot::existing_ring)
+    }
+}
+
+/// The driver is where operations find a ring.
+impl op::Rings for Driver {
+    type Guard<'a> = RingGuard<'a>;
+
+    /// Its own slot, or the next of all for a thread without one.
+    fn submit_slot(&self) -> usize {
+        self.local_slot().unwrap_or_else(|| self.foreign_slot())
+    }
+
+    fn ring(&self, slot: usize) -> io::Result<RingGuard<'_>> {
+        Driver::ring(self, slot)
+    }
+
+    /// The owner submits at its next turn; a thread that is not the owner makes sure that there is
+    /// one soon.
+    fn after_push(&self, slot: usize) {
+        if self.local_slot() != Some(slot) {
+            self.unpark(slot);
+        }
+    }
+
+    /// Only owners enter the kernel with operations, because what a thread submitted ends with
+    /// ECANCELED when it exits, and any other thread may exit.
+    fn may_enter(&self, slot: usize) -> bool {
+        self.local_slot() == Some(slot)
+    }
+}
+
+/// Whether rings can be made here, tried once per process.
+fn uring_usable() -> io::Result<()> {
+    static TRIED: std::sync::OnceLock<Result<(), i32>> = std::sync::OnceLock::new();
+    let tried = TRIED.get_or_init(|| {
+        let params = RingParams {
+            entries: 8,
+            profile: Profile::Shared,
+        };
+        Ring::new(params)
+            .map(drop)
+            .map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
+    });
+    tried.map_err(io::Error::from_raw_os_error)
+}
+
+fn has_usable_ring(slot: &Slot) -> bool {
+    matches!(*slot.lock_ring(), RingState::Absent | RingState::Ready(_))
+}
+
+/// Ends this thread's ownership of a slot, and restores what it held before.
+pub(crate) struct SlotGuard {
+    before: Option<(*const Driver, usize)>,
+    _not_send: std::marker::PhantomData<*const ()>,
+}
+
+impl Drop for SlotGuard {
+    fn drop(&mut self) {
+        let _ = LOCAL.try_with(|local| local.set(self.before));
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

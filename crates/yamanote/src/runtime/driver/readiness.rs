@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use self::table::Table;
+use crate::sys;
 use crate::util::wake_list::WakeList;
 
 /// One epoll set and its sources.
@@ -108,6 +109,9 @@ impl Readiness {
     /// caller. Returns the number of events; an interrupted wait and a [`wake`](Readiness::wake)
     /// are none.
     ///
+    /// A wait of more than a millisecond may end up to a millisecond early, because that is epoll's
+    /// unit; a shorter one is exact to the kernel's timer slack.
+    ///
     /// One thread drains at a time. With a zero timeout a second one returns at once, as the first
     /// does its work; with another timeout it waits for its turn.
     pub(crate) fn drain(
@@ -126,7 +130,16 @@ impl Readiness {
         };
         let Selector { poll, events } = &mut *selector;
 
-        let mut timeout = timeout;
+        let mut timeout = match timeout {
+            Some(short) if short < Duration::from_millis(1) && !short.is_zero() => {
+                sys::poll::wait_readable(self.epoll_fd, short);
+                Some(Duration::ZERO)
+            }
+            Some(long) => Some(Duration::from_millis(
+                u64::try_from(long.as_millis()).unwrap_or(u64::MAX),
+            )),
+            None => None,
+        };
         let mut delivered = 0;
         loop {
             match poll.poll(events, timeout) {

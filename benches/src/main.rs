@@ -1,0 +1,102 @@
+//! Yamanote and Tokio on the same work, from the same source, in turn.
+//!
+//! Each row is measured in pairs: one run on Yamanote, one on Tokio, the first of a pair changing
+//! each time, each run with a fresh runtime. A figure is the median of the runs; a ratio is the
+//! median of the pairs' ratios, with the smallest and the largest. CPU is user and system time of
+//! the whole process, the kernel's io_uring workers included.
+
+mod measure;
+mod table;
+
+/// The work on Tokio.
+mod on_tokio {
+    use tokio as rt;
+    include!("suite.rs");
+}
+
+/// The work on Yamanote.
+mod on_yamanote {
+    use yamanote as rt;
+    include!("suite.rs");
+}
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use measure::{Flavor, Row};
+
+/// Measure Yamanote against Tokio 1.54.1 and print a Markdown table of costs (Yamanote / Tokio,
+/// lower is better).
+#[derive(Parser)]
+#[command(version, after_help = "Run it on an idle machine:\n  \
+    cargo run --release --manifest-path benches/Cargo.toml\n  \
+    cargo run --release --manifest-path benches/Cargo.toml -- --only echo --pairs 9")]
+struct Args {
+    /// Only rows whose name contains this
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Pairs of runs per row
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=101))]
+    pairs: u32,
+    /// Multiply the work of every run
+    #[arg(long, default_value_t = 1.0)]
+    scale: f64,
+}
+
+fn main() {
+    let args = Args::parse();
+    let files = measure::Files::create();
+    let rows: Vec<Row> = ROWS
+        .iter()
+        .flat_map(|work| Flavor::ALL.map(|flavor| Row { work, flavor }))
+        .filter(|row| row.name().contains(&args.only))
+        .collect();
+    if rows.is_empty() {
+        eprintln!("no row's name contains {:?}", args.only);
+        std::process::exit(2);
+    }
+    let bar = ProgressBar::new(rows.len() as u64 * u64::from(args.pairs)).with_style(
+        ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} ({eta} left)")
+            .expect("the template is well-formed"),
+    );
+    let results: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            bar.set_message(row.name());
+            row.measure(&files, args.pairs, args.scale, || bar.inc(1))
+        })
+        .collect();
+    bar.finish_and_clear();
+    table::print(&results);
+}
+
+/// What is measured: a name, the number of operations at scale one, and the work on either runtime.
+pub struct Work {
+    pub name: &'static str,
+    pub ops: u64,
+    pub on_yamanote: fn(&measure::Job),
+    pub on_tokio: fn(&measure::Job),
+}
+
+macro_rules! rows {
+    ($($name:literal, $ops:literal, $work:ident;)*) => {
+        const ROWS: &[Work] = &[$(Work {
+            name: $name,
+            ops: $ops,
+            on_yamanote: on_yamanote::$work,
+            on_tokio: on_tokio::$work,
+        }),*];
+    };
+}
+
+rows! {
+    "hot 4 KiB read", 20_000, hot_read;
+    "fs::read of a 1 KiB file", 10_000, small_file;
+    "echo 64 B, 64 connections", 60_000, echo_64;
+    "echo 64 B, 1,000 connections", 60_000, echo_1000;
+    "spawn + join", 1_000_000, spawn_join;
+    "lone yield_now", 1_000_000, lone_yield;
+    "sleep create + drop", 1_000_000, sleep_create_drop;
+    "sleep register + drop", 1_000_000, sleep_register_drop;
+    "duplex 64 B", 1_000_000, duplex_64;
+    "duplex 64 KiB", 20_000, duplex_64k;
+}

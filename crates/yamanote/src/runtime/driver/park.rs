@@ -1,0 +1,274 @@
+//! The event loop of one worker: `turn` looks, `park` blocks once and then looks.
+//!
+//! ```text
+//!   flush submissions -> reap completions -> drain readiness -> fire timers -> wake what was collected
+//! ```
+//!
+//! The scheduler runs tasks between two calls. Everything is collected under locks into a [`Batch`]
+//! and woken or dropped after they are released: no waker and no destructor of a user's value runs
+//! while the driver is borrowed.
+#![forbid(unsafe_code)]
+
+use super::batch::Batch;
+use super::parker::{Place, Unpark};
+use super::slot::Slot;
+use super::{Driver, RingGuard};
+use crate::sys;
+use std::cell::Cell;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+/// Completions reaped under one lock, so that a flood does not starve tasks (the rest is found at
+/// the next turn).
+const MAX_COMPLETIONS: usize = 1024;
+
+/// Whether a turn looks at sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PollIo {
+    /// Only if the ring says that the set has events.
+    Skip,
+    /// Ask the set, at the cost of a system call.
+    Drain,
+}
+
+/// What a parked worker watches beside its own ring and timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The readiness set. One worker at a time has this role.
+    Driver,
+    /// Nothing. A backup sleeps like this, with the timeout it needs.
+    None,
+}
+
+/// Who turns a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    Owner,
+    Sibling,
+}
+
+impl Driver {
+    /// Looks at everything without blocking. The caller holds `slot`. Returns how many wakers were
+    /// woken.
+    pub(crate) fn turn(&self, slot: usize, poll_io: PollIo) -> usize {
+        self.slots[slot].count_turn();
+        self.collect(slot, poll_io, Who::Owner)
+    }
+
+    /// Looks at a slot whose owner is busy: submits and reaps for it and fires its timers. For
+    /// worker threads only, since what is submitted here ends if this thread exits.
+    pub(crate) fn rescue(&self, slot: usize) -> usize {
+        self.collect(slot, PollIo::Skip, Who::Sibling)
+    }
+
+    fn collect(&self, slot: usize, mut poll_io: PollIo, who: Who) -> usize {
+        let mut batch = take_batch();
+        let mut took_wake = false;
+        if let Some(mut ring) = self.slots[slot].existing_ring() {
+            if ring.needs_enter() {
+                // What the kernel did not take stays owned by the ring and is offered again at the
+                // next turn.
+                let _ = ring.flush();
+            }
+            ring.reap(&mut batch, MAX_COMPLETIONS);
+            took_wake = ring.take_woken();
+            if ring.take_readiness_event() {
+                poll_io = PollIo::Drain;
+            }
+        }
+        if took_wake && who == Who::Sibling {
+            // It was meant for the owner, which may be about to wait for it.
+            self.slots[slot]
+                .ring_waker
+                .get()
+                .expect("it has a ring")
+                .wake();
+        }
+        if poll_io == PollIo::Drain {
+            self.drain_readiness(&mut batch);
+        }
+        self.fire_due(slot, &mut batch);
+        finish_batch(batch)
+    }
+
+    fn drain_readiness(&self, batch: &mut Batch) {
+        if let Some(io) = &self.io {
+            // An error leaves the events where they are, for the next turn.
+            let _ = io.drain(Some(Duration::ZERO), &mut batch.wakers);
+        }
+    }
+
+    /// Blocks until something happened, was due or was told by [`unpark`](Self::unpark), at most
+    /// for `timeout`; then turns. The caller holds `slot` and has nothing to run.
+    pub(crate) fn park(&self, slot_index: usize, role: Role, timeout: Option<Duration>) -> usize {
+        let slot = &self.slots[slot_index];
+        let mut batch = take_batch();
+
+        // What can be seen without sleeping is taken first; then nobody needs to sleep.
+        let place = self.choose_place(slot, role, &mut batch);
+        if !batch.is_empty() {
+            slot.count_turn();
+            self.fire_due(slot_index, &mut batch);
+            return finish_batch(batch);
+        }
+
+        if slot.parker.prepare(place) {
+            let limit = self.time_to_sleep(slot, timeout);
+            match limit {
+                Limit::Sleep(limit) => self.sleep(slot, place, limit, &mut batch),
+                Limit::AutoAdvance { to_ns } => {
+                    // Paused clock: everything that is ready comes before time moves.
+                    self.sleep(slot, place, Some(Duration::ZERO), &mut batch);
+                    if batch.is_empty() && slot.parker.is_parked() && self.live_ops() == 0 {
+                        self.clock.advance_to_ns(to_ns);
+                    }
+                }
+            }
+            let _told = slot.parker.finish();
+        }
+        let woken = finish_batch(batch);
+        // A sleep in epoll has drained the set, a ring tells whether there is something to drain.
+        woken + self.turn(slot_index, PollIo::Skip)
+    }
+
+    /// Where to sleep, with that place made ready. What was found on the way is in `batch`.
+    fn choose_place(&self, slot: &Slot, role: Role, batch: &mut Batch) -> Place {
+        let io = match role {
+            Role::Driver => self.io.as_ref(),
+            Role::None => None,
+        };
+        let without_ring = match io {
+            Some(_) => Place::Epoll,
+            None => Place::Futex,
+        };
+        let Some(mut ring) = slot.existing_ring() else {
+            return without_ring;
+        };
+        let Some(io) = io else {
+            ring.disarm_readiness();
+            let place = match ring.live_ops() {
+                0 => Place::Futex,
+                _ => Place::Ring,
+            };
+            look_at_ring(&mut ring, place, batch);
+            return place;
+        };
+        match ring.arm_readiness(io.epoll_fd()) {
+            Ok(_) => {
+                look_at_ring(&mut ring, Place::Ring, batch);
+                let fired = ring.take_readiness_event();
+                drop(ring);
+                if fired {
+                    self.drain_readiness(batch);
+                }
+                Place::Ring
+            }
+            // Completions still end a sleep in epoll: their task work interrupts it (EINTR).
+            Err(_) => {
+                look_at_ring(&mut ring, Place::Epoll, batch);
+                Place::Epoll
+            }
+        }
+    }
+
+    /// How long the owner may sleep. Read after the sleep was announced, see `timer_add`.
+    fn time_to_sleep(&self, slot: &Slot, timeout: Option<Duration>) -> Limit {
+        let deadline_ns = slot.next_deadline_ns.load(SeqCst);
+        if deadline_ns == u64::MAX {
+            return Limit::Sleep(timeout);
+        }
+        if self.clock.is_paused() {
+            return match self.clock.can_auto_advance() && self.live_ops() == 0 {
+                true => Limit::AutoAdvance { to_ns: deadline_ns },
+                false => Limit::Sleep(timeout),
+            };
+        }
+        let until_due = Duration::from_nanos(deadline_ns.saturating_sub(self.clock.now_ns()));
+        Limit::Sleep(Some(timeout.map_or(until_due, |t| t.min(until_due))))
+    }
+
+    fn sleep(&self, slot: &Slot, place: Place, limit: Option<Duration>, batch: &mut Batch) {
+        match place {
+            Place::Futex => slot.parker.wait_futex(limit),
+            Place::Epoll => {
+                let io = self
+                    .io
+                    .as_ref()
+                    .expect("epoll was chosen, so there is a set");
+                // An error here (EINTR above all) is an early wake-up like any other.
+                let _ = io.drain(limit, &mut batch.wakers);
+            }
+            Place::Ring => {
+                let Some((fd, to_submit)) = slot
+                    .existing_ring()
+                    .map(|ring| (ring.raw_fd(), ring.unsubmitted()))
+                else {
+                    return;
+                };
+                let _ = sys::uring::wait(fd, to_submit, limit);
+            }
+        }
+    }
+
+    /// Ends the sleep of the slot's owner, or prevents its next one. Any thread.
+    pub(crate) fn unpark(&self, slot_index: usize) {
+        let slot = &self.slots[slot_index];
+        match slot.parker.unpark() {
+            Unpark::Noted => {}
+            Unpark::InterruptEpoll => {
+                if let Some(io) = &self.io {
+                    io.wake().expect("an eventfd takes another 1");
+                }
+            }
+            Unpark::InterruptRing => {
+                if let Some(waker) = slot.ring_waker.get() {
+                    waker.wake();
+                }
+            }
+        }
+    }
+
+    /// Turns the owner of `slot` has taken; two equal readings some time apart mean that it runs a
+    /// long task, or sleeps.
+    pub(crate) fn turns(&self, slot: usize) -> u64 {
+        self.slots[slot]
+            .turns
+            .load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+enum Limit {
+    /// `None`: until something happens.
+    Sleep(Option<Duration>),
+    /// The clock is paused and nothing else can happen: move it to the earliest timer.
+    AutoAdvance { to_ns: u64 },
+}
+
+/// Reaps what is there. Submissions stay for the sleep, whose one system call takes them along, if
+/// it is in the ring.
+fn look_at_ring(ring: &mut RingGuard<'_>, place: Place, batch: &mut Batch) {
+    if place != Place::Ring && ring.needs_enter() {
+        let _ = ring.flush();
+    }
+    ring.reap(batch, MAX_COMPLETIONS);
+}
+
+thread_local! {
+    /// One batch per thread keeps its allocations from turn to turn.
+    static SPARE: Cell<Option<Batch>> = const { Cell::new(None) };
+}
+
+fn take_batch() -> Batch {
+    SPARE
+        .try_with(Cell::take)
+        .ok()
+        .flatten()
+        .unwrap_or_default()
+}
+
+/// Wakes and drops what was collected; returns the number of wakers.
+fn finish_batch(mut batch: Batch) -> usize {
+    let woken = batch.finish();
+    let _ = SPARE.try_with(|spare| spare.set(Some(batch)));
+    woken
+}

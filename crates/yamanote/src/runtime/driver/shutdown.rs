@@ -1,0 +1,71 @@
+//! The driver's end: nothing the kernel may still touch is freed.
+//!
+//! 1. Readiness and timers are closed; whoever waits is woken and told.
+//! 2. Every operation is cancelled, and completions are reaped until none lives or time is up.
+//! 3. A ring with operations left is leaked together with their payloads, and they are counted.
+//!    Closing its descriptor would not stop the kernel.
+#![forbid(unsafe_code)]
+
+use super::Driver;
+use super::batch::Batch;
+use super::slot::{RingState, Slot};
+use crate::sys;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
+use std::time::{Duration, Instant};
+
+impl Driver {
+    /// Ends the driver, waiting for the kernel until `deadline` at the latest. Every task is gone
+    /// or will fail; a second call does nothing.
+    pub(crate) fn shutdown(&self, deadline: Instant) {
+        // The Release half pairs with the Acquire in `is_shutdown`.
+        if self.is_shutdown.swap(true, AcqRel) {
+            return;
+        }
+        let mut batch = Batch::default();
+        if let Some(io) = &self.io {
+            io.shutdown(&mut batch.wakers);
+        }
+        for slot in &self.slots {
+            let mut wheel = slot.lock_wheel();
+            wheel.clear(&mut batch.wakers);
+            slot.next_deadline_ns.store(u64::MAX, SeqCst);
+        }
+        batch.finish();
+        for slot in &self.slots {
+            self.close_ring(slot, deadline);
+        }
+    }
+
+    fn close_ring(&self, slot: &Slot, deadline: Instant) {
+        if let Some(mut ring) = slot.existing_ring() {
+            ring.disarm_readiness();
+            ring.cancel_all();
+        }
+        loop {
+            let mut batch = Batch::default();
+            let Some(mut ring) = slot.existing_ring() else {
+                break;
+            };
+            let _ = ring.flush();
+            ring.reap(&mut batch, usize::MAX);
+            let (fd, live) = (ring.raw_fd(), ring.live_ops());
+            drop(ring);
+            // Payloads of orphans may be user values; their destructors see no lock.
+            batch.finish();
+            if live == 0 || Instant::now() >= deadline {
+                break;
+            }
+            // Short, since a completion may be reaped by nobody else but could be posted to a
+            // thread that has left.
+            let _ = sys::uring::wait(fd, 0, Some(Duration::from_millis(1)));
+        }
+        let state = std::mem::replace(&mut *slot.lock_ring(), RingState::Closed);
+        if let RingState::Ready(ring) = state {
+            self.closed_ops_submitted
+                .fetch_add(ring.submitted_total(), Relaxed);
+            if ring.live_ops() > 0 {
+                self.leaked_ops.fetch_add(ring.leak(), Relaxed);
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! One worker's share of the driver: its ring, its timers, the place it sleeps in.
+//!
+//! A slot belongs to whichever thread runs that worker at the moment, not to a thread: a worker in
+//! `block_in_place` hands its slot on, and a current-thread runtime has one slot that each
+//! `block_on` takes over. Siblings may lock a slot's ring and wheel when its owner is busy.
+#![forbid(unsafe_code)]
+
+use super::parker::Parker;
+use super::ring::{Ring, RingWaker};
+use super::time::wheel::Wheel;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+/// A slot's ring is made by the first operation that needs one.
+pub(super) enum RingState {
+    Absent,
+    Ready(Box<Ring>),
+    /// Setup failed here with this errno: this slot's operations go to the pool. Never tried again,
+    /// so that a sandbox sees one attempt per worker at most.
+    Refused(i32),
+    Closed,
+}
+
+/// Alone on its cache lines: owners write their slot at every turn.
+#[repr(align(128))]
+pub(super) struct Slot {
+    pub(super) parker: Parker,
+    ring: Mutex<RingState>,
+    /// Set once the ring exists; reached without the ring's lock by who wants to wake its waiter.
+    pub(super) ring_waker: OnceLock<RingWaker>,
+    wheel: Mutex<Wheel>,
+    /// The wheel's earliest deadline in nanoseconds of the driver's clock, or `u64::MAX`. Written
+    /// under the wheel's lock; see `Driver::timer_add` for who relies on its order.
+    pub(super) next_deadline_ns: AtomicU64,
+    /// Turns taken by the owner; a sibling compares two readings. Relaxed: a number, guards nothing.
+    pub(super) turns: AtomicU64,
+}
+
+impl Slot {
+    pub(super) fn new() -> Self {
+        Slot {
+            parker: Parker::default(),
+            ring: Mutex::new(RingState::Absent),
+            ring_waker: OnceLock::new(),
+            wheel: Mutex::new(Wheel::new()),
+            next_deadline_ns: AtomicU64::new(u64::MAX),
+            turns: AtomicU64::new(0),
+        }
+    }
+
+    /// No user code runs under these locks, so poison means a bug of ours that has been reported by
+    /// its panic already.
+    pub(super) fn lock_ring(&self) -> MutexGuard<'_, RingState> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lock_wheel(&self) -> MutexGuard<'_, Wheel> {
+        self.wheel.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ring if this slot has one; does not make one.
+    pub(super) fn existing_ring(&self) -> Option<RingGuard<'_>> {
+        // Without a waker there has never been a ring, and its lock need not be touched.
+        self.ring_waker.get()?;
+        RingGuard::new(self.lock_ring())
+    }
+
+    pub(super) fn count_turn(&self) {
+        // One writer at a time (the slot's owner), so no read-modify-write is needed.
+        self.turns
+            .store(self.turns.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+}
+
+/// A slot's ring, locked.
+pub(crate) struct RingGuard<'a>(MutexGuard<'a, RingState>);
+
+impl<'a> RingGuard<'a> {
+    /// `None` if there is no ring under this lock.
+    pub(super) fn new(state: MutexGuard<'a, RingState>) -> Option<Self> {
+        matches!(*state, RingState::Ready(_)).then_some(RingGuard(state))
+    }
+}
+
+impl Deref for RingGuard<'_> {
+    type Target = Ring;
+
+    fn deref(&self) -> &Ring {
+        match &*self.0 {
+            RingState::Ready(ring) => ring,
+            _ => unreachable!("checked in RingGuard::new, and the lock is held since"),
+        }
+    }
+}
+
+impl DerefMut for RingGuard<'_> {
+    fn deref_mut(&mut self) -> &mut Ring {
+        match &mut *self.0 {
+            RingState::Ready(ring) => ring,
+            _ => unreachable!("checked in RingGuard::new, and the lock is held since"),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Timers as the upper layers see them: a key into one slot's wheel.
+#![forbid(unsafe_code)]
+
+use super::Driver;
+use super::batch::Batch;
+use super::time::wheel::{Polled, Wheel};
+use std::sync::MutexGuard;
+use std::sync::atomic::Ordering::SeqCst;
+use std::task::{Poll, Waker};
+use std::time::Instant;
+
+/// Names one timer until it is removed.
+#[derive(Debug)]
+pub(crate) struct TimerKey {
+    slot: usize,
+    index: u32,
+    generation: u32,
+}
+
+impl Driver {
+    /// Registers a timer with this thread's slot, or with a worker's if the thread has none.
+    pub(crate) fn timer_add(&self, deadline: Instant, waker: &Waker) -> TimerKey {
+        let local = self.local_slot();
+        let slot_index = local.unwrap_or_else(|| self.foreign_slot());
+        let slot = &self.slots[slot_index];
+        let deadline_ns = self.clock.to_ns(deadline);
+        let waker = waker.clone();
+
+        let mut wheel = slot.lock_wheel();
+        let (index, generation) = wheel.insert(deadline_ns, waker);
+        self.publish_deadline(slot_index, wheel, local);
+        TimerKey {
+            slot: slot_index,
+            index,
+            generation,
+        }
+    }
+
+    /// Moves a timer that has not fired; it keeps its waker. `false`, and nothing changed, if it has.
+    pub(crate) fn timer_reset(&self, key: &TimerKey, deadline: Instant) -> bool {
+        let mut wheel = self.slots[key.slot].lock_wheel();
+        let moved = wheel.reset(key.index, key.generation, self.clock.to_ns(deadline));
+        self.publish_deadline(key.slot, wheel, self.local_slot());
+        moved
+    }
+
+    /// Makes an earlier deadline known to the slot's owner.
+    ///
+    /// The owner announces its sleep, then reads the earliest deadline; here the deadline is
+    /// stored, then the announcement read, all SeqCst: one of the two sees the other. The owner
+    /// itself is awake, it runs this.
+    fn publish_deadline(
+        &self,
+        slot_index: usize,
+        wheel: MutexGuard<'_, Wheel>,
+        local: Option<usize>,
+    ) {
+        let slot = &self.slots[slot_index];
+        let next = wheel.next_deadline_ns().unwrap_or(u64::MAX);
+        let is_earlier = next < slot.next_deadline_ns.swap(next, SeqCst);
+        drop(wheel);
+        if is_earlier && local != Some(slot_index) && slot.parker.is_parked() {
+            self.unpark(slot_index);
+        }
+    }
+
+    /// `Ready` once the timer has fired, which spends the key; else it will wake `waker`.
+    pub(crate) fn timer_poll(&self, key: &TimerKey, waker: &Waker) -> Poll<()> {
+        let slot = &self.slots[key.slot];
+        loop {
+            match slot.lock_wheel().poll(key.index, key.generation, waker) {
+                Polled::Fired => return Poll::Ready(()),
+                Polled::Waiting => return Poll::Pending,
+                Polled::OtherWaker => {}
+            }
+            // Cloned and dropped outside the lock: both may run foreign code.
+            let clone = waker.clone();
+            let replaced = slot
+                .lock_wheel()
+                .replace_waker(key.index, key.generation, clone);
+            if replaced.is_ok() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Forgets the timer, fired or not.
+    pub(crate) fn timer_remove(&self, key: TimerKey) {
+        let mut wheel = self.slots[key.slot].lock_wheel();
+        let waker = wheel.remove(key.index, key.generation);
+        // The earliest deadline is left as it is: too early costs one idle wake-up, and looking for
+        // the next would cost every cancelled timeout.
+        drop(wheel);
+        drop(waker);
+    }
+
+    /// Collects the wakers of due timers of `slot`.
+    pub(super) fn fire_due(&self, slot: usize, batch: &mut Batch) {
+        /// Timers fired under one lock; the rest is due at the next turn.
+        const MAX_PER_TURN: usize = 1024;
+
+        let slot = &self.slots[slot];
+        let next = slot.next_deadline_ns.load(SeqCst);
+        if next == u64::MAX {
+            return;
+        }
+        let now_ns = self.clock.now_ns();
+        if now_ns < next {
+            return;
+        }
+        let mut wheel = slot.lock_wheel();
+        wheel.fire(now_ns, MAX_PER_TURN, &mut batch.wakers);
+        let next = wheel.next_deadline_ns().unwrap_or(u64::MAX);
+        slot.next_deadline_ns.store(next, SeqCst);
+    }
+}
