@@ -3,6 +3,8 @@
 mod local;
 mod yield_now;
 
+pub mod coop;
+
 pub use crate::runtime::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id};
 pub use local::LocalKey;
 pub use yield_now::yield_now;

@@ -10,6 +10,7 @@
 #![allow(dead_code)]
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::task::{Context, Poll};
 
 /// Units a task may spend in one poll. Tokio's number: its tests count on it.
@@ -67,6 +68,7 @@ pub(crate) fn with_unconstrained<R>(f: impl FnOnce() -> R) -> R {
     with_budget(Budget::unconstrained(), f)
 }
 
+#[inline]
 pub(crate) fn has_budget_remaining() -> bool {
     CURRENT
         .try_with(|cell| cell.get().has_remaining())
@@ -85,20 +87,33 @@ pub(crate) fn consume(units: usize) {
 }
 
 /// Gives the unit taken by [`poll_proceed`] back when dropped, unless progress was made.
+///
+/// What else was spent between taking the unit and giving it back is given back too.
 #[must_use = "call made_progress() when the resource did something"]
 #[derive(Debug)]
-pub(crate) struct RestoreOnPending(Cell<Budget>);
+pub struct RestoreOnPending {
+    before: Cell<Budget>,
+    /// The budget is this thread's.
+    not_send: PhantomData<*mut ()>,
+}
 
 impl RestoreOnPending {
+    fn new(before: Budget) -> RestoreOnPending {
+        RestoreOnPending {
+            before: Cell::new(before),
+            not_send: PhantomData,
+        }
+    }
+
     /// The resource returned `Ready`: the unit stays spent.
-    pub(crate) fn made_progress(&self) {
-        self.0.set(Budget::unconstrained());
+    pub fn made_progress(&self) {
+        self.before.set(Budget::unconstrained());
     }
 }
 
 impl Drop for RestoreOnPending {
     fn drop(&mut self) {
-        let before = self.0.get();
+        let before = self.before.get();
         if before != Budget::unconstrained() {
             replace(before);
         }
@@ -106,6 +121,7 @@ impl Drop for RestoreOnPending {
 }
 
 /// Takes one unit, or wakes the task and reports `Pending` if none is left.
+#[inline]
 pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     let taken = CURRENT.try_with(|cell| {
         let before = cell.get();
@@ -119,12 +135,12 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
         }
     });
     match taken {
-        Ok(Some(before)) => Poll::Ready(RestoreOnPending(Cell::new(before))),
+        Ok(Some(before)) => Poll::Ready(RestoreOnPending::new(before)),
         Ok(None) => {
             cx.waker().wake_by_ref();
             Poll::Pending
         }
-        Err(_) => Poll::Ready(RestoreOnPending(Cell::new(Budget::unconstrained()))),
+        Err(_) => Poll::Ready(RestoreOnPending::new(Budget::unconstrained())),
     }
 }
 

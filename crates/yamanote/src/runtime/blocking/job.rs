@@ -1,0 +1,107 @@
+//! One piece of work for a pool thread.
+
+use super::Callback;
+use crate::runtime::task::{Id, JoinHandle, Notified, Schedule, Task, UnownedTask, unowned};
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+pub(super) enum Job {
+    Blocking(Blocking),
+    /// A worker of the scheduler, which runs for as long as its runtime does.
+    Worker(Box<dyn FnOnce() + Send>),
+}
+
+/// A closure with a `JoinHandle`. Dropping it cancels it.
+pub(super) struct Blocking {
+    task: UnownedTask<NeverScheduled>,
+    /// To be run even if the pool is shut down before its turn.
+    mandatory: bool,
+    /// After `task`: it is dropped when the joiner has been told.
+    _finished: Option<Finished>,
+}
+
+impl Job {
+    pub(super) fn blocking<F, R>(
+        f: F,
+        mandatory: bool,
+        finished: Option<Finished>,
+    ) -> (Job, JoinHandle<R>)
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        let (task, handle) = unowned(Closure(Some(f)), NeverScheduled, Id::next());
+        let job = Blocking {
+            task,
+            mandatory,
+            _finished: finished,
+        };
+        (Job::Blocking(job), handle)
+    }
+
+    pub(super) fn is_worker(&self) -> bool {
+        matches!(self, Job::Worker(_))
+    }
+
+    /// Does the work. No panic leaves it.
+    pub(super) fn run(self) {
+        match self {
+            Job::Blocking(job) => job.task.run(),
+            Job::Worker(run) => {
+                // A scheduler contains its tasks' panics; one that comes here is its own, was printed
+                // by the panic hook, and must not take the pool's books with it.
+                let _ = catch_unwind(AssertUnwindSafe(run));
+            }
+        }
+    }
+
+    /// Does only what has to be done although the pool is being shut down.
+    pub(super) fn run_at_shutdown(self) {
+        match self {
+            Job::Blocking(Blocking {
+                mandatory: false, ..
+            }) => drop(self),
+            Job::Blocking(_) | Job::Worker(_) => self.run(),
+        }
+    }
+}
+
+/// Calls the hook when the job is over, whichever way.
+pub(super) struct Finished(pub(super) Callback);
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// The closure as the simplest of futures.
+struct Closure<F>(Option<F>);
+
+// The closure is moved out of its place, not pinned in it.
+impl<F> Unpin for Closure<F> {}
+
+impl<F: FnOnce() -> R, R> Future for Closure<F> {
+    type Output = R;
+
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<R> {
+        let f = self.0.take().expect("a blocking job ran twice");
+        Poll::Ready(f())
+    }
+}
+
+/// A closure never waits, so the only one to schedule it would be an abort, and that finds it already
+/// on its way to a thread.
+struct NeverScheduled;
+
+impl Schedule for NeverScheduled {
+    fn schedule(&self, _: Notified<Self>) {
+        unreachable!("a blocking job was scheduled");
+    }
+
+    fn release(&self, _: &Task<Self>) -> Option<Task<Self>> {
+        None
+    }
+}
