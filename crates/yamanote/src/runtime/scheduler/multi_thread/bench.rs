@@ -1,0 +1,129 @@
+//! Where cores without a thread and threads without a core meet.
+//!
+//! A worker whose task is about to block offers its core here. A thread that waits takes it, or a fresh
+//! one is launched. When the blocking is over and the core is still here, its thread takes it back;
+//! otherwise that thread finishes its task without a core and then waits here to be the next one's
+//! relief.
+//!
+//! Threads that have been workers are kept, because the kernel ties what they submitted to them: when
+//! such a thread exits, its operations end in ECANCELED. So it leaves only after [`PATIENCE`] without
+//! work, and only when no operation lives.
+#![forbid(unsafe_code)]
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use super::shared::Shared;
+use super::worker::{self, Core};
+use crate::runtime::driver::Driver;
+use crate::runtime::scheduler::Launch;
+
+/// How long a thread waits for a core before it asks whether it may leave.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) struct Bench {
+    launch: OnceLock<Launch>,
+    state: Mutex<State>,
+    /// A core has come, or the bench was closed.
+    changed: Condvar,
+}
+
+struct State {
+    cores: VecDeque<Box<Core>>,
+    /// Threads in `take` that sleep.
+    waiting: usize,
+    closed: bool,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        Bench {
+            launch: OnceLock::new(),
+            state: Mutex::new(State {
+                cores: VecDeque::new(),
+                waiting: 0,
+                closed: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    pub(super) fn set_launch(&self, launch: Launch) {
+        assert!(self.launch.set(launch).is_ok(), "workers started twice");
+    }
+
+    /// Finds a thread for `core`.
+    ///
+    /// # Errors
+    ///
+    /// There is none to be had; a core comes back.
+    pub(super) fn offer(
+        &self,
+        shared: &Arc<Shared>,
+        core: Box<Core>,
+    ) -> Result<(), (io::Error, Box<Core>)> {
+        let mut state = self.lock();
+        state.cores.push_back(core);
+        if state.waiting >= state.cores.len() {
+            drop(state);
+            self.changed.notify_one();
+            return Ok(());
+        }
+        drop(state);
+        let launch = self.launch.get().expect("workers have been started");
+        let shared = shared.clone();
+        let launched = launch(Box::new(move || worker::live(&shared)));
+        match launched {
+            Ok(()) => Ok(()),
+            // If another thread has taken it meanwhile, all is well.
+            Err(error) => match self.try_take() {
+                Some(core) => Err((error, core)),
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// A core that no thread has taken yet.
+    pub(super) fn try_take(&self) -> Option<Box<Core>> {
+        self.lock().cores.pop_front()
+    }
+
+    /// Waits for a core. `None`: this thread may end.
+    pub(super) fn take(&self, driver: &Driver) -> Option<Box<Core>> {
+        let mut state = self.lock();
+        let mut may_leave = false;
+        loop {
+            if let Some(core) = state.cores.pop_front() {
+                return Some(core);
+            }
+            if state.closed || may_leave {
+                return None;
+            }
+            state.waiting += 1;
+            let (woken, timeout) = self
+                .changed
+                .wait_timeout(state, PATIENCE)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.waiting -= 1;
+            if timeout.timed_out() {
+                drop(state);
+                may_leave = driver.live_ops() == 0;
+                state = self.lock();
+            }
+        }
+    }
+
+    /// Threads no longer wait; cores that are or will be here are still served.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No foreign code runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,57 @@
+//! Blocking in the middle of a task: the worker goes on with another thread.
+#![forbid(unsafe_code)]
+
+use super::current;
+use super::worker::Worker;
+use crate::util::coop;
+
+/// Runs `f`, which may block. On a worker's thread the worker is lent to another thread for that time;
+/// elsewhere nobody is held up.
+pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    /// Takes a core back when `f` is over, also if it panics.
+    struct Return(bool);
+    impl Drop for Return {
+        fn drop(&mut self) {
+            if self.0 {
+                current::with(|worker| worker.expect("still in its task").take_core_back());
+            }
+        }
+    }
+    let _return = Return(current::with(|worker| {
+        worker.is_some_and(Worker::lend_core)
+    }));
+    coop::with_unconstrained(f)
+}
+
+impl Worker {
+    /// Gives core and slot to another thread. `false`: there was no core here (it is lent already), or
+    /// no thread to take it; then this worker is held up, and the sentry looks after what it has.
+    fn lend_core(&self) -> bool {
+        let Some(core) = self.core.borrow_mut().take() else {
+            return false;
+        };
+        let slot = self.slot.borrow_mut().take();
+        drop(slot.expect("core and slot go together"));
+        match self.shared.bench.offer(&self.shared, core) {
+            Ok(()) => true,
+            Err((_, core)) => {
+                self.install(core);
+                false
+            }
+        }
+    }
+
+    /// If the core, or any other worker's, still waits for a thread, this one is free again.
+    fn take_core_back(&self) {
+        if let Some(core) = self.shared.bench.try_take() {
+            self.install(core);
+        }
+    }
+
+    fn install(&self, core: Box<super::worker::Core>) {
+        let slot = self.shared.driver().enter_slot(core.index);
+        self.index.set(core.index);
+        *self.slot.borrow_mut() = Some(slot);
+        *self.core.borrow_mut() = Some(core);
+    }
+}

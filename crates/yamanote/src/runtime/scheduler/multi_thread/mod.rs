@@ -1,0 +1,113 @@
+//! The scheduler of several threads: workers that steal from each other.
+//!
+//! Reading order: `role` (who sleeps how) and `idle` (who is woken, and why no wake-up is lost) are the
+//! protocols; `queue` is where a worker keeps its tasks; `worker` is the loop, with `sentry` for what it
+//! does for stuck siblings, `block_in_place` and `bench` for lending a worker to another thread, and
+//! `retire` for its end. `shared` ties them together.
+//!
+//! A **worker** is a number: a core (queue, counters), a desk (what siblings see), and a slot of the
+//! driver. A thread becomes the worker by taking the core, and ceases to be by lending it.
+//!
+//! A task made runnable goes, in this order of preference,
+//!
+//! 1. into the LIFO place of the worker whose task woke it: it runs next, while its data is warm. At
+//!    most [`worker::LIFO_RUNS`] in a row do.
+//! 2. to the end of that worker's queue: what the driver woke, what yielded, what was displaced from the
+//!    LIFO place, and everything beyond rule 1's bound.
+//! 3. into the injection queue: what other threads woke, and half of a queue that is full.
+//!
+//! A lone runnable task wakes nobody. Of what waits behind a task's poll, the LIFO place is left to its
+//! worker until the sentry finds that worker stuck.
+#![forbid(unsafe_code)]
+
+mod role;
+
+mod idle;
+
+mod queue;
+
+mod current;
+mod worker;
+
+mod sentry;
+
+mod bench;
+mod block_in_place;
+
+mod retire;
+
+mod shared;
+
+pub(crate) use block_in_place::block_in_place;
+pub(crate) use shared::Shared;
+
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Config, Launch, thread_park};
+use crate::runtime::driver::Driver;
+use worker::Core;
+
+/// The scheduler as its runtime owns it.
+pub(crate) struct MultiThread {
+    shared: Arc<Shared>,
+    /// The workers that have no thread: all before `start`, none after.
+    idle_cores: Mutex<Vec<Box<Core>>>,
+}
+
+impl MultiThread {
+    /// A scheduler whose workers have no threads yet. `driver` has a slot for each.
+    pub(crate) fn new(config: Config, driver: Arc<Driver>) -> Self {
+        let (cores, desks) = worker::build(&config);
+        MultiThread {
+            shared: Arc::new(Shared::new(config, driver, desks)),
+            idle_cores: Mutex::new(cores),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Gives each worker a thread.
+    ///
+    /// # Errors
+    ///
+    /// A thread could not be had. Those that were started run until [`shutdown`](Self::shutdown).
+    pub(crate) fn start(&self, launch: Launch) -> io::Result<()> {
+        self.shared.bench.set_launch(launch);
+        while let Some(core) = self.next_idle_core() {
+            if let Err((error, core)) = self.shared.bench.offer(&self.shared, core) {
+                self.lock_idle_cores().push(core);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Polls `future` on this thread, which serves nothing else; the workers make its resources ready.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        thread_park::block_on(future)
+    }
+
+    /// Has every worker drop its share of the tasks and end its thread, the last one after it has shut
+    /// the driver down. Does not wait: the threads are the launcher's to join.
+    pub(crate) fn shutdown(&self) {
+        self.shared.begin_shutdown();
+        let threadless = std::mem::take(&mut *self.lock_idle_cores());
+        if !threadless.is_empty() {
+            retire::without_threads(&self.shared, threadless);
+        }
+    }
+
+    fn next_idle_core(&self) -> Option<Box<Core>> {
+        self.lock_idle_cores().pop()
+    }
+
+    fn lock_idle_cores(&self) -> std::sync::MutexGuard<'_, Vec<Box<Core>>> {
+        self.idle_cores
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
