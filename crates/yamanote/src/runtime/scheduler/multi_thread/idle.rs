@@ -124,8 +124,7 @@ impl Idle {
             return None;
         }
         let worker = roster.call_searcher()?;
-        self.counts
-            .fetch_sub(ASLEEP - SEARCHING, Relaxed);
+        self.counts.fetch_sub(ASLEEP - SEARCHING, Relaxed);
         self.asleep[worker].store(false, Relaxed);
         Some(worker)
     }

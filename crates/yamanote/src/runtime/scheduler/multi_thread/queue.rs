@@ -281,7 +281,11 @@ impl<T: Pointer> Thief<T> {
     pub(super) fn len(&self) -> usize {
         let head = self.queue.head.load(Acquire);
         let there = self.queue.tail.load(Acquire).wrapping_sub(head);
-        if there > self.queue.places.len() { 1 } else { there }
+        if there > self.queue.places.len() {
+            1
+        } else {
+            there
+        }
     }
 
     pub(super) fn has_lifo(&self) -> bool {

@@ -68,8 +68,8 @@ impl Worker {
         let (mut lively, mut stuck) = (false, false);
         for sibling in self.shared.siblings(index) {
             let turns = self.shared.driver().turns(sibling);
-            let seen = self
-                .with_core(|core| std::mem::replace(&mut core.watch.turns[sibling], turns));
+            let seen =
+                self.with_core(|core| std::mem::replace(&mut core.watch.turns[sibling], turns));
             if seen != turns {
                 lively = true;
             } else if !self.shared.idle.is_asleep(sibling) {

@@ -117,7 +117,9 @@ impl Shared {
     /// dropped: their futures are gone already, what is left is memory.
     pub(super) fn inject<I: IntoIterator<Item = Notified>>(&self, tasks: I) {
         match self.inject.push_batch(tasks) {
-            Ok(()) => self.call_searcher(),
+            Ok(()) => {
+                self.call_searcher();
+            }
             Err(refused) => drop(refused),
         }
     }

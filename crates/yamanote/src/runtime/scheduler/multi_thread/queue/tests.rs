@@ -55,7 +55,11 @@ mod plain {
                         let mut stolen: Vec<u32> = Vec::new();
                         stolen.extend(thief.steal_into(&other).map(|b| *b));
                         stolen.extend(std::iter::from_fn(|| other.pop()).map(|b| *b));
-                        assert_eq!(stolen, model.drain(..take).collect::<Vec<_>>(), "seed {seed}");
+                        assert_eq!(
+                            stolen,
+                            model.drain(..take).collect::<Vec<_>>(),
+                            "seed {seed}"
+                        );
                     }
                 }
                 assert_eq!(local.len(), model.len());
@@ -147,7 +151,13 @@ mod loom_queue {
             });
             let mut got = Vec::new();
             for i in 0..4 {
-                got.extend(local.push_back(Box::new(i)).into_iter().flatten().map(|b| *b));
+                got.extend(
+                    local
+                        .push_back(Box::new(i))
+                        .into_iter()
+                        .flatten()
+                        .map(|b| *b),
+                );
             }
             got.extend(local.pop().map(|b| *b));
             got.extend(steal.join().unwrap());
@@ -171,7 +181,8 @@ mod loom_queue {
             let a = {
                 let thief = thief.clone();
                 thread::spawn(move || {
-                    let mut got: Vec<u32> = thief.steal_into(&second).map(|b| *b).into_iter().collect();
+                    let mut got: Vec<u32> =
+                        thief.steal_into(&second).map(|b| *b).into_iter().collect();
                     got.extend(drain(&second));
                     got
                 })

@@ -91,8 +91,14 @@ impl World {
             errands,
         } = &self.roster;
         let asleep = |w: &usize| self.lives[*w] == Life::Asleep;
-        assert!(sleepers.iter().all(asleep) && sleepers.iter().collect::<HashSet<_>>().len() == sleepers.len());
-        assert_eq!(sleepers.len(), self.lives.iter().filter(|l| **l == Life::Asleep).count());
+        assert!(
+            sleepers.iter().all(asleep)
+                && sleepers.iter().collect::<HashSet<_>>().len() == sleepers.len()
+        );
+        assert_eq!(
+            sleepers.len(),
+            self.lives.iter().filter(|l| **l == Life::Asleep).count()
+        );
         assert!(driver.iter().all(asleep), "rule 1: {self:?}");
         assert!(sentry.iter().all(asleep), "rule 1: {self:?}");
         for (life, errand) in self.lives.iter().zip(errands) {
@@ -101,7 +107,8 @@ impl World {
         if sleepers.len() == self.lives.len() {
             assert!(driver.is_some(), "rule 2: {self:?}");
         }
-        let unguarded = self.lives.contains(&Life::Running) && !sleepers.is_empty() && sentry.is_none();
+        let unguarded =
+            self.lives.contains(&Life::Running) && !sleepers.is_empty() && sentry.is_none();
         let somebody_will = self
             .lives
             .iter()
@@ -172,20 +179,50 @@ fn the_rules_hold_in_every_reachable_state() {
 #[test]
 fn a_lone_task_leaves_the_role_where_it_was() {
     let mut roster = Roster::new(2);
-    assert_eq!(roster.lie_down(0, Mood::Done), Sleep { watches: true, naps: true });
-    assert_eq!(roster.lie_down(1, Mood::Done), Sleep { watches: false, naps: false });
+    assert_eq!(
+        roster.lie_down(0, Mood::Done),
+        Sleep {
+            watches: true,
+            naps: true
+        }
+    );
+    assert_eq!(
+        roster.lie_down(1, Mood::Done),
+        Sleep {
+            watches: false,
+            naps: false
+        }
+    );
     // An event: the driver runs a lone task, and has the other stand sentry.
     assert_eq!(roster.rise(0), None);
     assert_eq!(roster.call_sentry(), Some(1));
     assert_eq!(roster.rise(1), Some(Errand::StandSentry));
-    assert_eq!(roster.lie_down(1, Mood::Calm { lively: true }), Sleep { watches: false, naps: true });
+    assert_eq!(
+        roster.lie_down(1, Mood::Calm { lively: true }),
+        Sleep {
+            watches: false,
+            naps: true
+        }
+    );
     // The task is over, the next event finds the same driver, and nobody is called.
-    assert_eq!(roster.lie_down(0, Mood::Done), Sleep { watches: true, naps: false });
+    assert_eq!(
+        roster.lie_down(0, Mood::Done),
+        Sleep {
+            watches: true,
+            naps: false
+        }
+    );
     assert_eq!(roster.rise(0), None);
     assert_eq!(roster.call_sentry(), None);
     // It is stuck: at the end of its nap the sentry takes the role.
     assert_eq!(roster.rise(1), None);
-    assert_eq!(roster.lie_down(1, Mood::Alarmed), Sleep { watches: true, naps: true });
+    assert_eq!(
+        roster.lie_down(1, Mood::Alarmed),
+        Sleep {
+            watches: true,
+            naps: true
+        }
+    );
 }
 
 #[test]
