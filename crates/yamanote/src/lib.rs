@@ -13,7 +13,7 @@ mod loom;
 pub mod macros;
 mod util;
 // L1
-mod buf;
+pub mod buf;
 mod sync;
 mod sys;
 // L2-L4

@@ -34,9 +34,23 @@
 //! 6. Results own what they carry; losing interest is dropping them, or handing them on
 //!    ([`Cancellable::orphaned`]).
 //!
-//! Operations are one small file each in [`super::op`]'s children; nothing here lists them.
+//! Operations are one small file each, with the SQE, the plain system call and the decoding side by
+//! side; nothing here lists what they are.
 
+pub(crate) mod accept;
+pub(crate) mod cancel_fd;
+pub(crate) mod close;
+pub(crate) mod connect;
+pub(crate) mod fsync;
+pub(crate) mod open;
+pub(crate) mod poll;
+pub(crate) mod read;
+pub(crate) mod recv;
+pub(crate) mod send;
+pub(crate) mod statx;
 pub(crate) mod table;
+pub(crate) mod transfer;
+pub(crate) mod write;
 
 use std::any::Any;
 use std::future::Future;
@@ -104,7 +118,9 @@ pub(crate) trait Completable: Sized {
 /// What becomes of an operation whose future is dropped before the end.
 pub(crate) trait Cancellable: Completable {
     /// Whether the kernel is asked to stop.
-    const ON_DROP: OnDrop = OnDrop::Cancel;
+    fn on_drop(&self) -> OnDrop {
+        OnDrop::Cancel
+    }
 
     /// The last completion came and nobody waits. Called outside every driver lock, on whatever
     /// thread reaped.
@@ -132,8 +148,6 @@ pub(crate) enum OnDrop {
 /// - The descriptor in the SQE is kept open by `self`, or is one that is never closed.
 /// - What the kernel writes through those pointers cannot break `self`, whatever it writes and
 ///   however often, until the last completion.
-/// - No method runs code of the user except through the buffer traits, whose methods are promised to
-///   be plain.
 pub(crate) unsafe trait Operation: Cancellable + Send + 'static {
     /// The opcode, to ask the probe about.
     const OPCODE: u8;
@@ -208,6 +222,7 @@ impl<T: Operation, R: Rings> Op<T, R> {
     /// I -> P. `Ready` if no ring can be had; `Pending` in state I if the queue is full.
     fn start(&mut self, operation: T, waker: Waker) -> Poll<T::Output> {
         // Rule 5: `prepare` may ask a user's buffer for its address, so it runs before the lock.
+        let on_drop = operation.on_drop();
         let mut payload = Payload::new(operation);
         // SAFETY: just made; the kernel has not seen it.
         let entry = unsafe { payload.prepare::<T>() };
@@ -222,7 +237,7 @@ impl<T: Operation, R: Rings> Op<T, R> {
             }
         };
         let may_enter = self.rings.may_enter(slot);
-        match ring.submit(&entry, payload, waker, None, T::ON_DROP, may_enter) {
+        match ring.submit(&entry, payload, waker, None, on_drop, may_enter) {
             Ok(key) => {
                 self.state = State::Polled(Key { slot, ..key });
                 drop(ring);

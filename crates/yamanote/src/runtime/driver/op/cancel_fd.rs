@@ -1,0 +1,53 @@
+//! Cancels everything the ring has in flight on one descriptor, so that closing it means something.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use io_uring::{opcode, squeue, types};
+
+use super::{Cancellable, Completable, CqeResult, OnDrop, Operation};
+
+/// Only the ring it is submitted to is searched.
+#[derive(Debug)]
+pub(crate) struct CancelFd<F> {
+    file: F,
+}
+
+impl<F> CancelFd<F> {
+    pub(crate) fn new(file: F) -> Self {
+        CancelFd { file }
+    }
+}
+
+impl<F> Completable for CancelFd<F> {
+    /// How many operations were found.
+    type Output = io::Result<u32>;
+
+    fn complete(self, cqe: CqeResult) -> Self::Output {
+        match cqe.result {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok(0),
+            other => other,
+        }
+    }
+}
+
+impl<F> Cancellable for CancelFd<F> {
+    fn on_drop(&self) -> OnDrop {
+        OnDrop::LetFinish
+    }
+}
+
+// SAFETY: the SQE has no pointers; `self` keeps the descriptor, so its number is not another's.
+unsafe impl<F: AsFd + Send + 'static> Operation for CancelFd<F> {
+    const OPCODE: u8 = opcode::AsyncCancel2::CODE;
+
+    fn prepare(&mut self) -> squeue::Entry {
+        let fd = types::Fd(self.file.as_fd().as_raw_fd());
+        opcode::AsyncCancel2::new(types::CancelBuilder::fd(fd).all()).build()
+    }
+
+    /// Without a ring nothing is in flight.
+    fn run_blocking(self) -> Self::Output {
+        Ok(0)
+    }
+}

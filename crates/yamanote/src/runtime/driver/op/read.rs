@@ -1,0 +1,68 @@
+//! `read` and `pread` into an owned buffer.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use io_uring::{opcode, squeue, types};
+
+use super::transfer::{Offset, check, clamp_len, retry_interrupted};
+use super::{Cancellable, Completable, CqeResult, Operation};
+use crate::buf::{BufResult, IoBufMut};
+
+#[derive(Debug)]
+pub(crate) struct Read<F, B> {
+    file: F,
+    buf: B,
+    offset: Offset,
+}
+
+impl<F, B> Read<F, B> {
+    pub(crate) fn new(file: F, buf: B, offset: Offset) -> Self {
+        Read { file, buf, offset }
+    }
+}
+
+impl<F, B: IoBufMut> Completable for Read<F, B> {
+    type Output = BufResult<usize, B>;
+
+    fn complete(mut self, cqe: CqeResult) -> Self::Output {
+        let result = cqe.result.map(|n| {
+            // A kernel that claims more than there is room for must not be believed.
+            let n = (n as usize).min(self.buf.bytes_total());
+            // SAFETY: the kernel has written the first `n` bytes.
+            unsafe { self.buf.set_init(n) };
+            n
+        });
+        (result, self.buf)
+    }
+}
+
+impl<F, B: IoBufMut> Cancellable for Read<F, B> {}
+
+// SAFETY: the SQE points to the buffer, whose address is stable (`IoBufMut`) and which `self` owns;
+// `self` keeps the descriptor; any bytes are valid in the buffer.
+unsafe impl<F: AsFd + Send + 'static, B: IoBufMut> Operation for Read<F, B> {
+    const OPCODE: u8 = opcode::Read::CODE;
+
+    fn prepare(&mut self) -> squeue::Entry {
+        let fd = types::Fd(self.file.as_fd().as_raw_fd());
+        let len = clamp_len(self.buf.bytes_total());
+        opcode::Read::new(fd, self.buf.stable_mut_ptr(), len)
+            .offset(self.offset.to_sqe())
+            .build()
+    }
+
+    fn run_blocking(mut self) -> Self::Output {
+        let fd = self.file.as_fd().as_raw_fd();
+        let buf = self.buf.stable_mut_ptr().cast();
+        let len = clamp_len(self.buf.bytes_total()) as usize;
+        let offset = self.offset.to_sqe() as i64;
+        let result = retry_interrupted(|| {
+            // SAFETY: `len` bytes are writable at `buf` (`IoBufMut`); the descriptor is open.
+            check(match self.offset {
+                Offset::At(_) => unsafe { libc::pread64(fd, buf, len, offset) },
+                Offset::Cursor => unsafe { libc::read(fd, buf, len) },
+            })
+        });
+        self.complete(CqeResult { result, flags: 0 })
+    }
+}

@@ -1,0 +1,80 @@
+//! `write` and `pwrite` from an owned buffer.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use io_uring::{opcode, squeue, types};
+
+use super::transfer::{Offset, check, clamp_len, retry_interrupted};
+use super::{Cancellable, Completable, CqeResult, OnDrop, Operation};
+use crate::buf::{BufResult, IoBuf};
+
+#[derive(Debug)]
+pub(crate) struct Write<F, B> {
+    file: F,
+    buf: B,
+    offset: Offset,
+    on_drop: OnDrop,
+}
+
+impl<F, B> Write<F, B> {
+    /// A write that is carried out even if its future is dropped: what a file has accepted is
+    /// written.
+    pub(crate) fn new(file: F, buf: B, offset: Offset) -> Self {
+        Write {
+            file,
+            buf,
+            offset,
+            on_drop: OnDrop::LetFinish,
+        }
+    }
+
+    /// Dropping the future cancels the write if the kernel can: for pipes, where it may never end.
+    pub(crate) fn cancel_on_drop(mut self) -> Self {
+        self.on_drop = OnDrop::Cancel;
+        self
+    }
+}
+
+impl<F, B: IoBuf> Completable for Write<F, B> {
+    type Output = BufResult<usize, B>;
+
+    fn complete(self, cqe: CqeResult) -> Self::Output {
+        let len = self.buf.bytes_init();
+        (cqe.result.map(|n| (n as usize).min(len)), self.buf)
+    }
+}
+
+impl<F, B: IoBuf> Cancellable for Write<F, B> {
+    fn on_drop(&self) -> OnDrop {
+        self.on_drop
+    }
+}
+
+// SAFETY: the SQE points to the buffer, whose address is stable (`IoBuf`) and which `self` owns;
+// `self` keeps the descriptor; the kernel writes nothing.
+unsafe impl<F: AsFd + Send + 'static, B: IoBuf> Operation for Write<F, B> {
+    const OPCODE: u8 = opcode::Write::CODE;
+
+    fn prepare(&mut self) -> squeue::Entry {
+        let fd = types::Fd(self.file.as_fd().as_raw_fd());
+        let len = clamp_len(self.buf.bytes_init());
+        opcode::Write::new(fd, self.buf.stable_ptr(), len)
+            .offset(self.offset.to_sqe())
+            .build()
+    }
+
+    fn run_blocking(self) -> Self::Output {
+        let fd = self.file.as_fd().as_raw_fd();
+        let buf = self.buf.stable_ptr().cast();
+        let len = clamp_len(self.buf.bytes_init()) as usize;
+        let offset = self.offset.to_sqe() as i64;
+        let result = retry_interrupted(|| {
+            // SAFETY: `len` bytes are initialised at `buf` (`IoBuf`); the descriptor is open.
+            check(match self.offset {
+                Offset::At(_) => unsafe { libc::pwrite64(fd, buf, len, offset) },
+                Offset::Cursor => unsafe { libc::write(fd, buf, len) },
+            })
+        });
+        self.complete(CqeResult { result, flags: 0 })
+    }
+}
