@@ -63,6 +63,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use io_uring::squeue;
 
+use crate::runtime::driver::Driver;
 use crate::runtime::driver::ring::Ring;
 use crate::sys::uring::abi;
 use crate::util::coop;
@@ -198,7 +199,7 @@ enum State<T> {
 
 /// One operation as a future. Dropping it in any state is safe; see the states above.
 #[must_use = "an operation does nothing unless polled"]
-pub(crate) struct Op<T: Operation, R: Rings> {
+pub(crate) struct Op<T: Operation, R: Rings = Driver> {
     rings: Arc<R>,
     state: State<T>,
 }

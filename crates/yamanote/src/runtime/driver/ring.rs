@@ -121,15 +121,6 @@ impl Watch {
     }
 }
 
-/// What the ring still has to push for itself.
-#[derive(Debug, Default)]
-struct Deferred {
-    /// User data of operations to cancel.
-    cancels: VecDeque<u64>,
-    /// Cancel everything there is.
-    cancel_all: bool,
-}
-
 /// What went through the ring, and what went wrong.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Counters {
@@ -148,7 +139,8 @@ pub(crate) struct Ring {
     kernel: Box<dyn Kernel>,
     fd: Arc<OwnedFd>,
     table: Table,
-    deferred: Deferred,
+    /// User data of what is to be cancelled and found no room in the queue yet.
+    cancels: VecDeque<u64>,
     /// Wakers of futures that found the submission queue full.
     waiting_for_room: Vec<Waker>,
     readiness: Watch,
@@ -193,7 +185,7 @@ impl Ring {
             kernel,
             fd,
             table: Table::default(),
-            deferred: Deferred::default(),
+            cancels: VecDeque::new(),
             waiting_for_room: Vec::new(),
             readiness: Watch::default(),
             wake_poll: Watch {
@@ -292,8 +284,7 @@ impl Ring {
         } = answer
         {
             self.check_process();
-            self.deferred
-                .cancels
+            self.cancels
                 .push_back(table::user_data(key.index, key.generation));
             self.push_deferred();
         }
@@ -424,7 +415,7 @@ impl Ring {
         ] {
             if watch.armed {
                 let old = internal(watch.count).user_data();
-                self.deferred.cancels.push_back(old);
+                self.cancels.push_back(old);
                 watch.armed = false;
                 watch.event = true;
             }
@@ -452,8 +443,7 @@ impl Ring {
         self.readiness.event = false;
         if self.readiness.armed {
             self.readiness.armed = false;
-            self.deferred
-                .cancels
+            self.cancels
                 .push_back(Internal::Readiness(self.readiness.count).user_data());
             self.push_deferred();
         }
@@ -464,13 +454,11 @@ impl Ring {
         std::mem::take(&mut self.readiness.event)
     }
 
-    /// Asks the kernel to cancel everything, the ring's own polls included. Nothing is freed by it:
-    /// reap until [`live_ops`](Ring::live_ops) is 0.
+    /// Asks the kernel to cancel everything but what must happen ([`OnDrop::LetFinish`]: accepted
+    /// writes, closes). Nothing is freed by it: reap until [`live_ops`](Ring::live_ops) is 0.
     pub(crate) fn cancel_all(&mut self) {
-        self.check_process();
-        self.readiness.fd = None;
-        self.deferred.cancels.clear();
-        self.deferred.cancel_all = true;
+        self.disarm_readiness();
+        self.cancels.extend(self.table.cancellable());
         self.push_deferred();
     }
 
@@ -487,15 +475,14 @@ impl Ring {
     }
 
     fn has_deferred(&self) -> bool {
-        self.deferred.cancel_all
-            || !self.deferred.cancels.is_empty()
+        !self.cancels.is_empty()
             || (self.readiness.fd.is_some() && !self.readiness.armed)
             || (self.wake_poll.fd.is_some() && !self.wake_poll.armed)
     }
 
     /// Pushes as much of the ring's own business as there is room for.
     fn push_deferred(&mut self) {
-        while let Some(&target) = self.deferred.cancels.front() {
+        while let Some(&target) = self.cancels.front() {
             let (index, generation) = table::split_user_data(target);
             let pointless = index != INTERNAL_INDEX && !self.table.is_in_kernel(index, generation);
             if !pointless {
@@ -504,15 +491,7 @@ impl Ring {
                     return;
                 }
             }
-            self.deferred.cancels.pop_front();
-        }
-        if self.deferred.cancel_all {
-            let all = types::CancelBuilder::any().all();
-            let cancel = opcode::AsyncCancel2::new(all).build();
-            if self.push_internal(&cancel, Internal::Cancel).is_err() {
-                return;
-            }
-            self.deferred.cancel_all = false;
+            self.cancels.pop_front();
         }
         if let Some(fd) = self.readiness.fd
             && !self.readiness.armed

@@ -93,7 +93,7 @@ pub(crate) enum Drop {
 
 /// The operations of one ring.
 ///
-/// Dropping a table leaks the payloads in it: payloads have no destructor.
+/// Dropping a table frees the payloads whose last CQE has come and leaks the others.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     slots: Vec<Slot>,
@@ -367,6 +367,23 @@ impl Table {
         }
     }
 
+    /// User data of what the kernel may have and may be asked to stop.
+    pub(crate) fn cancellable(&self) -> impl Iterator<Item = u64> + '_ {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let live = slot.live.as_ref()?;
+            let done = matches!(
+                live.lifecycle,
+                Lifecycle::Completed(_)
+                    | Lifecycle::Armed {
+                        terminated: true,
+                        ..
+                    }
+            );
+            (!done && live.on_drop == OnDrop::Cancel)
+                .then(|| user_data(index as u32, slot.generation))
+        })
+    }
+
     /// The kernel has lost completions: everything it may have had becomes `Lost`.
     pub(crate) fn lose_all(&mut self, mut wake: impl FnMut(Waker)) {
         for live in self.slots.iter_mut().filter_map(|slot| slot.live.as_mut()) {
@@ -390,6 +407,22 @@ impl Table {
     /// Occupied slots: those, and completed ones nobody has taken.
     pub(crate) fn occupied(&self) -> usize {
         self.slots.len() - self.free.len() - self.retired
+    }
+}
+
+impl std::ops::Drop for Table {
+    fn drop(&mut self) {
+        for slot in self.slots.drain(..) {
+            if let Some(Live {
+                lifecycle: Lifecycle::Completed(cqe),
+                payload,
+                ..
+            }) = slot.live
+            {
+                // SAFETY: rule 4, its last CQE has been seen.
+                drop(unsafe { payload.into_garbage(cqe) });
+            }
+        }
     }
 }
 
