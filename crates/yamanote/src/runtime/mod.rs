@@ -1,6 +1,61 @@
 //! The runtime: schedulers, drivers, and the values that configure and reach them.
+//!
+//! A runtime runs tasks ([`Runtime::spawn`]), tells them when their sockets, files and timers are
+//! ready (the driver), and keeps threads for work that blocks ([`Runtime::spawn_blocking`]). There
+//! are two flavours. [`Builder::new_multi_thread`] has worker threads of its own, which share the
+//! tasks. [`Builder::new_current_thread`] runs tasks on the thread that calls
+//! [`Runtime::block_on`], while it is there.
+//!
+//! ```
+//! use yamanote::runtime::Runtime;
+//!
+//! let rt = Runtime::new().unwrap();
+//! let answer = rt.block_on(async {
+//!     let parts = (yamanote::task::spawn(async { 40 }), yamanote::task::spawn(async { 2 }));
+//!     parts.0.await.unwrap() + parts.1.await.unwrap()
+//! });
+//! assert_eq!(answer, 42);
+//! ```
+
+mod builder;
+mod config;
+mod handle;
+mod id;
+mod metrics;
+#[allow(clippy::module_inception)]
+mod runtime;
+mod shutdown_error;
 
 pub(crate) mod blocking;
+pub(crate) mod context;
 pub(crate) mod driver;
 pub(crate) mod scheduler;
 pub(crate) mod task;
+
+pub use self::builder::Builder;
+pub use self::config::DriverChoice;
+pub use self::driver::DriverKind;
+pub use self::handle::{EnterGuard, Handle, TryCurrentError};
+pub use self::id::Id;
+pub use self::metrics::RuntimeMetrics;
+pub use self::runtime::{Runtime, RuntimeFlavor};
+pub use self::shutdown_error::is_rt_shutdown_err;
+
+/// Futures above this size are boxed by `spawn` and `block_on` before anything else happens to
+/// them, since every function that takes them by value may copy them on the stack. Unoptimised
+/// code does copy them, many times.
+const BOX_FUTURES_ABOVE: usize = if cfg!(debug_assertions) { 2048 } else { 16384 };
+
+/// Evaluates the expression with the named future, boxed if it is large. Only the branch that is
+/// taken for the type is compiled.
+macro_rules! box_if_large {
+    ($future:ident => $body:expr) => {
+        if const { size_of::<F>() > $crate::runtime::BOX_FUTURES_ABOVE } {
+            let $future = Box::pin($future);
+            $body
+        } else {
+            $body
+        }
+    };
+}
+use box_if_large;

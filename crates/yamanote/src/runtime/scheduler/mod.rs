@@ -3,8 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
+use super::driver::Driver;
+use super::task::{Id, JoinHandle};
+
+pub(crate) mod current_thread;
 pub(crate) mod inject;
-#[allow(dead_code)]
 pub(crate) mod multi_thread;
 pub(crate) mod thread_park;
 
@@ -38,4 +41,53 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
     /// Tasks a worker's own queue holds before it overflows into the injection queue.
     pub(crate) local_queue_capacity: usize,
+}
+
+/// A scheduler, as tasks and handles reach it.
+#[derive(Clone)]
+pub(crate) enum Handle {
+    CurrentThread(Arc<current_thread::Shared>),
+    MultiThread(Arc<multi_thread::Shared>),
+}
+
+impl Handle {
+    /// Binds `future` to the scheduler and makes it runnable.
+    pub(crate) fn spawn<F>(&self, future: F, id: Id) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match self {
+            Handle::CurrentThread(shared) => shared.spawn(future, id),
+            Handle::MultiThread(shared) => shared.spawn(future, id),
+        }
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        match self {
+            Handle::CurrentThread(shared) => shared.driver(),
+            Handle::MultiThread(shared) => shared.driver(),
+        }
+    }
+
+    pub(crate) fn num_workers(&self) -> usize {
+        match self {
+            Handle::CurrentThread(_) => 1,
+            Handle::MultiThread(shared) => shared.num_workers(),
+        }
+    }
+
+    pub(crate) fn num_alive_tasks(&self) -> usize {
+        match self {
+            Handle::CurrentThread(shared) => shared.num_alive_tasks(),
+            Handle::MultiThread(shared) => shared.num_alive_tasks(),
+        }
+    }
+
+    pub(crate) fn injection_depth(&self) -> usize {
+        match self {
+            Handle::CurrentThread(shared) => shared.injection_depth(),
+            Handle::MultiThread(shared) => shared.injection_depth(),
+        }
+    }
 }

@@ -1,0 +1,509 @@
+//! The builder: every knob of a runtime, with its default.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use super::blocking::{self, BlockingPool};
+use super::config::{self, DriverChoice};
+use super::context;
+use super::driver::{self, Driver};
+use super::handle::{Handle, Inner};
+use super::runtime::{Runtime, Scheduler};
+use super::scheduler::current_thread::CurrentThread;
+use super::scheduler::multi_thread::MultiThread;
+use super::scheduler::{self, Callback, Launch};
+use super::{Id, RuntimeFlavor};
+use crate::util::rng;
+
+/// Polls between two looks at the driver by a busy scheduler, and also Go's number for much the
+/// same purpose. A look costs up to a system call.
+const EVENT_INTERVAL: u32 = 61;
+
+/// A ring of this many entries takes about 40 KiB of locked memory: even under a limit of 8 MiB for
+/// a user some two hundred fit. More operations than this may be in flight; only what is submitted
+/// at once is bounded.
+const RING_ENTRIES: u32 = 256;
+
+/// Readiness events taken from the kernel at once.
+const MAX_IO_EVENTS: usize = 1024;
+
+/// Tasks in a worker's own queue.
+const LOCAL_QUEUE_CAPACITY: usize = 256;
+
+/// Builds a [`Runtime`] with settings other than the default ones.
+///
+/// ```
+/// use yamanote::runtime::Builder;
+///
+/// let runtime = Builder::new_multi_thread()
+///     .worker_threads(2)
+///     .thread_name("my-worker")
+///     .thread_stack_size(3 * 1024 * 1024)
+///     .enable_all()
+///     .build()
+///     .unwrap();
+/// # drop(runtime);
+/// ```
+pub struct Builder {
+    flavor: RuntimeFlavor,
+    name: Option<String>,
+    driver: DriverChoice,
+    enable_io: bool,
+    enable_time: bool,
+    start_paused: bool,
+    max_io_events: usize,
+    worker_threads: Option<usize>,
+    max_blocking_threads: usize,
+    keep_alive: Duration,
+    thread_name: Arc<dyn Fn() -> String + Send + Sync>,
+    thread_stack_size: Option<usize>,
+    after_start: Option<Callback>,
+    before_stop: Option<Callback>,
+    before_park: Option<Callback>,
+    after_unpark: Option<Callback>,
+    event_interval: u32,
+    global_queue_interval: Option<u32>,
+}
+
+impl Builder {
+    /// Settings for a runtime that runs its tasks on the threads that call
+    /// [`Runtime::block_on`], one thread at a time.
+    pub fn new_current_thread() -> Builder {
+        Builder::new(RuntimeFlavor::CurrentThread)
+    }
+
+    /// Settings for a runtime with worker threads of its own.
+    pub fn new_multi_thread() -> Builder {
+        Builder::new(RuntimeFlavor::MultiThread)
+    }
+
+    fn new(flavor: RuntimeFlavor) -> Builder {
+        Builder {
+            flavor,
+            name: None,
+            driver: DriverChoice::Auto,
+            enable_io: false,
+            enable_time: false,
+            start_paused: false,
+            max_io_events: MAX_IO_EVENTS,
+            worker_threads: None,
+            max_blocking_threads: 512,
+            keep_alive: Duration::from_secs(10),
+            thread_name: Arc::new(|| "tokio-rt-worker".to_owned()),
+            thread_stack_size: None,
+            after_start: None,
+            before_stop: None,
+            before_park: None,
+            after_unpark: None,
+            event_interval: EVENT_INTERVAL,
+            global_queue_interval: None,
+        }
+    }
+
+    /// Which driver to use. The default, [`DriverChoice::Auto`], takes io_uring where it is to be
+    /// had and epoll elsewhere.
+    ///
+    /// The environment variable `YAMANOTE_DRIVER` (`auto`, `uring` or `epoll`) overrides this for
+    /// every runtime of the process. An empty variable counts as unset.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::{Builder, DriverChoice};
+    ///
+    /// let rt = Builder::new_current_thread()
+    ///     .driver(DriverChoice::Epoll)
+    ///     .enable_all()
+    ///     .build()
+    ///     .unwrap();
+    /// # drop(rt);
+    /// ```
+    pub fn driver(&mut self, choice: DriverChoice) -> &mut Self {
+        self.driver = choice;
+        self
+    }
+
+    /// Enables I/O and time: [`enable_io`](Self::enable_io) and [`enable_time`](Self::enable_time).
+    /// Off by default.
+    pub fn enable_all(&mut self) -> &mut Self {
+        self.enable_io().enable_time()
+    }
+
+    /// Enables sockets, and whatever else waits for descriptors to become ready. Off by default;
+    /// without it, making a socket panics. Files work either way.
+    pub fn enable_io(&mut self) -> &mut Self {
+        self.enable_io = true;
+        self
+    }
+
+    /// Enables timers. Off by default; without it, making a timer panics.
+    pub fn enable_time(&mut self) -> &mut Self {
+        self.enable_time = true;
+        self
+    }
+
+    /// Starts with the clock paused, as if [`time::pause`](crate::time::pause) had been called
+    /// first. For tests. Off by default.
+    ///
+    /// # Panics
+    ///
+    /// [`build`](Self::build) panics if this is set for a multi-thread runtime.
+    pub fn start_paused(&mut self, start_paused: bool) -> &mut Self {
+        self.start_paused = start_paused;
+        self
+    }
+
+    /// At most this many readiness events are taken from the kernel at once. The default is 1024.
+    ///
+    /// # Panics
+    ///
+    /// When `capacity` is zero.
+    #[track_caller]
+    pub fn max_io_events_per_tick(&mut self, capacity: usize) -> &mut Self {
+        assert!(capacity > 0, "max_io_events_per_tick must be non-zero");
+        self.max_io_events = capacity;
+        self
+    }
+
+    /// How many workers a multi-thread runtime has. The default is the value of the environment
+    /// variable `TOKIO_WORKER_THREADS`, or else the number of processors this process may use. A
+    /// current-thread runtime ignores it.
+    ///
+    /// # Panics
+    ///
+    /// When `val` is zero.
+    #[track_caller]
+    pub fn worker_threads(&mut self, val: usize) -> &mut Self {
+        assert!(val > 0, "Worker threads cannot be set to 0");
+        self.worker_threads = Some(val);
+        self
+    }
+
+    /// At most this many threads run blocking jobs. The default is 512. Workers do not count.
+    ///
+    /// Jobs above the limit wait in a queue without bound, so a low limit can make a program wait
+    /// for itself: a job that waits for another job needs a second thread.
+    ///
+    /// # Panics
+    ///
+    /// When `val` is zero.
+    #[track_caller]
+    pub fn max_blocking_threads(&mut self, val: usize) -> &mut Self {
+        assert!(val > 0, "Max blocking threads cannot be set to 0");
+        self.max_blocking_threads = val;
+        self
+    }
+
+    /// How long a thread for blocking jobs stays around without one. The default is 10 seconds.
+    pub fn thread_keep_alive(&mut self, duration: Duration) -> &mut Self {
+        self.keep_alive = duration;
+        self
+    }
+
+    /// The name of the runtime's threads. The default is "tokio-rt-worker".
+    pub fn thread_name(&mut self, val: impl Into<String>) -> &mut Self {
+        let name = val.into();
+        self.thread_name = Arc::new(move || name.clone());
+        self
+    }
+
+    /// Names each of the runtime's threads by calling `f`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_multi_thread()
+    ///     .thread_name_fn(|| {
+    ///         static NEXT: AtomicUsize = AtomicUsize::new(0);
+    ///         format!("my-pool-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+    ///     })
+    ///     .build()
+    ///     .unwrap();
+    /// # drop(rt);
+    /// ```
+    pub fn thread_name_fn<F>(&mut self, f: F) -> &mut Self
+    where
+        F: Fn() -> String + Send + Sync + 'static,
+    {
+        self.thread_name = Arc::new(f);
+        self
+    }
+
+    /// The name of the runtime, told by [`Handle::name`]. None by default.
+    ///
+    /// # Panics
+    ///
+    /// When the name is blank.
+    #[track_caller]
+    pub fn name(&mut self, val: impl Into<String>) -> &mut Self {
+        let name = val.into();
+        assert!(!name.trim().is_empty(), "runtime name shouldn't be empty");
+        self.name = Some(name);
+        self
+    }
+
+    /// The stack size of the runtime's threads in bytes. The default is the standard library's,
+    /// 2 MiB unless `RUST_MIN_STACK` says otherwise. The threads that call `block_on` are not the
+    /// runtime's.
+    pub fn thread_stack_size(&mut self, val: usize) -> &mut Self {
+        self.thread_stack_size = Some(val);
+        self
+    }
+
+    /// Calls `f` on each of the runtime's threads, workers and blocking ones, after it has started
+    /// and before it does anything else.
+    pub fn on_thread_start<F>(&mut self, f: F) -> &mut Self
+    where
+        F: Fn() + Send + Sync + 'static,
+    {
+        self.after_start = Some(Arc::new(f));
+        self
+    }
+
+    /// Calls `f` on each of the runtime's threads, workers and blocking ones, before it ends.
+    pub fn on_thread_stop<F>(&mut self, f: F) -> &mut Self
+    where
+        F: Fn() + Send + Sync + 'static,
+    {
+        self.before_stop = Some(Arc::new(f));
+        self
+    }
+
+    /// Calls `f` on a thread that runs tasks before it blocks because there are none.
+    ///
+    /// `f` may make a task runnable or wake the future in `block_on`; then the thread does not
+    /// block.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering};
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let parks = Arc::new(AtomicUsize::new(0));
+    /// let counter = parks.clone();
+    /// let rt = Builder::new_current_thread()
+    ///     .on_thread_park(move || {
+    ///         counter.fetch_add(1, Ordering::Relaxed);
+    ///     })
+    ///     .build()
+    ///     .unwrap();
+    /// let answer = rt.spawn_blocking(|| 42);
+    /// assert_eq!(rt.block_on(answer).unwrap(), 42);
+    /// ```
+    pub fn on_thread_park<F>(&mut self, f: F) -> &mut Self
+    where
+        F: Fn() + Send + Sync + 'static,
+    {
+        self.before_park = Some(Arc::new(f));
+        self
+    }
+
+    /// Calls `f` on a thread that runs tasks after it has stopped blocking, and before it runs any.
+    pub fn on_thread_unpark<F>(&mut self, f: F) -> &mut Self
+    where
+        F: Fn() + Send + Sync + 'static,
+    {
+        self.after_unpark = Some(Arc::new(f));
+        self
+    }
+
+    /// A busy scheduler looks for I/O and timers after this many polls of tasks. The default is 61.
+    ///
+    /// Smaller numbers react faster to the outside and cost more; it matters only when tasks never
+    /// run out.
+    ///
+    /// # Panics
+    ///
+    /// When `val` is zero.
+    #[track_caller]
+    pub fn event_interval(&mut self, val: u32) -> &mut Self {
+        assert!(val > 0, "event_interval must be greater than 0");
+        self.event_interval = val;
+        self
+    }
+
+    /// A busy scheduler takes a task that was spawned or woken from outside at least every so many
+    /// polls. By default a current-thread runtime does at every 31st, and a multi-thread runtime
+    /// finds a number by itself.
+    ///
+    /// Smaller numbers are fairer to tasks from outside and cost more.
+    ///
+    /// # Panics
+    ///
+    /// When `val` is zero.
+    #[track_caller]
+    pub fn global_queue_interval(&mut self, val: u32) -> &mut Self {
+        assert!(val > 0, "global_queue_interval must be greater than 0");
+        self.global_queue_interval = Some(val);
+        self
+    }
+
+    /// Builds the runtime. The builder can be used again.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses what the drivers need (descriptors, memory) or the threads, when
+    /// io_uring was demanded and is not to be had (the error tells the likely cause), or when
+    /// `YAMANOTE_DRIVER` holds an unknown name
+    /// ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
+    ///
+    /// # Panics
+    ///
+    /// When the clock is to start paused on a multi-thread runtime, or when
+    /// `TOKIO_WORKER_THREADS` is needed and is not a number above zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_current_thread().build().unwrap();
+    /// rt.block_on(async {
+    ///     println!("Hello from the loop line");
+    /// });
+    /// ```
+    pub fn build(&mut self) -> io::Result<Runtime> {
+        match self.flavor {
+            RuntimeFlavor::CurrentThread => self.build_current_thread(),
+            RuntimeFlavor::MultiThread => self.build_multi_thread(),
+        }
+    }
+
+    fn build_current_thread(&self) -> io::Result<Runtime> {
+        let driver = self.build_driver(1)?;
+        let scheduler = CurrentThread::new(self.scheduler_config(1), driver);
+        let shared = scheduler::Handle::CurrentThread(scheduler.shared().clone());
+        let (handle, pool) = self.build_handle(shared);
+        // A paused clock must not run ahead of a job. Only this flavour can pause its clock.
+        let accepted = handle.driver_handle().clone();
+        let finished = accepted.clone();
+        pool.spawner().set_job_hooks(
+            Arc::new(move || accepted.clock().inhibit_auto_advance()),
+            Arc::new(move || {
+                finished.clock().allow_auto_advance();
+                finished.unpark(0);
+            }),
+        );
+        Ok(Runtime::from_parts(
+            Scheduler::CurrentThread(scheduler),
+            handle,
+            pool,
+        ))
+    }
+
+    fn build_multi_thread(&self) -> io::Result<Runtime> {
+        assert!(
+            !self.start_paused,
+            "`time::pause()` requires the `current_thread` Tokio runtime. \
+             This is the default Runtime used by `#[tokio::test]`."
+        );
+        let workers = self
+            .worker_threads
+            .unwrap_or_else(config::default_worker_threads);
+        let driver = self.build_driver(workers)?;
+        let scheduler = MultiThread::new(self.scheduler_config(workers), driver);
+        let shared = scheduler::Handle::MultiThread(scheduler.shared().clone());
+        let (handle, pool) = self.build_handle(shared);
+        let launch = launcher(Arc::downgrade(handle.inner()));
+        // From here on the runtime's own Drop cleans up after a thread that could not be had.
+        let runtime = Runtime::from_parts(Scheduler::MultiThread(scheduler), handle, pool);
+        runtime.start_workers(launch)?;
+        Ok(runtime)
+    }
+
+    fn build_driver(&self, slots: usize) -> io::Result<Arc<Driver>> {
+        let config = driver::Config {
+            want: self.driver.or_environment()?.want(),
+            enable_io: self.enable_io,
+            enable_time: self.enable_time,
+            start_paused: self.start_paused,
+            ring_entries: RING_ENTRIES,
+            max_io_events: self.max_io_events,
+            foreign_submit: self.flavor == RuntimeFlavor::MultiThread,
+        };
+        Driver::new(config, slots)
+    }
+
+    fn scheduler_config(&self, worker_threads: usize) -> scheduler::Config {
+        scheduler::Config {
+            worker_threads,
+            event_interval: self.event_interval,
+            global_queue_interval: self.global_queue_interval,
+            before_park: self.before_park.clone(),
+            after_unpark: self.after_unpark.clone(),
+            disable_lifo_slot: false,
+            seed: rng::fresh_seed(),
+            local_queue_capacity: LOCAL_QUEUE_CAPACITY,
+        }
+    }
+
+    /// The pool for blocking jobs, and the handle that its threads have as their current one.
+    fn build_handle(&self, scheduler: scheduler::Handle) -> (Handle, BlockingPool) {
+        let pool = BlockingPool::new(blocking::Config {
+            max_threads: self.max_blocking_threads,
+            keep_alive: self.keep_alive,
+            stack_size: self.thread_stack_size,
+            thread_name: self.thread_name.clone(),
+            after_start: self.after_start.clone(),
+            before_stop: self.before_stop.clone(),
+        });
+        let handle = Handle::new(Inner {
+            scheduler,
+            blocking: pool.spawner().clone(),
+            id: Id::next(),
+            name: self.name.clone(),
+        });
+        // Weak, because the pool that keeps this closure is kept by the handle.
+        let inner = Arc::downgrade(handle.inner());
+        pool.spawner().set_wrap(Arc::new(move |life| {
+            let handle = inner.upgrade().map(Handle::from_inner);
+            let _current = handle.as_ref().and_then(context::try_set_current);
+            life();
+        }));
+        (handle, pool)
+    }
+}
+
+/// Workers are threads of the pool that run the runtime's futures from their first moment to their
+/// last.
+fn launcher(inner: Weak<Inner>) -> Launch {
+    Arc::new(move |work| {
+        let inner = inner.upgrade().ok_or_else(|| {
+            io::Error::other("A Tokio 1.x context was found, but it is being shutdown.")
+        })?;
+        let handle = Handle::from_inner(inner);
+        let spawner = handle.blocking_spawner().clone();
+        spawner.launch(Box::new(move || {
+            context::enter_runtime(&handle, true, work)
+        }))
+    })
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hook = |hook: &Option<Callback>| hook.as_ref().map(|_| "..");
+        let mut debug = f.debug_struct("Builder");
+        if let Some(name) = &self.name {
+            debug.field("name", name);
+        }
+        debug
+            .field("flavor", &self.flavor)
+            .field("driver", &self.driver)
+            .field("worker_threads", &self.worker_threads)
+            .field("max_blocking_threads", &self.max_blocking_threads)
+            .field("thread_stack_size", &self.thread_stack_size)
+            .field("after_start", &hook(&self.after_start))
+            .field("before_stop", &hook(&self.before_stop))
+            .field("before_park", &hook(&self.before_park))
+            .field("after_unpark", &hook(&self.after_unpark))
+            .finish_non_exhaustive()
+    }
+}

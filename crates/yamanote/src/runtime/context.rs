@@ -1,0 +1,185 @@
+//! What a thread knows about the runtime it is in.
+//!
+//! Two facts, both thread-local. **Current** is the runtime that `spawn`, timers and sockets on this
+//! thread belong to; it nests, and guards put the outer one back. **Entered** says that the thread
+//! is running a runtime's futures now, so that it must not block: it is set around `block_on` and
+//! around a worker's whole life, and lifted for the length of `block_in_place`.
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::sync::MutexGuard;
+
+use super::handle::{Handle, TryCurrentError};
+use super::scheduler::multi_thread;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Entered {
+    No,
+    Yes { allow_block_in_place: bool },
+}
+
+struct Context {
+    current: RefCell<Option<Handle>>,
+    /// How many [`SetCurrentGuard`]s are alive.
+    depth: Cell<usize>,
+    entered: Cell<Entered>,
+}
+
+thread_local! {
+    static CONTEXT: Context = const {
+        Context {
+            current: RefCell::new(None),
+            depth: Cell::new(0),
+            entered: Cell::new(Entered::No),
+        }
+    };
+}
+
+/// The current runtime's handle.
+pub(crate) fn try_current() -> Result<Handle, TryCurrentError> {
+    with_current(Handle::clone)
+}
+
+/// Calls `f` with the current runtime's handle, without cloning it. `f` must not enter or leave a
+/// runtime.
+pub(crate) fn with_current<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, TryCurrentError> {
+    match CONTEXT.try_with(|context| context.current.borrow().as_ref().map(f)) {
+        Ok(Some(result)) => Ok(result),
+        Ok(None) => Err(TryCurrentError::no_context()),
+        Err(_) => Err(TryCurrentError::thread_local_destroyed()),
+    }
+}
+
+/// Puts the outer runtime back when dropped.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct SetCurrentGuard {
+    outer: Option<Handle>,
+    depth: usize,
+    /// Belongs to its thread: not `Send`, but `Sync`, like a lock's guard.
+    _thread: PhantomData<MutexGuard<'static, ()>>,
+}
+
+/// Makes `handle` current on this thread; `None` when the thread's locals are destroyed already.
+pub(crate) fn try_set_current(handle: &Handle) -> Option<SetCurrentGuard> {
+    CONTEXT
+        .try_with(|context| {
+            let outer = context.current.replace(Some(handle.clone()));
+            let depth = context.depth.get() + 1;
+            context.depth.set(depth);
+            SetCurrentGuard {
+                outer,
+                depth,
+                _thread: PhantomData,
+            }
+        })
+        .ok()
+}
+
+/// Makes `handle` current on this thread.
+#[track_caller]
+pub(crate) fn set_current(handle: &Handle) -> SetCurrentGuard {
+    match try_set_current(handle) {
+        Some(guard) => guard,
+        None => panic!("{}", TryCurrentError::thread_local_destroyed()),
+    }
+}
+
+impl Drop for SetCurrentGuard {
+    fn drop(&mut self) {
+        let left = CONTEXT.try_with(|context| {
+            if context.depth.get() != self.depth {
+                // The handles of this thread are in disorder now. While unwinding that is the
+                // smaller evil.
+                assert!(
+                    std::thread::panicking(),
+                    "`EnterGuard` values dropped out of order. Guards returned by \
+                     `tokio::runtime::Handle::enter()` must be dropped in the reverse order as \
+                     they were acquired."
+                );
+                return None;
+            }
+            context.depth.set(self.depth - 1);
+            context.current.replace(self.outer.take())
+        });
+        // Outside the cell's borrow: this may be the runtime's last handle.
+        drop(left);
+    }
+}
+
+/// Runs `f` with `handle` current and this thread marked as running a runtime.
+///
+/// # Panics
+///
+/// When the thread runs one already.
+#[track_caller]
+pub(crate) fn enter_runtime<R>(
+    handle: &Handle,
+    allow_block_in_place: bool,
+    f: impl FnOnce() -> R,
+) -> R {
+    assert!(
+        !is_entered(),
+        "Cannot start a runtime from within a runtime. This happens because a function (like \
+         `block_on`) attempted to block the current thread while the thread is being used to \
+         drive asynchronous tasks. If you are in an async function, use `.await` on the future \
+         instead of blocking on it."
+    );
+    let _current = set_current(handle);
+    let _entered = EnteredGuard::set(Entered::Yes {
+        allow_block_in_place,
+    });
+    f()
+}
+
+/// Whether this thread is running a runtime's futures and so must not block. `false` when the
+/// thread's locals are destroyed: what runs then is no future.
+pub(crate) fn is_entered() -> bool {
+    CONTEXT
+        .try_with(|context| context.entered.get() != Entered::No)
+        .unwrap_or(false)
+}
+
+/// Runs blocking `f` on a thread of the multi-thread runtime, whose tasks move elsewhere first.
+///
+/// # Panics
+///
+/// On a thread that runs a current-thread runtime, whose tasks cannot move.
+#[track_caller]
+pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
+    let entered = CONTEXT
+        .try_with(|context| context.entered.get())
+        .unwrap_or(Entered::No);
+    match entered {
+        Entered::No => f(),
+        Entered::Yes {
+            allow_block_in_place: true,
+        } => {
+            let _entered = EnteredGuard::set(Entered::No);
+            multi_thread::block_in_place(f)
+        }
+        Entered::Yes {
+            allow_block_in_place: false,
+        } => panic!("can call blocking only when running on the multi-threaded runtime"),
+    }
+}
+
+/// Puts the outer value back when dropped.
+struct EnteredGuard {
+    outer: Entered,
+}
+
+impl EnteredGuard {
+    fn set(entered: Entered) -> Self {
+        EnteredGuard {
+            outer: CONTEXT.with(|context| context.entered.replace(entered)),
+        }
+    }
+}
+
+impl Drop for EnteredGuard {
+    fn drop(&mut self) {
+        let _ = CONTEXT.try_with(|context| context.entered.set(self.outer));
+    }
+}

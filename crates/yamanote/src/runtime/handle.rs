@@ -1,0 +1,338 @@
+//! The handle: what may be done with a runtime from anywhere.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+
+use super::blocking;
+use super::context::{self, SetCurrentGuard};
+use super::driver::{Driver, DriverKind};
+use super::scheduler::{self, thread_park};
+use super::task::{self, JoinHandle};
+use super::{Id, RuntimeFlavor, RuntimeMetrics, box_if_large};
+
+/// A reference to a runtime, cheap to clone and to send to other threads.
+///
+/// A handle does not keep the runtime running: after the [`Runtime`] is dropped, tasks spawned
+/// through a handle are cancelled at once, and the runtime's timers and sockets return errors or
+/// panic, as they document.
+///
+/// [`Runtime`]: super::Runtime
+#[derive(Clone)]
+pub struct Handle {
+    inner: Arc<Inner>,
+}
+
+/// One per runtime.
+pub(super) struct Inner {
+    pub(super) scheduler: scheduler::Handle,
+    pub(super) blocking: blocking::Spawner,
+    pub(super) id: Id,
+    pub(super) name: Option<String>,
+}
+
+/// Makes a runtime the current one until it is dropped; see [`Handle::enter`].
+///
+/// Guards must be dropped in the reverse order of their making.
+#[derive(Debug)]
+#[must_use = "the runtime is left again at once when the guard is dropped"]
+pub struct EnterGuard<'a> {
+    _current: SetCurrentGuard,
+    _handle: PhantomData<&'a Handle>,
+}
+
+impl Handle {
+    pub(super) fn new(inner: Inner) -> Self {
+        Handle {
+            inner: Arc::new(inner),
+        }
+    }
+
+    pub(super) fn from_inner(inner: Arc<Inner>) -> Self {
+        Handle { inner }
+    }
+
+    pub(super) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    /// Enters the runtime's context on this thread, until the guard is dropped.
+    ///
+    /// Inside, [`task::spawn`](crate::task::spawn) and everything that needs a runtime when it is
+    /// made (timers, sockets, files) use this one. Nothing is driven by entering.
+    ///
+    /// Do not hold the guard across an `.await`: the task may go on on another thread, and the
+    /// guard then says nothing there and too much here.
+    ///
+    /// # Panics
+    ///
+    /// When called from the destructor of a thread-local after the context is gone. Dropping guards
+    /// in another order than the reverse of their making panics too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Runtime;
+    ///
+    /// let rt = Runtime::new().unwrap();
+    /// let join = {
+    ///     let _entered = rt.handle().enter();
+    ///     yamanote::task::spawn(async { 4 })
+    /// };
+    /// assert_eq!(rt.block_on(join).unwrap(), 4);
+    /// ```
+    pub fn enter(&self) -> EnterGuard<'_> {
+        EnterGuard {
+            _current: context::set_current(self),
+            _handle: PhantomData,
+        }
+    }
+
+    /// The current runtime's handle.
+    ///
+    /// There is one inside [`Runtime::block_on`](super::Runtime::block_on), inside tasks and
+    /// blocking jobs, in the hooks of the builder, and while an [`EnterGuard`] is alive.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime's context. [`try_current`](Self::try_current) does not panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::{Handle, Runtime};
+    ///
+    /// let rt = Runtime::new().unwrap();
+    /// rt.block_on(async {
+    ///     let handle = Handle::current();
+    ///     let answer = handle.spawn(async { 42 }).await.unwrap();
+    ///     assert_eq!(answer, 42);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn current() -> Self {
+        match context::try_current() {
+            Ok(handle) => handle,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The current runtime's handle, or an error outside a runtime's context.
+    ///
+    /// # Errors
+    ///
+    /// When there is no current runtime, or when the thread's locals are destroyed already; the
+    /// error tells which.
+    pub fn try_current() -> Result<Self, TryCurrentError> {
+        context::try_current()
+    }
+
+    /// Spawns a task on this runtime.
+    ///
+    /// It begins to run when the runtime gets to it, whether the returned handle is awaited or not.
+    /// A current-thread runtime runs it while some thread is in
+    /// [`Runtime::block_on`](super::Runtime::block_on). After shutdown the future is dropped at
+    /// once, and the handle resolves to a cancelled [`JoinError`](crate::task::JoinError).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Runtime;
+    ///
+    /// let rt = Runtime::new().unwrap();
+    /// let join = rt.handle().spawn(async { 1 + 1 });
+    /// assert_eq!(rt.block_on(join).unwrap(), 2);
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let id = task::Id::next();
+        box_if_large!(future => self.inner.scheduler.spawn(future, id))
+    }
+
+    /// Runs `f` on a thread for blocking work.
+    ///
+    /// See [`task::spawn_blocking`](crate::task::spawn_blocking).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Runtime;
+    ///
+    /// let rt = Runtime::new().unwrap();
+    /// let join = rt.handle().spawn_blocking(|| "read from a slow disk");
+    /// assert_eq!(rt.block_on(join).unwrap(), "read from a slow disk");
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.inner.blocking.spawn(f)
+    }
+
+    /// Polls `future` on this thread, in the runtime's context, until it is ready.
+    ///
+    /// This thread drives nothing. On a multi-thread runtime the workers do; on a current-thread
+    /// runtime timers, I/O and tasks make progress only while another thread is in
+    /// [`Runtime::block_on`](super::Runtime::block_on) of the same runtime.
+    ///
+    /// After the runtime is shut down, futures that need nothing of it still work; its I/O returns
+    /// errors and its timers panic.
+    ///
+    /// # Panics
+    ///
+    /// When `future` panics, or when the thread is running a runtime's futures already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Runtime;
+    ///
+    /// let rt = Runtime::new().unwrap();
+    /// let handle = rt.handle().clone();
+    /// let thread = std::thread::spawn(move || handle.block_on(async { "from a plain thread" }));
+    /// assert_eq!(thread.join().unwrap(), "from a plain thread");
+    /// ```
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        box_if_large!(future => {
+            context::enter_runtime(self, true, || thread_park::block_on(future))
+        })
+    }
+
+    /// Which kind of runtime this is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::{Builder, RuntimeFlavor};
+    ///
+    /// let rt = Builder::new_current_thread().build().unwrap();
+    /// assert_eq!(rt.handle().runtime_flavor(), RuntimeFlavor::CurrentThread);
+    /// ```
+    pub fn runtime_flavor(&self) -> RuntimeFlavor {
+        match self.inner.scheduler {
+            scheduler::Handle::CurrentThread(_) => RuntimeFlavor::CurrentThread,
+            scheduler::Handle::MultiThread(_) => RuntimeFlavor::MultiThread,
+        }
+    }
+
+    /// The runtime's number.
+    pub fn id(&self) -> Id {
+        self.inner.id
+    }
+
+    /// The name given to the runtime with [`Builder::name`](super::Builder::name), if any.
+    pub fn name(&self) -> Option<&str> {
+        self.inner.name.as_deref()
+    }
+
+    /// Numbers about the runtime's work.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        RuntimeMetrics::new(self.clone())
+    }
+
+    /// The driver under this runtime: io_uring, or epoll where io_uring is not to be had.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::{Builder, DriverChoice, DriverKind};
+    ///
+    /// # if std::env::var_os("YAMANOTE_DRIVER").is_none() {
+    /// let rt = Builder::new_current_thread()
+    ///     .driver(DriverChoice::Epoll)
+    ///     .build()
+    ///     .unwrap();
+    /// assert_eq!(rt.handle().driver(), DriverKind::Epoll);
+    /// # }
+    /// ```
+    pub fn driver(&self) -> DriverKind {
+        self.driver_handle().kind()
+    }
+
+    pub(crate) fn driver_handle(&self) -> &Arc<Driver> {
+        self.inner.scheduler.driver()
+    }
+
+    pub(crate) fn blocking_spawner(&self) -> &blocking::Spawner {
+        &self.inner.blocking
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Handle");
+        debug
+            .field("id", &self.inner.id)
+            .field("flavor", &self.runtime_flavor());
+        if let Some(name) = self.name() {
+            debug.field("name", &name);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+// A panic in a future or hook never leaves the runtime half changed: schedulers catch it at the
+// task's edge and give back what they hold on the way out of `block_on`.
+impl UnwindSafe for Handle {}
+impl RefUnwindSafe for Handle {}
+
+/// Why there is no current runtime; see [`Handle::try_current`].
+#[derive(Debug)]
+pub struct TryCurrentError {
+    kind: Missing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    NoContext,
+    ThreadLocalDestroyed,
+}
+
+impl TryCurrentError {
+    pub(crate) fn no_context() -> Self {
+        TryCurrentError {
+            kind: Missing::NoContext,
+        }
+    }
+
+    pub(crate) fn thread_local_destroyed() -> Self {
+        TryCurrentError {
+            kind: Missing::ThreadLocalDestroyed,
+        }
+    }
+
+    /// Whether the call came from outside a runtime's context.
+    pub fn is_missing_context(&self) -> bool {
+        self.kind == Missing::NoContext
+    }
+
+    /// Whether the call came from the destructor of a thread-local, after the context was gone.
+    pub fn is_thread_local_destroyed(&self) -> bool {
+        self.kind == Missing::ThreadLocalDestroyed
+    }
+}
+
+impl fmt::Display for TryCurrentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Missing::NoContext => {
+                "there is no reactor running, must be called from the context of a Tokio 1.x runtime"
+            }
+            Missing::ThreadLocalDestroyed => {
+                "The Tokio context thread-local variable has been destroyed."
+            }
+        })
+    }
+}
+
+impl Error for TryCurrentError {}

@@ -1,0 +1,38 @@
+//! The runtime's number.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tells a runtime from every other runtime of the process.
+///
+/// The numbers say nothing about the order in which runtimes were built, and are not to be relied
+/// on beyond the process.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::runtime::Runtime;
+///
+/// let a = Runtime::new().unwrap();
+/// let b = Runtime::new().unwrap();
+/// assert_ne!(a.handle().id(), b.handle().id());
+/// ```
+#[derive(Clone, Copy, Debug, Hash, Eq, PartialEq)]
+pub struct Id(NonZeroU64);
+
+impl Id {
+    pub(super) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: only uniqueness counts; nothing is published with the number.
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Id(NonZeroU64::new(number).expect("2^64 runtimes have been built"))
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}

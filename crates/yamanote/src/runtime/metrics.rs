@@ -1,0 +1,77 @@
+//! Numbers about a runtime's work.
+#![forbid(unsafe_code)]
+
+use super::driver::DriverKind;
+use super::handle::Handle;
+
+/// A view of a runtime's numbers, cheap to clone; from [`Handle::metrics`].
+///
+/// Each call reads the present value; two calls are not one snapshot.
+#[derive(Clone, Debug)]
+pub struct RuntimeMetrics {
+    handle: Handle,
+}
+
+impl RuntimeMetrics {
+    pub(super) fn new(handle: Handle) -> Self {
+        RuntimeMetrics { handle }
+    }
+
+    /// How many workers run tasks. One for a current-thread runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    /// assert_eq!(rt.metrics().num_workers(), 2);
+    /// ```
+    pub fn num_workers(&self) -> usize {
+        self.handle.inner().scheduler.num_workers()
+    }
+
+    /// How many tasks were spawned and have not ended.
+    ///
+    /// On a multi-thread runtime the number may trail behind by a task that is just beginning or
+    /// ending elsewhere.
+    pub fn num_alive_tasks(&self) -> usize {
+        self.handle.inner().scheduler.num_alive_tasks()
+    }
+
+    /// How many runnable tasks wait in the queue that threads outside the runtime push to.
+    pub fn global_queue_depth(&self) -> usize {
+        self.handle.inner().scheduler.injection_depth()
+    }
+
+    /// The driver under the runtime.
+    pub fn driver(&self) -> DriverKind {
+        self.handle.driver()
+    }
+
+    /// Why the runtime runs on epoll although it was free to use io_uring, with the likely cause;
+    /// `None` when it runs on io_uring or was told to use epoll.
+    pub fn driver_fallback_reason(&self) -> Option<String> {
+        self.handle
+            .driver_handle()
+            .fallback_reason()
+            .map(str::to_owned)
+    }
+
+    /// How many operations have been handed to io_uring since the runtime was built. Stays zero on
+    /// epoll.
+    pub fn ops_submitted(&self) -> u64 {
+        self.handle.driver_handle().ops_submitted()
+    }
+
+    /// How many io_uring operations are in the kernel's hands now.
+    pub fn live_ops(&self) -> usize {
+        self.handle.driver_handle().live_ops()
+    }
+
+    /// How many operations the kernel would not give back in time when the runtime shut down. Their
+    /// buffers are never freed, because the kernel may still write to them.
+    pub fn leaked_ops(&self) -> usize {
+        self.handle.driver_handle().leaked_ops()
+    }
+}

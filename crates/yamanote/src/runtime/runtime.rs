@@ -1,0 +1,328 @@
+//! The runtime: what owns the scheduler, the driver and the threads, and how they end.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::blocking::BlockingPool;
+use super::context;
+use super::driver::Driver;
+use super::handle::{EnterGuard, Handle};
+use super::scheduler::Launch;
+use super::scheduler::current_thread::CurrentThread;
+use super::scheduler::multi_thread::MultiThread;
+use super::task::JoinHandle;
+use super::{Builder, RuntimeMetrics, box_if_large};
+
+/// How long a runtime that goes waits for io_uring operations that do not end when cancelled, such
+/// as a read from a file system that hangs. What is still alive then is leaked, with its buffers.
+const DRIVER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The runtime: a scheduler for tasks, the driver that tells them when their I/O and timers are
+/// ready, and threads for work that blocks.
+///
+/// Most programs make one with the `#[yamanote::main]` attribute; [`Builder`] has the settings.
+///
+/// # Shutdown
+///
+/// The runtime is shut down when it is dropped, or by [`shutdown_timeout`] or
+/// [`shutdown_background`]. Every task is dropped at its next `.await`; none is guaranteed to run
+/// to its end. Tasks of a multi-thread runtime are dropped on its workers, those of a
+/// current-thread runtime on the thread that shuts down. Blocking jobs that have started run to
+/// their end, those still queued are dropped.
+///
+/// Dropping waits for all of that without limit. It does not wait longer than a second for an
+/// io_uring operation that the kernel cannot cancel; such an operation is leaked together with its
+/// buffer ([`RuntimeMetrics::leaked_ops`]). `shutdown_timeout` waits for the given time, and
+/// `shutdown_background` not at all: threads that are still busy go on alone.
+///
+/// Sockets, timers and handles that outlive the runtime return errors or panic as they document.
+///
+/// # Sharing
+///
+/// `Runtime` is `Send` and `Sync`; an `Arc<Runtime>` keeps it running. A [`Handle`] does not.
+///
+/// [`shutdown_timeout`]: Self::shutdown_timeout
+/// [`shutdown_background`]: Self::shutdown_background
+#[derive(Debug)]
+pub struct Runtime {
+    scheduler: Scheduler,
+    handle: Handle,
+    pool: BlockingPool,
+    stopped: bool,
+}
+
+pub(super) enum Scheduler {
+    CurrentThread(CurrentThread),
+    MultiThread(MultiThread),
+}
+
+impl std::fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Scheduler::CurrentThread(_) => "CurrentThread",
+            Scheduler::MultiThread(_) => "MultiThread",
+        })
+    }
+}
+
+/// The kinds of runtime; see [`Handle::runtime_flavor`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RuntimeFlavor {
+    /// Tasks run on the threads that call [`Runtime::block_on`], one at a time.
+    CurrentThread,
+    /// Tasks run on the runtime's own worker threads.
+    MultiThread,
+}
+
+impl Runtime {
+    /// A multi-thread runtime with I/O and time enabled and otherwise default settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::build`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Runtime;
+    ///
+    /// let rt = Runtime::new().unwrap();
+    /// assert_eq!(rt.block_on(async { 7 }), 7);
+    /// ```
+    pub fn new() -> io::Result<Runtime> {
+        Builder::new_multi_thread().enable_all().build()
+    }
+
+    pub(super) fn from_parts(scheduler: Scheduler, handle: Handle, pool: BlockingPool) -> Runtime {
+        Runtime {
+            scheduler,
+            handle,
+            pool,
+            stopped: false,
+        }
+    }
+
+    pub(super) fn start_workers(&self, launch: Launch) -> io::Result<()> {
+        match &self.scheduler {
+            Scheduler::CurrentThread(_) => Ok(()),
+            Scheduler::MultiThread(scheduler) => scheduler.start(launch),
+        }
+    }
+
+    /// A reference to the runtime that can be cloned and sent elsewhere.
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+
+    /// Spawns a task on this runtime; see [`Handle::spawn`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Runtime;
+    ///
+    /// let rt = Runtime::new().unwrap();
+    /// let join = rt.spawn(async { "now running on a worker" });
+    /// assert_eq!(rt.block_on(join).unwrap(), "now running on a worker");
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.spawn(future)
+    }
+
+    /// Runs `f` on a thread for blocking work; see
+    /// [`task::spawn_blocking`](crate::task::spawn_blocking).
+    #[track_caller]
+    pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
+    where
+        F: FnOnce() -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.handle.spawn_blocking(f)
+    }
+
+    /// Runs `future` on this thread until it is ready, and returns its output.
+    ///
+    /// This is the way in from synchronous code. The future itself is no task: it is polled here,
+    /// and it need not be `Send` or `'static`.
+    ///
+    /// On a multi-thread runtime the workers run the tasks and drive the I/O; they go on after this
+    /// returns. On a current-thread runtime this thread does both, as long as it is here. Several
+    /// threads may be here at once: the first runs the tasks, the others only their own futures,
+    /// and when the first leaves another takes over. Between calls the tasks stand still.
+    ///
+    /// # Panics
+    ///
+    /// When `future` panics, or when the thread is running a runtime's futures already. The runtime
+    /// can be used on after a panic that was caught.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_current_thread().build().unwrap();
+    /// let local = String::from("borrowed");
+    /// assert_eq!(rt.block_on(async { local.len() }), 8);
+    /// ```
+    #[track_caller]
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        box_if_large!(future => self.block_on_sized(future))
+    }
+
+    #[track_caller]
+    fn block_on_sized<F: Future>(&self, future: F) -> F::Output {
+        // The future goes when the thread has left the scheduler but not yet the context.
+        let _current = self.enter();
+        let future = pin!(future);
+        match &self.scheduler {
+            Scheduler::CurrentThread(scheduler) => {
+                context::enter_runtime(&self.handle, false, || scheduler.block_on(future))
+            }
+            Scheduler::MultiThread(scheduler) => {
+                context::enter_runtime(&self.handle, true, || scheduler.block_on(future))
+            }
+        }
+    }
+
+    /// Enters the runtime's context on this thread, until the guard is dropped; see
+    /// [`Handle::enter`].
+    pub fn enter(&self) -> EnterGuard<'_> {
+        self.handle.enter()
+    }
+
+    /// Shuts down, waiting at most `duration` for what runs to stop.
+    ///
+    /// Whatever has not stopped by then goes on in the background, alone; see
+    /// [Shutdown](Self#shutdown). A current-thread runtime drops its tasks here, however long their
+    /// destructors take.
+    ///
+    /// # Panics
+    ///
+    /// In an async context, unless `duration` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yamanote::runtime::Runtime;
+    ///
+    /// let rt = Runtime::new().unwrap();
+    /// rt.spawn_blocking(|| std::thread::sleep(Duration::from_secs(1)));
+    /// rt.shutdown_timeout(Duration::from_millis(10));
+    /// ```
+    #[track_caller]
+    pub fn shutdown_timeout(mut self, duration: Duration) {
+        self.shutdown(Some(duration));
+    }
+
+    /// Shuts down without waiting; may be called in an async context.
+    ///
+    /// See [Shutdown](Self#shutdown).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Runtime;
+    ///
+    /// let rt = Runtime::new().unwrap();
+    /// rt.block_on(async {
+    ///     let inner = Runtime::new().unwrap();
+    ///     inner.shutdown_background();
+    /// });
+    /// ```
+    pub fn shutdown_background(mut self) {
+        self.shutdown(Some(Duration::ZERO));
+    }
+
+    /// Numbers about the runtime's work.
+    pub fn metrics(&self) -> RuntimeMetrics {
+        self.handle.metrics()
+    }
+
+    /// Tasks first, for jobs and operations may belong to them; then the driver, so that whoever
+    /// still waits for I/O on some thread gets an error; then the threads. The last of the workers
+    /// does the first two by itself.
+    #[track_caller]
+    fn shutdown(&mut self, timeout: Option<Duration>) {
+        if self.stopped {
+            return;
+        }
+        self.stopped = true;
+
+        let may_wait = timeout != Some(Duration::ZERO);
+        let forbidden = may_wait && context::is_entered();
+        let end = Deadline::new(match forbidden {
+            false => timeout,
+            true => Some(Duration::ZERO),
+        });
+
+        match &self.scheduler {
+            Scheduler::CurrentThread(scheduler) => {
+                let _current = context::try_set_current(&self.handle);
+                scheduler.shutdown(|driver| stop_driver(driver, end));
+            }
+            Scheduler::MultiThread(scheduler) => scheduler.shutdown(),
+        }
+        self.pool.shutdown(end.remaining());
+
+        assert!(
+            !forbidden || thread::panicking(),
+            "Cannot drop a runtime in a context where blocking is not allowed. This happens when \
+             a runtime is dropped from within an asynchronous context."
+        );
+    }
+}
+
+/// When the one who shuts down stops waiting; `None` is never.
+#[derive(Clone, Copy)]
+struct Deadline(Option<Instant>);
+
+impl Deadline {
+    fn new(timeout: Option<Duration>) -> Self {
+        // A time too far to be told is no limit.
+        Deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
+    }
+
+    fn remaining(self) -> Option<Duration> {
+        self.0
+            .map(|end| end.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Lets the kernel finish what it owns, here if there is time, else on a thread of its own.
+fn stop_driver(driver: &Arc<Driver>, end: Deadline) {
+    let now = Instant::now();
+    let patient = now + DRIVER_PATIENCE;
+    if end.remaining().is_none_or(|time| !time.is_zero()) || driver.live_ops() == 0 {
+        return driver.shutdown(end.0.map_or(patient, |end| end.min(patient)));
+    }
+    let reaped = driver.clone();
+    let reaper = thread::Builder::new()
+        .name("yamanote-reaper".to_owned())
+        .spawn(move || reaped.shutdown(patient));
+    if reaper.is_err() {
+        driver.shutdown(now);
+    }
+}
+
+impl Drop for Runtime {
+    #[track_caller]
+    fn drop(&mut self) {
+        self.shutdown(None);
+    }
+}
+
+// As for `Handle`.
+impl UnwindSafe for Runtime {}
+impl RefUnwindSafe for Runtime {}

@@ -1,0 +1,184 @@
+//! The loop of the driving thread.
+//!
+//! Work goes in **rounds**: the main future if it was woken, then the tasks that were runnable when
+//! the round began. So a task that yields runs again after the others, and the main future runs
+//! between rounds. The driver gets a turn (without blocking)
+//!
+//! - after `event_interval` polls, and
+//! - after [`YIELD_ROUNDS`] rounds in which something yielded: whoever yields waits for something,
+//!   perhaps for what the driver has to tell. Not after each: a turn may cost a system call, and a
+//!   lone yield would pay it every time.
+//!
+//! When nothing is runnable the thread blocks in the driver.
+#![forbid(unsafe_code)]
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::local::Entered;
+use super::main_future::Main;
+use super::seat::Core;
+use super::shared::{Notified, Shared};
+use super::{SLOT, poll_main};
+use crate::runtime::driver::{Driver, PollIo, Role, SlotGuard};
+use crate::util::coop;
+
+/// Rounds with a yield between two turns of the driver.
+const YIELD_ROUNDS: u32 = 8;
+
+/// Polls between two looks at the injection queue while the local queue never runs dry.
+const DEFAULT_GLOBAL_QUEUE_INTERVAL: u32 = 31;
+
+/// Tasks taken from the injection queue at once when the local queue is dry.
+const INJECTED_AT_ONCE: usize = 64;
+
+/// This thread runs the scheduler. Dropping it lays the core back on its seat.
+pub(super) struct Driving<'a> {
+    shared: &'a Arc<Shared>,
+    local: Entered,
+    tick: u32,
+    /// Left before the core is laid down, for the next thread enters it then.
+    slot: Option<SlotGuard>,
+}
+
+impl<'a> Driving<'a> {
+    pub(super) fn start(shared: &'a Arc<Shared>, core: Core) -> Self {
+        Driving {
+            shared,
+            local: Entered::new(shared, core.queue),
+            tick: core.tick,
+            slot: Some(shared.driver().enter_slot(SLOT)),
+        }
+    }
+
+    pub(super) fn block_on<F: Future>(
+        mut self,
+        main: &Main,
+        mut future: Pin<&mut F>,
+        cx: &mut Context<'_>,
+    ) -> F::Output {
+        let event_interval = self.shared.config.event_interval;
+        let mut polls = 0;
+        let mut yield_rounds = 0;
+        main.set_driving();
+        loop {
+            if main.take_woken() {
+                if let Poll::Ready(output) = poll_main(future.as_mut(), cx) {
+                    // What the last poll handed to the driver must not lie there until the next
+                    // thread comes.
+                    self.shared.driver().turn(SLOT, PollIo::Skip);
+                    return output;
+                }
+                polls += 1;
+            }
+            let main_yielded = main.is_woken();
+            polls += self.run_round(event_interval.saturating_sub(polls).max(1));
+            if self.local.take_yields() | main_yielded {
+                yield_rounds += 1;
+            }
+
+            let runnable = self.has_tasks() || main.is_woken();
+            if !runnable {
+                self.park(main);
+            } else if polls >= event_interval || yield_rounds >= YIELD_ROUNDS {
+                self.shared.driver().turn(SLOT, PollIo::Drain);
+            } else {
+                continue;
+            }
+            polls = 0;
+            yield_rounds = 0;
+        }
+    }
+
+    /// Runs the tasks that are runnable now, at most `max`; returns how many.
+    fn run_round(&mut self, max: u32) -> u32 {
+        let mut runnable = self.local.len();
+        if runnable == 0 {
+            runnable = self.take_injected();
+        }
+        let round = u32::try_from(runnable).unwrap_or(u32::MAX).min(max);
+        for run in 0..round {
+            let Some(task) = self.next_task() else {
+                return run;
+            };
+            let task = self.shared.owned.assert_owner(task);
+            coop::budget(|| task.run());
+        }
+        round
+    }
+
+    fn next_task(&mut self) -> Option<Notified> {
+        let interval = self
+            .shared
+            .config
+            .global_queue_interval
+            .unwrap_or(DEFAULT_GLOBAL_QUEUE_INTERVAL);
+        self.tick = self.tick.wrapping_add(1);
+        if self.tick % interval == 0 {
+            if let Some(task) = self.shared.inject.pop() {
+                return Some(task);
+            }
+        }
+        self.local.pop()
+    }
+
+    fn take_injected(&mut self) -> usize {
+        let inject = &self.shared.inject;
+        if inject.is_empty() {
+            return 0;
+        }
+        self.local
+            .extend_with(|queue| inject.pop_batch(INJECTED_AT_ONCE, queue))
+    }
+
+    fn has_tasks(&self) -> bool {
+        self.local.len() > 0 || !self.shared.inject.is_empty()
+    }
+
+    /// Blocks until there is something to do, unless the hook made something runnable.
+    fn park(&mut self, main: &Main) {
+        let Shared { config, .. } = &**self.shared;
+        let driver = self.shared.driver();
+        if let Some(before_park) = &config.before_park {
+            before_park();
+        }
+        if self.has_tasks() || main.is_woken() {
+            driver.turn(SLOT, PollIo::Drain);
+        } else {
+            driver.park(SLOT, Role::Driver, None);
+        }
+        if let Some(after_unpark) = &config.after_unpark {
+            after_unpark();
+        }
+    }
+
+    /// Drops every task here, then stops the driver, then drops what that woke.
+    pub(super) fn shutdown(mut self, stop_driver: impl FnOnce(&Arc<Driver>)) {
+        let shared = self.shared;
+        shared.owned.close_and_shutdown_all();
+        self.drop_queued();
+        drop(shared.inject.close());
+        stop_driver(shared.driver());
+        self.drop_queued();
+    }
+
+    /// Frees tasks that are over but still queued.
+    fn drop_queued(&mut self) {
+        // One at a time: freeing a task may run a destructor that wakes another.
+        while let Some(task) = self.local.pop() {
+            drop(task);
+        }
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        drop(self.slot.take());
+        let core = Core {
+            queue: self.local.leave(),
+            tick: self.tick,
+        };
+        self.shared.seat.give_back(core);
+    }
+}

@@ -1,0 +1,146 @@
+//! The run queue of the thread that drives, in a thread-local cell: pushing to it takes no lock and
+//! no atomic operation.
+//!
+//! Runtimes can nest on a thread (one is dropped while another drives): entering keeps what was
+//! there before and leaving puts it back, so the cell always belongs to the innermost.
+#![forbid(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ptr;
+use std::sync::Arc;
+
+use super::shared::{Notified, Shared};
+
+struct Local {
+    /// Whose queue this is; null when the thread drives nothing. Only compared, never followed.
+    owner: Cell<*const Shared>,
+    queue: RefCell<VecDeque<Notified>>,
+    /// Tasks woken during their own poll since `take_yields`.
+    yields: Cell<u32>,
+}
+
+thread_local! {
+    static LOCAL: Local = const {
+        Local {
+            owner: Cell::new(ptr::null()),
+            queue: RefCell::new(VecDeque::new()),
+            yields: Cell::new(0),
+        }
+    };
+}
+
+/// How a task became runnable.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Push {
+    Woken,
+    Yielded,
+}
+
+/// Appends `task` to the queue of `shared`, if this thread drives it; else hands the task back.
+pub(super) fn push(shared: &Arc<Shared>, task: Notified, push: Push) -> Result<(), Notified> {
+    let mut task = Some(task);
+    let _ = LOCAL.try_with(|local| {
+        if local.owner.get() == Arc::as_ptr(shared) {
+            local.queue.borrow_mut().extend(task.take());
+            if push == Push::Yielded {
+                local.yields.set(local.yields.get().wrapping_add(1));
+            }
+        }
+    });
+    match task {
+        None => Ok(()),
+        Some(task) => Err(task),
+    }
+}
+
+/// Whether this thread drives `shared`.
+pub(super) fn drives(shared: &Shared) -> bool {
+    LOCAL
+        .try_with(|local| ptr::eq(local.owner.get(), shared))
+        .unwrap_or(false)
+}
+
+/// Whether this thread drives any current-thread scheduler.
+pub(super) fn is_driving() -> bool {
+    LOCAL
+        .try_with(|local| !local.owner.get().is_null())
+        .unwrap_or(false)
+}
+
+/// The queue of `shared` is this thread's from [`Entered::new`] until [`Entered::leave`].
+///
+/// In a thread whose thread-locals are already being destroyed the queue stays in `queue`, and
+/// pushes go to the injection queue.
+pub(super) struct Entered {
+    outer_owner: *const Shared,
+    outer_queue: VecDeque<Notified>,
+    in_cell: bool,
+}
+
+impl Entered {
+    pub(super) fn new(shared: &Arc<Shared>, queue: VecDeque<Notified>) -> Self {
+        let mut queue = Some(queue);
+        let swapped = LOCAL.try_with(|local| {
+            let outer_owner = local.owner.replace(Arc::as_ptr(shared));
+            let outer_queue = local.queue.replace(queue.take().unwrap_or_default());
+            (outer_owner, outer_queue)
+        });
+        match swapped {
+            Ok((outer_owner, outer_queue)) => Entered {
+                outer_owner,
+                outer_queue,
+                in_cell: true,
+            },
+            Err(_) => Entered {
+                outer_owner: ptr::null(),
+                outer_queue: queue.unwrap_or_default(),
+                in_cell: false,
+            },
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Notified> {
+        if self.in_cell {
+            LOCAL.with(|local| local.queue.borrow_mut().pop_front())
+        } else {
+            self.outer_queue.pop_front()
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        if self.in_cell {
+            LOCAL.with(|local| local.queue.borrow().len())
+        } else {
+            self.outer_queue.len()
+        }
+    }
+
+    /// Appends what `fill` gives to the queue. `fill` must not run user code.
+    pub(super) fn extend_with<R>(&mut self, fill: impl FnOnce(&mut VecDeque<Notified>) -> R) -> R {
+        if self.in_cell {
+            LOCAL.with(|local| fill(&mut local.queue.borrow_mut()))
+        } else {
+            fill(&mut self.outer_queue)
+        }
+    }
+
+    /// Whether a task was woken during its own poll since the last call.
+    pub(super) fn take_yields(&self) -> bool {
+        self.in_cell && LOCAL.with(|local| local.yields.take()) > 0
+    }
+
+    /// Puts back what was there before; returns the queue.
+    pub(super) fn leave(&mut self) -> VecDeque<Notified> {
+        let outer_queue = std::mem::take(&mut self.outer_queue);
+        if self.in_cell {
+            self.in_cell = false;
+            LOCAL.with(|local| {
+                local.owner.set(self.outer_owner);
+                local.queue.replace(outer_queue)
+            })
+        } else {
+            outer_queue
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The scheduler of one thread at a time.
+//!
+//! The tasks' queue belongs to the **core**, and the core lies on the **seat** while nobody runs
+//! the scheduler. A thread that enters `block_on` and finds it there takes the core, moves its
+//! queue into a thread-local cell and **drives**: it polls its own future, runs tasks, and looks
+//! after the driver (slot 0). Threads that come to `block_on` meanwhile **wait**: they poll their
+//! own futures when these are woken, and take the core over when it comes back to the seat.
+//!
+//! ```text
+//!             take                        give back
+//!   seat ──────────────► driving thread ─────────────► seat, and one waiting thread is told
+//! ```
+//!
+//! 1. Only the driving thread touches the local queue; it does so through its thread-local cell
+//!    (`local`), without a lock.
+//! 2. Everybody else pushes to the injection queue and unparks the driver's slot; the token is
+//!    remembered when nobody drives.
+//! 3. The core goes back to the seat on every way out of `block_on`, panics included.
+#![forbid(unsafe_code)]
+
+mod drive;
+mod local;
+mod main_future;
+mod seat;
+mod shared;
+
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use self::drive::Driving;
+use self::main_future::Main;
+use self::seat::Place;
+pub(crate) use self::shared::Shared;
+use super::Config;
+use crate::runtime::driver::Driver;
+use crate::util::coop;
+
+/// The one slot of the driver that this scheduler uses.
+const SLOT: usize = 0;
+
+/// The scheduler as its runtime owns it.
+pub(crate) struct CurrentThread {
+    shared: Arc<Shared>,
+}
+
+impl CurrentThread {
+    pub(crate) fn new(config: Config, driver: Arc<Driver>) -> Self {
+        CurrentThread {
+            shared: Arc::new(Shared::new(config, driver)),
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Runs `future`, and the scheduler if no other thread does, until the future is ready.
+    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let main = Arc::new(Main::new(&self.shared));
+        let waker = Waker::from(main.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut place = Place::new(&self.shared.seat, &main);
+        loop {
+            if let Some(core) = place.take_or_wait() {
+                return Driving::start(&self.shared, core).block_on(&main, future, &mut cx);
+            }
+            if main.take_woken() {
+                if let Poll::Ready(output) = poll_main(future.as_mut(), &mut cx) {
+                    return output;
+                }
+            } else {
+                main.park();
+            }
+        }
+    }
+
+    /// Drops all tasks on this thread, then calls `stop_driver`, while what that wakes still has a
+    /// place to go. To be called once, when no thread is in `block_on` any more.
+    pub(crate) fn shutdown(&self, stop_driver: impl FnOnce(&Arc<Driver>)) {
+        match self.shared.seat.take() {
+            Some(core) => Driving::start(&self.shared, core).shutdown(stop_driver),
+            // A panic that unwinds through the owner of the runtime while its core is lent out:
+            // what the core holds is freed with it.
+            None => assert!(
+                std::thread::panicking(),
+                "the scheduler's core is not on its seat at shutdown"
+            ),
+        }
+    }
+}
+
+/// Whether this thread drives a current-thread scheduler.
+pub(crate) fn is_driving() -> bool {
+    local::is_driving()
+}
+
+fn poll_main<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    coop::budget(|| future.poll(cx))
+}

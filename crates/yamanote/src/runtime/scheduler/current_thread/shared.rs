@@ -1,0 +1,85 @@
+//! What tasks, handles and wakers of a current-thread scheduler share.
+#![forbid(unsafe_code)]
+
+use std::sync::Arc;
+
+use super::SLOT;
+use super::local::{self, Push};
+use super::seat::Seat;
+use crate::runtime::driver::Driver;
+use crate::runtime::scheduler::Config;
+use crate::runtime::scheduler::inject::Inject;
+use crate::runtime::task::{self, Id, JoinHandle, OwnedTasks, Schedule, Task};
+
+pub(super) type Notified = task::Notified<Arc<Shared>>;
+
+pub(crate) struct Shared {
+    driver: Arc<Driver>,
+    pub(super) owned: OwnedTasks<Arc<Shared>>,
+    pub(super) inject: Inject<Notified>,
+    pub(super) seat: Seat,
+    pub(super) config: Config,
+}
+
+impl Shared {
+    pub(super) fn new(config: Config, driver: Arc<Driver>) -> Self {
+        Shared {
+            driver,
+            owned: OwnedTasks::new(1),
+            inject: Inject::new(),
+            seat: Seat::new(),
+            config,
+        }
+    }
+
+    /// Binds `future` to this scheduler and makes it runnable. After shutdown the future is dropped
+    /// and the handle says so.
+    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, id: Id) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (join, runnable) = self.owned.bind(future, self.clone(), id);
+        if let Some(task) = runnable {
+            self.schedule(task);
+        }
+        join
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        &self.driver
+    }
+
+    pub(crate) fn num_alive_tasks(&self) -> usize {
+        self.owned.num_alive_tasks()
+    }
+
+    pub(crate) fn injection_depth(&self) -> usize {
+        self.inject.len()
+    }
+
+    fn make_runnable(self: &Arc<Self>, task: Notified, how: Push) {
+        let Err(task) = local::push(self, task, how) else {
+            return;
+        };
+        match self.inject.push(task) {
+            Ok(()) => self.driver.unpark(SLOT),
+            // Shut down: the task is over, only its memory is left to free.
+            Err(task) => drop(task),
+        }
+    }
+}
+
+impl Schedule for Arc<Shared> {
+    fn schedule(&self, task: Notified) {
+        self.make_runnable(task, Push::Woken);
+    }
+
+    fn yield_now(&self, task: Notified) {
+        self.make_runnable(task, Push::Yielded);
+    }
+
+    fn release(&self, task: &Task<Self>) -> Option<Task<Self>> {
+        self.owned.remove(task)
+    }
+}
