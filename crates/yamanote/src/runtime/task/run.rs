@@ -106,26 +106,33 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
             let future = unsafe { Pin::new_unchecked(future) };
             // SAFETY: the claim's reference outlives the poll, and so this waker.
             let waker = unsafe { waker::borrowed(task) };
-            let output = match future.poll(&mut Context::from_waker(&waker)) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(output) => output,
-            };
-            // SAFETY: as above. If the drop panics the stage is empty all the same.
-            unsafe { *stage = Stage::Empty };
-            Poll::Ready(output)
+            future.poll(&mut Context::from_waker(&waker))
         }))
     });
-    let (output, panicked) = match polled {
-        Ok(Poll::Pending) => return Poll::Pending,
-        Ok(Poll::Ready(output)) => (Ok(output), false),
-        Err(payload) => {
-            // The future is still there if it was its poll that panicked. Not during the unwinding:
-            // a panic of its drop would then abort the process.
-            // SAFETY: the claim is ours.
-            unsafe { drop_stage_contained::<F, S>(task) };
-            (Err(JoinError::panic(id, payload)), true)
+    if let Ok(Poll::Pending) = polled {
+        return Poll::Pending;
+    }
+    // Not while a panic of the poll unwinds: one of the drop would then abort the process.
+    // SAFETY: the claim is ours.
+    let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { drop_stage::<F, S>(task) }));
+    let output = match (polled, dropped) {
+        (Ok(Poll::Pending), _) => unreachable!("returned above"),
+        (Ok(Poll::Ready(output)), Ok(())) => Ok(output),
+        (Ok(Poll::Ready(output)), Err(payload)) => {
+            contained(|| {
+                let _current = id::enter(id);
+                drop(output);
+            });
+            Err(payload)
+        }
+        (Err(first), Ok(())) => Err(first),
+        (Err(first), Err(second)) => {
+            drop_payload(second);
+            Err(first)
         }
     };
+    let panicked = output.is_err();
+    let output = output.map_err(|payload| JoinError::panic(id, payload));
     // SAFETY: rule 1. The stage is empty, so nothing of the user's is dropped.
     this.stage
         .with_mut(|stage| unsafe { *stage = Stage::Output(output) });
