@@ -216,7 +216,10 @@ fn generate(select: &Select) -> TokenStream {
                     let future = unsafe { #support::Pin::new_unchecked(&mut futures.#index) };
                     match #support::Future::poll(future, cx) {
                         #support::Poll::Pending => pending = true,
-                        #[allow(unreachable_code, unused_mut, unused_variables, unused_assignments)]
+                        #[allow(
+                            unreachable_code, unreachable_patterns,
+                            unused_mut, unused_variables, unused_assignments
+                        )]
                         #support::Poll::Ready(mut value) => {
                             disabled |= #bit;
                             let mut fits = false;

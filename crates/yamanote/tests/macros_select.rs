@@ -112,7 +112,7 @@ fn every_shape_of_pattern() {
             )
         };
         let got = select! {
-            Shape::Dot(Point { x: n, .. }) | Shape::Line(_, Point { y: n, .. }) = ready(line()) => n,
+            Shape::Dot(Point { x: n, .. }) | Shape::Line(Point { x: 1, .. }, Point { y: n, .. }) = ready(line()) => n,
             else => 0,
         };
         assert_eq!(got, 6);

@@ -51,10 +51,6 @@ const LISTS: usize = LEVELS * SLOTS;
 /// End of the free list, head of an empty list.
 const NIL: u32 = u32::MAX;
 
-/// How many timers of the earliest slot are asked for the exact minimum before the start of the slot
-/// has to do. A wrong guess costs one wake-up, a long list would cost on every park.
-const EXACT_MINIMUM_UP_TO: usize = 32;
-
 /// An emptied wheel keeps room for this many entries (40 bytes each).
 const KEPT_CAPACITY: usize = 1024;
 
@@ -82,6 +78,8 @@ pub(crate) struct Wheel {
     draining: Option<usize>,
     /// First entry of each list; the lists are circular.
     heads: [u32; LISTS],
+    /// A bound below which no deadline of the list lies; exact unless a timer was removed or moved.
+    earliest: [u64; LISTS],
     entries: Vec<Entry>,
     free: u32,
     /// Entries that are not free.
@@ -118,6 +116,7 @@ impl Wheel {
             slots_occupied: [0; LEVELS],
             draining: None,
             heads: [NIL; LISTS],
+            earliest: [u64::MAX; LISTS],
             entries: Vec::new(),
             free: NIL,
             in_use: 0,
@@ -247,6 +246,7 @@ impl Wheel {
             // What remains in the slot of this very tick is for later within the tick (rule 3); the
             // slot is gone through once, by turning its list, until the first one kept comes by.
             let mut first_kept = NIL;
+            let mut earliest_kept = u64::MAX;
             while self.heads[list] != first_kept {
                 if looked_at == max {
                     self.draining = Some(list);
@@ -261,9 +261,11 @@ impl Wheel {
                     fired += 1;
                     continue;
                 }
-                let place = self.list_for(entry.deadline_ns);
+                let deadline_ns = entry.deadline_ns;
+                let place = self.list_for(deadline_ns);
                 if place == list {
-                    self.heads[list] = entry.next;
+                    earliest_kept = earliest_kept.min(deadline_ns);
+                    self.heads[list] = self.entries[index as usize].next;
                     if first_kept == NIL {
                         first_kept = index;
                     }
@@ -274,6 +276,7 @@ impl Wheel {
             }
             self.draining = None;
             if first_kept != NIL {
+                self.earliest[list] = earliest_kept;
                 return fired;
             }
         }
@@ -281,19 +284,14 @@ impl Wheel {
 
     /// The earliest deadline, or a time before it, but never one after it; instead of a deadline
     /// that is overdue, any time that has passed.
+    ///
+    /// Once [`fire`](Self::fire) has done all of its work at some time, this is later than that
+    /// time: who waits until then, or moves a paused clock there, always gets on.
     pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
         if self.draining.is_some() {
             return Some(self.elapsed << TICK_SHIFT);
         }
-        let (list, start) = self.first_slot()?;
-        let mut earliest = u64::MAX;
-        for (seen, index) in self.indices(list).enumerate() {
-            if seen == EXACT_MINIMUM_UP_TO {
-                return Some(start << TICK_SHIFT);
-            }
-            earliest = earliest.min(self.entries[index as usize].deadline_ns);
-        }
-        Some(earliest)
+        self.first_slot().map(|(list, _)| self.earliest[list])
     }
 
     /// Fires everything, due or not: nobody will turn this wheel again.
@@ -365,6 +363,7 @@ impl Wheel {
         entry.prev = tail;
         entry.next = if head == NIL { index } else { head };
         entry.place = Place::Listed(list as u16);
+        self.earliest[list] = self.earliest[list].min(entry.deadline_ns);
     }
 
     /// Takes an entry out of its list; the caller says what becomes of it.
@@ -379,6 +378,7 @@ impl Wheel {
         if next == index {
             assert!(self.heads[list] == index && prev == index);
             self.heads[list] = NIL;
+            self.earliest[list] = u64::MAX;
             let (level, slot) = (list / SLOTS, list % SLOTS);
             self.slots_occupied[level] &= !(1 << slot);
             if self.slots_occupied[level] == 0 {
@@ -394,16 +394,6 @@ impl Wheel {
                 self.heads[list] = next;
             }
         }
-    }
-
-    /// The entries of a list, first to last.
-    fn indices(&self, list: usize) -> impl Iterator<Item = u32> + '_ {
-        let head = self.heads[list];
-        let first = (head != NIL).then_some(head);
-        std::iter::successors(first, move |&index| {
-            let next = self.entries[index as usize].next;
-            (next != head).then_some(next)
-        })
     }
 
     /// Puts an unlinked entry on the free list.

@@ -176,6 +176,20 @@ fn a_bounded_call_says_that_there_is_more() {
 }
 
 #[test]
+fn many_timers_in_one_tick_have_an_exact_minimum() {
+    let mut wheel = Wheel::new();
+    for n in 0..500 {
+        wheel.insert(3 * TICK + 500 - n, noop());
+    }
+    let mut fired = 0;
+    while let Some(next) = wheel.next_deadline_ns() {
+        assert_eq!(next, 3 * TICK + 1 + fired);
+        fired += fire(&mut wheel, next) as u64;
+    }
+    assert_eq!(fired, 500);
+}
+
+#[test]
 fn clear_wakes_everybody() {
     let mut wheel = Wheel::new();
     let (count, waker) = counting();
@@ -281,6 +295,10 @@ fn advance(wheel: &mut Wheel, naive: &mut Naive, now: u64, max: usize) {
         assert!(calls < 100_000, "no progress");
     }
     assert_eq!(fired, due.len());
+    if max == usize::MAX {
+        // A clock that is moved to the next deadline, again and again, must not stand still.
+        assert!(wheel.next_deadline_ns().is_none_or(|next| next > now));
+    }
     for (index, generation) in due {
         assert_eq!(
             wheel.poll(index, generation, &noop()),
