@@ -84,6 +84,13 @@ impl Driver {
         }
     }
 
+    /// Whether the timer has fired and nobody has polled it since.
+    pub(crate) fn timer_has_fired(&self, key: &TimerKey) -> bool {
+        self.slots[key.slot]
+            .lock_wheel()
+            .has_fired(key.index, key.generation)
+    }
+
     /// Forgets the timer, fired or not.
     pub(crate) fn timer_remove(&self, key: TimerKey) {
         let mut wheel = self.slots[key.slot].lock_wheel();

@@ -1,0 +1,118 @@
+//! Stopping and moving the clock, for tests.
+#![forbid(unsafe_code)]
+
+use std::time::Duration;
+
+use crate::runtime::driver::PollIo;
+use crate::runtime::driver::time::clock::Clock;
+use crate::runtime::{Handle, RuntimeFlavor, context};
+use crate::task::yield_now;
+
+const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
+
+/// Stops the clock of the current runtime.
+///
+/// [`Instant::now`](super::Instant::now) shows the same time from now on, until it is moved by
+/// [`advance`] or by the runtime, or started again by [`resume`]. `std`'s instants are not affected.
+/// Only current-thread runtimes can stop their clock; that is what
+/// [`#[yamanote::test]`](macro@crate::test) makes. A runtime can begin with its clock stopped: see
+/// [`Builder::start_paused`](crate::runtime::Builder::start_paused) and
+/// `#[yamanote::test(start_paused = true)]`.
+///
+/// # The clock moves by itself
+///
+/// When the runtime has nothing else to do, it moves a stopped clock to the next deadline of a
+/// timer. So a test that sleeps for a day takes no time, and everything else happens in order. It
+/// does not do so while a job of [`spawn_blocking`](crate::task::spawn_blocking) is queued or runs,
+/// nor while an operation is with the kernel.
+///
+/// # Panics
+///
+/// If the clock is stopped already, outside of a runtime, and in one that is not current-thread.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::time::{self, Duration, Instant};
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// time::pause();
+/// let start = Instant::now();
+/// time::sleep(Duration::from_secs(86_400)).await;
+/// assert_eq!(start.elapsed(), Duration::from_secs(86_400));
+/// # }
+/// ```
+#[track_caller]
+pub fn pause() {
+    let paused = with_handle(|handle| match handle.runtime_flavor() {
+        RuntimeFlavor::CurrentThread => clock_of(handle).pause(),
+        _ => Err("`time::pause()` requires the `current_thread` Tokio runtime. \
+                  This is the default Runtime used by `#[tokio::test]."),
+    });
+    if let Err(text) = paused {
+        panic!("{text}");
+    }
+}
+
+/// Starts a stopped clock again, from where it stands.
+///
+/// # Panics
+///
+/// If the clock is not stopped, and outside of a runtime.
+#[track_caller]
+pub fn resume() {
+    if let Err(text) = with_handle(|handle| clock_of(handle).resume()) {
+        panic!("{text}");
+    }
+}
+
+/// Moves a stopped clock forward, in one jump.
+///
+/// All timers up to the new time fire "at the same time"; their tasks run in any order, and this
+/// does not wait for them. To let time pass in order, [`sleep`](super::sleep()) and leave it to the
+/// runtime to move the clock.
+///
+/// # Panics
+///
+/// If the clock is not stopped, outside of a runtime, and if the new time cannot be represented.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::time::{self, Duration, Instant};
+///
+/// # #[yamanote::main(flavor = "current_thread", start_paused = true)]
+/// # async fn main() {
+/// let start = Instant::now();
+/// time::advance(Duration::from_secs(5)).await;
+/// assert_eq!(start.elapsed(), Duration::from_secs(5));
+/// # }
+/// ```
+pub async fn advance(duration: Duration) {
+    let advanced = with_handle(|handle| {
+        clock_of(handle).advance(duration)?;
+        Ok(handle.driver_handle().clone())
+    });
+    match advanced {
+        Ok(driver) => match driver.local_slot() {
+            // What is due is woken before this task runs again, not at the runtime's leisure.
+            Some(slot) => while driver.turn(slot, PollIo::Skip) > 0 {},
+            // Somebody else runs the runtime; it may be asleep until a deadline that has passed.
+            None => driver.unpark(0),
+        },
+        Err(text) => panic!("{text}"),
+    }
+    yield_now().await;
+}
+
+fn clock_of(handle: &Handle) -> &Clock {
+    handle.driver_handle().clock()
+}
+
+/// Calls `f` with the current runtime. The error is the text to panic with.
+fn with_handle<R>(
+    f: impl FnOnce(&Handle) -> Result<R, &'static str>,
+) -> Result<R, &'static str> {
+    context::with_current(f).unwrap_or(Err(OUTSIDE))
+}

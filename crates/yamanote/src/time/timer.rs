@@ -1,0 +1,140 @@
+//! A deadline in the driver of one runtime: what `Sleep` and `Interval` are made of.
+//!
+//! ```text
+//!              poll, not due            fired (seen by poll)
+//!      IDLE -----------------> WAITING ----------------------> ELAPSED
+//!        \                        ^ \  reset (keeps the waker)     /
+//!         \ poll, due             |_/                             / reset
+//!          +---------------------------------------------------> +----> IDLE
+//! ```
+//!
+//! Until it is polled a timer is two words and a reference: what is made and dropped without ever
+//! waiting, as most timeouts are, touches no wheel.
+#![forbid(unsafe_code)]
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use super::Instant;
+use crate::runtime::context;
+use crate::runtime::driver::{Driver, TimerKey};
+use crate::util::coop;
+
+/// See the [module](self). Movable; the wheel knows it by its key.
+pub(super) struct Timer {
+    deadline: Instant,
+    driver: Arc<Driver>,
+    state: State,
+}
+
+enum State {
+    Idle,
+    Waiting(TimerKey),
+    Elapsed,
+}
+
+impl Timer {
+    /// # Panics
+    ///
+    /// Outside of a runtime, or in one without timers.
+    #[track_caller]
+    pub(super) fn new(deadline: Instant) -> Self {
+        let driver = match context::with_current(|handle| handle.driver_handle().clone()) {
+            Ok(driver) => driver,
+            Err(error) => panic!("{error}"),
+        };
+        assert!(
+            driver.time_enabled(),
+            "A Tokio 1.x context was found, but timers are disabled. \
+             Call `enable_time` on the runtime builder to enable timers."
+        );
+        Timer {
+            deadline,
+            driver,
+            state: State::Idle,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// Whether the deadline was reached, as far as the driver or a poll has seen.
+    pub(super) fn is_elapsed(&self) -> bool {
+        match &self.state {
+            State::Idle => false,
+            State::Waiting(key) => self.driver.timer_has_fired(key),
+            State::Elapsed => true,
+        }
+    }
+
+    /// Gives it another deadline. A task that waits already need not poll again to be woken then.
+    pub(super) fn reset(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        if let State::Waiting(key) = &self.state {
+            if self.driver.timer_reset(key, deadline.into_std()) {
+                return;
+            }
+        }
+        self.forget();
+    }
+
+    /// Back to idle.
+    fn forget(&mut self) {
+        if let State::Waiting(key) = std::mem::replace(&mut self.state, State::Idle) {
+            self.driver.timer_remove(key);
+        }
+    }
+
+    fn poll_driver(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.state {
+            State::Elapsed => return Poll::Ready(()),
+            State::Waiting(key) => ready!(self.driver.timer_poll(key, cx.waker())),
+            State::Idle => {
+                let deadline = self.deadline.into_std();
+                if self.driver.clock().now() < deadline {
+                    let key = self.driver.timer_add(deadline, cx.waker());
+                    self.state = State::Waiting(key);
+                    // Shutdown marks the driver before it empties the wheels; a timer that came
+                    // after that would wait for nobody.
+                    self.assert_running();
+                    return Poll::Pending;
+                }
+            }
+        }
+        self.state = State::Elapsed;
+        Poll::Ready(())
+    }
+
+    fn assert_running(&self) {
+        assert!(
+            !self.driver.is_shutdown(),
+            "A Tokio 1.x context was found, but it is being shutdown."
+        );
+    }
+}
+
+/// Ready at the deadline, and from then on.
+///
+/// # Panics
+///
+/// After the runtime's shutdown.
+impl Future for Timer {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let unit = ready!(coop::poll_proceed(cx));
+        self.assert_running();
+        ready!(self.poll_driver(cx));
+        unit.made_progress();
+        Poll::Ready(())
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
