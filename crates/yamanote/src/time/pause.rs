@@ -47,8 +47,10 @@ const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
 pub fn pause() {
     let paused = with_handle(|handle| match handle.runtime_flavor() {
         RuntimeFlavor::CurrentThread => clock_of(handle).pause(),
-        _ => Err("`time::pause()` requires the `current_thread` Tokio runtime. \
-                  This is the default Runtime used by `#[tokio::test]."),
+        _ => Err(
+            "`time::pause()` requires the `current_thread` Tokio runtime. \
+                  This is the default Runtime used by `#[tokio::test].",
+        ),
     });
     if let Err(text) = paused {
         panic!("{text}");
@@ -111,8 +113,6 @@ fn clock_of(handle: &Handle) -> &Clock {
 }
 
 /// Calls `f` with the current runtime. The error is the text to panic with.
-fn with_handle<R>(
-    f: impl FnOnce(&Handle) -> Result<R, &'static str>,
-) -> Result<R, &'static str> {
+fn with_handle<R>(f: impl FnOnce(&Handle) -> Result<R, &'static str>) -> Result<R, &'static str> {
     context::with_current(f).unwrap_or(Err(OUTSIDE))
 }
