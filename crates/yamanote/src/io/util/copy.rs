@@ -1,0 +1,164 @@
+//! From a reader to a writer, through a buffer.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use super::{DEFAULT_BUF_SIZE, uninterrupted};
+use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
+use crate::util::{coop, trace};
+
+/// Copies everything from `reader` to `writer`, and returns the number of bytes copied.
+///
+/// Ends at the end of the reader, after flushing the writer. It also flushes the writer before it waits
+/// for the reader, so that nothing lingers in a writer's buffer while nothing comes. The copy goes
+/// through a buffer of 8 KiB; if the reader has one of its own, use
+/// [`copy_buf`](crate::io::copy_buf).
+///
+/// # Errors
+///
+/// Those of either side, except [`Interrupted`](io::ErrorKind::Interrupted), after which it goes on,
+/// and [`WriteZero`](io::ErrorKind::WriteZero) if the writer takes no more.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: what has been read and not yet written is lost if the future is dropped.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::io;
+///
+/// # futures::executor::block_on(async {
+/// let mut reader = &b"hello"[..];
+/// let mut writer = Vec::new();
+/// assert_eq!(io::copy(&mut reader, &mut writer).await?, 5);
+/// assert_eq!(writer, b"hello");
+/// # io::Result::Ok(()) }).unwrap();
+/// ```
+pub async fn copy<R, W>(reader: &mut R, writer: &mut W) -> io::Result<u64>
+where
+    R: AsyncRead + Unpin + ?Sized,
+    W: AsyncWrite + Unpin + ?Sized,
+{
+    let mut buffer = CopyBuffer::new(DEFAULT_BUF_SIZE);
+    poll_fn(|cx| buffer.poll_copy(cx, Pin::new(&mut *reader), Pin::new(&mut *writer))).await
+}
+
+/// What is under way from a reader to a writer.
+#[derive(Debug)]
+pub(super) struct CopyBuffer {
+    memory: Box<[u8]>,
+    /// `memory[written..filled]` was read and is still to be written.
+    filled: usize,
+    written: usize,
+    copied: u64,
+    reader_ended: bool,
+    /// Something was written after the last flush.
+    unflushed: bool,
+}
+
+impl CopyBuffer {
+    pub(super) fn new(size: usize) -> Self {
+        CopyBuffer {
+            memory: vec![0; size].into_boxed_slice(),
+            filled: 0,
+            written: 0,
+            copied: 0,
+            reader_ended: false,
+            unflushed: false,
+        }
+    }
+
+    /// Copies until the reader ends, then flushes. Returns the number of bytes copied.
+    pub(super) fn poll_copy<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut reader: Pin<&mut R>,
+        mut writer: Pin<&mut W>,
+    ) -> Poll<io::Result<u64>>
+    where
+        R: AsyncRead + ?Sized,
+        W: AsyncWrite + ?Sized,
+    {
+        ready!(trace::trace_leaf(cx));
+        let unit = ready!(coop::poll_proceed(cx));
+        loop {
+            if self.may_fill() {
+                match self.poll_fill(cx, reader.as_mut()) {
+                    Poll::Ready(result) => {
+                        unit.made_progress();
+                        result?;
+                    }
+                    Poll::Pending if self.is_drained() => {
+                        // The reader lets us wait: do not let the other side wait for what it could
+                        // have.
+                        if self.unflushed {
+                            ready!(writer.as_mut().poll_flush(cx))?;
+                            unit.made_progress();
+                            self.unflushed = false;
+                        }
+                        return Poll::Pending;
+                    }
+                    Poll::Pending => {}
+                }
+            }
+            while !self.is_drained() {
+                let rest = &self.memory[self.written..self.filled];
+                let Poll::Ready(result) = uninterrupted(|| writer.as_mut().poll_write(cx, rest))
+                else {
+                    // Use the time: a fuller buffer makes the next write larger.
+                    if self.may_fill() {
+                        ready!(self.poll_fill(cx, reader.as_mut()))?;
+                    }
+                    return Poll::Pending;
+                };
+                unit.made_progress();
+                let n = result?;
+                if n == 0 {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::WriteZero,
+                        "write zero byte into writer",
+                    )));
+                }
+                self.written += n;
+                self.copied += n as u64;
+                self.unflushed = true;
+            }
+            assert_eq!(
+                self.written, self.filled,
+                "writer returned length larger than input slice"
+            );
+            (self.written, self.filled) = (0, 0);
+
+            if self.reader_ended {
+                ready!(writer.as_mut().poll_flush(cx))?;
+                unit.made_progress();
+                return Poll::Ready(Ok(self.copied));
+            }
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.written >= self.filled
+    }
+
+    fn may_fill(&self) -> bool {
+        !self.reader_ended && self.filled < self.memory.len()
+    }
+
+    /// Reads once, behind what is already in the buffer.
+    fn poll_fill<R: AsyncRead + ?Sized>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut reader: Pin<&mut R>,
+    ) -> Poll<io::Result<()>> {
+        let mut buf = ReadBuf::new(&mut self.memory[self.filled..]);
+        ready!(uninterrupted(|| reader.as_mut().poll_read(cx, &mut buf)))?;
+        let n = buf.filled().len();
+        self.reader_ended = n == 0;
+        self.filled += n;
+        Poll::Ready(Ok(()))
+    }
+}
