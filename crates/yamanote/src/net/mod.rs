@@ -1,1 +1,37 @@
-//! TCP sockets and name resolution.
+//! TCP sockets for asynchronous programs.
+//!
+//! The asynchronous twin of [`std::net`]:
+//!
+//! - [`TcpListener`] accepts connections, [`TcpStream`] is one of them, and [`TcpSocket`] is a
+//!   socket to be configured before it becomes either.
+//! - [`lookup_host`] resolves a name; everything that takes an address takes a name too, by
+//!   [`ToSocketAddrs`].
+//!
+//! For descriptors of other kinds there is [`AsyncFd`](crate::io::unix::AsyncFd).
+//!
+//! Sockets belong to the runtime in which they are made, and panic when made outside one or in a
+//! runtime built without `enable_io`. Once that runtime is shut down their operations fail.
+#![forbid(unsafe_code)]
+
+mod addr;
+mod lookup_host;
+pub use addr::ToSocketAddrs;
+pub use lookup_host::lookup_host;
+
+pub mod tcp;
+#[doc(inline)]
+pub use tcp::{TcpListener, TcpSocket, TcpStream};
+
+/// Asserts in debug builds that a socket that comes from outside is non-blocking; a blocking one
+/// would stop the thread, and with it every other task on it.
+#[track_caller]
+fn debug_assert_nonblocking(socket: &impl std::os::fd::AsFd) -> std::io::Result<()> {
+    if cfg!(debug_assertions) {
+        assert!(
+            socket2::SockRef::from(socket).nonblocking()?,
+            "Registering a blocking socket with the tokio runtime is unsupported. \
+             Call `set_nonblocking(true)` on it first."
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,400 @@
+//! Any pollable descriptor in the runtime: [`AsyncFd`].
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll, ready};
+
+use mio::unix::SourceFd;
+
+use super::evented::register;
+use super::{AsyncFdReadyGuard, AsyncFdReadyMutGuard, Interest};
+use crate::runtime::driver::readiness::Registration;
+
+/// A descriptor registered with the runtime, so that its readiness can be awaited.
+///
+/// `AsyncFd` owns the object that owns the descriptor. The descriptor must be of a kind that epoll
+/// can watch (sockets, pipes, eventfds, terminals, ...; not regular files), and it should be in
+/// non-blocking mode, for an operation on it to answer [`WouldBlock`] instead of blocking the
+/// thread.
+///
+/// [`readable`], [`writable`] and [`ready`] wait; any number of tasks may do so at the same time.
+/// The `poll_*` methods remember one task for each direction, the last that called.
+///
+/// # Readiness is remembered
+///
+/// Events are edge-triggered: the kernel tells once that a descriptor became ready. From then on
+/// the waits return at once, until somebody says that the descriptor is no longer ready. That is
+/// what the guards they return are for. Try the operation first with [`try_io`] on the guard, which
+/// clears the readiness exactly when the operation answers `WouldBlock`. Clearing it in any other
+/// case may put the task to sleep beside its data.
+///
+/// [`async_io`] does all of this in one call.
+///
+/// # Examples
+///
+/// A pipe from the outside, read without blocking:
+///
+/// ```no_run
+/// use std::fs::File;
+/// use std::io::{self, Read};
+/// use std::os::fd::OwnedFd;
+/// use yamanote::io::Interest;
+/// use yamanote::io::unix::AsyncFd;
+///
+/// async fn read_some(pipe: OwnedFd, buf: &mut [u8]) -> io::Result<usize> {
+///     // SAFETY: a `File` keeps its descriptor open, and the same, for as long as it lives.
+///     let pipe = unsafe { AsyncFd::register(File::from(pipe)) }?;
+///     pipe.async_io(Interest::READABLE, |mut file| file.read(buf)).await
+/// }
+/// ```
+///
+/// [`WouldBlock`]: io::ErrorKind::WouldBlock
+/// [`readable`]: AsyncFd::readable
+/// [`writable`]: AsyncFd::writable
+/// [`ready`]: AsyncFd::ready
+/// [`async_io`]: AsyncFd::async_io
+/// [`try_io`]: AsyncFdReadyGuard::try_io
+pub struct AsyncFd<T: AsRawFd> {
+    pub(super) registration: Registration,
+    /// Empty only once it was taken by `into_inner` or the drop.
+    inner: Option<T>,
+}
+
+impl<T: AsRawFd> AsyncFd<T> {
+    /// Registers `inner` with the current runtime, for reading and writing.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel refuses the descriptor (a regular file: EPERM) or the runtime is shut down.
+    /// `inner` comes back in the error.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    ///
+    /// # Safety
+    ///
+    /// Until `inner` is dropped or taken back,
+    ///
+    /// - `inner.as_raw_fd()` returns the same number at every call, and
+    /// - the descriptor of that number stays open and refers to the same open file.
+    #[inline]
+    #[track_caller]
+    pub unsafe fn register(inner: T) -> Result<Self, AsyncFdRegisterError<T>> {
+        AsyncFd::add(inner, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// Registers `inner` for `interest` only. A wait for anything else may never end.
+    ///
+    /// Errors and panics as [`register`](AsyncFd::register).
+    ///
+    /// # Safety
+    ///
+    /// As for [`register`](AsyncFd::register).
+    #[inline]
+    #[track_caller]
+    pub unsafe fn register_with_interest(
+        inner: T,
+        interest: Interest,
+    ) -> Result<Self, AsyncFdRegisterError<T>> {
+        AsyncFd::add(inner, interest)
+    }
+
+    #[track_caller]
+    fn add(inner: T, interest: Interest) -> Result<Self, AsyncFdRegisterError<T>> {
+        match register(&mut SourceFd(&inner.as_raw_fd()), interest) {
+            Ok(registration) => Ok(AsyncFd {
+                registration,
+                inner: Some(inner),
+            }),
+            Err(cause) => Err(AsyncFdRegisterError { inner, cause }),
+        }
+    }
+
+    /// Like [`register`](AsyncFd::register), without the promise in its contract being asked for.
+    #[inline]
+    #[track_caller]
+    #[deprecated(note = "nothing makes `inner` keep its descriptor; use `AsyncFd::register`")]
+    pub fn new(inner: T) -> io::Result<Self> {
+        Ok(AsyncFd::add(inner, Interest::READABLE | Interest::WRITABLE)?)
+    }
+
+    /// Like [`register_with_interest`](AsyncFd::register_with_interest), without the promise in
+    /// its contract being asked for.
+    #[inline]
+    #[track_caller]
+    #[deprecated(
+        note = "nothing makes `inner` keep its descriptor; use `AsyncFd::register_with_interest`"
+    )]
+    pub fn with_interest(inner: T, interest: Interest) -> io::Result<Self> {
+        Ok(AsyncFd::add(inner, interest)?)
+    }
+
+    /// Like [`register`](AsyncFd::register), without the promise in its contract being asked for.
+    #[inline]
+    #[track_caller]
+    #[deprecated(note = "nothing makes `inner` keep its descriptor; use `AsyncFd::register`")]
+    pub fn try_new(inner: T) -> Result<Self, AsyncFdRegisterError<T>> {
+        AsyncFd::add(inner, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// Like [`register_with_interest`](AsyncFd::register_with_interest), without the promise in
+    /// its contract being asked for.
+    #[inline]
+    #[track_caller]
+    #[deprecated(
+        note = "nothing makes `inner` keep its descriptor; use `AsyncFd::register_with_interest`"
+    )]
+    pub fn try_with_interest(
+        inner: T,
+        interest: Interest,
+    ) -> Result<Self, AsyncFdRegisterError<T>> {
+        AsyncFd::add(inner, interest)
+    }
+
+    /// The object that owns the descriptor.
+    #[inline]
+    pub fn get_ref(&self) -> &T {
+        self.inner.as_ref().expect("taken only at the end")
+    }
+
+    /// The object that owns the descriptor.
+    #[inline]
+    pub fn get_mut(&mut self) -> &mut T {
+        self.inner.as_mut().expect("taken only at the end")
+    }
+
+    /// Takes the descriptor out of the runtime and returns its owner.
+    pub fn into_inner(mut self) -> T {
+        self.take_inner().expect("taken only at the end")
+    }
+
+    fn take_inner(&mut self) -> Option<T> {
+        let inner = self.inner.take()?;
+        // It fails only if the descriptor has left the set on its own, by being closed.
+        let _ = self
+            .registration
+            .deregister(&mut SourceFd(&inner.as_raw_fd()));
+        Some(inner)
+    }
+
+    /// Polls for read readiness.
+    ///
+    /// Only the task of the last call is woken. Pending readiness that was not cleared makes this
+    /// return at once.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime is shut down.
+    pub fn poll_read_ready<'a>(
+        &'a self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<AsyncFdReadyGuard<'a, T>>> {
+        let event = ready!(self.registration.poll_read_ready(cx))?;
+        Poll::Ready(Ok(AsyncFdReadyGuard::new(self, event)))
+    }
+
+    /// Like [`poll_read_ready`](AsyncFd::poll_read_ready), with mutable access in the guard.
+    pub fn poll_read_ready_mut<'a>(
+        &'a mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<AsyncFdReadyMutGuard<'a, T>>> {
+        let event = ready!(self.registration.poll_read_ready(cx))?;
+        Poll::Ready(Ok(AsyncFdReadyMutGuard::new(self, event)))
+    }
+
+    /// Polls for write readiness; see [`poll_read_ready`](AsyncFd::poll_read_ready).
+    pub fn poll_write_ready<'a>(
+        &'a self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<AsyncFdReadyGuard<'a, T>>> {
+        let event = ready!(self.registration.poll_write_ready(cx))?;
+        Poll::Ready(Ok(AsyncFdReadyGuard::new(self, event)))
+    }
+
+    /// Like [`poll_write_ready`](AsyncFd::poll_write_ready), with mutable access in the guard.
+    pub fn poll_write_ready_mut<'a>(
+        &'a mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<AsyncFdReadyMutGuard<'a, T>>> {
+        let event = ready!(self.registration.poll_write_ready(cx))?;
+        Poll::Ready(Ok(AsyncFdReadyMutGuard::new(self, event)))
+    }
+
+    /// Waits until something of `interest` is ready, and returns a guard that tells what.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime is shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: readiness stays until it is cleared, and the next call returns at once.
+    pub async fn ready(&self, interest: Interest) -> io::Result<AsyncFdReadyGuard<'_, T>> {
+        let event = self.registration.readiness(interest).await?;
+        Ok(AsyncFdReadyGuard::new(self, event))
+    }
+
+    /// Like [`ready`](AsyncFd::ready), with mutable access in the guard.
+    pub async fn ready_mut(
+        &mut self,
+        interest: Interest,
+    ) -> io::Result<AsyncFdReadyMutGuard<'_, T>> {
+        let event = self.registration.readiness(interest).await?;
+        Ok(AsyncFdReadyMutGuard::new(self, event))
+    }
+
+    /// Waits for read readiness; [`ready`](AsyncFd::ready) for [`Interest::READABLE`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn readable<'a>(&'a self) -> io::Result<AsyncFdReadyGuard<'a, T>> {
+        self.ready(Interest::READABLE).await
+    }
+
+    /// Like [`readable`](AsyncFd::readable), with mutable access in the guard.
+    pub async fn readable_mut<'a>(&'a mut self) -> io::Result<AsyncFdReadyMutGuard<'a, T>> {
+        self.ready_mut(Interest::READABLE).await
+    }
+
+    /// Waits for write readiness; [`ready`](AsyncFd::ready) for [`Interest::WRITABLE`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn writable<'a>(&'a self) -> io::Result<AsyncFdReadyGuard<'a, T>> {
+        self.ready(Interest::WRITABLE).await
+    }
+
+    /// Like [`writable`](AsyncFd::writable), with mutable access in the guard.
+    pub async fn writable_mut<'a>(&'a mut self) -> io::Result<AsyncFdReadyMutGuard<'a, T>> {
+        self.ready_mut(Interest::WRITABLE).await
+    }
+
+    /// Waits for `interest` and calls `f`, again and again until it answers anything but
+    /// `WouldBlock`.
+    ///
+    /// `f` must answer `WouldBlock` only if the descriptor is not ready: that clears the readiness,
+    /// and the next event is awaited.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: once `f` has succeeded the result is returned without another wait.
+    pub async fn async_io<R>(
+        &self,
+        interest: Interest,
+        mut f: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.registration
+            .async_io(interest, || f(self.get_ref()))
+            .await
+    }
+
+    /// Like [`async_io`](AsyncFd::async_io), with mutable access for `f`.
+    pub async fn async_io_mut<R>(
+        &mut self,
+        interest: Interest,
+        mut f: impl FnMut(&mut T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let inner = self.inner.as_mut().expect("taken only at the end");
+        self.registration.async_io(interest, || f(inner)).await
+    }
+
+    /// Calls `f` once if `interest` is believed ready, and clears that belief if it answers
+    /// `WouldBlock`.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`, without calling `f`, if the descriptor is not known to be ready; what `f`
+    /// answers otherwise.
+    pub fn try_io<R>(
+        &self,
+        interest: Interest,
+        f: impl FnOnce(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.registration.try_io(interest, || f(self.get_ref()))
+    }
+
+    /// Like [`try_io`](AsyncFd::try_io), with mutable access for `f`.
+    pub fn try_io_mut<R>(
+        &mut self,
+        interest: Interest,
+        f: impl FnOnce(&mut T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let inner = self.inner.as_mut().expect("taken only at the end");
+        self.registration.try_io(interest, || f(inner))
+    }
+}
+
+impl<T: AsRawFd> AsRawFd for AsyncFd<T> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.get_ref().as_raw_fd()
+    }
+}
+
+impl<T: AsRawFd> AsFd for AsyncFd<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the contract of `register` keeps the descriptor open while `self` has `inner`,
+        // which is longer than the borrow.
+        unsafe { BorrowedFd::borrow_raw(self.as_raw_fd()) }
+    }
+}
+
+impl<T: fmt::Debug + AsRawFd> fmt::Debug for AsyncFd<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AsyncFd")
+            .field("inner", &self.inner)
+            .finish()
+    }
+}
+
+impl<T: AsRawFd> Drop for AsyncFd<T> {
+    fn drop(&mut self) {
+        drop(self.take_inner());
+    }
+}
+
+/// A descriptor could not be registered; gives its owner back.
+pub struct AsyncFdRegisterError<T> {
+    inner: T,
+    cause: io::Error,
+}
+
+/// The former name of [`AsyncFdRegisterError`].
+#[doc(hidden)]
+#[deprecated(note = "use `AsyncFdRegisterError`")]
+pub type AsyncFdTryNewError<T> = AsyncFdRegisterError<T>;
+
+impl<T> AsyncFdRegisterError<T> {
+    /// The object that was to be registered, and why it was not.
+    pub fn into_parts(self) -> (T, io::Error) {
+        (self.inner, self.cause)
+    }
+}
+
+impl<T> fmt::Display for AsyncFdRegisterError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.cause, f)
+    }
+}
+
+impl<T> fmt::Debug for AsyncFdRegisterError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.cause, f)
+    }
+}
+
+impl<T> Error for AsyncFdRegisterError<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.cause)
+    }
+}
+
+impl<T> From<AsyncFdRegisterError<T>> for io::Error {
+    fn from(error: AsyncFdRegisterError<T>) -> Self {
+        error.cause
+    }
+}

@@ -1,0 +1,163 @@
+//! A socket that accepts connections: [`TcpListener`].
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::task::{Context, Poll, ready};
+
+use super::TcpStream;
+use crate::io::Interest;
+use crate::io::evented::Evented;
+use crate::net::{ToSocketAddrs, addr, debug_assert_nonblocking};
+
+/// A TCP socket server, listening for connections.
+///
+/// # Examples
+///
+/// ```no_run
+/// use yamanote::net::TcpListener;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let listener = TcpListener::bind("127.0.0.1:8080").await?;
+/// loop {
+///     let (stream, peer) = listener.accept().await?;
+///     println!("{peer} is here");
+///     drop(stream);
+/// }
+/// # }
+/// ```
+pub struct TcpListener {
+    io: Evented<mio::net::TcpListener>,
+}
+
+impl TcpListener {
+    /// Makes a listener bound to the first of the addresses that can be bound. Port 0 asks the
+    /// system for a free one; [`local_addr`](TcpListener::local_addr) tells which.
+    ///
+    /// `SO_REUSEADDR` is set. For other options, make a [`TcpSocket`](super::TcpSocket) first.
+    ///
+    /// # Errors
+    ///
+    /// That of the last address tried; `InvalidInput` if there was none.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
+        let mut failure = None;
+        for address in addr::resolve(addr).await? {
+            match mio::net::TcpListener::bind(address).and_then(TcpListener::new) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(super::stream::no_address))
+    }
+
+    #[track_caller]
+    pub(super) fn new(listener: mio::net::TcpListener) -> io::Result<TcpListener> {
+        Ok(TcpListener {
+            io: Evented::new(listener)?,
+        })
+    }
+
+    /// Accepts a connection; waits for one if there is none. Returns it with its peer's address.
+    ///
+    /// # Errors
+    ///
+    /// Those of accept(2). After one that concerns the process, such as EMFILE, the connection is
+    /// still waiting, and the next call tries again at once: give it time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: if it is dropped before it is ready, no connection was accepted.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = self
+            .io
+            .registration()
+            .async_io(Interest::READABLE, || self.io.accept())
+            .await?;
+        Ok((TcpStream::accepted(stream)?, peer))
+    }
+
+    /// Polls for a connection. Only the task of the last call is woken.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        let accepted = self
+            .io
+            .registration()
+            .poll_read_io(cx, || self.io.accept());
+        let (stream, peer) = ready!(accepted)?;
+        Poll::Ready(TcpStream::accepted(stream).map(|stream| (stream, peer)))
+    }
+
+    /// Takes a listener of the standard library, which must be in non-blocking mode.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`. In debug builds also if
+    /// the listener is in blocking mode.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> std::io::Result<()> {
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:2345")?;
+    /// listener.set_nonblocking(true)?;
+    /// let listener = yamanote::net::TcpListener::from_std(listener)?;
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        debug_assert_nonblocking(&listener)?;
+        TcpListener::new(mio::net::TcpListener::from_std(listener))
+    }
+
+    /// Takes the listener out of the runtime. It stays in non-blocking mode.
+    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        self.io.into_inner().map(std::net::TcpListener::from)
+    }
+
+    /// The address this listens at.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.local_addr()
+    }
+
+    /// The time to live of packets (`IP_TTL`); see [`set_ttl`](TcpListener::set_ttl).
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.io.ttl()
+    }
+
+    /// Sets the time to live of packets (`IP_TTL`): the number of hops.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.io.set_ttl(ttl)
+    }
+}
+
+impl TryFrom<std::net::TcpListener> for TcpListener {
+    type Error = io::Error;
+
+    /// [`from_std`](TcpListener::from_std).
+    fn try_from(listener: std::net::TcpListener) -> Result<Self, io::Error> {
+        TcpListener::from_std(listener)
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (*self.io).fmt(f)
+    }
+}
+
+impl AsRawFd for TcpListener {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_raw_fd()
+    }
+}
+
+impl AsFd for TcpListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}

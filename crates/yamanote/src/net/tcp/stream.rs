@@ -1,0 +1,295 @@
+//! A connection: [`TcpStream`].
+#![forbid(unsafe_code)]
+
+mod nonblocking;
+mod options;
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::net::{Shutdown, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, split, split_owned};
+use crate::io::evented::{Evented, read_into};
+use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use crate::net::{ToSocketAddrs, addr, debug_assert_nonblocking};
+use crate::sys::net::Peek;
+
+/// A TCP connection between a local and a remote socket.
+///
+/// Read and write with the methods of [`AsyncReadExt`](crate::io::AsyncReadExt) and
+/// [`AsyncWriteExt`](crate::io::AsyncWriteExt). To do both at once, use [`split`](TcpStream::split)
+/// or [`into_split`](TcpStream::into_split).
+///
+/// Writing is not buffered: what a write has accepted is in the kernel. `shutdown` of
+/// `AsyncWriteExt` closes the write half; dropping the stream closes the connection.
+///
+/// # Examples
+///
+/// ```no_run
+/// use yamanote::io::AsyncWriteExt;
+/// use yamanote::net::TcpStream;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let mut stream = TcpStream::connect("127.0.0.1:8080").await?;
+/// stream.write_all(b"hello world!").await?;
+/// # Ok(()) }
+/// ```
+pub struct TcpStream {
+    io: Evented<mio::net::TcpStream>,
+}
+
+impl TcpStream {
+    /// Connects to the first of the addresses that answers; they are tried one after the other.
+    ///
+    /// # Errors
+    ///
+    /// That of the last address tried; `InvalidInput` if there was none.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the socket, whatever state the connection is in.
+    pub async fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
+        let mut failure = None;
+        for address in addr::resolve(addr).await? {
+            let connected = match mio::net::TcpStream::connect(address) {
+                Ok(connecting) => TcpStream::connecting(connecting).await,
+                Err(error) => Err(error),
+            };
+            match connected {
+                Ok(stream) => return Ok(stream),
+                Err(error) => failure = Some(error),
+            }
+        }
+        Err(failure.unwrap_or_else(no_address))
+    }
+
+    /// Waits for the end of a connect(2) under way.
+    pub(super) async fn connecting(stream: mio::net::TcpStream) -> io::Result<TcpStream> {
+        let stream = TcpStream::new(stream)?;
+        // Success and failure alike make the socket writable.
+        poll_fn(|cx| stream.poll_write_ready(cx)).await?;
+        match stream.take_error()? {
+            Some(error) => Err(error),
+            None => Ok(stream),
+        }
+    }
+
+    #[track_caller]
+    fn new(stream: mio::net::TcpStream) -> io::Result<TcpStream> {
+        Ok(TcpStream {
+            io: Evented::new(stream)?,
+        })
+    }
+
+    /// A fresh connection is writable, and often its first bytes are there already: one attempt
+    /// is cheaper than a turn of the driver.
+    #[track_caller]
+    pub(super) fn accepted(stream: mio::net::TcpStream) -> io::Result<TcpStream> {
+        let stream = TcpStream::new(stream)?;
+        let ready = Ready::READABLE | Ready::WRITABLE;
+        stream.io.registration().assume_ready(ready);
+        Ok(stream)
+    }
+
+    /// Takes a stream of the standard library, which must be in non-blocking mode.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`. In debug builds also if
+    /// the stream is in blocking mode.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> std::io::Result<()> {
+    /// let stream = std::net::TcpStream::connect("127.0.0.1:34254")?;
+    /// stream.set_nonblocking(true)?;
+    /// let stream = yamanote::net::TcpStream::from_std(stream)?;
+    /// # Ok(()) }
+    /// ```
+    #[track_caller]
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        debug_assert_nonblocking(&stream)?;
+        TcpStream::new(mio::net::TcpStream::from_std(stream))
+    }
+
+    /// Takes the stream out of the runtime. It stays in non-blocking mode; to use it with blocking
+    /// calls, set [`set_nonblocking(false)`](std::net::TcpStream::set_nonblocking).
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        self.io.into_inner().map(std::net::TcpStream::from)
+    }
+
+    /// The address of this end.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.local_addr()
+    }
+
+    /// The address of the other end.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.peer_addr()
+    }
+
+    /// Takes the error that is pending on the socket (`SO_ERROR`), if there is one.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.take_error()
+    }
+
+    /// Reads without taking the bytes: the next read returns them again. Waits until there are
+    /// some; `Ok(0)` is the end of the stream, or an empty `buf`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is ever taken.
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io
+            .registration()
+            .async_io(Interest::READABLE, || self.io.peek(buf))
+            .await
+    }
+
+    /// Polls for bytes without taking them. Only the task of the last call is woken, and
+    /// [`poll_read`](AsyncRead::poll_read) counts as such a call.
+    pub fn poll_peek(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.io
+            .registration()
+            .poll_read_io(cx, || read_into(&Peek(&self.io), buf))
+    }
+
+    /// Splits the stream into halves that borrow it, to be used in one task. It costs nothing.
+    pub fn split<'a>(&'a mut self) -> (ReadHalf<'a>, WriteHalf<'a>) {
+        split::split(self)
+    }
+
+    /// Splits the stream into halves that may go to different tasks, at the price of one
+    /// allocation. Dropping the write half shuts that direction down.
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        split_owned::split(self)
+    }
+
+    pub(super) fn poll_read_shared(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.io.poll_read(cx, buf)
+    }
+
+    pub(super) fn poll_write_shared(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_write(cx, buf)
+    }
+
+    pub(super) fn poll_write_vectored_shared(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_write_vectored(cx, bufs)
+    }
+
+    /// Closes the write half. A connection that is gone already is as closed as it can be.
+    pub(super) fn shut_down_write(&self) -> io::Result<()> {
+        match self.io.shutdown(Shutdown::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        }
+    }
+}
+
+/// The error of a connect or bind without an address to try.
+pub(super) fn no_address() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "could not resolve to any address",
+    )
+}
+
+impl AsyncRead for TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_read_shared(cx, buf)
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_shared(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored_shared(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Does nothing: what was written is in the kernel.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Closes the write half: the peer reads the end of the stream. Reading goes on.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shut_down_write())
+    }
+}
+
+impl TryFrom<std::net::TcpStream> for TcpStream {
+    type Error = io::Error;
+
+    /// [`from_std`](TcpStream::from_std).
+    fn try_from(stream: std::net::TcpStream) -> Result<Self, io::Error> {
+        TcpStream::from_std(stream)
+    }
+}
+
+impl AsRef<TcpStream> for TcpStream {
+    fn as_ref(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl fmt::Debug for TcpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (*self.io).fmt(f)
+    }
+}
+
+impl AsRawFd for TcpStream {
+    fn as_raw_fd(&self) -> RawFd {
+        self.io.as_raw_fd()
+    }
+}
+
+impl AsFd for TcpStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.io.as_fd()
+    }
+}
