@@ -1,5 +1,9 @@
 //! Any pollable descriptor in the runtime: [`AsyncFd`].
 
+mod guard;
+
+pub use guard::{AsyncFdReadyGuard, AsyncFdReadyMutGuard, TryIoError};
+
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -8,8 +12,8 @@ use std::task::{Context, Poll, ready};
 
 use mio::unix::SourceFd;
 
+use super::Interest;
 use super::evented::register;
-use super::{AsyncFdReadyGuard, AsyncFdReadyMutGuard, Interest};
 use crate::runtime::driver::readiness::Registration;
 
 /// A descriptor registered with the runtime, so that its readiness can be awaited.
@@ -57,7 +61,7 @@ use crate::runtime::driver::readiness::Registration;
 /// [`async_io`]: AsyncFd::async_io
 /// [`try_io`]: AsyncFdReadyGuard::try_io
 pub struct AsyncFd<T: AsRawFd> {
-    pub(super) registration: Registration,
+    registration: Registration,
     /// Empty only once it was taken by `into_inner` or the drop.
     inner: Option<T>,
 }
@@ -118,7 +122,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     #[track_caller]
     #[deprecated(note = "nothing makes `inner` keep its descriptor; use `AsyncFd::register`")]
     pub fn new(inner: T) -> io::Result<Self> {
-        Ok(AsyncFd::add(inner, Interest::READABLE | Interest::WRITABLE)?)
+        Ok(AsyncFd::add(
+            inner,
+            Interest::READABLE | Interest::WRITABLE,
+        )?)
     }
 
     /// Like [`register_with_interest`](AsyncFd::register_with_interest), without the promise in

@@ -6,9 +6,13 @@ use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll, ready};
 
+use bytes::BufMut;
 use mio::event::Source;
 
-use super::{Interest, ReadBuf};
+pub use crate::runtime::driver::readiness::{Interest, Ready};
+
+use super::ReadBuf;
+use super::read_buf::poll_buf_mut;
 use crate::runtime::context;
 use crate::runtime::driver::readiness::Registration;
 use crate::sys::net::ReadUninit;
@@ -161,6 +165,15 @@ pub(crate) fn read_into(io: &impl ReadUninit, buf: &mut ReadBuf<'_>) -> io::Resu
     unsafe { buf.assume_init(read) };
     buf.advance(read);
     Ok(read)
+}
+
+/// One read into the room of `buf`, which is advanced by the bytes read.
+pub(crate) fn read_into_buf_mut(io: &impl ReadUninit, buf: &mut impl BufMut) -> io::Result<usize> {
+    let read = poll_buf_mut(buf, |room| Poll::Ready(read_into(io, room).map(drop)));
+    match read {
+        Poll::Ready(result) => result,
+        Poll::Pending => unreachable!("a read that does not wait"),
+    }
 }
 
 impl<E: Source> Deref for Evented<E> {

@@ -47,5 +47,20 @@ pub use util::{
     sink,
 };
 
+mod async_fd;
+pub(crate) mod evented;
+pub use evented::{Interest, Ready};
+
+/// Descriptors of any kind in the runtime.
+pub mod unix {
+    pub use super::async_fd::{
+        AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError,
+    };
+
+    #[doc(hidden)]
+    #[allow(deprecated)]
+    pub use super::async_fd::AsyncFdTryNewError;
+}
+
 #[doc(no_inline)]
 pub use std::io::{Error, ErrorKind, Result, SeekFrom};

@@ -9,7 +9,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::vec;
 
-use crate::task::{JoinHandle, spawn_blocking};
+use crate::runtime::Handle;
+use crate::task::JoinHandle;
 
 /// Something that can be turned into socket addresses without blocking the task.
 ///
@@ -61,9 +62,8 @@ impl Resolving {
     where
         A: std::net::ToSocketAddrs<Iter = vec::IntoIter<SocketAddr>> + Send + 'static,
     {
-        Resolving(State::Blocking(spawn_blocking(move || {
-            name.to_socket_addrs()
-        })))
+        let look_up = Handle::current().spawn_blocking(move || name.to_socket_addrs());
+        Resolving(State::Blocking(look_up))
     }
 }
 

@@ -3,6 +3,7 @@
 #[allow(dead_code)]
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod net;
 pub(crate) mod poll;
 #[allow(dead_code)]
 pub(crate) mod uring;

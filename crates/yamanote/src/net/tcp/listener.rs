@@ -84,10 +84,7 @@ impl TcpListener {
 
     /// Polls for a connection. Only the task of the last call is woken.
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        let accepted = self
-            .io
-            .registration()
-            .poll_read_io(cx, || self.io.accept());
+        let accepted = self.io.registration().poll_read_io(cx, || self.io.accept());
         let (stream, peer) = ready!(accepted)?;
         Poll::Ready(TcpStream::accepted(stream).map(|stream| (stream, peer)))
     }

@@ -1,5 +1,4 @@
 //! TCP: listeners, streams and the halves of streams.
-#![forbid(unsafe_code)]
 
 mod listener;
 mod socket;

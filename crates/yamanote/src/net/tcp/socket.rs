@@ -1,10 +1,9 @@
 //! A socket that is not connected yet: [`TcpSocket`].
-#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -29,7 +28,7 @@ use super::{TcpListener, TcpStream};
 /// # drop(listener); Ok(()) }
 /// ```
 pub struct TcpSocket {
-    pub(super) inner: Socket,
+    inner: Socket,
 }
 
 impl TcpSocket {
@@ -249,5 +248,16 @@ impl AsFd for TcpSocket {
 impl IntoRawFd for TcpSocket {
     fn into_raw_fd(self) -> RawFd {
         self.inner.into_raw_fd()
+    }
+}
+
+impl FromRawFd for TcpSocket {
+    /// Takes a socket that was made in other ways and is not connected yet. It must be in
+    /// non-blocking mode.
+    unsafe fn from_raw_fd(fd: RawFd) -> TcpSocket {
+        // SAFETY: the caller hands over an open descriptor that is nobody else's, which is what
+        // this asks for.
+        let inner = unsafe { Socket::from_raw_fd(fd) };
+        TcpSocket { inner }
     }
 }

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::BufMut;
 
 use super::TcpStream;
-use crate::io::evented::read_into;
+use crate::io::evented::read_into_buf_mut;
 use crate::io::{Interest, Ready};
 
 /// # Readiness and non-blocking operations
@@ -94,9 +94,9 @@ impl TcpStream {
 
     /// Like [`try_read`](TcpStream::try_read), into the room of a [`BufMut`], which is advanced.
     pub fn try_read_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
-        self.io.registration().try_io(Interest::READABLE, || {
-            crate::io::fill_buf_mut(buf, |room| read_into(&*self.io, room).map(drop))
-        })
+        self.io
+            .registration()
+            .try_io(Interest::READABLE, || read_into_buf_mut(&*self.io, buf))
     }
 
     /// Writes as much as there is room for.

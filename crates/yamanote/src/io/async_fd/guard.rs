@@ -6,7 +6,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsRawFd;
 
-use super::{AsyncFd, Ready};
+use super::AsyncFd;
+use crate::io::Ready;
 use crate::runtime::driver::readiness::ReadyEvent;
 
 /// Readiness of an [`AsyncFd`], seen through a shared reference.
@@ -148,11 +149,7 @@ fn clear<T: AsRawFd>(async_fd: &AsyncFd<T>, event: &mut Option<ReadyEvent>) {
     }
 }
 
-fn clear_matching<T: AsRawFd>(
-    async_fd: &AsyncFd<T>,
-    event: &mut Option<ReadyEvent>,
-    ready: Ready,
-) {
+fn clear_matching<T: AsRawFd>(async_fd: &AsyncFd<T>, event: &mut Option<ReadyEvent>, ready: Ready) {
     let Some(seen) = event.take() else { return };
     async_fd
         .registration
