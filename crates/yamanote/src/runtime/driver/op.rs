@@ -52,6 +52,9 @@ pub(crate) mod table;
 pub(crate) mod transfer;
 pub(crate) mod write;
 
+#[cfg(all(test, not(loom)))]
+mod simulation;
+
 use std::any::Any;
 use std::future::Future;
 use std::io;

@@ -177,7 +177,12 @@ impl Ring {
     }
 
     /// A ring over any memory and any kernel. `fd` is what waiters wait on.
-    fn with_kernel(queues: Queues, kernel: Box<dyn Kernel>, fd: Arc<OwnedFd>, door: Door) -> Self {
+    pub(super) fn with_kernel(
+        queues: Queues,
+        kernel: Box<dyn Kernel>,
+        fd: Arc<OwnedFd>,
+        door: Door,
+    ) -> Self {
         let waker = RingWaker::new(door);
         let mut ring = Ring {
             lost_seen: queues.completions_lost(),
@@ -609,7 +614,7 @@ struct WakerShared {
 }
 
 #[derive(Debug)]
-enum Door {
+pub(super) enum Door {
     /// A message posted to the ring, by a system call that needs no ring of the caller's.
     Message { ring: Arc<OwnedFd> },
     /// An eventfd the ring polls.
@@ -617,7 +622,7 @@ enum Door {
 }
 
 impl Door {
-    fn eventfd() -> io::Result<Self> {
+    pub(super) fn eventfd() -> io::Result<Self> {
         // SAFETY: no pointers are involved.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {

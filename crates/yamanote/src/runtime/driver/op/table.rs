@@ -404,6 +404,17 @@ impl Table {
         self.in_kernel
     }
 
+    /// Ages an empty table's first slot, as 2^32 operations would.
+    #[cfg(test)]
+    pub(super) fn age_first_slot(&mut self, generation: u32) {
+        assert!(self.slots.is_empty());
+        self.slots.push(Slot {
+            generation,
+            live: None,
+        });
+        self.free.push(0);
+    }
+
     /// Occupied slots: those, and completed ones nobody has taken.
     pub(crate) fn occupied(&self) -> usize {
         self.slots.len() - self.free.len() - self.retired

@@ -1,0 +1,123 @@
+//! Operations against a kernel of our own, which permutes, delays, shortens, fails, refuses and
+//! overflows under a seed, and knows what it may touch.
+//!
+//! [`kernel`] plays io_uring over ordinary memory; [`world`] is the memory and the descriptors that
+//! operations own, watched for use after free; the tests below drive many operations through both.
+
+mod kernel;
+mod orders;
+mod storm;
+mod world;
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Wake, Waker};
+
+use kernel::SimulatedKernel;
+
+use super::Rings;
+use crate::runtime::driver::batch::Batch;
+use crate::runtime::driver::ring::{Door, Ring};
+
+/// One ring over a simulated kernel.
+pub(super) struct Simulation {
+    ring: Mutex<Ring>,
+    pub(super) kernel: Arc<SimulatedKernel>,
+    may_enter: AtomicBool,
+}
+
+impl Simulation {
+    pub(super) fn new(seed: u64, sq_entries: u32, cq_entries: u32) -> Arc<Self> {
+        let kernel = SimulatedKernel::new(seed, sq_entries, cq_entries);
+        let fd = Arc::new(std::os::fd::OwnedFd::from(
+            std::fs::File::open("/dev/null").unwrap(),
+        ));
+        let ring = Ring::with_kernel(
+            kernel.queues(),
+            Box::new(kernel.clone()),
+            fd,
+            Door::eventfd().unwrap(),
+        );
+        Arc::new(Simulation {
+            ring: Mutex::new(ring),
+            kernel,
+            may_enter: AtomicBool::new(true),
+        })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap()
+    }
+
+    /// Flushes and reaps like a driver's turn.
+    pub(super) fn turn(&self, max: usize) -> usize {
+        let mut batch = Batch::new();
+        let mut ring = self.lock();
+        ring.flush().unwrap();
+        let reaped = ring.reap(&mut batch, max);
+        drop(ring);
+        batch.finish();
+        reaped
+    }
+
+    /// Turns until neither side has anything left to do.
+    pub(super) fn settle(&self) {
+        for _ in 0..100_000 {
+            self.turn(usize::MAX);
+            self.kernel.step();
+            let ring = self.lock();
+            if self.kernel.is_idle() && !ring.has_completions() && !ring.needs_enter() {
+                return;
+            }
+        }
+        panic!("no rest after 100,000 turns: {:?}", self.lock());
+    }
+}
+
+impl Rings for Simulation {
+    type Guard<'a> = MutexGuard<'a, Ring>;
+
+    fn submit_slot(&self) -> usize {
+        0
+    }
+
+    fn ring(&self, _slot: usize) -> io::Result<MutexGuard<'_, Ring>> {
+        Ok(self.lock())
+    }
+
+    fn after_push(&self, _slot: usize) {
+        assert!(self.ring.try_lock().is_ok(), "called under the ring's lock");
+    }
+
+    fn may_enter(&self, _slot: usize) -> bool {
+        self.may_enter.load(Ordering::Relaxed)
+    }
+}
+
+/// Counts its wakes.
+#[derive(Default)]
+pub(super) struct Bell(AtomicUsize);
+
+impl Bell {
+    pub(super) fn rung(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+pub(super) fn poll_with<F: Future + Unpin>(future: &mut F, bell: &Arc<Bell>) -> Poll<F::Output> {
+    let waker = Waker::from(bell.clone());
+    Pin::new(future).poll(&mut Context::from_waker(&waker))
+}
+
+pub(super) fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
