@@ -26,4 +26,5 @@ pub mod time;
 pub mod fs;
 pub mod net;
 
+pub use task::spawn;
 pub use yamanote_macros::{main, test};

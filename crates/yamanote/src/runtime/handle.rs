@@ -153,7 +153,16 @@ impl Handle {
         F::Output: Send + 'static,
     {
         let id = task::Id::next();
-        box_if_large!(future => self.inner.scheduler.spawn(future, id))
+        box_if_large!(future => self.spawn_as(future, id))
+    }
+
+    /// As [`spawn`](Self::spawn), without a look at the size of the future.
+    pub(crate) fn spawn_as<F>(&self, future: F, id: task::Id) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.inner.scheduler.spawn(future, id)
     }
 
     /// Runs `f` on a thread for blocking work.

@@ -44,7 +44,7 @@ pub use self::shutdown_error::is_rt_shutdown_err;
 /// Futures above this size are boxed by `spawn` and `block_on` before anything else happens to
 /// them, since every function that takes them by value may copy them on the stack. Unoptimised
 /// code does copy them, many times.
-const BOX_FUTURES_ABOVE: usize = if cfg!(debug_assertions) { 2048 } else { 16384 };
+pub(crate) const BOX_FUTURES_ABOVE: usize = if cfg!(debug_assertions) { 2048 } else { 16384 };
 
 /// Evaluates the expression with the named future, boxed if it is large. Only the branch that is
 /// taken for the type is compiled.
@@ -58,4 +58,4 @@ macro_rules! box_if_large {
         }
     };
 }
-use box_if_large;
+pub(crate) use box_if_large;
