@@ -1,0 +1,60 @@
+//! [`DirBuilder`]: how a directory is created.
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use super::pool;
+
+/// Creates directories, with parents or permissions of choice.
+///
+/// # Examples
+///
+/// ```no_run
+/// use yamanote::fs::DirBuilder;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// DirBuilder::new().recursive(true).mode(0o700).create("a/private/place").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct DirBuilder {
+    recursive: bool,
+    mode: Option<u32>,
+}
+
+impl DirBuilder {
+    /// Not recursive, and with the permissions the process's umask leaves.
+    pub fn new() -> Self {
+        DirBuilder::default()
+    }
+
+    /// Whether missing parents are created too (with the same permissions), and the directory may
+    /// exist.
+    pub fn recursive(&mut self, recursive: bool) -> &mut Self {
+        self.recursive = recursive;
+        self
+    }
+
+    /// The permissions of a new directory, of which the umask is taken away (0o777 at first).
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        self.mode = Some(mode);
+        self
+    }
+
+    /// Creates the directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::fs::DirBuilder::create`].
+    pub async fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(self.recursive);
+        if let Some(mode) = self.mode {
+            builder.mode(mode);
+        }
+        pool::with_path(path.as_ref(), move |path| builder.create(path)).await
+    }
+}

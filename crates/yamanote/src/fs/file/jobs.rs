@@ -1,0 +1,184 @@
+//! Cursor operations that may wait, as jobs of the blocking pool.
+//!
+//! A job owns what it works with, so that it runs to its end whoever loses interest; it publishes
+//! the end in the handle's [`Cursor`] and wakes. It lets go of the file before, so that a handle
+//! seen idle is the file's only owner.
+#![forbid(unsafe_code)]
+
+use std::fs::File as StdFile;
+use std::future::Future;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use super::cursor::{Cursor, Shared};
+use crate::fs::pool;
+use crate::fs::strategy::Facts;
+use crate::runtime::Handle;
+use crate::sys::fs::{self as sys, Wait};
+
+/// The duty to end the operation in flight. Dropped without having done so, because the job was
+/// never run, it ends it as failed.
+struct Duty(Option<Arc<Shared>>);
+
+impl Duty {
+    fn new(shared: &Arc<Shared>) -> Duty {
+        Duty(Some(shared.clone()))
+    }
+
+    fn shared(&self) -> &Shared {
+        self.0.as_ref().expect("ended only by value")
+    }
+
+    /// The operation has been ended.
+    fn discharge(mut self) {
+        let shared = self.0.take().expect("ended only by value");
+        shared.wake_all();
+    }
+
+    /// Ends the operation by `publish`, which runs under the cursor's lock.
+    fn end(self, std: Arc<StdFile>, publish: impl FnOnce(&mut Cursor)) {
+        drop(std);
+        publish(&mut self.shared().lock());
+        self.discharge();
+    }
+}
+
+impl Drop for Duty {
+    fn drop(&mut self) {
+        if let Some(shared) = self.0.take() {
+            shared.lock().abandon();
+            shared.wake_all();
+        }
+    }
+}
+
+fn learn_facts(shared: &Shared, std: &StdFile) {
+    if shared.facts.get().is_none() {
+        if let Ok(facts) = Facts::learn(std.as_fd()) {
+            let _ = shared.facts.set(facts);
+        }
+    }
+}
+
+/// Takes the kernel's cursor back over `ahead` bytes that the user has not read. `false`: this
+/// file has no cursor, and the bytes stay for the next read.
+fn take_back(std: &StdFile, ahead: i64) -> io::Result<bool> {
+    if ahead == 0 {
+        return Ok(true);
+    }
+    match (&*std).seek(SeekFrom::Current(-ahead)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads up to `max` bytes at the cursor into `buf`, which is empty.
+pub(super) fn spawn_read(
+    runtime: &Handle,
+    shared: &Arc<Shared>,
+    std: Arc<StdFile>,
+    mut buf: Vec<u8>,
+    max: usize,
+) {
+    let duty = Duty::new(shared);
+    pool::spawn_detached(runtime, move || {
+        learn_facts(duty.shared(), &std);
+        buf.reserve(max);
+        let result = loop {
+            match sys::read(std.as_fd(), &mut buf, max, sys::AT_CURSOR, Wait::Allowed) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => break result,
+            }
+        };
+        duty.end(std, |cursor| cursor.finish_read(buf, result));
+    });
+}
+
+/// Writes `bytes` at the cursor, and then what was queued meanwhile, until nothing is left. Once
+/// this returns, the bytes reach the kernel without another call on the handle. If the runtime
+/// accepts no more jobs, the write has ended as failed instead.
+pub(super) fn spawn_write(
+    runtime: &Handle,
+    shared: &Arc<Shared>,
+    std: Arc<StdFile>,
+    mut bytes: Vec<u8>,
+    ahead: i64,
+) {
+    let duty = Duty::new(shared);
+    pool::spawn_mandatory(runtime, move || {
+        learn_facts(duty.shared(), &std);
+        let mut ready = take_back(&std, ahead).map(|taken| {
+            if taken {
+                duty.shared().lock().ahead.clear();
+            }
+        });
+        loop {
+            let result = ready.and_then(|()| (&*std).write_all(&bytes));
+            ready = Ok(());
+            let mut cursor = duty.shared().lock();
+            // Decided under the lock: what is accepted after it starts a job of its own.
+            let Some(next) = cursor.finish_write(bytes, result) else {
+                // Before the lock is let go, as in `Duty::end`.
+                drop(std);
+                break;
+            };
+            drop(cursor);
+            bytes = next;
+            // A writer may wait for room in the queue.
+            duty.shared().wake_all();
+        }
+        duty.discharge();
+    });
+}
+
+/// Moves the cursor, in two steps if `first` is given.
+pub(super) fn spawn_seek(
+    runtime: &Handle,
+    shared: &Arc<Shared>,
+    std: Arc<StdFile>,
+    first: Option<SeekFrom>,
+    then: SeekFrom,
+) {
+    let duty = Duty::new(shared);
+    pool::spawn_detached(runtime, move || {
+        learn_facts(duty.shared(), &std);
+        let result = seek(&std, first, then);
+        duty.end(std, |cursor| cursor.finish_seek(result));
+    });
+}
+
+/// The plain seek behind [`spawn_seek`].
+pub(super) fn seek(
+    mut std: &StdFile,
+    first: Option<SeekFrom>,
+    then: SeekFrom,
+) -> io::Result<u64> {
+    if let Some(first) = first {
+        std.seek(first)?;
+    }
+    std.seek(then)
+}
+
+/// Runs `f`, which changes the file as a whole, while the handle is busy with it. The result goes
+/// to the returned future; `f` runs also if that is dropped.
+pub(super) fn spawn_whole<T: Send + 'static>(
+    runtime: &Handle,
+    shared: &Arc<Shared>,
+    std: Arc<StdFile>,
+    ahead: i64,
+    f: impl FnOnce(&StdFile) -> io::Result<T> + Send + 'static,
+) -> impl Future<Output = io::Result<T>> + Send {
+    let duty = Duty::new(shared);
+    pool::run_on(runtime, move || {
+        let result = take_back(&std, ahead).and_then(|taken| {
+            if taken {
+                duty.shared().lock().ahead.clear();
+            }
+            f(&std)
+        });
+        duty.end(std, Cursor::finish_whole);
+        result
+    })
+}

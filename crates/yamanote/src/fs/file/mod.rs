@@ -1,0 +1,393 @@
+//! [`File`]: an open file, with Tokio's interface at the kernel's cursor and ours at offsets.
+#![forbid(unsafe_code)]
+
+mod poll;
+
+mod positioned;
+
+mod cursor;
+
+mod jobs;
+
+mod from_raw_fd;
+
+use std::fmt;
+use std::fs::{File as StdFile, Metadata, Permissions};
+use std::future::poll_fn;
+use std::io::{self, SeekFrom};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::task::ready;
+use std::task::Poll;
+use std::time::SystemTime;
+
+use self::cursor::{Operation, Shared};
+use super::strategy::Facts;
+use super::{FileTimes, OpenOptions, pool};
+
+/// The most one read or write at the cursor moves, unless [`File::set_max_buf_size`] says
+/// otherwise.
+const DEFAULT_MAX_BUF_SIZE: usize = 2 * 1024 * 1024;
+
+/// An open file.
+///
+/// # Reading and writing at the cursor
+///
+/// Through [`AsyncRead`], [`AsyncWrite`] and [`AsyncSeek`] the file is used as `std::fs::File` is:
+/// at the kernel's cursor, which [`try_clone`](File::try_clone), [`into_std`](File::into_std) and
+/// child processes share. A read that finds its data in the page cache returns at once.
+///
+/// **A write is accepted before it is done.** `write` returns when the bytes are on their way to
+/// the kernel; [`flush`] waits until they are there. They get there also without `flush`, and also
+/// when the file is dropped, but then nobody hears of an error: errors of an accepted write are
+/// told by the next write, `flush` or `sync_*`.
+///
+/// Bytes that the kernel read for a future that was dropped go to the next read: `read` is cancel
+/// safe.
+///
+/// # Reading and writing at offsets
+///
+/// [`read_at`](File::read_at) and [`write_at`](File::write_at) take buffers by value, leave the
+/// cursor alone, and take `&self`: any number of them may be under way at once.
+///
+/// # Examples
+///
+/// ```no_run
+/// use yamanote::fs::File;
+/// use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let mut file = File::create("greeting.txt").await?;
+/// file.write_all(b"hello").await?;
+/// file.flush().await?;
+///
+/// let mut contents = String::new();
+/// File::open("greeting.txt").await?.read_to_string(&mut contents).await?;
+/// assert_eq!(contents, "hello");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`AsyncRead`]: crate::io::AsyncRead
+/// [`AsyncWrite`]: crate::io::AsyncWrite
+/// [`AsyncSeek`]: crate::io::AsyncSeek
+/// [`flush`]: crate::io::AsyncWriteExt::flush
+pub struct File {
+    std: Arc<StdFile>,
+    shared: Arc<Shared>,
+    max_buf_size: usize,
+}
+
+impl File {
+    /// Opens a file for reading.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::open`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> std::io::Result<()> {
+    /// let file = yamanote::fs::File::open("foo.txt").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn open(path: impl AsRef<Path>) -> io::Result<File> {
+        File::options().read(true).open(path).await
+    }
+
+    /// Opens a file for writing, which is created if it does not exist and emptied if it does.
+    ///
+    /// # Errors
+    ///
+    /// As [`OpenOptions::open`].
+    pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
+        let mut options = File::options();
+        options.write(true).create(true).truncate(true);
+        options.open(path).await
+    }
+
+    /// Creates a file for reading and writing that must not exist before.
+    ///
+    /// # Errors
+    ///
+    /// `AlreadyExists`, and as [`OpenOptions::open`].
+    pub async fn create_new<P: AsRef<Path>>(path: P) -> io::Result<File> {
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true);
+        options.open(path).await
+    }
+
+    /// Options to choose how a file is opened.
+    #[must_use]
+    pub fn options() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    /// Takes over a file of the standard library, whatever kind of file it is.
+    pub fn from_std(std: StdFile) -> File {
+        File {
+            std: Arc::new(std),
+            shared: Arc::default(),
+            max_buf_size: DEFAULT_MAX_BUF_SIZE,
+        }
+    }
+
+    /// A file whose facts were learned while it was opened.
+    pub(super) fn from_opened(std: StdFile, facts: Option<Facts>) -> File {
+        let file = File::from_std(std);
+        if let Some(facts) = facts {
+            let _ = file.shared.facts.set(facts);
+        }
+        file
+    }
+
+    /// What decides how this file is read and written, if it can be known without waiting.
+    fn facts(&self) -> Option<&Facts> {
+        if let Some(facts) = self.shared.facts.get() {
+            return Some(facts);
+        }
+        let facts = Facts::if_known(self.std.as_fd())?;
+        Some(self.shared.facts.get_or_init(|| facts))
+    }
+
+    /// Waits until accepted writes are in the kernel and no seek or read is under way. An error of
+    /// a write is kept for whoever may tell it.
+    async fn idle(&self) {
+        poll_fn(|cx| self.shared.poll_idle(cx).map(drop)).await;
+    }
+
+    /// Runs `f`, which changes the file as a whole, after everything begun before and before
+    /// everything begun later, also if the future is dropped.
+    async fn change<T: Send + 'static>(
+        &self,
+        discard_ahead: bool,
+        f: impl FnOnce(&StdFile) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let mut f = Some(f);
+        let done = poll_fn(|cx| {
+            let mut cursor = ready!(self.shared.poll_idle(cx));
+            let runtime = pool::runtime();
+            cursor.begin(Operation::Whole);
+            let ahead = if discard_ahead {
+                cursor.ahead.distance()
+            } else {
+                0
+            };
+            drop(cursor);
+            let f = f.take().expect("ready once");
+            let std = self.std.clone();
+            Poll::Ready(jobs::spawn_whole(&runtime, &self.shared, std, ahead, f))
+        })
+        .await;
+        done.await
+    }
+
+    /// Brings everything written, and the file's metadata, to the disk.
+    ///
+    /// Waits first for the writes accepted so far.
+    ///
+    /// # Errors
+    ///
+    /// That of an accepted write nobody was told yet, else that of fsync(2).
+    pub async fn sync_all(&self) -> io::Result<()> {
+        self.sync(StdFile::sync_all).await
+    }
+
+    /// As [`sync_all`](File::sync_all), without the metadata that reading does not need.
+    ///
+    /// # Errors
+    ///
+    /// As `sync_all`.
+    pub async fn sync_data(&self) -> io::Result<()> {
+        self.sync(StdFile::sync_data).await
+    }
+
+    async fn sync(&self, f: fn(&StdFile) -> io::Result<()>) -> io::Result<()> {
+        self.idle().await;
+        let std = self.std.clone();
+        let synced = pool::run(move || f(&std)).await;
+        let lost = self.shared.lock().write_error.take();
+        lost.map_or(synced, Err)
+    }
+
+    /// Cuts or extends the file to `size` bytes. The cursor stays where it is, even past the end.
+    ///
+    /// Runs to its end also if the future is dropped; what the handle does later comes after it.
+    ///
+    /// # Errors
+    ///
+    /// As `std::fs::File::set_len`: the file is not open for writing, or `size` is too large.
+    pub async fn set_len(&self, size: u64) -> io::Result<()> {
+        self.change(true, move |std| std.set_len(size)).await
+    }
+
+    /// The file's metadata. A write accepted but not flushed may not show yet.
+    ///
+    /// # Errors
+    ///
+    /// Those of statx(2).
+    pub async fn metadata(&self) -> io::Result<Metadata> {
+        pool::progress().await;
+        pool::live_runtime()?;
+        if self.facts().is_some_and(Facts::is_local) {
+            return self.std.metadata();
+        }
+        let std = self.std.clone();
+        pool::run(move || std.metadata()).await
+    }
+
+    /// A second handle of the same open file: both share one cursor.
+    ///
+    /// # Errors
+    ///
+    /// No more descriptors can be had.
+    pub async fn try_clone(&self) -> io::Result<File> {
+        self.idle().await;
+        pool::live_runtime()?;
+        self.return_ahead();
+        let clone = self.std.try_clone()?;
+        let mut file = File::from_opened(clone, self.shared.facts.get().cloned());
+        file.max_buf_size = self.max_buf_size;
+        Ok(file)
+    }
+
+    /// Gives bytes that were read but not delivered back to the kernel's cursor, for others who
+    /// share it. They stay here if the file has no cursor.
+    fn return_ahead(&self) {
+        let mut cursor = self.shared.lock();
+        let ahead = cursor.ahead.distance();
+        if ahead > 0 && jobs::seek(&self.std, None, SeekFrom::Current(-ahead)).is_ok() {
+            cursor.ahead.clear();
+        }
+    }
+
+    /// Gives up the asynchronous handle, after the operations under way have ended.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> std::io::Result<()> {
+    /// let file = yamanote::fs::File::open("foo.txt").await?;
+    /// let std_file: std::fs::File = file.into_std().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn into_std(self) -> StdFile {
+        self.idle().await;
+        self.return_ahead();
+        let mut std = self.std;
+        loop {
+            // Only a positioned operation whose future was dropped can still hold the file. It
+            // does not care which of two descriptors of the open file it has.
+            std = match Arc::try_unwrap(std) {
+                Ok(std) => return std,
+                Err(std) => std,
+            };
+            if let Ok(clone) = std.try_clone() {
+                return clone;
+            }
+            crate::task::yield_now().await;
+        }
+    }
+
+    /// Gives up the asynchronous handle if no operation is under way.
+    ///
+    /// # Errors
+    ///
+    /// Gives the file back if one is.
+    pub fn try_into_std(mut self) -> Result<StdFile, Self> {
+        if self.shared.lock().is_idle() {
+            self.return_ahead();
+        }
+        match Arc::try_unwrap(self.std) {
+            Ok(std) => Ok(std),
+            Err(std) => {
+                self.std = std;
+                Err(self)
+            }
+        }
+    }
+
+    /// Changes the permissions of the file.
+    ///
+    /// # Errors
+    ///
+    /// The caller does not own the file, and those of fchmod(2).
+    pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
+        let std = self.std.clone();
+        pool::run(move || std.set_permissions(permissions)).await
+    }
+
+    /// Changes the time stamps of the file, after the operations under way have ended, so that
+    /// they do not change them again.
+    ///
+    /// # Errors
+    ///
+    /// The caller does not own the file, and those of utimensat(2).
+    pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
+        let times = times.into_std();
+        self.change(false, move |std| std.set_times(times)).await
+    }
+
+    /// Changes the time of the last modification: [`set_times`](File::set_times) with that only.
+    ///
+    /// # Errors
+    ///
+    /// As `set_times`.
+    pub async fn set_modified(&self, time: SystemTime) -> io::Result<()> {
+        self.set_times(FileTimes::new().set_modified(time)).await
+    }
+
+    /// Sets the most bytes that one read or write at the cursor moves (2 MiB at first). A large
+    /// read or write takes a buffer of that size for as long as it lasts.
+    ///
+    /// # Panics
+    ///
+    /// `max_buf_size` is 0.
+    #[track_caller]
+    pub fn set_max_buf_size(&mut self, max_buf_size: usize) {
+        assert!(max_buf_size > 0, "`max_buf_size` must be greater than 0");
+        self.max_buf_size = max_buf_size;
+    }
+
+    /// The most bytes that one read or write at the cursor moves.
+    pub fn max_buf_size(&self) -> usize {
+        self.max_buf_size
+    }
+}
+
+impl From<StdFile> for File {
+    fn from(std: StdFile) -> Self {
+        File::from_std(std)
+    }
+}
+
+impl From<OwnedFd> for File {
+    fn from(fd: OwnedFd) -> Self {
+        File::from_std(StdFile::from(fd))
+    }
+}
+
+impl fmt::Debug for File {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The name programs see today: part of the interface we keep.
+        f.debug_struct("tokio::fs::File")
+            .field("std", &self.std)
+            .finish()
+    }
+}
+
+impl AsRawFd for File {
+    fn as_raw_fd(&self) -> RawFd {
+        self.std.as_raw_fd()
+    }
+}
+
+impl AsFd for File {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.std.as_fd()
+    }
+}

@@ -1,0 +1,210 @@
+//! `AsyncRead`, `AsyncWrite` and `AsyncSeek` for [`File`]: at the kernel's cursor, inline where
+//! nothing waits, else by a job of the pool.
+#![forbid(unsafe_code)]
+
+use std::io::{self, IoSlice, SeekFrom};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::sync::MutexGuard;
+use std::task::{Context, Poll, ready};
+
+use super::cursor::{Cursor, Operation, account_for_ahead, copy_bounded};
+use super::{File, jobs};
+use crate::fs::{pool, strategy};
+use crate::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
+use crate::sys::fs as sys;
+use crate::util::coop;
+
+impl AsyncRead for File {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        dst: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let me = self.get_mut();
+        loop {
+            let unit = ready!(coop::poll_proceed(cx));
+            let mut cursor = ready!(me.shared.poll_idle(cx));
+            if !cursor.ahead.is_empty() || dst.remaining() == 0 {
+                let unread = cursor.ahead.unread();
+                let n = unread.len().min(dst.remaining());
+                dst.put_slice(&unread[..n]);
+                cursor.ahead.consume(n);
+                unit.made_progress();
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(end) = cursor.read_end.take() {
+                unit.made_progress();
+                return Poll::Ready(end);
+            }
+            let runtime = pool::live_runtime()?;
+            if let Some(answer) = me.read_inline(dst) {
+                unit.made_progress();
+                return Poll::Ready(answer);
+            }
+            let max = dst.remaining().min(me.max_buf_size);
+            cursor.begin(Operation::Read);
+            let buf = cursor.take_read_buffer();
+            drop(cursor);
+            jobs::spawn_read(&runtime, &me.shared, me.std.clone(), buf, max);
+        }
+    }
+}
+
+impl AsyncSeek for File {
+    fn start_seek(self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()> {
+        let me = self.get_mut();
+        let mut cursor = me.shared.lock();
+        if !cursor.is_idle() || cursor.has_orphans() {
+            return Err(io::Error::other(
+                "other file operation is pending, call poll_complete before start_seek",
+            ));
+        }
+        let runtime = match pool::live_runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                cursor.set_seek_end(Err(error));
+                return Ok(());
+            }
+        };
+        let (first, then) = account_for_ahead(position, cursor.ahead.distance());
+        if me.facts().is_some_and(|facts| facts.is_local() && facts.is_regular()) {
+            let result = jobs::seek(&me.std, first, then);
+            cursor.set_seek_end(result);
+        } else {
+            cursor.begin(Operation::Seek);
+            drop(cursor);
+            jobs::spawn_seek(&runtime, &me.shared, me.std.clone(), first, then);
+        }
+        Ok(())
+    }
+
+    fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
+        let me = self.get_mut();
+        let unit = ready!(coop::poll_proceed(cx));
+        let mut cursor = ready!(me.shared.poll_idle(cx));
+        unit.made_progress();
+        if let Some(end) = cursor.seek_end.take() {
+            cursor.position = end?;
+        }
+        Poll::Ready(Ok(cursor.position))
+    }
+}
+
+impl AsyncWrite for File {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        src: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_write_bufs(cx, &[IoSlice::new(src)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_write_bufs(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut cursor = ready!(self.shared.poll_idle(cx));
+        Poll::Ready(match cursor.write_error.take() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        })
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+impl File {
+    /// Reads at the cursor without waiting; `None` if that cannot be had.
+    fn read_inline(&self, dst: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
+        let facts = self.facts()?;
+        let wanted = dst.remaining().min(self.max_buf_size);
+        let wait = facts.inline_read(wanted)?;
+        let answer = sys::read(self.std.as_fd(), dst, wanted, sys::AT_CURSOR, wait);
+        let answer = facts.judge_read(wait, wanted, answer)?;
+        Some(answer.map(|n| coop::consume(strategy::extra_units(n))))
+    }
+
+    /// Writes at the cursor without waiting; `None` if that cannot be had.
+    fn write_inline(
+        &self,
+        cursor: &mut MutexGuard<'_, Cursor>,
+        bufs: &[IoSlice<'_>],
+        wanted: usize,
+    ) -> Option<io::Result<usize>> {
+        let facts = self.facts()?;
+        let wait = facts.inline_write(wanted)?;
+        let ahead = cursor.ahead.distance();
+        if ahead > 0 {
+            if let Err(error) = jobs::seek(&self.std, None, SeekFrom::Current(-ahead)) {
+                return Some(Err(error));
+            }
+            cursor.ahead.clear();
+        }
+        let fd = self.std.as_fd();
+        let answer = sys::write_vectored(fd, bufs, sys::AT_CURSOR, wait);
+        let answer = facts.judge_write(answer)?;
+        cursor.read_end = None;
+        cursor.seek_end = None;
+        Some(answer.inspect(|&n| coop::consume(strategy::extra_units(n))))
+    }
+
+    fn poll_write_bufs(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let unit = ready!(coop::poll_proceed(cx));
+        let mut cursor = self.shared.lock();
+        if let Some(error) = cursor.write_error.take() {
+            unit.made_progress();
+            return Poll::Ready(Err(error));
+        }
+        let wanted: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if cursor.has_orphans() {
+            return self.shared.wait(cursor, cx);
+        }
+        match cursor.operation() {
+            None => {}
+            // Each write to a device or a pipe may be a message: only a file's are joined.
+            Some(Operation::Write) if self.facts().is_some_and(|facts| facts.is_regular()) => {
+                let n = cursor.queue(bufs, self.max_buf_size);
+                if n == 0 && wanted > 0 {
+                    return self.shared.wait(cursor, cx);
+                }
+                unit.made_progress();
+                return Poll::Ready(Ok(n));
+            }
+            Some(_) => return self.shared.wait(cursor, cx),
+        }
+        let runtime = pool::live_runtime()?;
+        if wanted == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        if wanted <= self.max_buf_size {
+            if let Some(answer) = self.write_inline(&mut cursor, bufs, wanted) {
+                unit.made_progress();
+                return Poll::Ready(answer);
+            }
+        }
+        unit.made_progress();
+        let mut bytes = cursor.take_write_buffer();
+        let n = copy_bounded(&mut bytes, bufs, self.max_buf_size);
+        let ahead = cursor.ahead.distance();
+        cursor.begin(Operation::Write);
+        drop(cursor);
+        jobs::spawn_write(&runtime, &self.shared, self.std.clone(), bytes, ahead);
+        Poll::Ready(Ok(n))
+    }
+}

@@ -1,0 +1,219 @@
+//! Reads and writes at offsets, with owned buffers, any number of them at once.
+//!
+//! They never touch the cursor. A write whose future is dropped goes on, and the handle's later
+//! operations come after it (rule C5 of [`super::cursor`]): its ticket, which the operation owns,
+//! tells the handle when the kernel is done with it.
+#![forbid(unsafe_code)]
+
+use std::fs::File as StdFile;
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::task::Poll;
+
+use super::File;
+use super::cursor::{Operation, Shared};
+use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::fs::{pool, strategy, submit};
+use crate::runtime::Handle;
+use crate::runtime::driver::op::read::Read;
+use crate::runtime::driver::op::transfer::Offset;
+use crate::runtime::driver::op::write::Write;
+use crate::sys::fs as sys;
+use crate::util::coop;
+
+/// Keeps the file open, and the ticket of a write with it, until the kernel is done.
+#[derive(Debug)]
+struct Held {
+    std: Arc<StdFile>,
+    _ticket: Option<Ticket>,
+}
+
+impl AsFd for Held {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.std.as_fd()
+    }
+}
+
+/// A positioned write under way; dropped when it has ended.
+#[derive(Debug)]
+struct Ticket {
+    shared: Arc<Shared>,
+    number: u64,
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let awaited = self.shared.lock().finish_write_at(self.number);
+        if awaited {
+            self.shared.wake_all();
+        }
+    }
+}
+
+/// Makes an orphan of the write if the future is dropped before it has ended.
+struct Orphaning<'a> {
+    shared: &'a Shared,
+    number: u64,
+}
+
+impl Drop for Orphaning<'_> {
+    fn drop(&mut self) {
+        self.shared.lock().orphan_write_at(self.number);
+    }
+}
+
+fn invalid_offset() -> io::Error {
+    io::Error::from_raw_os_error(libc::EINVAL)
+}
+
+impl File {
+    /// Reads at `offset` into the beginning of `buf`, at most as much as it has room for, and
+    /// gives it back with the number of bytes read; 0 is the end of the file. The cursor stays
+    /// where it is.
+    ///
+    /// # Errors
+    ///
+    /// Those of pread(2), `InvalidInput` for an offset past `i64::MAX`. The buffer comes back in
+    /// any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the buffer and nothing else.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example() -> std::io::Result<()> {
+    /// let file = yamanote::fs::File::open("data.bin").await?;
+    /// let (a, b) = yamanote::join!(
+    ///     file.read_at(Vec::with_capacity(4096), 0),
+    ///     file.read_at(Vec::with_capacity(4096), 1 << 20),
+    /// );
+    /// let (result, first_page) = a;
+    /// println!("{} bytes, {:?}", result?, &first_page[..4]);
+    /// # drop(b);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn read_at<B: IoBufMut>(&self, mut buf: B, offset: u64) -> BufResult<usize, B> {
+        let Ok(position) = i64::try_from(offset) else {
+            return (Err(invalid_offset()), buf);
+        };
+        let runtime = match self.begin_positioned().await {
+            Ok(runtime) => runtime,
+            Err(error) => return (Err(error), buf),
+        };
+        let wanted = buf.bytes_total();
+        let mut by_ring = false;
+        if let Some(facts) = self.facts() {
+            if let Some(wait) = facts.inline_read(wanted) {
+                let answer = sys::read_owned(self.std.as_fd(), &mut buf, position, wait);
+                if let Some(result) = facts.judge_read(wait, wanted, answer) {
+                    if let Ok(n) = result {
+                        coop::consume(strategy::extra_units(n));
+                    }
+                    return (result, buf);
+                }
+            }
+            by_ring = facts.ring_read(wanted);
+        }
+        let held = Held {
+            std: self.std.clone(),
+            _ticket: None,
+        };
+        let mut read = Read::new(held, buf, Offset::At(offset));
+        if by_ring && submit::has_ring(&runtime) {
+            let (result, buf) = submit::to_ring(&runtime, read).await;
+            if !is_lost(&result) {
+                return (result, buf);
+            }
+            let held = Held {
+                std: self.std.clone(),
+                _ticket: None,
+            };
+            read = Read::new(held, buf, Offset::At(offset));
+        }
+        submit::to_pool(&runtime, read).await
+    }
+
+    /// Writes the initialised bytes of `buf` at `offset`, perhaps not all of them, and gives it
+    /// back with the number of bytes written. The cursor stays where it is. On a file opened with
+    /// `append` Linux writes at the end, whatever the offset.
+    ///
+    /// # Errors
+    ///
+    /// Those of pwrite(2), `InvalidInput` for an offset past `i64::MAX`. The buffer comes back in
+    /// any case.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the buffer. Whether the bytes are written is then open, but
+    /// whatever this handle is asked to do later comes after them.
+    pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
+        let Ok(position) = i64::try_from(offset) else {
+            return (Err(invalid_offset()), buf);
+        };
+        let runtime = match self.begin_positioned().await {
+            Ok(runtime) => runtime,
+            Err(error) => return (Err(error), buf),
+        };
+        let wanted = buf.bytes_init();
+        let mut by_ring = false;
+        if let Some(facts) = self.facts() {
+            if let Some(wait) = facts.inline_write(wanted) {
+                let answer = sys::write_owned(self.std.as_fd(), &buf, position, wait);
+                if let Some(result) = facts.judge_write(answer) {
+                    if let Ok(n) = result {
+                        coop::consume(strategy::extra_units(n));
+                    }
+                    return (result, buf);
+                }
+            }
+            by_ring = facts.ring_write();
+        }
+        let number = self.shared.lock().begin_write_at();
+        let _orphaning = Orphaning {
+            shared: &self.shared,
+            number,
+        };
+        let held = Held {
+            std: self.std.clone(),
+            _ticket: Some(Ticket {
+                shared: self.shared.clone(),
+                number,
+            }),
+        };
+        let write = Write::new(held, buf, Offset::At(offset));
+        if by_ring && submit::has_ring(&runtime) {
+            submit::to_ring(&runtime, write).await
+        } else {
+            submit::to_pool(&runtime, write).await
+        }
+    }
+
+    /// Waits for what a positioned operation has to come after: orphaned writes, and writes
+    /// accepted at the cursor.
+    async fn begin_positioned(&self) -> io::Result<Handle> {
+        pool::progress().await;
+        poll_fn(|cx| {
+            let cursor = self.shared.lock();
+            let is_before = matches!(
+                cursor.operation(),
+                Some(Operation::Write | Operation::Whole)
+            );
+            if is_before || cursor.has_orphans() {
+                return self.shared.wait(cursor, cx);
+            }
+            Poll::Ready(pool::live_runtime())
+        })
+        .await
+    }
+}
+
+/// The kernel ends an operation this way when the thread that carried it exits; a read can simply
+/// be made again.
+fn is_lost(result: &io::Result<usize>) -> bool {
+    matches!(result, Err(error) if error.raw_os_error() == Some(libc::ECANCELED))
+}

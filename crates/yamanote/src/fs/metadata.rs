@@ -1,0 +1,64 @@
+//! What is known of a file by its name: [`metadata`], [`symlink_metadata`], [`try_exists`].
+#![forbid(unsafe_code)]
+
+use std::fs::Metadata;
+use std::io;
+use std::path::Path;
+
+use super::pool;
+use super::strategy::{self, Inline};
+
+/// The metadata of the file `path` names, following symbolic links.
+///
+/// # Errors
+///
+/// As [`std::fs::metadata`]: it does not exist, or something on the way may not be searched.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// let metadata = yamanote::fs::metadata("/etc/hosts").await?;
+/// println!("{} bytes", metadata.len());
+/// # Ok(())
+/// # }
+/// ```
+pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    let path = path.as_ref();
+    pool::progress().await;
+    pool::live_runtime()?;
+    match strategy::find_inline(None, path, 0) {
+        Inline::Done(found) => found?.file.metadata(),
+        Inline::Refused(why) => pool::look_up(path, why, |path| std::fs::metadata(path)).await,
+    }
+}
+
+/// As [`metadata`], but of a symbolic link itself if `path` names one.
+///
+/// # Errors
+///
+/// As [`std::fs::symlink_metadata`].
+pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
+    let path = path.as_ref();
+    pool::progress().await;
+    pool::live_runtime()?;
+    match strategy::find_inline(None, path, libc::O_NOFOLLOW) {
+        Inline::Done(found) => found?.file.metadata(),
+        Inline::Refused(why) => {
+            pool::look_up(path, why, |path| std::fs::symlink_metadata(path)).await
+        }
+    }
+}
+
+/// Whether `path` names something that exists, following symbolic links.
+///
+/// # Errors
+///
+/// It cannot be said, for example because a directory on the way may not be searched.
+pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
+    match metadata(path).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,143 @@
+//! Operations on names, by their twins of `std::fs` on the blocking pool.
+//!
+//! None of them is promised not to wait, and the ring hands each to a thread of its own: a pool
+//! thread is no worse, and one job can do all the calls of a `remove_dir_all`.
+#![forbid(unsafe_code)]
+
+use std::fs::Permissions;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::pool;
+
+/// The absolute path with every symbolic link, `.` and `..` resolved.
+///
+/// # Errors
+///
+/// As [`std::fs::canonicalize`]: something on the way does not exist, or is no directory.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// let path = yamanote::fs::canonicalize("../a/../foo.txt").await?;
+/// # Ok(())
+/// # }
+/// ```
+pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    pool::with_path(path.as_ref(), |path| std::fs::canonicalize(path)).await
+}
+
+/// Copies the contents and permissions of one file to another, which is replaced if it exists, and
+/// returns the number of bytes. The kernel does the copying, sharing the blocks where it can.
+///
+/// # Errors
+///
+/// As [`std::fs::copy`]: `from` is no file or cannot be read, or `to` cannot be written.
+pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
+    let to = to.as_ref().to_owned();
+    pool::with_path(from.as_ref(), move |from| std::fs::copy(from, to)).await
+}
+
+/// Creates an empty directory.
+///
+/// # Errors
+///
+/// As [`std::fs::create_dir`]: its parent does not exist, it exists, or may not be created.
+pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    pool::with_path(path.as_ref(), |path| std::fs::create_dir(path)).await
+}
+
+/// Creates a directory and those of its parents that do not exist. It may exist.
+///
+/// # Errors
+///
+/// As [`std::fs::create_dir_all`].
+pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
+    pool::with_path(path.as_ref(), |path| std::fs::create_dir_all(path)).await
+}
+
+/// Gives the file `original` a second name, `link`.
+///
+/// # Errors
+///
+/// As [`std::fs::hard_link`]: `original` does not exist, `link` does, or they are on different
+/// file systems.
+pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
+    let link = link.as_ref().to_owned();
+    pool::with_path(original.as_ref(), move |original| {
+        std::fs::hard_link(original, link)
+    })
+    .await
+}
+
+/// Where the symbolic link `path` points to.
+///
+/// # Errors
+///
+/// As [`std::fs::read_link`]: `path` does not exist or is no symbolic link.
+pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
+    pool::with_path(path.as_ref(), |path| std::fs::read_link(path)).await
+}
+
+/// Removes an empty directory.
+///
+/// # Errors
+///
+/// As [`std::fs::remove_dir`].
+pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
+    pool::with_path(path.as_ref(), |path| std::fs::remove_dir(path)).await
+}
+
+/// Removes a directory and everything in it. Symbolic links are removed, not followed.
+///
+/// # Errors
+///
+/// As [`std::fs::remove_dir_all`]. What was removed before the error stays removed.
+pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
+    pool::with_path(path.as_ref(), |path| std::fs::remove_dir_all(path)).await
+}
+
+/// Removes a file's name; the file goes with the last name and the last handle.
+///
+/// # Errors
+///
+/// As [`std::fs::remove_file`]: it does not exist, is a directory, or may not be removed.
+pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
+    pool::with_path(path.as_ref(), |path| std::fs::remove_file(path)).await
+}
+
+/// Renames a file or directory, replacing a file of the new name.
+///
+/// # Errors
+///
+/// As [`std::fs::rename`]: `from` does not exist, or the names are on different file systems.
+pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+    let to = to.as_ref().to_owned();
+    pool::with_path(from.as_ref(), move |from| std::fs::rename(from, to)).await
+}
+
+/// Changes the permissions of a file or directory.
+///
+/// # Errors
+///
+/// As [`std::fs::set_permissions`]: it does not exist, or belongs to somebody else.
+pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
+    pool::with_path(path.as_ref(), |path| {
+        std::fs::set_permissions(path, permissions)
+    })
+    .await
+}
+
+/// Creates the symbolic link `link`, which points to `original`, whether that exists or not.
+///
+/// # Errors
+///
+/// As [`std::os::unix::fs::symlink`]: `link` exists, or may not be created.
+pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
+    let link = link.as_ref().to_owned();
+    pool::with_path(original.as_ref(), move |original| {
+        std::os::unix::fs::symlink(original, link)
+    })
+    .await
+}

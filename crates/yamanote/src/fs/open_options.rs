@@ -1,0 +1,216 @@
+//! [`OpenOptions`]: how a file is opened.
+#![forbid(unsafe_code)]
+
+use std::fs::OpenOptions as StdOpenOptions;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use super::strategy::{self, Facts, Inline};
+use super::{File, pool};
+
+/// How a file is opened: the options of [`std::fs::OpenOptions`].
+///
+/// # Examples
+///
+/// ```no_run
+/// use yamanote::fs::OpenOptions;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let file = OpenOptions::new().read(true).write(true).create(true).open("foo.txt").await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    std: StdOpenOptions,
+    /// What was set, for the inline open; `None` if it came from `std`, which does not tell.
+    seen: Option<Seen>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    read: bool,
+    write: bool,
+    append: bool,
+    truncate: bool,
+    create: bool,
+    create_new: bool,
+    custom: i32,
+}
+
+impl Seen {
+    /// Flags an inline open understands; others have effects of their own at the opening.
+    const PLAIN_CUSTOM_FLAGS: i32 = libc::O_DIRECT
+        | libc::O_DSYNC
+        | libc::O_SYNC
+        | libc::O_NOATIME
+        | libc::O_NOFOLLOW
+        | libc::O_DIRECTORY
+        | libc::O_CLOEXEC;
+
+    /// The flags of open(2) if opening creates nothing, cuts nothing, and the combination is one
+    /// that `std` accepts.
+    fn plain_flags(&self) -> Option<i32> {
+        if self.truncate || self.create || self.create_new {
+            return None;
+        }
+        let access = match (self.read, self.write, self.append) {
+            (true, false, false) => libc::O_RDONLY,
+            (false, true, false) => libc::O_WRONLY,
+            (true, true, false) => libc::O_RDWR,
+            (false, _, true) => libc::O_WRONLY | libc::O_APPEND,
+            (true, _, true) => libc::O_RDWR | libc::O_APPEND,
+            (false, false, false) => return None,
+        };
+        (self.custom & !Seen::PLAIN_CUSTOM_FLAGS == 0).then_some(access | self.custom)
+    }
+}
+
+impl OpenOptions {
+    /// Everything off.
+    #[must_use]
+    pub fn new() -> OpenOptions {
+        OpenOptions {
+            std: StdOpenOptions::new(),
+            seen: Some(Seen::default()),
+        }
+    }
+
+    fn see(&mut self, note: impl FnOnce(&mut Seen)) -> &mut OpenOptions {
+        if let Some(seen) = &mut self.seen {
+            note(seen);
+        }
+        self
+    }
+
+    /// For reading.
+    pub fn read(&mut self, read: bool) -> &mut OpenOptions {
+        self.std.read(read);
+        self.see(|seen| seen.read = read)
+    }
+
+    /// For writing. Existing contents are kept and overwritten piece by piece.
+    pub fn write(&mut self, write: bool) -> &mut OpenOptions {
+        self.std.write(write);
+        self.see(|seen| seen.write = write)
+    }
+
+    /// For writing, each write at the end of the file, wherever that is by then.
+    pub fn append(&mut self, append: bool) -> &mut OpenOptions {
+        self.std.append(append);
+        self.see(|seen| seen.append = append)
+    }
+
+    /// Empties the file. Needs write access.
+    pub fn truncate(&mut self, truncate: bool) -> &mut OpenOptions {
+        self.std.truncate(truncate);
+        self.see(|seen| seen.truncate = truncate)
+    }
+
+    /// Creates the file if it does not exist. Needs write or append access.
+    pub fn create(&mut self, create: bool) -> &mut OpenOptions {
+        self.std.create(create);
+        self.see(|seen| seen.create = create)
+    }
+
+    /// Creates the file and fails if the name exists, even as a dangling symbolic link; in one
+    /// step, so that it is nobody else's. `create` and `truncate` then say nothing.
+    pub fn create_new(&mut self, create_new: bool) -> &mut OpenOptions {
+        self.std.create_new(create_new);
+        self.see(|seen| seen.create_new = create_new)
+    }
+
+    /// The permissions of a file that is created, of which the umask is taken away (0o666 at
+    /// first).
+    pub fn mode(&mut self, mode: u32) -> &mut OpenOptions {
+        self.std.mode(mode);
+        self
+    }
+
+    /// Further flags of open(2), such as `O_DIRECT` or `O_NOFOLLOW`; they replace those of an
+    /// earlier call. The access mode cannot be changed by them.
+    ///
+    /// With `O_DIRECT`, buffers, lengths and offsets must be multiples of what the device asks for
+    /// (512 or 4096 bytes). That cannot be had of [`AsyncRead`](crate::io::AsyncRead); use
+    /// [`File::read_at`] and [`File::write_at`].
+    pub fn custom_flags(&mut self, flags: i32) -> &mut OpenOptions {
+        self.std.custom_flags(flags);
+        self.see(|seen| seen.custom = flags & !libc::O_ACCMODE)
+    }
+
+    /// Opens the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`std::fs::OpenOptions::open`]: `NotFound`, `PermissionDenied`, `AlreadyExists` (for
+    /// `create_new`), `InvalidInput` for options that do not go together, and others of open(2).
+    pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
+        let path = path.as_ref();
+        pool::progress().await;
+        pool::live_runtime()?;
+        if let Some(flags) = self.seen.as_ref().and_then(Seen::plain_flags) {
+            if let Inline::Done(found) = strategy::open_inline(path, flags) {
+                let found = found?;
+                return Ok(File::from_opened(found.file, Some(found.facts)));
+            }
+        }
+        let options = self.std.clone();
+        let opened = pool::with_path(path, move |path| {
+            let file = options.open(path)?;
+            let facts = Facts::learn(file.as_fd()).ok();
+            Ok((file, facts))
+        });
+        let (file, facts) = opened.await?;
+        Ok(File::from_opened(file, facts))
+    }
+}
+
+impl From<StdOpenOptions> for OpenOptions {
+    fn from(std: StdOpenOptions) -> OpenOptions {
+        OpenOptions { std, seen: None }
+    }
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        OpenOptions::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flags(set: impl FnOnce(&mut OpenOptions)) -> Option<i32> {
+        let mut options = OpenOptions::new();
+        set(&mut options);
+        options.seen.unwrap().plain_flags()
+    }
+
+    #[test]
+    fn only_opens_that_change_nothing_may_be_inline() {
+        assert_eq!(flags(|_| ()), None);
+        assert_eq!(flags(|o| drop(o.read(true))), Some(libc::O_RDONLY));
+        assert_eq!(
+            flags(|o| drop(o.append(true).write(true))),
+            Some(libc::O_WRONLY | libc::O_APPEND)
+        );
+        assert_eq!(
+            flags(|o| drop(o.read(true).custom_flags(libc::O_DIRECT | libc::O_WRONLY))),
+            Some(libc::O_DIRECT)
+        );
+        assert_eq!(flags(|o| drop(o.write(true).create(true))), None);
+        assert_eq!(flags(|o| drop(o.write(true).truncate(true))), None);
+        assert_eq!(flags(|o| drop(o.write(true).create_new(true))), None);
+        assert_eq!(
+            flags(|o| drop(o.read(true).custom_flags(libc::O_TMPFILE))),
+            None
+        );
+        assert_eq!(
+            flags(|o| drop(o.read(true).custom_flags(libc::O_NONBLOCK))),
+            None
+        );
+    }
+}

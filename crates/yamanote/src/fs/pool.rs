@@ -1,0 +1,103 @@
+//! The runtime a file operation is called in, and work handed to its blocking pool.
+#![forbid(unsafe_code)]
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::path::Path;
+
+use super::strategy::Stranger;
+use crate::runtime::Handle;
+use crate::util::coop;
+
+/// What a job that was lost to a shutdown or to a panic ends with.
+pub(super) fn background_task_failed() -> io::Error {
+    io::Error::other("background task failed")
+}
+
+/// The current runtime, which every operation of this module needs, also when it is done inline.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub(super) fn runtime() -> Handle {
+    Handle::current()
+}
+
+/// As [`runtime`], failing when the runtime is shut down, as its blocking pool would.
+#[track_caller]
+pub(super) fn live_runtime() -> io::Result<Handle> {
+    let runtime = runtime();
+    if runtime.driver_handle().is_shutdown() {
+        return Err(background_task_failed());
+    }
+    Ok(runtime)
+}
+
+/// Takes a unit of the task's cooperative budget, or waits for the next poll if none is left.
+pub(super) async fn progress() {
+    poll_fn(|cx| coop::poll_proceed(cx).map(|unit| unit.made_progress())).await;
+}
+
+/// Runs `f` on the blocking pool of `runtime`, at once: not only when the future is polled, and to
+/// the end even if that is dropped.
+pub(super) fn run_on<F, T>(runtime: &Handle, f: F) -> impl Future<Output = io::Result<T>> + use<F, T>
+where
+    F: FnOnce() -> io::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    let job = runtime.blocking_spawner().spawn(f);
+    async move {
+        match job.await {
+            Ok(result) => result,
+            Err(_) => Err(background_task_failed()),
+        }
+    }
+}
+
+/// Runs `f` on the blocking pool of `runtime` for its effect; dropped unrun after a shutdown.
+pub(super) fn spawn_detached(runtime: &Handle, f: impl FnOnce() + Send + 'static) {
+    drop(runtime.blocking_spawner().spawn(f));
+}
+
+/// As [`spawn_detached`], but runs also when a shutdown finds it waiting for a thread.
+pub(super) fn spawn_mandatory(runtime: &Handle, f: impl FnOnce() + Send + 'static) {
+    drop(runtime.blocking_spawner().spawn_mandatory(f));
+}
+
+/// Runs `f` on the current runtime's blocking pool.
+pub(super) async fn run<F, T>(f: F) -> io::Result<T>
+where
+    F: FnOnce() -> io::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    run_on(&runtime(), f).await
+}
+
+/// Runs `f` with a copy of `path` on the current runtime's blocking pool.
+pub(super) fn with_path<F, T>(path: &Path, f: F) -> impl Future<Output = io::Result<T>> + use<F, T>
+where
+    F: FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    let path = path.to_owned();
+    run(move || f(&path))
+}
+
+/// As [`with_path`], for a look-up that was refused inline: the thread also makes the file system
+/// known, so that the next one may not be.
+pub(super) fn look_up<F, T>(
+    path: &Path,
+    stranger: Stranger,
+    f: F,
+) -> impl Future<Output = io::Result<T>> + use<F, T>
+where
+    F: FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
+    with_path(path, move |path| {
+        let result = f(path);
+        stranger.introduce();
+        result
+    })
+}

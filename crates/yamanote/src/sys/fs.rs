@@ -1,0 +1,367 @@
+//! File-system calls that `std` does not have, each wrapped once: look-ups from the kernel's cache,
+//! reads and writes that refuse to wait, and what is needed to know whom such a call would ask.
+//!
+//! Every wrapper makes one system call and returns its answer unchanged; what to do about an
+//! `EAGAIN` is decided in `fs::strategy`.
+
+use std::ffi::{CStr, c_int, c_long, c_uint, c_ulong};
+use std::io;
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::OnceLock;
+
+use bytes::BufMut;
+
+use crate::buf::{IoBuf, IoBufMut};
+
+/// The most the kernel moves in one read or write (`MAX_RW_COUNT`); more would be cut anyway, and
+/// a length past `i32::MAX` must never be truncated to a small one on its way.
+pub(crate) const MAX_TRANSFER: usize = 0x7fff_f000;
+
+/// The offset that means "at the cursor, and move it" to `preadv2` and `pwritev2`.
+pub(crate) const AT_CURSOR: i64 = -1;
+
+fn check(result: c_long) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// Opens `path` (relative to `dir`, or to the working directory) if the kernel finds it in its
+/// cache of names, without asking the disk or a server; `EAGAIN` otherwise.
+///
+/// Only the look-up is promised not to wait. Opening the file that was found may wait, as a FIFO
+/// without a partner does, unless `flags` holds `O_PATH` or `O_NONBLOCK`.
+pub(crate) fn open_cached(
+    dir: Option<BorrowedFd<'_>>,
+    path: &CStr,
+    flags: c_int,
+    mode: libc::mode_t,
+) -> io::Result<OwnedFd> {
+    // SAFETY: `open_how` is three integers; zero is a valid value of each.
+    let mut how: libc::open_how = unsafe { mem::zeroed() };
+    how.flags = (flags | libc::O_CLOEXEC) as u64;
+    how.mode = u64::from(mode);
+    how.resolve = libc::RESOLVE_CACHED;
+    let dir = dir.map_or(libc::AT_FDCWD, |dir| dir.as_raw_fd());
+    // SAFETY: `path` is NUL-terminated and `how` is as long as said; both outlive the call.
+    let fd = check(unsafe {
+        libc::syscall(
+            libc::SYS_openat2,
+            c_long::from(dir),
+            path.as_ptr(),
+            &raw const how,
+            size_of::<libc::open_how>(),
+        )
+    })?;
+    // SAFETY: the kernel just gave us this descriptor; nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+/// Takes `O_NONBLOCK` off again after an open that borrowed it.
+pub(crate) fn set_status_flags(fd: BorrowedFd<'_>, flags: c_int) -> io::Result<()> {
+    // SAFETY: F_SETFL takes an integer and touches no memory of ours.
+    check(c_long::from(unsafe {
+        libc::fcntl(fd.as_raw_fd(), libc::F_SETFL, flags)
+    }))?;
+    Ok(())
+}
+
+/// The open file's status flags (`O_DIRECT`, `O_APPEND`, ...).
+pub(crate) fn status_flags(fd: BorrowedFd<'_>) -> io::Result<c_int> {
+    // SAFETY: F_GETFL touches no memory of ours.
+    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
+    check(c_long::from(flags))?;
+    Ok(flags)
+}
+
+/// What a file is and where it lives, as far as the kernel knows without asking anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The type bits of `st_mode`.
+    pub(crate) file_type: libc::mode_t,
+    pub(crate) size: u64,
+    pub(crate) inode: u64,
+    pub(crate) mount: MountId,
+}
+
+/// Names a mounted file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct MountId {
+    device: (u32, u32),
+    mount: u64,
+    /// Whether the kernel promised never to use this number again (Linux 6.8). Otherwise what was
+    /// learned about the mount must be forgotten after a while.
+    pub(crate) unique: bool,
+}
+
+/// Asks what `fd` is. `AT_STATX_DONT_SYNC`: a network or FUSE file system answers from its cache.
+pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
+    let mut out = MaybeUninit::<libc::statx>::uninit();
+    let mask = libc::STATX_TYPE
+        | libc::STATX_SIZE
+        | libc::STATX_INO
+        | libc::STATX_MNT_ID
+        | libc::STATX_MNT_ID_UNIQUE;
+    // SAFETY: the path is a NUL-terminated literal, and `out` is as large as the kernel's struct.
+    check(c_long::from(unsafe {
+        libc::statx(
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC,
+            mask as c_uint,
+            out.as_mut_ptr(),
+        )
+    }))?;
+    // SAFETY: the call succeeded, so the kernel filled the whole struct.
+    let out = unsafe { out.assume_init() };
+    Ok(Identity {
+        file_type: libc::mode_t::from(out.stx_mode) & libc::S_IFMT,
+        size: out.stx_size,
+        inode: out.stx_ino,
+        mount: MountId {
+            device: (out.stx_dev_major, out.stx_dev_minor),
+            mount: out.stx_mnt_id,
+            unique: out.stx_mask & libc::STATX_MNT_ID_UNIQUE as u32 != 0,
+        },
+    })
+}
+
+/// The magic number of the file system `fd` is on. A network or FUSE file system may ask its
+/// server: call it where waiting is allowed.
+pub(crate) fn file_system_magic(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    let mut out = MaybeUninit::<libc::statfs>::uninit();
+    loop {
+        // SAFETY: `out` is as large as the kernel's struct.
+        let result = check(c_long::from(unsafe {
+            libc::fstatfs(fd.as_raw_fd(), out.as_mut_ptr())
+        }));
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+            // SAFETY: the call succeeded, so the kernel filled the struct. The numbers are 32 bits
+            // wide; some of them come sign-extended.
+            Ok(_) => return Ok(unsafe { out.assume_init() }.f_type as u32),
+        }
+    }
+}
+
+fn vectored(
+    number: c_long,
+    fd: BorrowedFd<'_>,
+    iov: &[libc::iovec],
+    offset: i64,
+    flags: c_int,
+) -> io::Result<usize> {
+    // The kernel takes the offset as two longs, low half first; with 64-bit longs the low "half"
+    // is all of it and the high one is ignored.
+    // SAFETY: callers pass vectors that point to live memory of at least the lengths they state,
+    // writable for a read.
+    check(unsafe {
+        libc::syscall(
+            number,
+            c_long::from(fd.as_raw_fd()),
+            iov.as_ptr(),
+            iov.len(),
+            offset as c_ulong,
+            (offset >> 32) as c_ulong,
+            c_long::from(flags),
+        )
+    })
+}
+
+/// Whether a read may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// `RWF_NOWAIT`: what is not at hand is `EAGAIN`; `EOPNOTSUPP` where the file system cannot
+    /// promise it.
+    Never,
+    /// As a plain call does.
+    Allowed,
+}
+
+impl Wait {
+    fn flags(self) -> c_int {
+        match self {
+            Wait::Never => libc::RWF_NOWAIT,
+            Wait::Allowed => 0,
+        }
+    }
+}
+
+/// Reads at most `max` bytes from `offset` (or at the cursor, [`AT_CURSOR`]) into the free part of
+/// `buf` and advances it by what was read.
+pub(crate) fn read(
+    fd: BorrowedFd<'_>,
+    buf: &mut impl BufMut,
+    max: usize,
+    offset: i64,
+    wait: Wait,
+) -> io::Result<usize> {
+    let chunk = buf.chunk_mut();
+    let iov = libc::iovec {
+        iov_base: chunk.as_mut_ptr().cast(),
+        iov_len: chunk.len().min(max).min(MAX_TRANSFER),
+    };
+    let n = vectored(libc::SYS_preadv2, fd, &[iov], offset, wait.flags())?;
+    assert!(n <= iov.iov_len, "the kernel read more than was asked for");
+    // SAFETY: the kernel initialised the first `n` bytes of the chunk.
+    unsafe { buf.advance_mut(n) };
+    Ok(n)
+}
+
+/// As [`read`], into the beginning of an owned buffer, as much as it has room for.
+pub(crate) fn read_owned(
+    fd: BorrowedFd<'_>,
+    buf: &mut impl IoBufMut,
+    offset: i64,
+    wait: Wait,
+) -> io::Result<usize> {
+    let iov = libc::iovec {
+        iov_base: buf.stable_mut_ptr().cast(),
+        iov_len: buf.bytes_total().min(MAX_TRANSFER),
+    };
+    let n = vectored(libc::SYS_preadv2, fd, &[iov], offset, wait.flags())?;
+    assert!(n <= iov.iov_len, "the kernel read more than was asked for");
+    // SAFETY: the kernel initialised the first `n` bytes, which are within the room.
+    unsafe { buf.set_init(n) };
+    Ok(n)
+}
+
+/// Writes the initialised bytes of an owned buffer.
+pub(crate) fn write_owned(
+    fd: BorrowedFd<'_>,
+    buf: &impl IoBuf,
+    offset: i64,
+    wait: Wait,
+) -> io::Result<usize> {
+    // SAFETY: an `IoBuf` promises that many initialised bytes there, unchanged while borrowed.
+    let bytes = unsafe { std::slice::from_raw_parts(buf.stable_ptr(), buf.bytes_init()) };
+    write(fd, bytes, offset, wait)
+}
+
+/// Writes the beginning of `bufs` at `offset` (or at the cursor, [`AT_CURSOR`]).
+pub(crate) fn write_vectored(
+    fd: BorrowedFd<'_>,
+    bufs: &[io::IoSlice<'_>],
+    offset: i64,
+    wait: Wait,
+) -> io::Result<usize> {
+    const IOV_MAX: usize = 1024;
+    let bufs = &bufs[..bufs.len().min(IOV_MAX)];
+    // SAFETY: `IoSlice` is documented to be ABI compatible with `iovec` on Unix.
+    let iov = unsafe { std::slice::from_raw_parts(bufs.as_ptr().cast(), bufs.len()) };
+    vectored(libc::SYS_pwritev2, fd, iov, offset, wait.flags())
+}
+
+/// As [`write_vectored`], from one slice.
+pub(crate) fn write(
+    fd: BorrowedFd<'_>,
+    buf: &[u8],
+    offset: i64,
+    wait: Wait,
+) -> io::Result<usize> {
+    write_vectored(fd, &[io::IoSlice::new(&buf[..buf.len().min(MAX_TRANSFER)])], offset, wait)
+}
+
+/// Linux 5.9 and 5.10 answer a `RWF_NOWAIT` read with 0 although the file goes on (readv(2),
+/// BUGS); there a 0 must be confirmed by a plain read.
+pub(crate) fn nowait_zero_is_end_of_file() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        let mut names = MaybeUninit::<libc::utsname>::uninit();
+        // SAFETY: `names` is as large as the kernel's struct.
+        if unsafe { libc::uname(names.as_mut_ptr()) } != 0 {
+            return false;
+        }
+        // SAFETY: the call succeeded, so every array holds a NUL-terminated string.
+        let release = unsafe { CStr::from_ptr(names.assume_init_ref().release.as_ptr()) };
+        !is_kernel_with_early_zero(&release.to_string_lossy())
+    })
+}
+
+fn is_kernel_with_early_zero(release: &str) -> bool {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    let version = (
+        parts.next().and_then(|part| part.parse::<u32>().ok()),
+        parts.next().and_then(|part| part.parse::<u32>().ok()),
+    );
+    !matches!(version, (Some(major), Some(minor)) if (major, minor) < (5, 9) || (major, minor) > (5, 10))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("yamanote-sys-fs-{name}-{}", std::process::id()))
+    }
+
+    #[test]
+    fn reads_without_waiting_advance_only_by_what_came() {
+        let path = scratch("read");
+        std::fs::write(&path, b"hello world").unwrap();
+        let file = std::fs::File::open(&path).unwrap();
+        let mut out = Vec::with_capacity(64);
+        assert_eq!(
+            read(file.as_fd(), &mut out, 5, 6, Wait::Never).unwrap(),
+            5
+        );
+        assert_eq!(out, b"world");
+        assert_eq!(
+            read(file.as_fd(), &mut out, 5, AT_CURSOR, Wait::Never).unwrap(),
+            5
+        );
+        assert_eq!(
+            read(file.as_fd(), &mut out, 64, AT_CURSOR, Wait::Allowed).unwrap(),
+            6
+        );
+        assert_eq!(out, b"worldhello world");
+        assert_eq!(
+            read(file.as_fd(), &mut out, 64, AT_CURSOR, Wait::Never).unwrap(),
+            0
+        );
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_a_file_is_comes_from_its_descriptor() {
+        let path = scratch("identify");
+        std::fs::write(&path, b"12345").unwrap();
+        let c_path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
+        let fd = open_cached(None, &c_path, libc::O_PATH, 0).unwrap();
+        let identity = identify(fd.as_fd()).unwrap();
+        assert_eq!(identity.file_type, libc::S_IFREG);
+        assert_eq!(identity.size, 5);
+        assert_ne!(file_system_magic(fd.as_fd()).unwrap(), 0);
+        let again = identify(std::fs::File::open(&path).unwrap().as_fd()).unwrap();
+        assert_eq!(identity, again);
+        std::fs::remove_file(&path).unwrap();
+        let error = open_cached(None, &c_path, libc::O_PATH, 0).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_vector_is_written_in_order() {
+        let path = scratch("write");
+        let file = std::fs::File::create(&path).unwrap();
+        let parts = [io::IoSlice::new(b"abc"), io::IoSlice::new(b"def")];
+        assert_eq!(
+            write_vectored(file.as_fd(), &parts, AT_CURSOR, Wait::Allowed).unwrap(),
+            6
+        );
+        assert_eq!(write(file.as_fd(), b"X", 1, Wait::Allowed).unwrap(), 1);
+        assert_eq!(std::fs::read(&path).unwrap(), b"aXcdef");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn only_two_kernels_end_files_early() {
+        assert!(is_kernel_with_early_zero("5.9.1-generic"));
+        assert!(is_kernel_with_early_zero("5.10.0"));
+        assert!(!is_kernel_with_early_zero("5.8.18"));
+        assert!(!is_kernel_with_early_zero("5.11"));
+        assert!(!is_kernel_with_early_zero("6.18.44-fc"));
+        // Unknown: be careful.
+        assert!(is_kernel_with_early_zero("strange"));
+    }
+}
