@@ -34,7 +34,6 @@
 //! to be enabled.
 //!
 //! [`spawn_blocking`]: crate::task::spawn_blocking
-#![forbid(unsafe_code)]
 
 mod contents;
 pub use contents::{read, read_to_string, write};

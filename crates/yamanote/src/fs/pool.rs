@@ -41,7 +41,10 @@ pub(super) async fn progress() {
 
 /// Runs `f` on the blocking pool of `runtime`, at once: not only when the future is polled, and to
 /// the end even if that is dropped.
-pub(super) fn run_on<F, T>(runtime: &Handle, f: F) -> impl Future<Output = io::Result<T>> + use<F, T>
+pub(super) fn run_on<F, T>(
+    runtime: &Handle,
+    f: F,
+) -> impl Future<Output = io::Result<T>> + use<F, T>
 where
     F: FnOnce() -> io::Result<T> + Send + 'static,
     T: Send + 'static,

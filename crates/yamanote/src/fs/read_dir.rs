@@ -11,7 +11,7 @@ use std::fs::{FileType, Metadata};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::{DirEntryExt, DirEntryExt2, OpenOptionsExt};
+use std::os::unix::fs::{DirEntryExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -217,9 +217,9 @@ impl DirEntry {
         pool::progress().await;
         pool::live_runtime()?;
         if let Some(dir) = &self.dir {
-            let name = Path::new(self.std.file_name_ref());
+            let name = self.std.file_name();
             if let Inline::Done(Ok(found)) =
-                strategy::find_inline(Some(dir.as_fd()), name, libc::O_NOFOLLOW)
+                strategy::find_inline(Some(dir.as_fd()), Path::new(&name), libc::O_NOFOLLOW)
             {
                 // The directory was opened by its path once more after it was opened for reading:
                 // the same inode under the same name shows that it is the same one.

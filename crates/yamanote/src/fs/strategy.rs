@@ -214,9 +214,7 @@ impl Facts {
     /// reads always, others if they are small enough that the kernel, finding them cached after
     /// all, does not copy for long on the submitting thread.
     pub(super) fn ring_read(&self, len: usize) -> bool {
-        self.regular
-            && self.mount.class == Class::Disk
-            && (self.direct || len <= INLINE_MAX)
+        self.regular && self.mount.class == Class::Disk && (self.direct || len <= INLINE_MAX)
     }
 
     /// Whether a positioned write goes to the ring: direct ones only. For a buffered one the ring
@@ -339,11 +337,7 @@ pub(super) struct Found {
 
 /// Finds `path` (relative to `dir`) without waiting and without opening it (`O_PATH`). `flags` may
 /// be `O_NOFOLLOW`.
-pub(super) fn find_inline(
-    dir: Option<BorrowedFd<'_>>,
-    path: &Path,
-    flags: i32,
-) -> Inline<Found> {
+pub(super) fn find_inline(dir: Option<BorrowedFd<'_>>, path: &Path, flags: i32) -> Inline<Found> {
     if NO_CACHED_LOOKUP.load(Relaxed) {
         return Inline::Refused(Stranger::NONE);
     }

@@ -253,13 +253,13 @@ pub(crate) fn write_vectored(
 }
 
 /// As [`write_vectored`], from one slice.
-pub(crate) fn write(
-    fd: BorrowedFd<'_>,
-    buf: &[u8],
-    offset: i64,
-    wait: Wait,
-) -> io::Result<usize> {
-    write_vectored(fd, &[io::IoSlice::new(&buf[..buf.len().min(MAX_TRANSFER)])], offset, wait)
+pub(crate) fn write(fd: BorrowedFd<'_>, buf: &[u8], offset: i64, wait: Wait) -> io::Result<usize> {
+    write_vectored(
+        fd,
+        &[io::IoSlice::new(&buf[..buf.len().min(MAX_TRANSFER)])],
+        offset,
+        wait,
+    )
 }
 
 /// Linux 5.9 and 5.10 answer a `RWF_NOWAIT` read with 0 although the file goes on (readv(2),
@@ -302,10 +302,7 @@ mod tests {
         std::fs::write(&path, b"hello world").unwrap();
         let file = std::fs::File::open(&path).unwrap();
         let mut out = Vec::with_capacity(64);
-        assert_eq!(
-            read(file.as_fd(), &mut out, 5, 6, Wait::Never).unwrap(),
-            5
-        );
+        assert_eq!(read(file.as_fd(), &mut out, 5, 6, Wait::Never).unwrap(), 5);
         assert_eq!(out, b"world");
         assert_eq!(
             read(file.as_fd(), &mut out, 5, AT_CURSOR, Wait::Never).unwrap(),

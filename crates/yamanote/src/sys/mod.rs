@@ -2,6 +2,8 @@
 
 #[allow(dead_code)]
 pub(crate) mod fork;
+#[allow(dead_code)]
+pub(crate) mod fs;
 pub(crate) mod futex;
 pub(crate) mod net;
 pub(crate) mod poll;

@@ -93,7 +93,6 @@ pub(super) struct Cursor {
     ends: u64,
 }
 
-
 impl Cursor {
     pub(super) fn is_idle(&self) -> bool {
         self.busy.is_none()
@@ -332,7 +331,10 @@ mod tests {
     fn writes_queue_behind_the_one_in_flight_and_follow_it() {
         let mut cursor = Cursor::default();
         cursor.begin(Operation::Write);
-        assert_eq!(cursor.queue(&[IoSlice::new(b"abc"), IoSlice::new(b"def")], 4), 4);
+        assert_eq!(
+            cursor.queue(&[IoSlice::new(b"abc"), IoSlice::new(b"def")], 4),
+            4
+        );
         assert_eq!(cursor.queue(&[IoSlice::new(b"x")], 4), 0);
         let next = cursor.finish_write(Vec::new(), Ok(()));
         assert_eq!(next.as_deref(), Some(&b"abcd"[..]));

@@ -150,11 +150,7 @@ pub(super) fn spawn_seek(
 }
 
 /// The plain seek behind [`spawn_seek`].
-pub(super) fn seek(
-    mut std: &StdFile,
-    first: Option<SeekFrom>,
-    then: SeekFrom,
-) -> io::Result<u64> {
+pub(super) fn seek(mut std: &StdFile, first: Option<SeekFrom>, then: SeekFrom) -> io::Result<u64> {
     if let Some(first) = first {
         std.seek(first)?;
     }
@@ -163,13 +159,17 @@ pub(super) fn seek(
 
 /// Runs `f`, which changes the file as a whole, while the handle is busy with it. The result goes
 /// to the returned future; `f` runs also if that is dropped.
-pub(super) fn spawn_whole<T: Send + 'static>(
+pub(super) fn spawn_whole<F, T>(
     runtime: &Handle,
     shared: &Arc<Shared>,
     std: Arc<StdFile>,
     ahead: i64,
-    f: impl FnOnce(&StdFile) -> io::Result<T> + Send + 'static,
-) -> impl Future<Output = io::Result<T>> + Send {
+    f: F,
+) -> impl Future<Output = io::Result<T>> + use<F, T>
+where
+    F: FnOnce(&StdFile) -> io::Result<T> + Send + 'static,
+    T: Send + 'static,
+{
     let duty = Duty::new(shared);
     pool::run_on(runtime, move || {
         let result = take_back(&std, ahead).and_then(|taken| {

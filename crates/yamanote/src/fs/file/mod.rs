@@ -1,5 +1,4 @@
 //! [`File`]: an open file, with Tokio's interface at the kernel's cursor and ours at offsets.
-#![forbid(unsafe_code)]
 
 mod poll;
 
@@ -18,8 +17,8 @@ use std::io::{self, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::task::ready;
 use std::task::Poll;
+use std::task::ready;
 use std::time::SystemTime;
 
 use self::cursor::{Operation, Shared};

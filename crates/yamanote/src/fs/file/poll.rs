@@ -68,7 +68,10 @@ impl AsyncSeek for File {
             }
         };
         let (first, then) = account_for_ahead(position, cursor.ahead.distance());
-        if me.facts().is_some_and(|facts| facts.is_local() && facts.is_regular()) {
+        if me
+            .facts()
+            .is_some_and(|facts| facts.is_local() && facts.is_regular())
+        {
             let result = jobs::seek(&me.std, first, then);
             cursor.set_seek_end(result);
         } else {
