@@ -453,8 +453,9 @@ mod tests {
         assert_eq!(flags & libc::O_NONBLOCK, 0);
         assert_eq!(flags & libc::O_APPEND, libc::O_APPEND);
         std::fs::remove_file(&path).unwrap();
+        assert!(!path.exists());
         let Inline::Done(Err(error)) = open_inline(&path, libc::O_RDONLY) else {
-            panic!("a name just removed is known to be gone");
+            panic!("a name just looked up is known to be missing");
         };
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
     }

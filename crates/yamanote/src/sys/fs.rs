@@ -333,6 +333,8 @@ mod tests {
         let again = identify(std::fs::File::open(&path).unwrap().as_fd()).unwrap();
         assert_eq!(identity, again);
         std::fs::remove_file(&path).unwrap();
+        // A plain look-up tells the cache that there is nothing.
+        assert!(!path.exists());
         let error = open_cached(None, &c_path, libc::O_PATH, 0).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
