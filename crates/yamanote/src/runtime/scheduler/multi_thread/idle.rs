@@ -86,9 +86,11 @@ impl Idle {
         before & SEARCHING_MASK == 1
     }
 
-    /// The caller is about to sleep. It must look into all queues once more before it does, and
-    /// [`rise`](Self::rise) if there is something.
-    pub(super) fn lie_down(&self, worker: usize, searching: bool, mood: Mood) -> Sleep {
+    /// The caller is about to sleep. If the flag beside its role is set, it must look into all queues
+    /// once more before it does, and [`rise`](Self::rise) if there is something. Otherwise somebody
+    /// searches, whose own look comes later: its fence is behind ours, for we do not see it stopped.
+    #[must_use]
+    pub(super) fn lie_down(&self, worker: usize, searching: bool, mood: Mood) -> (Sleep, bool) {
         let mut roster = self.lock();
         let sleep = roster.lie_down(worker, mood);
         self.asleep[worker].store(true, Relaxed);
@@ -97,7 +99,7 @@ impl Idle {
         drop(roster);
         // F, for the look that follows.
         fence(SeqCst);
-        sleep
+        (sleep, self.counts.load(Relaxed) & SEARCHING_MASK == 0)
     }
 
     /// The caller is awake again. With [`Errand::Search`] it counts as searching already.

@@ -302,9 +302,8 @@ impl Worker {
         let (shared, index) = (&self.shared, self.index.get());
         let (searching, mood) =
             self.with_core(|core| (std::mem::take(&mut core.searching), core.mood));
-        let sleep = shared.idle.lie_down(index, searching, mood);
-        // The look that `idle.rs` demands between lying down and sleeping.
-        if !shared.has_work_for(index) && !shared.is_shutdown() {
+        let (sleep, must_look) = shared.idle.lie_down(index, searching, mood);
+        if !(must_look && shared.has_work_for(index)) && !shared.is_shutdown() {
             let role = match sleep.watches {
                 true => Role::Driver,
                 false => Role::None,

@@ -2,13 +2,15 @@
 
 use super::*;
 use crate::loom::sync::Arc;
+use crate::loom::sync::atomic::Ordering::AcqRel;
 use loom::thread;
 
-/// A queue that is only a number of tasks, and the calls that were made.
+/// A queue that is only a number of tasks, and the wake-ups that were sent.
 struct Model {
     idle: Idle,
     tasks: AtomicUsize,
-    called: [AtomicBool; 2],
+    /// As `Driver::unpark` leaves them.
+    tokens: [AtomicBool; 2],
 }
 
 impl Model {
@@ -16,7 +18,7 @@ impl Model {
         Arc::new(Model {
             idle: Idle::new(2),
             tasks: AtomicUsize::new(0),
-            called: [AtomicBool::new(false), AtomicBool::new(false)],
+            tokens: [AtomicBool::new(false), AtomicBool::new(false)],
         })
     }
 
@@ -27,7 +29,7 @@ impl Model {
 
     fn call(&self) {
         if let Some(worker) = self.idle.worker_to_call() {
-            assert!(!self.called[worker].swap(true, Relaxed), "called twice");
+            self.tokens[worker].swap(true, AcqRel);
         }
     }
 
@@ -56,28 +58,29 @@ impl Model {
                 searching = false;
                 continue;
             }
-            let _ = self.idle.lie_down(worker, searching, Mood::Done);
-            searching = false;
-            if self.tasks.load(Relaxed) == 0 {
+            let (_, must_look) = self.idle.lie_down(worker, searching, Mood::Done);
+            if !must_look || self.tasks.load(Relaxed) == 0 {
                 return;
             }
-            match self.idle.rise(worker) {
-                Some(Errand::Search) => {
-                    searching = true;
-                    self.called[worker].store(false, Relaxed);
-                }
-                Some(Errand::StandSentry) => unreachable!("nobody asked for one"),
-                None => {}
-            }
+            searching = self.rise(worker);
         }
     }
 
-    /// The threads have ended: whoever was called wakes up now.
+    /// `true`: called to search.
+    fn rise(&self, worker: usize) -> bool {
+        match self.idle.rise(worker) {
+            Some(Errand::Search) => true,
+            Some(Errand::StandSentry) => unreachable!("nobody asked for one"),
+            None => false,
+        }
+    }
+
+    /// The threads have ended: whoever was woken goes to work now.
     fn wake_the_called(&self) {
-        for worker in 0..2 {
-            if self.called[worker].swap(false, Relaxed) {
-                assert_eq!(self.idle.rise(worker), Some(Errand::Search));
-                self.work(worker, true);
+        for worker in [0, 1, 0, 1] {
+            if self.tokens[worker].swap(false, AcqRel) {
+                let searching = self.rise(worker);
+                self.work(worker, searching);
             }
         }
         assert_eq!(self.tasks.load(Relaxed), 0, "a task was left behind");
@@ -95,7 +98,7 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 fn loom_idle_one_worker_asleep_two_tasks_arrive() {
     check(3, || {
         let model = Model::new();
-        let _ = model.idle.lie_down(1, false, Mood::Done);
+        let _asleep = model.idle.lie_down(1, false, Mood::Done);
         let worker = {
             let model = model.clone();
             thread::spawn(move || model.work(0, false))
@@ -131,17 +134,18 @@ fn loom_idle_two_workers_go_to_sleep_as_tasks_arrive() {
 fn loom_idle_the_last_searcher_looks_again() {
     check(3, || {
         let model = Model::new();
-        let _ = model.idle.lie_down(0, false, Mood::Done);
-        let _ = model.idle.lie_down(1, false, Mood::Done);
+        let _asleep = model.idle.lie_down(0, false, Mood::Done);
+        let _asleep = model.idle.lie_down(1, false, Mood::Done);
         let second = {
             let model = model.clone();
             thread::spawn(move || model.produce())
         };
         model.produce();
-        let worker = (0..2).find(|w| model.called[*w].swap(false, Relaxed));
-        if let Some(worker) = worker {
-            assert_eq!(model.idle.rise(worker), Some(Errand::Search));
-            model.work(worker, true);
+        for worker in 0..2 {
+            if model.tokens[worker].swap(false, AcqRel) {
+                let searching = model.rise(worker);
+                model.work(worker, searching);
+            }
         }
         second.join().unwrap();
         model.wake_the_called();

@@ -138,7 +138,9 @@ mod loom_queue {
     /// Owner pushes past the capacity and pops, one thief steals twice.
     #[test]
     fn loom_queue_overflow_against_a_thief() {
-        loom::model(|| {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
             let (local, thief) = new::<Box<u32>>(2);
             let steal = thread::spawn(move || {
                 let (mine, _) = new::<Box<u32>>(2);
