@@ -210,27 +210,34 @@ fn generate(select: &Select) -> TokenStream {
             let (bit, index, variant) = (bit(number), &indices[number], &variants[number]);
             let pattern = &branch.pattern;
             quote_spanned! {hygienic=>
-                if disabled & (#bit) == 0 {
+                #[allow(
+                    unreachable_code, unreachable_patterns,
+                    unused_mut, unused_variables, unused_assignments
+                )]
+                'branch: {
+                    if disabled & (#bit) != 0 {
+                        break 'branch;
+                    }
                     // SAFETY: the tuple is pinned by never being named again: it is a local that
                     // this macro shadows with the one reference to it, and nothing moves out of it.
                     let future = unsafe { #support::Pin::new_unchecked(&mut futures.#index) };
-                    match #support::Future::poll(future, cx) {
-                        #support::Poll::Pending => pending = true,
-                        #[allow(
-                            unreachable_code, unreachable_patterns,
-                            unused_mut, unused_variables, unused_assignments
-                        )]
-                        #support::Poll::Ready(mut value) => {
-                            disabled |= #bit;
-                            let mut fits = false;
-                            match value {
-                                #pattern if { fits = true; false } => #support::unreachable!(),
-                                _ => {}
-                            }
-                            if fits {
-                                return #support::Poll::Ready(Selected::#variant(value));
-                            }
+                    // The arm that leaves gives a value whose type nothing else determines, such as
+                    // that of a `panic!()`, the type `()`.
+                    let mut value = match #support::Future::poll(future, cx) {
+                        #support::Poll::Ready(value) => value,
+                        #support::Poll::Pending => {
+                            pending = true;
+                            break 'branch;
                         }
+                    };
+                    disabled |= #bit;
+                    let mut fits = false;
+                    match value {
+                        #pattern if { fits = true; false } => #support::unreachable!(),
+                        _ => {}
+                    }
+                    if fits {
+                        return #support::Poll::Ready(Selected::#variant(value));
                     }
                 }
             }
@@ -283,6 +290,8 @@ fn generate(select: &Select) -> TokenStream {
                 // budgets win every time.
                 #support::ready!(#support::poll_budget_available(cx));
                 let mut pending = false;
+                // Captured whole: one reference, where its fields would be one for each branch.
+                let futures = &mut *futures;
                 #poll_all
                 if pending {
                     #support::Poll::Pending
