@@ -36,10 +36,17 @@ impl Driver {
         }
     }
 
-    /// Moves a timer that has not fired; it keeps its waker. `false`, and nothing changed, if it has.
+    /// Moves a timer that has not fired; it keeps its waker. To a deadline that has passed it fires
+    /// at once, not at the next turn. `false`, and nothing changed, if it has fired.
     pub(crate) fn timer_reset(&self, key: &TimerKey, deadline: Instant) -> bool {
+        let deadline_ns = self.clock.to_ns(deadline);
         let mut wheel = self.slots[key.slot].lock_wheel();
-        let moved = wheel.reset(key.index, key.generation, self.clock.to_ns(deadline));
+        if deadline_ns <= self.clock.now_ns() {
+            let waker = wheel.expire(key.index, key.generation);
+            drop(wheel);
+            return waker.map(Waker::wake).is_some();
+        }
+        let moved = wheel.reset(key.index, key.generation, deadline_ns);
         self.publish_deadline(key.slot, wheel, self.local_slot());
         moved
     }

@@ -204,6 +204,16 @@ impl Wheel {
         true
     }
 
+    /// Fires a timer now, whatever its deadline, and returns its waker to be woken outside the lock;
+    /// `None` if it has fired.
+    pub(crate) fn expire(&mut self, index: u32, generation: u32) -> Option<Waker> {
+        let place = self.get(index, generation)?.place;
+        matches!(place, Place::Listed(_)).then(|| {
+            self.unlink(index);
+            self.fired(index)
+        })
+    }
+
     /// Whether the timer has fired and nobody has taken notice yet.
     pub(crate) fn has_fired(&self, index: u32, generation: u32) -> bool {
         self.get(index, generation)

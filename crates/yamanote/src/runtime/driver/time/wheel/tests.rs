@@ -154,6 +154,17 @@ fn reset_moves_a_timer_and_keeps_its_waker() {
 }
 
 #[test]
+fn a_timer_can_be_fired_before_its_time_but_not_twice() {
+    let mut wheel = Wheel::new();
+    let (index, generation) = wheel.insert(1_000_000, noop());
+    assert!(wheel.expire(index, generation).is_some());
+    assert!(wheel.expire(index, generation).is_none());
+    assert!(wheel.is_empty() && wheel.has_fired(index, generation));
+    assert_eq!(fire(&mut wheel, 1_000_000), 0);
+    assert_eq!(wheel.poll(index, generation, &noop()), Polled::Fired);
+}
+
+#[test]
 fn a_bounded_call_says_that_there_is_more() {
     let mut wheel = Wheel::new();
     let deadline = 70 * TICK;
