@@ -1,34 +1,38 @@
-//! Work that blocks its thread, kept away from the threads that run tasks.
+//! Work that blocks its thread.
 #![forbid(unsafe_code)]
 
 use super::JoinHandle;
 use crate::runtime::{Handle, context};
 
-/// Runs `f` on a thread where blocking is acceptable.
+/// Runs `f` on a thread where it may block, and returns the handle by which to wait for it.
 ///
-/// The runtime keeps a pool of such threads and starts more when all are busy, up to
-/// [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads) (512 unless set); jobs
-/// beyond that wait. For work that keeps a processor busy, bound how many run at once yourself, or
-/// use a pool made for it.
+/// For calls that wait in the kernel and for computations that take long: in a task they would keep
+/// its worker from all other tasks. The runtime starts threads as they are needed, up to
+/// [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads); beyond that, jobs queue.
+/// The limit is high, for threads that wait; computations should bring their own, lower limit, or
+/// their own threads. Work that never ends belongs on a [`std::thread`] of its own.
 ///
-/// A job that has started cannot be aborted: [`abort`](JoinHandle::abort) only keeps one from
-/// starting. Dropping the runtime waits for jobs that have started; use
-/// [`shutdown_timeout`](crate::runtime::Runtime::shutdown_timeout) to wait no longer than so.
+/// A job cannot be cancelled once it runs: [`abort`](JoinHandle::abort) only takes it out of the
+/// queue, and the shutdown of the runtime waits for it, unless told not to by
+/// [`shutdown_timeout`](crate::runtime::Runtime::shutdown_timeout). Jobs in the queue are cancelled
+/// by the shutdown.
 ///
 /// # Panics
 ///
-/// Outside a runtime's context, or if the system refuses a thread and the pool has none. A panic
-/// in `f` is returned through the handle.
+/// Outside a runtime's context, and if the system refuses a thread while the runtime has none for
+/// blocking work.
 ///
 /// # Examples
 ///
 /// ```
 /// # #[yamanote::main(flavor = "current_thread")]
 /// # async fn main() {
-/// let digest = yamanote::task::spawn_blocking(|| {
-///     (0..1_000_000u64).fold(7, |hash: u64, n| hash.wrapping_mul(31) ^ n)
+/// let sorted = yamanote::task::spawn_blocking(|| {
+///     let mut words = vec!["pear", "apple", "plum"];
+///     words.sort();
+///     words
 /// });
-/// assert_ne!(digest.await.unwrap(), 0);
+/// assert_eq!(sorted.await.unwrap(), ["apple", "pear", "plum"]);
 /// # }
 /// ```
 #[track_caller]
@@ -40,32 +44,30 @@ where
     Handle::current().spawn_blocking(f)
 }
 
-/// Runs blocking `f` here, after the other tasks of this thread have been handed to another one.
+/// Runs `f`, which may block, here and now; the worker's other tasks move to another thread first.
 ///
-/// For multi-thread runtimes. Unlike [`spawn_blocking`], `f` may borrow, and it runs in the same
-/// task: whatever else that task does, such as the other branches of a
-/// [`join!`](crate::join), waits for it. Inside `f` it is allowed to block, and so to call
-/// [`Handle::block_on`]. On a thread that runs no tasks, `f` is just called.
+/// Other futures of the *same* task (in a `join!`, say) wait until `f` is done;
+/// [`spawn_blocking`] spares them that. `f` may borrow, may call
+/// [`Handle::block_on`], and cannot be cancelled.
 ///
-/// `f` cannot be cancelled; a runtime that shuts down waits for it.
+/// Outside a runtime it just calls `f`.
 ///
 /// # Panics
 ///
-/// On a thread that runs a current-thread runtime, whose tasks cannot move.
+/// In a current-thread runtime, which has no other thread for its tasks.
 ///
 /// # Examples
 ///
 /// ```
-/// use yamanote::{runtime::Handle, task};
+/// use yamanote::runtime::Handle;
 ///
 /// # #[yamanote::main]
 /// # async fn main() {
-/// let words = String::from("so many");
-/// let count = task::block_in_place(|| {
-///     let length = words.len();
-///     Handle::current().block_on(async { length + 1 })
+/// let answer = yamanote::task::block_in_place(|| {
+///     // Blocking code that needs something asynchronous after all.
+///     Handle::current().block_on(async { 42 })
 /// });
-/// assert_eq!(count, 8);
+/// assert_eq!(answer, 42);
 /// # }
 /// ```
 #[track_caller]

@@ -1,9 +1,52 @@
 //! Tasks: what is spawned, joined and aborted.
+//!
+//! A task is a future that the runtime runs by itself: light, cheap to start (one allocation), and
+//! scheduled cooperatively, which means that it runs until it waits. It may be thought of as a thread
+//! that costs a hundred nanoseconds.
+//!
+//! # Starting and waiting
+//!
+//! [`spawn`] starts a task and returns its [`JoinHandle`], a future of the task's output. A task that
+//! panics does not take anything with it: the handle resolves to a [`JoinError`] that holds the panic.
+//!
+//! ```
+//! # #[yamanote::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let handle = yamanote::spawn(async {
+//!     // ...
+//!     "hello"
+//! });
+//! assert_eq!(handle.await.unwrap(), "hello");
+//! # }
+//! ```
+//!
+//! # Cancellation
+//!
+//! A task is cancelled by [`JoinHandle::abort`] or [`AbortHandle::abort`], and by the shutdown of its
+//! runtime. It stops at the `.await` where it waits: its future is dropped there, with all that it
+//! holds, and is not polled any more. A task that is being polled goes on to its next `.await`. The
+//! handle of a cancelled task resolves to a [`JoinError`] that
+//! [says so](JoinError::is_cancelled), when the future has been dropped; if the task was faster it
+//! resolves to the output.
+//!
+//! # Work that blocks
+//!
+//! A task must not block its thread, since all other tasks of that worker wait meanwhile.
+//! [`spawn_blocking`] runs blocking code on a thread made for it; [`block_in_place`] turns the
+//! current worker into such a thread.
+//!
+//! # Fairness
+//!
+//! [`yield_now`] lets the other tasks run. That they get to run even when a task never waits is the
+//! business of [`coop`].
+
+mod spawn;
 
 mod blocking;
-mod local;
-mod spawn;
+
 mod yield_now;
+
+mod local;
 
 pub mod coop;
 

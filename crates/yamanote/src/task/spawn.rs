@@ -1,32 +1,59 @@
-//! Spawning a task on the current runtime.
+//! Starting a task.
 #![forbid(unsafe_code)]
 
-use super::{Id, JoinHandle};
-use crate::runtime::context;
+use super::JoinHandle;
+use crate::runtime::Handle;
 
-/// Spawns a task on the current runtime and returns a handle to await its output.
+/// Starts a task that runs `future`, and returns the handle by which to wait for it.
 ///
-/// The task begins to run whether the handle is awaited or not, and may run on another thread, at
-/// the same time as the one that spawns it. Dropping the handle detaches the task. A runtime that
-/// shuts down drops its tasks at an `.await`; a task is not guaranteed to run to its end.
+/// The task runs beside its spawner, whether the handle is awaited or not: on another worker of a
+/// multi-thread runtime perhaps, on a current-thread runtime while its thread is in
+/// [`block_on`](crate::runtime::Runtime::block_on). It is never polled by `spawn` itself, so it is
+/// safe to spawn while holding a lock that the task wants.
 ///
-/// A panic in the task is returned through the handle and reaches nobody else.
+/// Nothing promises that a task runs to its end: when the runtime shuts down, tasks are dropped where
+/// they wait. A task spawned after that is dropped at once, and its handle resolves to a
+/// [cancelled](super::JoinError::is_cancelled) error.
+///
+/// The future has to be `Send`, as it may be polled by one worker and then by another. What is only
+/// used between two `.await`s need not be; what is alive across one must.
 ///
 /// # Panics
 ///
-/// Outside a runtime's context.
+/// Outside a runtime's context. [`Handle::spawn`] does not need one.
 ///
 /// # Examples
+///
+/// A server gives each connection its task:
+///
+/// ```no_run
+/// use yamanote::net::{TcpListener, TcpStream};
+///
+/// async fn serve(connection: TcpStream) {
+///     // ...
+///     # drop(connection);
+/// }
+///
+/// # async fn doc() -> std::io::Result<()> {
+/// let listener = TcpListener::bind("127.0.0.1:8080").await?;
+/// loop {
+///     let (connection, _) = listener.accept().await?;
+///     yamanote::spawn(serve(connection));
+/// }
+/// # }
+/// ```
+///
+/// Several results, in order:
 ///
 /// ```
 /// # #[yamanote::main(flavor = "current_thread")]
 /// # async fn main() {
-/// let squares: Vec<_> = (0..4).map(|n| yamanote::spawn(async move { n * n })).collect();
-/// let mut sum = 0;
-/// for square in squares {
-///     sum += square.await.unwrap();
+/// let tasks: Vec<_> = (1..=3).map(|n| yamanote::spawn(async move { n * n })).collect();
+/// let mut squares = Vec::new();
+/// for task in tasks {
+///     squares.push(task.await.unwrap());
 /// }
-/// assert_eq!(sum, 14);
+/// assert_eq!(squares, [1, 4, 9]);
 /// # }
 /// ```
 #[track_caller]
@@ -35,12 +62,5 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let id = Id::next();
-    let spawned = crate::runtime::box_if_large!(future => {
-        context::with_current(|handle| handle.spawn_as(future, id))
-    });
-    match spawned {
-        Ok(join) => join,
-        Err(error) => panic!("{error}"),
-    }
+    Handle::current().spawn(future)
 }

@@ -16,8 +16,9 @@ use std::task::{Context, Poll};
 ///
 /// # Examples
 ///
-/// ```ignore
-/// # async fn doc() {
+/// ```
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
 /// yamanote::spawn(async { println!("first") });
 /// yamanote::task::yield_now().await;
 /// println!("second, on a current_thread runtime");

@@ -14,8 +14,9 @@ use std::ptr::NonNull;
 ///
 /// # Examples
 ///
-/// ```ignore
-/// # async fn doc() {
+/// ```
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
 /// let task = yamanote::spawn(std::future::pending::<()>());
 /// let abort = task.abort_handle();
 /// abort.abort();

@@ -41,8 +41,9 @@ impl JoinError {
     ///
     /// # Examples
     ///
-    /// ```ignore
-    /// # async fn doc() {
+    /// ```
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() {
     /// let error = yamanote::spawn(async { panic!("boom") }).await.unwrap_err();
     /// assert!(error.is_panic());
     /// # }
@@ -60,8 +61,9 @@ impl JoinError {
     ///
     /// # Examples
     ///
-    /// ```ignore
-    /// # async fn doc() {
+    /// ```
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() {
     /// let error = yamanote::spawn(async { panic!("boom") }).await.unwrap_err();
     /// if error.is_panic() {
     ///     std::panic::resume_unwind(error.into_panic());

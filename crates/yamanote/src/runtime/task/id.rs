@@ -68,8 +68,9 @@ thread_local! {
 ///
 /// # Examples
 ///
-/// ```ignore
-/// # async fn doc() {
+/// ```
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
 /// let handle = yamanote::spawn(async { yamanote::task::id() });
 /// let id = handle.id();
 /// assert_eq!(id, handle.await.unwrap());

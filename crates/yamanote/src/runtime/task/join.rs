@@ -37,8 +37,9 @@ use std::task::{Context, Poll, Waker, ready};
 ///
 /// # Examples
 ///
-/// ```ignore
-/// # async fn doc() -> std::io::Result<()> {
+/// ```
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
 /// let handle: yamanote::task::JoinHandle<std::io::Result<i32>> = yamanote::spawn(async { Ok(5 + 3) });
 /// // The first `?` is for a panic of the task, the second one for the task's own error.
 /// assert_eq!(handle.await??, 8);
@@ -85,8 +86,9 @@ impl<T> JoinHandle<T> {
     ///
     /// # Examples
     ///
-    /// ```ignore
-    /// # async fn doc() {
+    /// ```
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() {
     /// let handle = yamanote::spawn(std::future::pending::<()>());
     /// handle.abort();
     /// assert!(handle.await.unwrap_err().is_cancelled());
