@@ -35,6 +35,8 @@ pub(crate) mod task;
 pub use self::builder::Builder;
 pub use self::config::DriverChoice;
 pub use self::driver::DriverKind;
+#[doc(hidden)]
+pub use self::driver::probe;
 pub use self::handle::{EnterGuard, Handle, TryCurrentError};
 pub use self::id::Id;
 pub use self::metrics::RuntimeMetrics;

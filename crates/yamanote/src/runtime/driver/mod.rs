@@ -10,6 +10,7 @@ mod kind;
 pub(crate) mod op;
 mod park;
 mod parker;
+pub mod probe;
 pub(crate) mod readiness;
 #[allow(dead_code)]
 pub(crate) mod ring;
@@ -266,19 +267,9 @@ impl op::Rings for Driver {
     }
 }
 
-/// Whether rings can be made here, tried once per process.
+/// Whether rings can be made here, asked once per process.
 fn uring_usable() -> io::Result<()> {
-    static TRIED: std::sync::OnceLock<Result<(), i32>> = std::sync::OnceLock::new();
-    let tried = TRIED.get_or_init(|| {
-        let params = RingParams {
-            entries: 8,
-            profile: Profile::Shared,
-        };
-        Ring::new(params)
-            .map(drop)
-            .map_err(|error| error.raw_os_error().unwrap_or(libc::EIO))
-    });
-    tried.map_err(io::Error::from_raw_os_error)
+    probe::usable().map_err(io::Error::from)
 }
 
 fn has_usable_ring(slot: &Slot) -> bool {
