@@ -52,6 +52,7 @@ pub mod coop;
 
 pub use crate::runtime::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id};
 pub use blocking::{block_in_place, spawn_blocking};
+pub use coop::{Unconstrained, consume_budget, unconstrained};
 pub use local::LocalKey;
 pub use spawn::spawn;
 pub use yield_now::yield_now;
