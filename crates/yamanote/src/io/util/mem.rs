@@ -255,9 +255,12 @@ impl AsyncWrite for DuplexStream {
 
 impl Drop for DuplexStream {
     fn drop(&mut self) {
-        // Both directions are closed before anybody is told.
-        let _reader = ToWake(self.write.close());
-        let _writer = ToWake(self.read.close());
+        // Both directions are closed before any waker is touched.
+        let write = self.write.hang_up();
+        let read = self.read.hang_up();
+        let _reader = ToWake(write.to_wake);
+        let _writer = ToWake(read.to_wake);
+        let _own = (write.to_drop, read.to_drop);
     }
 }
 

@@ -130,6 +130,15 @@ pub(crate) struct Consumer {
     ended: bool,
 }
 
+/// What is left to do when one side has gone away.
+#[must_use = "the other side has to be woken"]
+pub(crate) struct HangUp {
+    /// The other side, if it is parked.
+    pub(crate) to_wake: Option<Waker>,
+    /// This side, if it had parked. Nobody waits there any more, but dropping a waker may run any code.
+    pub(crate) to_drop: Option<Waker>,
+}
+
 // SAFETY: there is one producer for a pipe; `tail` points to a segment that this side may touch by
 // rule 2 from whatever thread it is on, and the segment is Sync. `&self` gives access to atomics only.
 unsafe impl Send for Producer {}
@@ -193,6 +202,14 @@ impl Producer {
         self.pipe.written.0.close()
     }
 
+    /// The writer goes away: the end, as by [`close`](Producer::close), and nobody will wait for room.
+    pub(crate) fn hang_up(&mut self) -> HangUp {
+        HangUp {
+            to_wake: self.pipe.written.0.close(),
+            to_drop: self.pipe.read.0.unwait(),
+        }
+    }
+
     /// How many bytes the pipe takes; exact if it is less than `wanted`.
     fn room_for(&mut self, wanted: usize) -> usize {
         let room = self.pipe.capacity - self.written.since(self.read);
@@ -225,8 +242,8 @@ impl Producer {
     fn grow(&mut self, n: usize) {
         let in_pipe = self.written.since(self.read);
         let bound = self.pipe.capacity.next_power_of_two();
-        // What is in the pipe now will be read elsewhere. Counting it makes this the last growth for
-        // a pipe that stays as full, and doubling makes it one of few in any case.
+        // What is in the pipe now will be read elsewhere, but counting it makes this the last growth of
+        // a pipe that stays as full. It is at least a doubling: the tail is too small for a part of it.
         let capacity = (in_pipe + n)
             .max(SMALLEST_SEGMENT)
             .next_power_of_two()
@@ -309,13 +326,14 @@ impl Consumer {
         self.pipe.written.0.park(self.read, waker)
     }
 
-    /// The end: nobody will read. Returns the writer if it is parked, to be woken.
-    #[must_use = "the writer has to be woken"]
-    pub(crate) fn close(&mut self) -> Option<Waker> {
-        // First what the writer looks at before each write, then what it waits for. The waker that is
-        // returned by the first would be the reader's own, from an earlier wait.
-        drop(self.pipe.written.0.close());
-        self.pipe.read.0.close()
+    /// The reader goes away: the end, and nobody will wait for bytes.
+    pub(crate) fn hang_up(&mut self) -> HangUp {
+        // First what the writer looks at before each write, then what it waits for.
+        let to_drop = self.pipe.written.0.close();
+        HangUp {
+            to_wake: self.pipe.read.0.close(),
+            to_drop,
+        }
     }
 }
 
@@ -443,15 +461,16 @@ mod loom_tests {
             }
         })
         .await;
-        consumer.close().map(Waker::wake);
+        consumer.hang_up().to_wake.map(Waker::wake);
         received
     }
 
     fn model(capacity: usize, data: &'static [u8], step: usize, enough: usize) {
-        loom::model(move || {
+        ::loom::model(move || {
             let (producer, consumer) = byte_pipe(capacity);
-            let writer = thread::spawn(move || loom::future::block_on(send(producer, data, step)));
-            let received = loom::future::block_on(receive(consumer, enough));
+            let writer =
+                thread::spawn(move || ::loom::future::block_on(send(producer, data, step)));
+            let received = ::loom::future::block_on(receive(consumer, enough));
             assert!(data.starts_with(&received));
             assert!(received.len() >= enough.min(data.len()));
             writer.join().unwrap();

@@ -132,6 +132,14 @@ impl Signal {
         None
     }
 
+    /// The waiter does not wait any more. Returns its waker, which is not to be woken.
+    pub(super) fn unwait(&self) -> Option<Waker> {
+        if self.word.load(Ordering::Relaxed) & PARKED != 0 {
+            return self.unpark(0);
+        }
+        None
+    }
+
     /// Takes the waiter out of its slot, and moves on by `step` in the same operation.
     #[cold]
     fn unpark(&self, step: u64) -> Option<Waker> {
