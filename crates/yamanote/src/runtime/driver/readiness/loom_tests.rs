@@ -1,4 +1,5 @@
 //! Every interleaving of delivering, clearing, waiting and releasing.
+#![forbid(unsafe_code)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,4 +1,5 @@
 //! The readiness set against real descriptors.
+#![forbid(unsafe_code)]
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
