@@ -431,11 +431,10 @@ fn sockets_want_a_runtime_with_io() {
         without.block_on(async { drop(TcpListener::bind("127.0.0.1:0").await) })
     })
     .unwrap_err();
-    let text = panic.downcast_ref::<String>().cloned().or_else(|| {
-        panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-    });
+    let text = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
     assert_eq!(
         text.as_deref(),
         Some(
