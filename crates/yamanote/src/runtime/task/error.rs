@@ -61,7 +61,7 @@ impl JoinError {
     ///
     /// # Examples
     ///
-    /// ```
+    /// ```should_panic
     /// # #[yamanote::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let error = yamanote::spawn(async { panic!("boom") }).await.unwrap_err();
