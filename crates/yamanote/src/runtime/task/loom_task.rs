@@ -164,10 +164,10 @@ fn value<T>(polled: Poll<Result<T, JoinError>>) -> Option<Result<T, JoinError>> 
 /// wakes, and the last poll sees what both wakers wrote (rule 6).
 #[test]
 fn wakes_against_the_run() {
-    // Three threads have too many interleavings for all of them; a bug that needs more than two
+    // Three threads have too many interleavings for all of them; a bug that needs more than three
     // preemptions would be a first.
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
+    model.preemption_bound = Some(3);
     for by_value in [false, true] {
         model.check(move || {
             let scheduler = Scheduler::new();
