@@ -55,6 +55,9 @@ pub(crate) mod write;
 #[cfg(all(test, not(loom)))]
 mod simulation;
 
+#[cfg(all(test, not(loom)))]
+mod real;
+
 use std::any::Any;
 use std::future::Future;
 use std::io;

@@ -158,6 +158,25 @@ impl Ring {
     /// Makes a ring: with fewer entries if the kernel has no memory for that many, and without the
     /// flags we could do without if it refuses them.
     pub(crate) fn new(params: RingParams) -> io::Result<Self> {
+        Ring::set_up(params, |fd| {
+            if messages_work(fd) {
+                Ok(Door::Message { ring: fd.clone() })
+            } else {
+                Door::eventfd()
+            }
+        })
+    }
+
+    /// With a given door, as on a kernel that has no other.
+    #[cfg(test)]
+    pub(super) fn new_with_door(params: RingParams, door: Door) -> io::Result<Self> {
+        Ring::set_up(params, |_| Ok(door))
+    }
+
+    fn set_up(
+        params: RingParams,
+        door: impl FnOnce(&Arc<OwnedFd>) -> io::Result<Door>,
+    ) -> io::Result<Self> {
         let (fd, kernel_params) = setup(params)?;
         let missing = (abi::FEAT_NODROP | abi::FEAT_EXT_ARG) & !kernel_params.features;
         if missing != 0 {
@@ -168,11 +187,7 @@ impl Ring {
         let kernel = RealKernel {
             ring_fd: fd.clone(),
         };
-        let door = if messages_work(&fd) {
-            Door::Message { ring: fd.clone() }
-        } else {
-            Door::eventfd()?
-        };
+        let door = door(&fd)?;
         Ok(Ring::with_kernel(queues, Box::new(kernel), fd, door))
     }
 

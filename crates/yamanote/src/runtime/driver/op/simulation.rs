@@ -7,7 +7,7 @@
 mod kernel;
 mod orders;
 mod storm;
-mod world;
+pub(super) mod world;
 
 use std::future::Future;
 use std::io;

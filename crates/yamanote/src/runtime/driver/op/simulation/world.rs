@@ -13,7 +13,7 @@ const CANARY: u8 = 0xDD;
 
 /// Everything allocated and freed in one simulation.
 #[derive(Default)]
-pub(super) struct World(Mutex<Books>);
+pub(crate) struct World(Mutex<Books>);
 
 #[derive(Default)]
 struct Books {
@@ -26,7 +26,7 @@ struct Books {
 }
 
 impl World {
-    pub(super) fn buffer(self: &Arc<Self>, len: usize, fill: u8) -> TrackedBuf {
+    pub(crate) fn buffer(self: &Arc<Self>, len: usize, fill: u8) -> TrackedBuf {
         let bytes = Box::leak(vec![fill; len].into_boxed_slice());
         let address = bytes.as_mut_ptr();
         self.books().live.insert(address as usize, len);
@@ -37,7 +37,7 @@ impl World {
         }
     }
 
-    pub(super) fn descriptor(self: &Arc<Self>) -> TrackedFd {
+    pub(crate) fn descriptor(self: &Arc<Self>) -> TrackedFd {
         let mut books = self.books();
         // Far above any real descriptor.
         books.next_fd = books.next_fd.max(1 << 20) + 1;
@@ -50,7 +50,7 @@ impl World {
     }
 
     /// The kernel wants to touch a buffer.
-    pub(super) fn assert_live(&self, address: usize, len: usize) {
+    pub(crate) fn assert_live(&self, address: usize, len: usize) {
         let books = self.books();
         let room = books.live.get(&address);
         assert!(
@@ -59,23 +59,23 @@ impl World {
         );
     }
 
-    pub(super) fn assert_open(&self, fd: RawFd) {
+    pub(crate) fn assert_open(&self, fd: RawFd) {
         assert!(
             self.books().open.contains(&fd),
             "the kernel uses descriptor {fd} after it was closed"
         );
     }
 
-    pub(super) fn live_buffers(&self) -> usize {
+    pub(crate) fn live_buffers(&self) -> usize {
         self.books().live.len()
     }
 
-    pub(super) fn open_descriptors(&self) -> usize {
+    pub(crate) fn open_descriptors(&self) -> usize {
         self.books().open.len()
     }
 
     /// No freed byte was written to.
-    pub(super) fn check_canaries(&self) {
+    pub(crate) fn check_canaries(&self) {
         for block in &self.books().freed {
             assert!(
                 block.iter().all(|&byte| byte == CANARY),
@@ -89,7 +89,7 @@ impl World {
     }
 }
 
-pub(super) struct TrackedBuf {
+pub(crate) struct TrackedBuf {
     address: *mut u8,
     len: usize,
     world: Arc<World>,
@@ -99,7 +99,7 @@ pub(super) struct TrackedBuf {
 unsafe impl Send for TrackedBuf {}
 
 impl TrackedBuf {
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: that many bytes are alive and initialised.
         unsafe { std::slice::from_raw_parts(self.address, self.len) }
     }
@@ -145,13 +145,13 @@ impl Drop for TrackedBuf {
 }
 
 /// A descriptor number that means something only to the simulated kernel.
-pub(super) struct TrackedFd {
+pub(crate) struct TrackedFd {
     fd: RawFd,
     world: Arc<World>,
 }
 
 impl TrackedFd {
-    pub(super) fn number(&self) -> RawFd {
+    pub(crate) fn number(&self) -> RawFd {
         self.fd
     }
 }

@@ -1,0 +1,344 @@
+//! Operations dropped in every state, and what is left of them: no descriptor, no byte lost to the
+//! next reader, no memory touched after it was freed.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use yamanote_test::{Snapshot, TempDir, in_own_process};
+
+use super::{Bench, pipe, poll_once};
+use crate::runtime::driver::Role;
+use crate::runtime::driver::op::accept::Accept;
+use crate::runtime::driver::op::open::Open;
+use crate::runtime::driver::op::read::Read;
+use crate::runtime::driver::op::recv::Recv;
+use crate::runtime::driver::op::simulation::world::World;
+use crate::runtime::driver::op::transfer::Offset;
+use crate::runtime::driver::op::{Op, Operation};
+use crate::util::rng::FastRand;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum DropAt {
+    /// Pushed, not submitted.
+    Pushed,
+    /// Taken by the kernel.
+    Submitted,
+    /// And polled again.
+    Waiting,
+}
+
+const STATES: [DropAt; 3] = [DropAt::Pushed, DropAt::Submitted, DropAt::Waiting];
+
+fn bring_to<T: Operation>(bench: &Bench, op: &mut Op<T>, state: DropAt) {
+    assert!(poll_once(op).is_pending());
+    if state != DropAt::Pushed {
+        bench.turn();
+    }
+    if state == DropAt::Waiting {
+        assert!(poll_once(op).is_pending());
+    }
+}
+
+fn eventfd() -> (OwnedFd, OwnedFd) {
+    // SAFETY: no pointers; the descriptors are fresh and ours.
+    let one = unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, libc::EFD_CLOEXEC)) };
+    let two = one.try_clone().unwrap();
+    (one, two)
+}
+
+fn fifo() -> (OwnedFd, OwnedFd) {
+    let dir = TempDir::new();
+    let path = dir.path().join("fifo");
+    let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: a NUL-terminated path.
+    assert_eq!(unsafe { libc::mkfifo(c_path.as_ptr(), 0o600) }, 0);
+    // Read and write: opening does not wait for the other end.
+    let reader = File::options().read(true).write(true).open(&path).unwrap();
+    let writer = File::options().write(true).open(&path).unwrap();
+    (reader.into(), writer.into())
+}
+
+fn socket_pair() -> (OwnedFd, OwnedFd) {
+    let (one, two) = UnixStream::pair().unwrap();
+    (one.into(), two.into())
+}
+
+/// O3: the read is dropped, its memory freed as far as the program can tell, and then there is
+/// something to read. Not a byte goes into the old buffer, and the next reader gets them all.
+#[test]
+fn a_dropped_reads_memory_is_not_written_to_and_the_next_read_gets_the_bytes() {
+    let Some(bench) = Bench::new(8) else { return };
+    for make in [pipe, eventfd, fifo, socket_pair] {
+        for state in STATES {
+            for wait_for_the_cancel in [true, false] {
+                let world = Arc::<World>::default();
+                let (reader, writer) = make();
+                let reader = Arc::new(reader);
+                let buf = world.buffer(8, 0);
+                let mut op = bench.op(Read::new(reader.clone(), buf, Offset::Cursor));
+                bring_to(&bench, &mut op, state);
+                drop(op);
+                assert_eq!(world.live_buffers(), 1, "freed under the kernel's hands");
+                if wait_for_the_cancel {
+                    bench.drain();
+                    assert_eq!(world.live_buffers(), 0);
+                }
+                // An eventfd takes exactly eight bytes.
+                File::from(writer).write_all(&1u64.to_ne_bytes()).unwrap();
+                if wait_for_the_cancel {
+                    let (n, buf) = bench.run(Read::new(reader, vec![0; 8], Offset::Cursor));
+                    assert_eq!((n.unwrap(), &buf[..]), (8, &1u64.to_ne_bytes()[..]));
+                }
+                bench.drain();
+                assert_eq!(world.live_buffers(), 0);
+                world.check_canaries();
+            }
+        }
+    }
+}
+
+/// O3 for sockets, with out-parameters: accept writes an address.
+#[test]
+fn dropped_receives_and_accepts_leave_the_next_caller_everything() {
+    let Some(bench) = Bench::new(8) else { return };
+    let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+    let address = listener.local_addr().unwrap();
+    for state in STATES {
+        let mut accept = bench.op(Accept::new(listener.clone(), 0));
+        bring_to(&bench, &mut accept, state);
+        drop(accept);
+        bench.drain();
+        let mut client = TcpStream::connect(address).unwrap();
+        let (server, _) = bench.run(Accept::new(listener.clone(), 0)).unwrap();
+        let server = Arc::new(server);
+
+        let world = Arc::<World>::default();
+        let mut recv = bench.op(Recv::new(server.clone(), world.buffer(64, 0), 0));
+        bring_to(&bench, &mut recv, state);
+        drop(recv);
+        bench.drain();
+        client.write_all(b"hello").unwrap();
+        let (n, buf) = bench.run(Recv::new(server, vec![0; 64], 0));
+        assert_eq!((n.unwrap(), &buf[..5]), (5, &b"hello"[..]));
+        assert_eq!(world.live_buffers(), 0);
+        world.check_canaries();
+    }
+}
+
+/// F9 and O21's mild form: an open that blocks (a FIFO without a writer) is cancelled, and does not
+/// hold up the end.
+#[test]
+fn a_blocked_open_is_cancelled() {
+    let Some(bench) = Bench::new(8) else { return };
+    let dir = TempDir::new();
+    let path = CString::new(dir.path().join("fifo").as_os_str().as_bytes()).unwrap();
+    // SAFETY: a NUL-terminated path.
+    assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
+    let mut op = bench.op(Open::new(path.clone(), libc::O_RDONLY, 0));
+    assert!(poll_once(&mut op).is_pending());
+    bench.turn();
+    let until = Instant::now() + Duration::from_millis(30);
+    while Instant::now() < until {
+        bench
+            .driver
+            .park(0, Role::None, Some(Duration::from_millis(10)));
+    }
+    assert!(poll_once(&mut op).is_pending(), "opened without a writer");
+    drop(op);
+    let start = Instant::now();
+    bench.drain();
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+/// O5: 10,000 opens and 2,000 accepts, dropped in every state after a random while.
+#[test]
+fn cancelled_opens_and_accepts_leave_no_descriptor() {
+    in_own_process(
+        module_path!(),
+        "cancelled_opens_and_accepts_leave_no_descriptor",
+        || {
+            let Some(bench) = Bench::new(32) else { return };
+            let seed = 20_260_101;
+            let mut rng = FastRand::new(seed);
+            let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+            let address = listener.local_addr().unwrap();
+            bench
+                .run(Open::new(c"/dev/null".into(), libc::O_RDONLY, 0))
+                .unwrap();
+            let before = Snapshot::take();
+            for round in 0..10_000 {
+                let mut op = bench.op(Open::new(c"/dev/null".into(), libc::O_RDONLY, 0));
+                // I, P, S, W and C in turn; each with a random delay before the drop.
+                let state = round % 5;
+                if state > 0 {
+                    assert!(poll_once(&mut op).is_pending());
+                }
+                if state > 1 {
+                    bench.turn();
+                }
+                let until = Instant::now() + Duration::from_micros(u64::from(rng.below(200)));
+                while Instant::now() < until {
+                    std::hint::spin_loop();
+                }
+                if state == 3 {
+                    let _ = poll_once(&mut op);
+                }
+                if state == 4 {
+                    bench.drain();
+                }
+                drop(op);
+            }
+            for _ in 0..2_000 {
+                let mut op = bench.op(Accept::new(listener.clone(), 0));
+                assert!(poll_once(&mut op).is_pending());
+                bench.turn();
+                let client = TcpStream::connect(address).unwrap();
+                if rng.below(2) == 0 {
+                    bench.turn();
+                }
+                drop(op);
+                drop(client);
+            }
+            bench.drain();
+            // Connections whose accept was cancelled are still in the backlog.
+            listener.set_nonblocking(true).unwrap();
+            while listener.accept().is_ok() {}
+            assert_eq!(
+                Snapshot::take().descriptor_count(),
+                before.descriptor_count(),
+                "seed {seed}"
+            );
+        },
+    );
+}
+
+/// O11 for one operation: sequence-numbered bytes, reads dropped at random; what a dropped read may
+/// have taken is known, because its bytes come back to whoever owns the resource.
+#[test]
+fn bytes_taken_by_a_dropped_read_are_handed_on() {
+    use crate::buf::BufResult;
+    use crate::runtime::driver::op::{Cancellable, Completable, CqeResult};
+    use io_uring::squeue;
+    use std::collections::VecDeque;
+    use std::sync::Mutex;
+
+    type Shelf = Arc<Mutex<VecDeque<Vec<u8>>>>;
+
+    /// A read whose bytes, if its future is gone, go to the resource's shelf.
+    struct KeptRead {
+        read: Read<Arc<OwnedFd>, Vec<u8>>,
+        shelf: Shelf,
+    }
+    impl Completable for KeptRead {
+        type Output = BufResult<usize, Vec<u8>>;
+        fn complete(self, cqe: CqeResult) -> Self::Output {
+            self.read.complete(cqe)
+        }
+    }
+    impl Cancellable for KeptRead {
+        fn orphaned(self, cqe: CqeResult) {
+            if let (Ok(n @ 1..), buf) = self.read.complete(cqe) {
+                self.shelf.lock().unwrap().push_back(buf[..n].to_vec());
+            }
+        }
+    }
+    // SAFETY: that of `Read`, to which all is passed on; a `KeptRead` owns it.
+    unsafe impl Operation for KeptRead {
+        const OPCODE: u8 = <Read<Arc<OwnedFd>, Vec<u8>> as Operation>::OPCODE;
+        fn prepare(&mut self) -> squeue::Entry {
+            self.read.prepare()
+        }
+        fn run_blocking(self) -> Self::Output {
+            self.read.run_blocking()
+        }
+    }
+
+    let Some(bench) = Bench::new(8) else { return };
+    const TOTAL: usize = 4 << 20;
+    let (reader, writer) = pipe();
+    let reader = Arc::new(reader);
+    let byte_at = |index: usize| (index % 251) as u8;
+    let feeder = std::thread::spawn(move || {
+        let mut writer = File::from(writer);
+        let bytes: Vec<u8> = (0..TOTAL).map(byte_at).collect();
+        for (index, chunk) in bytes.chunks(1000).enumerate() {
+            writer.write_all(chunk).unwrap();
+            if index % 64 == 0 {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        }
+    });
+    let shelf = Shelf::default();
+    let mut rng = FastRand::new(11);
+    let mut seen = 0;
+    let (mut drops, mut handed_on) = (0, 0);
+    let mut check = |bytes: &[u8]| {
+        for &byte in bytes {
+            assert_eq!(byte, byte_at(seen), "at {seen}");
+            seen += 1;
+        }
+    };
+    loop {
+        while let Some(bytes) = { shelf.lock().unwrap().pop_front() } {
+            handed_on += 1;
+            check(&bytes);
+        }
+        let mut op = bench.op(KeptRead {
+            read: Read::new(reader.clone(), Vec::with_capacity(700), Offset::Cursor),
+            shelf: shelf.clone(),
+        });
+        if rng.below(2) == 0 {
+            assert!(poll_once(&mut op).is_pending());
+            let until = Instant::now() + Duration::from_micros(u64::from(rng.below(50)));
+            if rng.below(2) == 0 {
+                bench.turn();
+            }
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            drop(op);
+            drops += 1;
+            // The next reader waits for the orphan, so that bytes stay in order.
+            bench.drain();
+            continue;
+        }
+        let (n, buf) = bench.finish(op);
+        if n.unwrap() == 0 {
+            break;
+        }
+        check(&buf);
+    }
+    feeder.join().unwrap();
+    assert_eq!(seen, TOTAL);
+    assert!(
+        drops > 100 && handed_on > 10,
+        "{drops} drops, {handed_on} handed on"
+    );
+}
+
+/// O6: what a dropped write sends is what it was given.
+#[test]
+fn a_dropped_send_sends_the_original_or_nothing() {
+    use crate::runtime::driver::op::send::Send;
+    let Some(bench) = Bench::new(8) else { return };
+    for _ in 0..200 {
+        let (mut peer, socket) = UnixStream::pair().unwrap();
+        let mut op = bench.op(Send::new(Arc::new(socket), vec![7u8; 64], 0));
+        assert!(poll_once(&mut op).is_pending());
+        drop(op);
+        // The allocator gives the same block to the next who asks for that size, had it been freed.
+        let others: Vec<Vec<u8>> = (0..64).map(|_| vec![9u8; 64]).collect();
+        bench.drain();
+        drop(others);
+        let mut bytes = Vec::new();
+        peer.read_to_end(&mut bytes).unwrap();
+        assert!(bytes.is_empty() || bytes == [7; 64]);
+    }
+}

@@ -1,0 +1,261 @@
+//! `io_uring_enter` under strain: more than the queues hold, errors injected from outside, sleepers
+//! woken, a fork.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use yamanote_test::{Capability, in_own_process, require};
+
+use super::{Bench, pipe, poll_once};
+use crate::runtime::driver::batch::Batch;
+use crate::runtime::driver::op::read::Read;
+use crate::runtime::driver::op::transfer::Offset;
+use crate::runtime::driver::op::write::Write;
+use crate::runtime::driver::ring::{Door, Profile, Ring, RingParams};
+use crate::sys::uring;
+
+/// R1, R2: 10,000 operations in one go through the smallest ring; then the same, dropped.
+#[test]
+fn ten_thousand_operations_in_one_poll() {
+    let Some(bench) = Bench::new(8) else { return };
+    let zero = Arc::new(File::open("/dev/zero").unwrap());
+    for drops in [false, true] {
+        let mut ops = Vec::new();
+        for _ in 0..10_000 {
+            let mut op = bench.op(Read::new(zero.clone(), vec![1; 3], Offset::At(0)));
+            assert!(poll_once(&mut op).is_pending());
+            ops.push(op);
+        }
+        if !drops {
+            for op in ops {
+                let (n, buf) = bench.finish(op);
+                assert_eq!((n.unwrap(), buf), (3, vec![0; 3]));
+            }
+        }
+        bench.drain();
+    }
+    assert!(bench.driver.ops_submitted() >= 20_000);
+}
+
+/// O2 on the real kernel: any one enter, or several, fails with any passing error.
+#[test]
+fn injected_errors_of_enter_lose_nothing() {
+    const NAME: &str = "enter_is_traced";
+    if !require(Capability::IoUring) || !require(Capability::Strace) {
+        return;
+    }
+    let path = format!("{}::{NAME}", module_path!().split_once("::").unwrap().1);
+    for errno in ["EAGAIN", "EINTR", "EBUSY", "ENOMEM"] {
+        for when in ["1", "2", "3", "5", "8", "1+2", "2+3", "7..20"] {
+            let output = Command::new("strace")
+                .args(["-f", "-o", "/dev/null", "-e", "trace=io_uring_enter", "-e"])
+                .arg(format!("inject=io_uring_enter:error={errno}:when={when}"))
+                .arg(std::env::current_exe().unwrap())
+                .args(["--exact", &path, "--ignored", "--test-threads=1"])
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "{errno} when={when}: {}\n{}",
+                String::from_utf8_lossy(&output.stdout),
+                String::from_utf8_lossy(&output.stderr),
+            );
+        }
+    }
+}
+
+/// What runs under `strace` above.
+#[test]
+#[ignore = "run by injected_errors_of_enter_lose_nothing"]
+fn enter_is_traced() {
+    let bench = Bench::new(8).unwrap();
+    let (reader, writer) = pipe();
+    let (reader, writer) = (Arc::new(reader), Arc::new(writer));
+    for round in 0..20u8 {
+        // One that waits, one that is dropped, one that writes, then more than the queue holds.
+        let mut waiting = bench.op(Read::new(reader.clone(), vec![0; 1], Offset::Cursor));
+        assert!(poll_once(&mut waiting).is_pending());
+        let (idle, _keep) = pipe();
+        let mut dropped = bench.op(Read::new(idle, vec![0; 1], Offset::Cursor));
+        assert!(poll_once(&mut dropped).is_pending());
+        drop(dropped);
+        let (n, _) = bench.run(Write::new(writer.clone(), vec![round], Offset::Cursor));
+        assert_eq!(n.unwrap(), 1);
+        let (n, buf) = bench.finish(waiting);
+        assert_eq!((n.unwrap(), buf), (1, vec![round]));
+        let zero = Arc::new(File::open("/dev/zero").unwrap());
+        let mut ops: Vec<_> = (0..20)
+            .map(|_| bench.op(Read::new(zero.clone(), vec![1; 8], Offset::At(0))))
+            .collect();
+        for op in &mut ops {
+            assert!(poll_once(op).is_pending());
+        }
+        for op in ops {
+            assert_eq!(bench.finish(op).0.unwrap(), 8);
+        }
+    }
+    bench.drain();
+}
+
+/// R18, R19: wakes from other threads, through both doors; coalesced, none lost.
+#[test]
+fn a_waiter_is_woken_whatever_the_door() {
+    if !require(Capability::IoUring) {
+        return;
+    }
+    for eventfd in [false, true] {
+        let params = RingParams {
+            entries: 8,
+            profile: Profile::Shared,
+        };
+        let mut ring = match eventfd {
+            false => Ring::new(params).unwrap(),
+            true => Ring::new_with_door(params, Door::eventfd().unwrap()).unwrap(),
+        };
+        ring.flush().unwrap();
+        let posted = Arc::new(AtomicU64::new(0));
+        const LAST: u64 = 50_000;
+        let wakers: Vec<_> = (0..2)
+            .map(|_| {
+                let (waker, posted) = (ring.waker(), posted.clone());
+                std::thread::spawn(move || {
+                    while posted.fetch_add(1, Ordering::Relaxed) < LAST {
+                        waker.wake();
+                    }
+                    waker.wake();
+                })
+            })
+            .collect();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let mut batch = Batch::new();
+        let mut waits = 0u64;
+        while posted.load(Ordering::Relaxed) <= LAST {
+            uring::wait(
+                ring.raw_fd(),
+                ring.unsubmitted(),
+                Some(Duration::from_secs(5)),
+            )
+            .unwrap();
+            ring.reap(&mut batch, usize::MAX);
+            waits += 1;
+            assert!(Instant::now() < deadline, "stuck after {waits} waits");
+        }
+        for waker in wakers {
+            waker.join().unwrap();
+        }
+        // The last wakes were sent before the joins returned: one more wait ends at once.
+        ring.waker().wake();
+        let start = Instant::now();
+        uring::wait(
+            ring.raw_fd(),
+            ring.unsubmitted(),
+            Some(Duration::from_secs(5)),
+        )
+        .unwrap();
+        assert!(start.elapsed() < Duration::from_secs(1));
+        assert!(ring.take_woken() || ring.reap(&mut batch, usize::MAX) > 0);
+    }
+}
+
+/// The wait is over when the time is, not before, and does not consume what is there.
+#[test]
+fn a_wait_keeps_its_time() {
+    if !require(Capability::IoUring) {
+        return;
+    }
+    let params = RingParams {
+        entries: 8,
+        profile: Profile::Shared,
+    };
+    let mut ring = Ring::new(params).unwrap();
+    let mut batch = Batch::new();
+    ring.flush().unwrap();
+    ring.reap(&mut batch, usize::MAX);
+    for millis in [0, 1, 20] {
+        let limit = Duration::from_millis(millis);
+        let start = Instant::now();
+        uring::wait(ring.raw_fd(), 0, Some(limit)).unwrap();
+        assert!(start.elapsed() >= limit);
+        assert!(start.elapsed() < limit + Duration::from_millis(500));
+    }
+    ring.waker().wake();
+    uring::wait(ring.raw_fd(), 0, None).unwrap();
+    uring::wait(ring.raw_fd(), 0, None).unwrap();
+    ring.reap(&mut batch, usize::MAX);
+    assert!(ring.take_woken());
+}
+
+/// R22: a forked child that uses the ring is told so, one that drops it harms nobody.
+#[test]
+fn a_forked_child_cannot_touch_its_parents_ring() {
+    in_own_process(
+        module_path!(),
+        "a_forked_child_cannot_touch_its_parents_ring",
+        || {
+            let Some(bench) = Bench::new(8) else { return };
+            let (reader, writer) = pipe();
+            let mut op = bench.op(Read::new(reader, vec![0; 3], Offset::Cursor));
+            assert!(poll_once(&mut op).is_pending());
+            bench.turn();
+            let params = RingParams {
+                entries: 8,
+                profile: Profile::Shared,
+            };
+            let mut spare = Some(Ring::new(params).unwrap());
+            for drops in [false, true] {
+                // SAFETY: this process has no other thread that matters (the harness's main thread
+                // waits in a join), and the child leaves by `_exit`.
+                let child = unsafe { libc::fork() };
+                if child == 0 {
+                    let ring = std::panic::AssertUnwindSafe(|| {
+                        if drops {
+                            drop(spare.take());
+                        } else {
+                            bench.turn();
+                        }
+                    });
+                    std::panic::set_hook(Box::new(|_| {}));
+                    let panicked = std::panic::catch_unwind(ring).is_err();
+                    // SAFETY: ends the child without running destructors.
+                    unsafe { libc::_exit(i32::from(panicked == drops)) };
+                }
+                let mut status = 0;
+                // SAFETY: waits for the child made above; `status` is writable.
+                assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+                assert_eq!(status, 0, "drops: {drops}");
+            }
+            let mut spare = spare.unwrap();
+            spare.waker().wake();
+            uring::wait(spare.raw_fd(), 0, None).unwrap();
+            assert!(spare.reap(&mut Batch::new(), usize::MAX) > 0);
+            let writer: OwnedFd = writer;
+            std::io::Write::write_all(&mut File::from(writer), b"abc").unwrap();
+            assert_eq!(bench.finish(op).1, b"abc");
+        },
+    );
+}
+
+/// A thread without a slot pushes and exits; the owner submits, so the operation outlives it.
+#[test]
+fn an_operation_outlives_the_thread_that_started_it() {
+    let Some(bench) = Bench::new(8) else { return };
+    drop(bench.driver.ring(0).unwrap());
+    let (reader, writer) = pipe();
+    let driver = bench.driver.clone();
+    let op = std::thread::spawn(move || {
+        let read = Read::new(reader, Vec::with_capacity(3), Offset::Cursor);
+        let mut op = super::super::Op::new(driver, read);
+        assert!(poll_once(&mut op).is_pending());
+        op
+    })
+    .join()
+    .unwrap();
+    bench.turn();
+    std::io::Write::write_all(&mut File::from(writer), b"abc").unwrap();
+    let (n, buf) = bench.finish(op);
+    assert_eq!((n.unwrap(), &buf[..]), (3, &b"abc"[..]));
+}
