@@ -2,6 +2,7 @@
 //!
 //! The branches live in a tuple of `MaybeDone`. Each poll goes once through all of them and, unless
 //! `biased;` was said, begins one branch further than the poll before.
+#![forbid(unsafe_code)]
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};

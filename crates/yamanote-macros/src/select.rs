@@ -5,6 +5,7 @@
 //!
 //! Whether a value fits a pattern is asked before the other futures are dropped, and without moving
 //! it: a match guard sees the bindings by reference, and this one always declines.
+#![forbid(unsafe_code)]
 
 use proc_macro2::{Ident, Literal, Spacing, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};

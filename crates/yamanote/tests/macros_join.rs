@@ -1,4 +1,5 @@
 //! `join!`, `try_join!` and `pin!`.
+#![forbid(unsafe_code)]
 
 use futures::executor::block_on;
 use std::cell::{Cell, RefCell};

@@ -1,4 +1,5 @@
 //! `select!`: which branch wins, what is evaluated and dropped when, and what its grammar takes.
+#![forbid(unsafe_code)]
 
 use futures::executor::block_on;
 use std::cell::{Cell, RefCell};

@@ -1,4 +1,5 @@
 //! Task-local values: where they are seen, how scopes nest, and what panics.
+#![forbid(unsafe_code)]
 
 use futures::executor::block_on;
 use std::future::{Future, pending, ready};

@@ -1,4 +1,5 @@
 //! `interval`: the schedule, what happens after a missed tick, resets; and `timeout`.
+#![forbid(unsafe_code)]
 
 use std::future::{Future, pending, poll_fn, ready};
 use std::io;

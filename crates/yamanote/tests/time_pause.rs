@@ -1,4 +1,5 @@
 //! The stopped clock: it moves when told, and by itself only when nothing else can happen.
+#![forbid(unsafe_code)]
 
 use std::future::pending;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,5 @@
 //! `sleep`: never early, once, as often reset as one likes, and gone when dropped.
+#![forbid(unsafe_code)]
 
 use futures::executor;
 use std::future::{Future, poll_fn};

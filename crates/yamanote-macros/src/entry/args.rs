@@ -1,6 +1,7 @@
 //! What may stand between the parentheses of `#[main(...)]` and `#[test(...)]`.
 //!
 //! The messages are the ones users of Tokio know.
+#![forbid(unsafe_code)]
 
 use super::{Host, Kind};
 use proc_macro2::{Span, TokenStream};

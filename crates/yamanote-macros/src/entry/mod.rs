@@ -3,6 +3,7 @@
 //!
 //! The body is never parsed, only carried over: what is wrong in it is the compiler's to tell, in
 //! its place.
+#![forbid(unsafe_code)]
 
 mod args;
 

@@ -1,4 +1,5 @@
 //! What the attributes expand to, and what they say when they cannot.
+#![forbid(unsafe_code)]
 
 use super::{Host, Kind, expand};
 use proc_macro2::TokenStream;

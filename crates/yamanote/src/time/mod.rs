@@ -26,6 +26,7 @@
 //! assert!(late.is_err());
 //! # }
 //! ```
+#![forbid(unsafe_code)]
 
 mod instant;
 mod interval;

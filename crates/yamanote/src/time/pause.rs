@@ -1,12 +1,13 @@
 //! Stopping and moving the clock, for tests.
 #![forbid(unsafe_code)]
 
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use crate::runtime::driver::PollIo;
 use crate::runtime::driver::time::clock::Clock;
 use crate::runtime::{Handle, RuntimeFlavor, context};
-use crate::task::yield_now;
 
 const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
 
@@ -105,7 +106,16 @@ pub async fn advance(duration: Duration) {
         },
         Err(text) => panic!("{text}"),
     }
-    yield_now().await;
+    // The others run before this task goes on.
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn clock_of(handle: &Handle) -> &Clock {
