@@ -1,0 +1,26 @@
+//! What `--version` says: the tool, the driver `auto` takes here, the kernel.
+#![forbid(unsafe_code)]
+
+use yamanote::runtime::Builder;
+
+/// The tool's version and the driver.
+pub fn short() -> String {
+    let driver = Builder::new_current_thread().build().map_or_else(
+        |error| format!("no driver: {error}"),
+        |runtime| format!("driver {}", runtime.handle().driver()),
+    );
+    format!("{} ({driver}, Linux {})", env!("CARGO_PKG_VERSION"), kernel())
+}
+
+/// The same; clap asks for both.
+pub fn long() -> String {
+    short()
+}
+
+/// The kernel's release, such as `6.18.4`.
+pub fn kernel() -> String {
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
+}
