@@ -4,15 +4,14 @@
 mod serve;
 mod version;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::process::ExitCode;
 
 /// Tools around the Yamanote runtime.
 #[derive(Parser)]
 #[command(
     name = "yamanote",
-    version = version::short(),
-    long_version = version::long(),
+    version,
     arg_required_else_help = true,
     after_help = "Examples:\n  \
         yamanote serve .                        serve this directory at http://127.0.0.1:8080\n  \
@@ -29,7 +28,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    match Args::parse().command {
+    let mut command = Args::command();
+    // Finding the driver out takes a system call or two, which other commands need not wait for.
+    if std::env::args_os().any(|arg| arg == "--version" || arg == "-V") {
+        command = command.version(version::text());
+    }
+    let args = Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    match args.command {
         Command::Serve(args) => serve::run(args),
     }
 }

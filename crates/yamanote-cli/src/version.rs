@@ -3,18 +3,17 @@
 
 use yamanote::runtime::Builder;
 
-/// The tool's version and the driver.
-pub fn short() -> String {
+/// The tool's version, the driver and the kernel.
+pub fn text() -> String {
     let driver = Builder::new_current_thread().build().map_or_else(
         |error| format!("no driver: {error}"),
         |runtime| format!("driver {}", runtime.handle().driver()),
     );
-    format!("{} ({driver}, Linux {})", env!("CARGO_PKG_VERSION"), kernel())
-}
-
-/// The same; clap asks for both.
-pub fn long() -> String {
-    short()
+    format!(
+        "{} ({driver}, Linux {})",
+        env!("CARGO_PKG_VERSION"),
+        kernel()
+    )
 }
 
 /// The kernel's release, such as `6.18.4`.
