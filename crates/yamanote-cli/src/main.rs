@@ -1,6 +1,7 @@
 //! The `yamanote` tool.
 #![forbid(unsafe_code)]
 
+mod doctor;
 mod serve;
 mod version;
 
@@ -15,6 +16,7 @@ use std::process::ExitCode;
     arg_required_else_help = true,
     after_help = "Examples:\n  \
         yamanote serve .                        serve this directory at http://127.0.0.1:8080\n  \
+        yamanote doctor                         which driver works here, and why\n  \
         YAMANOTE_DRIVER=epoll yamanote serve .  the same without io_uring"
 )]
 struct Args {
@@ -25,6 +27,7 @@ struct Args {
 #[derive(Subcommand)]
 enum Command {
     Serve(serve::Args),
+    Doctor(doctor::Args),
 }
 
 fn main() -> ExitCode {
@@ -36,5 +39,6 @@ fn main() -> ExitCode {
     let args = Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     match args.command {
         Command::Serve(args) => serve::run(args),
+        Command::Doctor(args) => doctor::run(args),
     }
 }

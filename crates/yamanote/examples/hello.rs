@@ -8,5 +8,8 @@ async fn main() {
         yamanote::time::sleep(Duration::from_millis(10)).await;
         (1..=10).sum::<u32>()
     });
-    println!("{} on {driver}", sum.await.expect("the task does not panic"));
+    println!(
+        "{} on {driver}",
+        sum.await.expect("the task does not panic")
+    );
 }

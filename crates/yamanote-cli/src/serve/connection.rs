@@ -35,13 +35,7 @@ struct State {
 
 impl Connections {
     /// Serves one connection in a task of its own.
-    pub fn spawn(
-        &self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        root: Arc<Root>,
-        log: Arc<AccessLog>,
-    ) {
+    pub fn spawn(&self, stream: TcpStream, peer: SocketAddr, root: Arc<Root>, log: Arc<AccessLog>) {
         let member = self.join();
         yamanote::spawn(async move {
             // Small responses should not wait for the acknowledgement of the one before.
@@ -77,7 +71,11 @@ impl Connections {
         let wakers: Vec<Waker> = {
             let mut state = self.lock();
             state.is_closing = true;
-            state.running.values_mut().filter_map(Option::take).collect()
+            state
+                .running
+                .values_mut()
+                .filter_map(Option::take)
+                .collect()
         };
         for waker in wakers {
             waker.wake();
@@ -150,7 +148,12 @@ fn logged(
     started: Instant,
     log: Arc<AccessLog>,
 ) -> Response<super::body::Body> {
-    let line = format!("\"{} {} {:?}\"", request.method(), request.uri(), request.version());
+    let line = format!(
+        "\"{} {} {:?}\"",
+        request.method(),
+        request.uri(),
+        request.version()
+    );
     let status = response.status().as_u16();
     response.map(|body| {
         body.when_done(Box::new(move |bytes| {

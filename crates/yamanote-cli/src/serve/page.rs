@@ -37,9 +37,7 @@ pub struct Entry {
 /// The listing of the directory shown under `url_path`.
 pub fn listing(url_path: &str, mut entries: Vec<Entry>) -> String {
     entries.sort();
-    let title = escape(
-        &percent_encoding::percent_decode_str(url_path).decode_utf8_lossy(),
-    );
+    let title = escape(&percent_encoding::percent_decode_str(url_path).decode_utf8_lossy());
     let mut page = head(&format!("Index of {title}"));
     page.push_str("<ul>\n");
     if url_path.trim_matches('/') != "" {
@@ -50,7 +48,9 @@ pub fn listing(url_path: &str, mut entries: Vec<Entry>) -> String {
         let link = percent_encode(entry.name.as_bytes(), SEGMENT);
         let text = escape(&entry.name.to_string_lossy());
         // `./` keeps a name with a colon from being taken for a scheme.
-        page.push_str(&format!("<li><a href=\"./{link}{slash}\">{text}{slash}</a></li>\n"));
+        page.push_str(&format!(
+            "<li><a href=\"./{link}{slash}\">{text}{slash}</a></li>\n"
+        ));
     }
     page.push_str("</ul>\n");
     page
@@ -102,9 +102,9 @@ mod tests {
             ],
         );
         assert!(page.contains("<title>Index of /a&lt;b/</title>"));
-        assert!(page.contains(
-            "<a href=\"./%3Cscript%3E%22%26.txt\">&lt;script&gt;&quot;&amp;.txt</a>"
-        ));
+        assert!(
+            page.contains("<a href=\"./%3Cscript%3E%22%26.txt\">&lt;script&gt;&quot;&amp;.txt</a>")
+        );
         assert!(page.contains("<a href=\"./javascript%3Ax\">"));
         // Directories first.
         assert!(page.find("sub%20dir/").unwrap() < page.find("javascript").unwrap());

@@ -31,9 +31,11 @@ pub fn requested(header: Option<&str>, length: u64) -> Requested {
         (Some(Number::Is(start)), Some(Number::Is(last))) if start <= last => {
             part(start, last.saturating_add(1), length)
         }
-        (Some(Number::Absent), Some(Number::Is(suffix))) => {
-            part(length.saturating_sub(suffix), if suffix == 0 { 0 } else { length }, length)
-        }
+        (Some(Number::Absent), Some(Number::Is(suffix))) => part(
+            length.saturating_sub(suffix),
+            if suffix == 0 { 0 } else { length },
+            length,
+        ),
         _ => Requested::Whole,
     }
 }

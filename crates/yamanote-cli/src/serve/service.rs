@@ -25,20 +25,22 @@ pub async fn respond<B>(root: &Root, request: &Request<B>) -> Response<Body> {
         set(&mut response, ALLOW, "GET, HEAD");
         response
     } else {
-        find(root, request).await.unwrap_or_else(|error| match error {
-            OpenError::Refused(Refusal::BadPath) => error_page(StatusCode::BAD_REQUEST),
-            OpenError::Refused(Refusal::NotFound) => error_page(StatusCode::NOT_FOUND),
-            OpenError::Refused(Refusal::Forbidden) => error_page(StatusCode::FORBIDDEN),
-            OpenError::Refused(Refusal::TooLong) => error_page(StatusCode::URI_TOO_LONG),
-            OpenError::Failed(error) => {
-                eprintln!("yamanote serve: {}: {error}", request.uri().path());
-                match error.raw_os_error() {
-                    // Out of descriptors or memory: it may work again in a moment.
-                    Some(23 | 24 | 12) => error_page(StatusCode::SERVICE_UNAVAILABLE),
-                    _ => error_page(StatusCode::INTERNAL_SERVER_ERROR),
+        find(root, request)
+            .await
+            .unwrap_or_else(|error| match error {
+                OpenError::Refused(Refusal::BadPath) => error_page(StatusCode::BAD_REQUEST),
+                OpenError::Refused(Refusal::NotFound) => error_page(StatusCode::NOT_FOUND),
+                OpenError::Refused(Refusal::Forbidden) => error_page(StatusCode::FORBIDDEN),
+                OpenError::Refused(Refusal::TooLong) => error_page(StatusCode::URI_TOO_LONG),
+                OpenError::Failed(error) => {
+                    eprintln!("yamanote serve: {}: {error}", request.uri().path());
+                    match error.raw_os_error() {
+                        // Out of descriptors or memory: it may work again in a moment.
+                        Some(23 | 24 | 12) => error_page(StatusCode::SERVICE_UNAVAILABLE),
+                        _ => error_page(StatusCode::INTERNAL_SERVER_ERROR),
+                    }
                 }
-            }
-        })
+            })
     };
     match head_only {
         true => without_content(response),
@@ -105,9 +107,9 @@ async fn entries(path: &str) -> io::Result<Vec<Entry>> {
         // A link's own type would hide that it leads to a directory; one that leads nowhere is
         // shown as a file.
         let is_file = match entry.file_type().await {
-            Ok(kind) if kind.is_symlink() => {
-                !fs::metadata(entry.path()).await.is_ok_and(|target| target.is_dir())
-            }
+            Ok(kind) if kind.is_symlink() => !fs::metadata(entry.path())
+                .await
+                .is_ok_and(|target| target.is_dir()),
             Ok(kind) => !kind.is_dir(),
             // It has just been removed.
             Err(_) => continue,
@@ -134,7 +136,9 @@ fn send_file<B>(
     let is_unchanged = match (header(IF_NONE_MATCH), header(IF_MODIFIED_SINCE)) {
         // RFC 9110, 13.1.3: If-None-Match makes If-Modified-Since void.
         (Some(tags), _) => matches_any(tags, &etag),
-        (None, Some(since)) => httpdate::parse_http_date(since).is_ok_and(|since| modified <= since),
+        (None, Some(since)) => {
+            httpdate::parse_http_date(since).is_ok_and(|since| modified <= since)
+        }
         (None, None) => false,
     };
     // A range of another version would be glued to the client's old part.
@@ -147,9 +151,7 @@ fn send_file<B>(
         with_status(StatusCode::NOT_MODIFIED, Body::memory(""))
     } else {
         match requested(range, length) {
-            Requested::Whole => {
-                with_status(StatusCode::OK, Body::file(file.into(), 0, length))
-            }
+            Requested::Whole => with_status(StatusCode::OK, Body::file(file.into(), 0, length)),
             Requested::Part { start, end } => {
                 let body = Body::file(file.into(), start, end);
                 let mut response = with_status(StatusCode::PARTIAL_CONTENT, body);
@@ -165,7 +167,11 @@ fn send_file<B>(
         }
     };
     set(&mut response, ETAG, &etag);
-    set(&mut response, LAST_MODIFIED, &httpdate::fmt_http_date(modified));
+    set(
+        &mut response,
+        LAST_MODIFIED,
+        &httpdate::fmt_http_date(modified),
+    );
     set(&mut response, ACCEPT_RANGES, "bytes");
     if !is_unchanged {
         let content_type = mime_guess::from_path(name).first_or_octet_stream();

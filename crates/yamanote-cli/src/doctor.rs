@@ -1,0 +1,200 @@
+//! `yamanote doctor`: what this kernel and this process may use, and which driver follows from it.
+#![forbid(unsafe_code)]
+
+use serde_json::{Value, json};
+use std::io;
+use std::process::ExitCode;
+use yamanote::fs;
+use yamanote::io::AsyncWriteExt;
+use yamanote::runtime::Builder;
+use yamanote::runtime::probe::{self, Finding, Limit, Need, Report};
+
+/// Say which driver the runtime takes on this machine, and why.
+///
+/// Sets up a ring, asks the kernel what it knows, writes a temporary file through the runtime and
+/// counts the operations that went through the ring. Exit status 0 if the runtime works, on either driver.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  \
+    yamanote doctor\n  \
+    yamanote doctor --json | jq .driver\n  \
+    YAMANOTE_DRIVER=epoll yamanote doctor")]
+pub struct Args {
+    /// Print one JSON object instead of sentences
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: Args) -> ExitCode {
+    let report = probe::report();
+    let trial = Trial::run();
+    let text = match args.json {
+        true => format!("{:#}\n", as_json(&report, &trial)),
+        false => as_text(&report, &trial),
+    };
+    // A reader that has seen enough closes the pipe; that is no failure.
+    let _ = io::Write::write_all(&mut io::stdout(), text.as_bytes());
+    match trial {
+        Trial::Works { .. } => ExitCode::SUCCESS,
+        Trial::Fails(_) => ExitCode::FAILURE,
+    }
+}
+
+/// A runtime with default settings, really started.
+enum Trial {
+    Works {
+        driver: String,
+        reason: Option<String>,
+        ops_submitted: u64,
+    },
+    Fails(String),
+}
+
+impl Trial {
+    fn run() -> Trial {
+        let runtime = match Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Trial::Fails(error.to_string()),
+        };
+        match runtime.block_on(use_a_file()) {
+            Ok(()) => Trial::Works {
+                driver: runtime.handle().driver().to_string(),
+                reason: runtime.metrics().driver_fallback_reason(),
+                ops_submitted: runtime.metrics().ops_submitted(),
+            },
+            Err(error) => Trial::Fails(format!("writing a temporary file: {error}")),
+        }
+    }
+}
+
+/// Writes, syncs and reads a temporary file. The sync goes through the ring if there is one.
+async fn use_a_file() -> io::Result<()> {
+    let path = std::env::temp_dir().join(format!("yamanote-doctor-{}", std::process::id()));
+    let result = async {
+        let mut file = fs::File::create_new(&path).await?;
+        file.write_all(b"doctor").await?;
+        file.sync_data().await?;
+        match fs::read(&path).await?.as_slice() {
+            b"doctor" => Ok(()),
+            other => Err(io::Error::other(format!("read {other:?} back"))),
+        }
+    }
+    .await;
+    let removed = fs::remove_file(&path).await;
+    result.and(removed)
+}
+
+fn override_value() -> Option<String> {
+    std::env::var("YAMANOTE_DRIVER").ok()
+}
+
+fn as_text(report: &Report, trial: &Trial) -> String {
+    let mut out = String::new();
+    let mut say = |line: String| {
+        out.push_str(&line);
+        out.push('\n');
+    };
+    say(format!("Linux {}", report.kernel));
+    if let Some(value) = override_value() {
+        say(format!(
+            "YAMANOTE_DRIVER={value} is set and overrides the program's choice."
+        ));
+    }
+    match trial {
+        Trial::Works {
+            driver,
+            reason,
+            ops_submitted,
+        } => {
+            say(format!("A runtime takes the driver {driver} here."));
+            match (reason, &report.refusal) {
+                (Some(reason), _) | (None, Some(reason)) => {
+                    say(format!("io_uring is not used: {reason}"));
+                }
+                (None, None) => {}
+            }
+            say(format!(
+                "A trial wrote, synced and read a file; {ops_submitted} operations went through a ring."
+            ));
+        }
+        Trial::Fails(why) => say(format!("A runtime does not work here: {why}")),
+    }
+    for (title, findings) in groups(report) {
+        say(format!("\n{title}"));
+        for finding in findings {
+            say(format!(
+                "  {:3}  {:28} {}{}",
+                if finding.present { "yes" } else { "no" },
+                finding.name,
+                finding.purpose,
+                match (finding.present, finding.need) {
+                    (false, Need::Required) => " (required: without it the driver is epoll)",
+                    _ => "",
+                }
+            ));
+        }
+    }
+    say("\nlimits and settings".to_owned());
+    for Limit {
+        name,
+        value,
+        remark,
+    } in &report.limits
+    {
+        say(format!("  {name}: {value}"));
+        if let Some(remark) = remark {
+            say(format!("    {remark}"));
+        }
+    }
+    out
+}
+
+fn groups(report: &Report) -> [(&'static str, &[Finding]); 3] {
+    [
+        ("ring set-up flags", &report.setup_flags),
+        ("ring features", &report.features),
+        ("operations", &report.opcodes),
+    ]
+}
+
+fn as_json(report: &Report, trial: &Trial) -> Value {
+    let findings = |findings: &[Finding]| -> Value {
+        findings
+            .iter()
+            .map(|finding| {
+                json!({
+                    "name": finding.name,
+                    "present": finding.present,
+                    "required": matches!(finding.need, Need::Required),
+                    "purpose": finding.purpose,
+                })
+            })
+            .collect()
+    };
+    let limits: Value = report
+        .limits
+        .iter()
+        .map(|limit| json!({"name": limit.name, "value": limit.value, "remark": limit.remark}))
+        .collect();
+    let (driver, reason, ops, error) = match trial {
+        Trial::Works {
+            driver,
+            reason,
+            ops_submitted,
+        } => (Some(driver), reason.as_ref(), Some(ops_submitted), None),
+        Trial::Fails(error) => (None, None, None, Some(error)),
+    };
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "kernel": report.kernel,
+        "driver": driver,
+        "fallback_reason": reason,
+        "override": override_value(),
+        "io_uring_refusal": report.refusal,
+        "ops_submitted": ops,
+        "error": error,
+        "setup_flags": findings(&report.setup_flags),
+        "features": findings(&report.features),
+        "opcodes": findings(&report.opcodes),
+        "limits": limits,
+    })
+}
