@@ -196,7 +196,8 @@ impl Driver {
                     .as_ref()
                     .expect("epoll was chosen, so there is a set");
                 // An error here (EINTR above all) is an early wake-up like any other.
-                let _ = io.drain(limit, &mut batch.wakers);
+                let parked = || slot.parker.is_parked();
+                let _ = io.drain_while(limit, &mut batch.wakers, parked);
             }
             Place::Ring => {
                 let Some((fd, to_submit)) = slot

@@ -22,7 +22,12 @@ pub(crate) use source::ReadyEvent;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Relaxed, SeqCst},
+    fence,
+};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use self::table::Table;
@@ -32,6 +37,9 @@ use crate::util::wake_list::WakeList;
 /// One epoll set and its sources.
 pub(crate) struct Readiness {
     selector: Mutex<Selector>,
+    /// Somebody wanted to drain while another thread did, and may have been told of an event that
+    /// came after that thread had asked the kernel. See `drain`.
+    missed: AtomicBool,
     epoll_fd: RawFd,
     shared: Arc<Shared>,
 }
@@ -87,6 +95,7 @@ impl Readiness {
         let waker = mio::Waker::new(&registry, WAKE)?;
         Ok(Readiness {
             epoll_fd: poll.as_raw_fd(),
+            missed: AtomicBool::new(false),
             selector: Mutex::new(Selector {
                 poll,
                 events: mio::Events::with_capacity(max_events),
@@ -113,21 +122,78 @@ impl Readiness {
     /// unit; a shorter one is exact to the kernel's timer slack.
     ///
     /// One thread drains at a time. With a zero timeout a second one returns at once, as the first
-    /// does its work; with another timeout it waits for its turn.
+    /// does its work (and looks once more when it is done, because a ring's poll tells of an event only
+    /// once); with another timeout it waits for its turn.
     pub(crate) fn drain(
         &self,
         timeout: Option<Duration>,
         wakers: &mut WakeList,
     ) -> io::Result<usize> {
-        let mut selector = if timeout == Some(Duration::ZERO) {
-            match self.selector.try_lock() {
-                Ok(selector) => selector,
-                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-                Err(TryLockError::WouldBlock) => return Ok(0),
+        self.drain_while(timeout, wakers, || true)
+    }
+
+    /// As [`drain`](Readiness::drain), but does nothing unless `still` says so when it is this
+    /// thread's turn. A [`wake`](Readiness::wake) meant for a thread that waits for its turn ends the
+    /// drain of the thread that has it: the first must not then begin a wait that nobody will end.
+    pub(crate) fn drain_while(
+        &self,
+        timeout: Option<Duration>,
+        wakers: &mut WakeList,
+        still: impl FnOnce() -> bool,
+    ) -> io::Result<usize> {
+        let selector = if timeout == Some(Duration::ZERO) {
+            match self.selector_if_free() {
+                Some(selector) => selector,
+                None => return Ok(0),
             }
         } else {
             self.selector.lock().unwrap_or_else(PoisonError::into_inner)
         };
+        let mut delivered = if still() {
+            self.drain_locked(selector, timeout, wakers)?
+        } else {
+            drop(selector);
+            0
+        };
+        loop {
+            // Pairs with the fence in `selector_if_free`: its caller left `missed` and found the
+            // selector taken, or we find `missed`, or it finds the selector free.
+            fence(SeqCst);
+            if !self.missed.load(Relaxed) {
+                return Ok(delivered);
+            }
+            let Some(selector) = self.selector_if_free() else {
+                return Ok(delivered);
+            };
+            delivered += self.drain_locked(selector, Some(Duration::ZERO), wakers)?;
+        }
+    }
+
+    /// `None`: another thread has it, and will drain again after it has let go.
+    fn selector_if_free(&self) -> Option<MutexGuard<'_, Selector>> {
+        for _ in 0..2 {
+            match self.selector.try_lock() {
+                Ok(selector) => return Some(selector),
+                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => {
+                    self.missed.store(true, Relaxed);
+                    // Pairs with the fence in `drain_while`.
+                    fence(SeqCst);
+                }
+            }
+        }
+        None
+    }
+
+    /// Lets the selector go when it is done.
+    fn drain_locked(
+        &self,
+        mut selector: MutexGuard<'_, Selector>,
+        timeout: Option<Duration>,
+        wakers: &mut WakeList,
+    ) -> io::Result<usize> {
+        // Whoever misses from here on is served by the caller.
+        self.missed.store(false, Relaxed);
         let Selector { poll, events } = &mut *selector;
 
         let mut timeout = match timeout {
