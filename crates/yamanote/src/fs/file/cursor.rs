@@ -29,6 +29,7 @@ use std::io::{self, IoSlice, SeekFrom};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use super::jobs::Sought;
 use crate::fs::pool::background_task_failed;
 use crate::fs::strategy::Facts;
 
@@ -176,21 +177,16 @@ impl Cursor {
         None
     }
 
-    pub(super) fn finish_seek(&mut self, result: io::Result<u64>) {
-        self.finish(Operation::Seek);
-        self.set_seek_end(result);
-    }
-
-    pub(super) fn set_seek_end(&mut self, result: io::Result<u64>) {
+    /// A seek ended, which has accounted for what was read ahead if it moved the cursor at all.
+    pub(super) fn set_seek_end(&mut self, sought: Sought) {
         self.read_end = None;
-        self.seek_end = Some(result);
+        if matches!(sought, Ok(_) | Err((_, true))) {
+            self.ahead.clear();
+        }
+        self.seek_end = Some(sought.map_err(|(error, _)| error));
     }
 
-    pub(super) fn finish_whole(&mut self) {
-        self.finish(Operation::Whole);
-    }
-
-    fn finish(&mut self, operation: Operation) {
+    pub(super) fn finish(&mut self, operation: Operation) {
         self.ends += 1;
         assert_eq!(self.busy.take(), Some(operation), "the end of another one");
     }
@@ -204,7 +200,7 @@ impl Cursor {
                 self.queued = Vec::new();
                 self.write_error.get_or_insert_with(background_task_failed);
             }
-            Some(Operation::Seek) => self.set_seek_end(Err(background_task_failed())),
+            Some(Operation::Seek) => self.set_seek_end(Err((background_task_failed(), false))),
             Some(Operation::Whole) => {}
             None => unreachable!("an idle handle has no job to lose"),
         }

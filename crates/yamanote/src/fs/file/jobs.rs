@@ -11,7 +11,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use super::cursor::{Cursor, Shared};
+use super::cursor::{Cursor, Operation, Shared};
 use crate::fs::pool;
 use crate::fs::strategy::Facts;
 use crate::runtime::Handle;
@@ -145,16 +145,22 @@ pub(super) fn spawn_seek(
     pool::spawn_detached(runtime, move || {
         learn_facts(duty.shared(), &std);
         let result = seek(&std, first, then);
-        duty.end(std, |cursor| cursor.finish_seek(result));
+        duty.end(std, |cursor| {
+            cursor.finish(Operation::Seek);
+            cursor.set_seek_end(result);
+        });
     });
 }
 
+/// Where a seek led; `Err` also says whether its first step was made.
+pub(super) type Sought = Result<u64, (io::Error, bool)>;
+
 /// The plain seek behind [`spawn_seek`].
-pub(super) fn seek(mut std: &StdFile, first: Option<SeekFrom>, then: SeekFrom) -> io::Result<u64> {
+pub(super) fn seek(mut std: &StdFile, first: Option<SeekFrom>, then: SeekFrom) -> Sought {
     if let Some(first) = first {
-        std.seek(first)?;
+        std.seek(first).map_err(|error| (error, false))?;
     }
-    std.seek(then)
+    std.seek(then).map_err(|error| (error, first.is_some()))
 }
 
 /// Runs `f`, which changes the file as a whole, while the handle is busy with it. The result goes
@@ -178,7 +184,7 @@ where
             }
             f(&std)
         });
-        duty.end(std, Cursor::finish_whole);
+        duty.end(std, |cursor| cursor.finish(Operation::Whole));
         result
     })
 }

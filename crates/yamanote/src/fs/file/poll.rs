@@ -63,7 +63,7 @@ impl AsyncSeek for File {
         let runtime = match pool::live_runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
-                cursor.set_seek_end(Err(error));
+                cursor.set_seek_end(Err((error, false)));
                 return Ok(());
             }
         };
@@ -150,7 +150,7 @@ impl File {
         let wait = facts.inline_write(wanted)?;
         let ahead = cursor.ahead.distance();
         if ahead > 0 {
-            if let Err(error) = jobs::seek(&self.std, None, SeekFrom::Current(-ahead)) {
+            if let Err((error, _)) = jobs::seek(&self.std, None, SeekFrom::Current(-ahead)) {
                 return Some(Err(error));
             }
             cursor.ahead.clear();
