@@ -11,6 +11,7 @@ use super::vtable::cell;
 use super::{Notified, Schedule, Task, id, waker};
 use std::any::Any;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -95,8 +96,9 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
     // SAFETY: the claim includes a reference.
     let this = unsafe { cell::<F, S>(task) };
     let id = this.header.id;
-    let polled = this.stage.with_mut(|stage| {
-        catch_unwind(AssertUnwindSafe(|| {
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let on_panic = DropFuture::<F, S>(task, PhantomData);
+        let polled = this.stage.with_mut(|stage| {
             let _current = id::enter(id);
             // SAFETY: rule 1: nobody else has a reference into the stage.
             let Stage::Future(future) = (unsafe { &mut *stage }) else {
@@ -107,29 +109,24 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
             // SAFETY: the claim's reference outlives the poll, and so this waker.
             let waker = unsafe { waker::borrowed(task) };
             future.poll(&mut Context::from_waker(&waker))
-        }))
-    });
-    if let Ok(Poll::Pending) = polled {
-        return Poll::Pending;
-    }
-    // Not while a panic of the poll unwinds: one of the drop would then abort the process.
-    // SAFETY: the claim is ours.
-    let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { drop_stage::<F, S>(task) }));
-    let output = match (polled, dropped) {
-        (Ok(Poll::Pending), _) => unreachable!("returned above"),
-        (Ok(Poll::Ready(output)), Ok(())) => Ok(output),
-        (Ok(Poll::Ready(output)), Err(payload)) => {
-            contained(|| {
-                let _current = id::enter(id);
-                drop(output);
-            });
-            Err(payload)
-        }
-        (Err(first), Ok(())) => Err(first),
-        (Err(first), Err(second)) => {
-            drop_payload(second);
-            Err(first)
-        }
+        });
+        mem::forget(on_panic);
+        polled
+    }));
+    let output = match polled {
+        Ok(Poll::Pending) => return Poll::Pending,
+        // SAFETY: the claim is ours.
+        Ok(Poll::Ready(output)) => match unsafe { try_drop_stage::<F, S>(task) } {
+            Ok(()) => Ok(output),
+            Err(payload) => {
+                contained(|| {
+                    let _current = id::enter(id);
+                    drop(output);
+                });
+                Err(payload)
+            }
+        },
+        Err(payload) => Err(payload),
     };
     let panicked = output.is_err();
     let output = output.map_err(|payload| JoinError::panic(id, payload));
@@ -142,6 +139,31 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
     Poll::Ready(())
 }
 
+/// Drops the future of a poll that panics, while that panic unwinds: destructors may ask
+/// `thread::panicking`. A panic of theirs ends here, or it would abort the process.
+struct DropFuture<F: Future, S: Schedule>(NonNull<Header>, PhantomData<fn(F, S)>);
+
+impl<F: Future, S: Schedule> Drop for DropFuture<F, S> {
+    fn drop(&mut self) {
+        // SAFETY: made and dropped by `poll`, which has the claim.
+        if let Err(second) = unsafe { try_drop_stage::<F, S>(self.0) } {
+            drop_payload(second);
+        }
+    }
+}
+
+/// As [`drop_stage`], returning the panic of a destructor.
+///
+/// # Safety
+///
+/// As [`drop_stage`].
+unsafe fn try_drop_stage<F: Future, S: Schedule>(
+    task: NonNull<Header>,
+) -> Result<(), Box<dyn Any + Send>> {
+    // SAFETY: passed on.
+    catch_unwind(AssertUnwindSafe(|| unsafe { drop_stage::<F, S>(task) }))
+}
+
 /// Drops the future and stores the error that says so.
 ///
 /// # Safety
@@ -152,7 +174,7 @@ unsafe fn cancel<F: Future, S: Schedule>(task: NonNull<Header>) {
     let this = unsafe { cell::<F, S>(task) };
     let id = this.header.id;
     // SAFETY: the claim is ours.
-    let dropped = catch_unwind(AssertUnwindSafe(|| unsafe { drop_stage::<F, S>(task) }));
+    let dropped = unsafe { try_drop_stage::<F, S>(task) };
     let error = match dropped {
         Ok(()) => JoinError::cancelled(id),
         Err(payload) => JoinError::panic(id, payload),

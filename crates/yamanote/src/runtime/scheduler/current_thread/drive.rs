@@ -4,10 +4,12 @@
 //! the round began. So a task that yields runs again after the others, and the main future runs
 //! between rounds. The driver gets a turn (without blocking)
 //!
-//! - after `event_interval` polls, and
+//! - after `event_interval` polls,
 //! - after [`YIELD_ROUNDS`] rounds in which something yielded: whoever yields waits for something,
 //!   perhaps for what the driver has to tell. Not after each: a turn may cost a system call, and a
-//!   lone yield would pay it every time.
+//!   lone yield would pay it every time. And
+//! - after a round in which a poll spent its whole cooperative budget, which is so much work that
+//!   the turn is not dear.
 //!
 //! When nothing is runnable the thread blocks in the driver.
 #![forbid(unsafe_code)]
@@ -32,6 +34,11 @@ const DEFAULT_GLOBAL_QUEUE_INTERVAL: u32 = 31;
 
 /// Tasks taken from the injection queue at once when the local queue is dry.
 const INJECTED_AT_ONCE: usize = 64;
+
+struct Round {
+    polls: u32,
+    spent_a_budget: bool,
+}
 
 /// This thread runs the scheduler. Dropping it lays the core back on its seat.
 pub(super) struct Driving<'a> {
@@ -73,8 +80,11 @@ impl<'a> Driving<'a> {
                 polls += 1;
             }
             let main_yielded = main.is_woken();
-            polls += self.run_round(event_interval.saturating_sub(polls).max(1));
-            if self.local.take_yields() | main_yielded {
+            let round = self.run_round(event_interval.saturating_sub(polls).max(1));
+            polls += round.polls;
+            if round.spent_a_budget {
+                yield_rounds = YIELD_ROUNDS;
+            } else if self.local.take_yields() | main_yielded {
                 yield_rounds += 1;
             }
 
@@ -91,19 +101,26 @@ impl<'a> Driving<'a> {
         }
     }
 
-    /// Runs the tasks that are runnable now, at most `max`; returns how many.
-    fn run_round(&mut self, max: u32) -> u32 {
+    /// Runs the tasks that are runnable now, at most `max`.
+    fn run_round(&mut self, max: u32) -> Round {
         let mut runnable = self.local.len();
         if runnable == 0 {
             runnable = self.take_injected();
         }
-        let round = u32::try_from(runnable).unwrap_or(u32::MAX).min(max);
-        for run in 0..round {
+        let mut round = Round {
+            polls: 0,
+            spent_a_budget: false,
+        };
+        while round.polls < max && (round.polls as usize) < runnable {
             let Some(task) = self.next_task() else {
-                return run;
+                break;
             };
             let task = self.shared.owned.assert_owner(task);
-            coop::budget(|| task.run());
+            round.polls += 1;
+            round.spent_a_budget |= coop::budget(|| {
+                task.run();
+                !coop::has_budget_remaining()
+            });
         }
         round
     }

@@ -68,6 +68,8 @@ pub(super) struct Worker {
     turning: Cell<bool>,
     /// The task being polled has yielded.
     yielded: Cell<bool>,
+    /// The last poll has spent its whole budget.
+    spent: Cell<bool>,
     /// Since the last sleep or search the worker has made sure that others look after what it leaves
     /// behind when it polls a task.
     settled: Cell<bool>,
@@ -118,6 +120,7 @@ impl Worker {
             slot: RefCell::new(Some(slot)),
             turning: Cell::new(false),
             yielded: Cell::new(false),
+            spent: Cell::new(false),
             settled: Cell::new(false),
             shared,
         }
@@ -157,7 +160,10 @@ impl Worker {
         }
         let task = self.shared.owned.assert_owner(task);
         self.desk().polling.store(true, Relaxed);
-        coop::budget(|| task.run());
+        coop::budget(|| {
+            task.run();
+            self.spent.set(!coop::has_budget_remaining());
+        });
         // A core that was lent in that poll is another thread's business by now.
         if self.core.borrow().is_some() {
             self.desk().polling.store(false, Relaxed);
@@ -186,7 +192,8 @@ impl Worker {
         let (lone_yield, due) = self.with_core(|core| {
             let alone = yielded && core.queued() == 1;
             core.lone_yields = if alone { core.lone_yields + 1 } else { 0 };
-            let lone_yield = core.lone_yields == LONE_YIELDS;
+            // Who has spent a whole budget has done so much that the turn is not dear.
+            let lone_yield = core.lone_yields == LONE_YIELDS || (alone && self.spent.get());
             if lone_yield {
                 core.lone_yields = 0;
             }
