@@ -43,7 +43,7 @@ impl Kernel for RealKernel {
             )
         };
         if taken < 0 {
-            return Err(io::Error::last_os_error());
+            return Err(check_descriptor(io::Error::last_os_error()));
         }
         Ok(taken as u32)
     }
@@ -76,10 +76,8 @@ pub(crate) fn wait(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::
         Some(libc::ETIME | libc::EINTR) => Ok(()),
         Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => {
             let timeout = timeout.map_or(RETRY_AFTER, |limit| limit.min(RETRY_AFTER));
-            match wait_once(fd, 0, Some(timeout)) {
-                Err(error) if error.raw_os_error() == Some(libc::EBADF) => Err(error),
-                _ => Ok(()),
-            }
+            let _ = wait_once(fd, 0, Some(timeout));
+            Ok(())
         }
         // Completions were lost for want of memory. The ring finds out at its next reap, from the
         // counter in its shared memory.
@@ -113,9 +111,20 @@ fn wait_once(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::Result
         )
     };
     if answer < 0 {
-        return Err(io::Error::last_os_error());
+        return Err(check_descriptor(io::Error::last_os_error()));
     }
     Ok(())
+}
+
+/// Passes an errno of `io_uring_enter` on, unless it says that the descriptor is no ring any more:
+/// there is nothing to be done with such a ring, and doing it again would spin.
+fn check_descriptor(error: io::Error) -> io::Error {
+    assert!(
+        !matches!(error.raw_os_error(), Some(libc::EBADF | libc::EOPNOTSUPP)),
+        "the program closed the descriptor of a runtime's io_uring (close_range, closefrom, dup2?): \
+         {error}"
+    );
+    error
 }
 
 /// Posts a completion with `user_data` to the ring `target`, from a thread that needs no ring of its

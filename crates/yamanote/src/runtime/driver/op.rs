@@ -70,7 +70,7 @@ use std::task::{Context, Poll, Waker, ready};
 use io_uring::squeue;
 
 use crate::runtime::driver::Driver;
-use crate::runtime::driver::ring::Ring;
+use crate::runtime::driver::ring::{Refused, Ring};
 use crate::sys::uring::abi;
 use crate::util::coop;
 
@@ -250,11 +250,18 @@ impl<T: Operation, R: Rings> Op<T, R> {
                 drop(ring);
                 self.rings.after_push(slot);
             }
-            Err(payload) => {
+            Err(Refused::Full(payload)) => {
                 drop(ring);
                 // SAFETY: the ring gave it back unsubmitted.
                 self.state = State::Initialize(unsafe { payload.reclaim::<T>() });
                 self.rings.after_push(slot);
+            }
+            Err(Refused::Closed(payload, _waker)) => {
+                drop(ring);
+                // SAFETY: the ring gave it back unsubmitted.
+                let operation = unsafe { payload.reclaim::<T>() };
+                let error = io::Error::other("the runtime is shutting down");
+                return Poll::Ready(operation.complete(CqeResult::failed(error)));
             }
         }
         Poll::Pending
@@ -265,7 +272,10 @@ impl<T: Operation, R: Rings> Op<T, R> {
         loop {
             let answer = match self.rings.ring(key.slot) {
                 Ok(mut ring) => ring.table().poll(key, waker, &mut spare),
-                Err(error) => panic!("the runtime of this operation is gone: {error}"),
+                Err(error) => panic!(
+                    "the runtime of this operation was shut down while the kernel would not let go \
+                     of it: {error}"
+                ),
             };
             match answer {
                 PollAnswer::Pending => {

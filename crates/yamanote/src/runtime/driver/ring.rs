@@ -55,6 +55,15 @@ pub(crate) struct RingParams {
 /// Fewer entries than this are not worth a ring.
 const MIN_ENTRIES: u32 = 8;
 
+/// Why an operation was not pushed. The payload comes back, unseen by the kernel.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// No room in the submission queue; the waker is woken when there is.
+    Full(Payload),
+    /// The ring is shutting down.
+    Closed(Payload, Waker),
+}
+
 /// The ring's own submissions: the upper half of their user data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Internal {
@@ -148,6 +157,8 @@ pub(crate) struct Ring {
     waker: RingWaker,
     /// A wake-up was reaped.
     woken: bool,
+    /// No new operations.
+    closed: bool,
     counters: Counters,
     lost_seen: u32,
     /// The process the ring was made in.
@@ -214,6 +225,7 @@ impl Ring {
             },
             waker,
             woken: false,
+            closed: false,
             counters: Counters::default(),
             image: process_image(),
         };
@@ -250,6 +262,12 @@ impl Ring {
         self.queues.has_completions()
     }
 
+    /// Whether no operation has a slot: none in the kernel, and none completed whose future has yet
+    /// to look. Until then the ring is needed.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.table.occupied() == 0
+    }
+
     /// Operations whose last completion has not been seen: the kernel may still use their payloads.
     pub(crate) fn live_ops(&self) -> usize {
         self.table.in_kernel()
@@ -268,9 +286,8 @@ impl Ring {
         &mut self.table
     }
 
-    /// Pushes one operation. The slot owns the payload from here on; if there is no room the
-    /// payload comes back and `waker` is woken when there is. With `may_enter` the calling thread
-    /// makes room itself.
+    /// Pushes one operation; the slot owns the payload from here on. With `may_enter` the calling
+    /// thread makes room itself.
     pub(crate) fn submit(
         &mut self,
         entry: &squeue::Entry,
@@ -279,14 +296,17 @@ impl Ring {
         multishot: Option<DiscardItem>,
         on_drop: OnDrop,
         may_enter: bool,
-    ) -> Result<Key, Payload> {
+    ) -> Result<Key, Refused> {
+        if self.closed {
+            return Err(Refused::Closed(payload, waker));
+        }
         if !self.has_room() && may_enter {
             // Its error comes up again at the next turn's flush, where it can be told.
             let _ = self.flush();
         }
         if !self.has_room() {
             self.waiting_for_room.push(waker);
-            return Err(payload);
+            return Err(Refused::Full(payload));
         }
         let key = self.table.insert(payload, Some(waker), multishot, on_drop);
         let mut sqe = into_sqe(entry);
@@ -474,9 +494,10 @@ impl Ring {
         std::mem::take(&mut self.readiness.event)
     }
 
-    /// Asks the kernel to cancel everything but what must happen ([`OnDrop::LetFinish`]: accepted
+    /// Closes the ring for new operations and asks the kernel to cancel everything but what must happen ([`OnDrop::LetFinish`]: accepted
     /// writes, closes). Nothing is freed by it: reap until [`live_ops`](Ring::live_ops) is 0.
     pub(crate) fn cancel_all(&mut self) {
+        self.closed = true;
         self.disarm_readiness();
         self.cancels.extend(self.table.cancellable());
         self.push_deferred();

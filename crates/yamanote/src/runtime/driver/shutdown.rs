@@ -59,8 +59,15 @@ impl Driver {
             // thread that has left.
             let _ = sys::uring::wait(fd, 0, Some(Duration::from_millis(1)));
         }
-        let state = std::mem::replace(&mut *slot.lock_ring(), RingState::Closed);
-        if let RingState::Ready(ring) = state {
+        let mut state = slot.lock_ring();
+        if matches!(&*state, RingState::Ready(ring) if ring.live_ops() == 0 && !ring.is_vacant()) {
+            // Futures outside of the runtime have results to fetch. The ring takes nothing new and
+            // goes with the driver.
+            return;
+        }
+        let closed = std::mem::replace(&mut *state, RingState::Closed);
+        drop(state);
+        if let RingState::Ready(ring) = closed {
             self.closed_ops_submitted
                 .fetch_add(ring.submitted_total(), Relaxed);
             if ring.live_ops() > 0 {

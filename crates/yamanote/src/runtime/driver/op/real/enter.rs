@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use yamanote_test::{Capability, in_own_process, require};
@@ -258,4 +259,74 @@ fn an_operation_outlives_the_thread_that_started_it() {
     std::io::Write::write_all(&mut File::from(writer), b"abc").unwrap();
     let (n, buf) = bench.finish(op);
     assert_eq!((n.unwrap(), &buf[..]), (3, &b"abc"[..]));
+}
+
+/// A future kept outside of the runtime gets its result, or the cancellation, after the shutdown; a
+/// new one is refused with its buffer.
+#[test]
+fn a_result_can_be_fetched_after_the_shutdown() {
+    let Some(bench) = Bench::new(8) else { return };
+    let (reader, writer) = pipe();
+    let (reader, writer) = (Arc::new(reader), Arc::new(writer));
+    let write = Write::new(writer, b"abc".to_vec(), Offset::Cursor);
+    let mut write = bench.op(write);
+    let mut done = bench.op(Read::new(reader.clone(), vec![0; 3], Offset::Cursor));
+    let mut stuck = bench.op(Read::new(reader.clone(), vec![0; 3], Offset::Cursor));
+    let mut late = bench.op(Read::new(reader, vec![7; 3], Offset::Cursor));
+    assert!(poll_once(&mut write).is_pending());
+    assert!(poll_once(&mut done).is_pending());
+    bench.turn();
+    assert!(poll_once(&mut stuck).is_pending());
+    bench
+        .driver
+        .shutdown(Instant::now() + Duration::from_secs(5));
+    let Poll::Ready((result, buf)) = poll_once(&mut done) else {
+        panic!("its bytes were there before the shutdown");
+    };
+    assert_eq!((result.unwrap(), buf), (3, b"abc".to_vec()));
+    let Poll::Ready((result, _)) = poll_once(&mut stuck) else {
+        panic!("cancelled by the shutdown");
+    };
+    assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::ECANCELED));
+    let Poll::Ready((result, buf)) = poll_once(&mut late) else {
+        panic!("refused after the shutdown");
+    };
+    assert!(result.unwrap_err().to_string().contains("shutting down"));
+    assert_eq!(buf, [7; 3]);
+    assert!(poll_once(&mut write).is_ready());
+}
+
+/// R15: the program closes all descriptors it does not know.
+#[test]
+fn a_ring_closed_by_the_program_is_noticed() {
+    in_own_process(
+        module_path!(),
+        "a_ring_closed_by_the_program_is_noticed",
+        || {
+            let Some(bench) = Bench::new(8) else { return };
+            let fd = bench.driver.ring(0).unwrap().raw_fd();
+            // SAFETY: what a careless program does; nothing of ours is confused by it below.
+            assert_eq!(unsafe { libc::close(fd) }, 0);
+            for sleeps in [true, false] {
+                let look = std::panic::AssertUnwindSafe(|| {
+                    let zero = File::open("/dev/zero").unwrap();
+                    let mut op = bench.op(Read::new(zero, vec![0; 3], Offset::Cursor));
+                    assert!(poll_once(&mut op).is_pending());
+                    std::mem::forget(op);
+                    if sleeps {
+                        bench
+                            .driver
+                            .park(0, crate::runtime::driver::Role::None, None);
+                    } else {
+                        bench.turn();
+                    }
+                });
+                let panic = std::panic::catch_unwind(look).unwrap_err();
+                let text = panic.downcast_ref::<String>().unwrap();
+                assert!(text.contains("closed the descriptor"), "{text}");
+            }
+            // Its end cannot be orderly: the destructors would close the number again.
+            std::mem::forget(bench);
+        },
+    );
 }
