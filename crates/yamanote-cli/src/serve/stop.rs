@@ -17,6 +17,8 @@ impl Stop {
             signal_hook::low_level::pipe::register(signal, sender.try_clone()?)?;
         }
         receiver.set_nonblocking(true)?;
+        // `new` is deprecated because not every type keeps its descriptor; a UnixStream does.
+        #[allow(deprecated)]
         Ok(Stop(AsyncFd::new(receiver)?))
     }
 

@@ -223,6 +223,13 @@ impl Facts {
         self.regular && self.direct && self.mount.class == Class::Disk
     }
 
+    /// Whether fsync goes to the ring. The kernel gives it a thread of its own there too, so one
+    /// alone is no faster; but many at once (a log per client) pass without our pool's limit and
+    /// two hand-overs each.
+    pub(super) fn ring_sync(&self) -> bool {
+        self.regular && self.mount.class == Class::Disk
+    }
+
     /// Judges the answer to an inline read: `None` means it has to be done where waiting is
     /// allowed.
     pub(super) fn judge_read(

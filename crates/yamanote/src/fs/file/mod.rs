@@ -23,7 +23,8 @@ use std::time::SystemTime;
 
 use self::cursor::{Operation, Shared};
 use super::strategy::Facts;
-use super::{FileTimes, OpenOptions, pool};
+use super::{FileTimes, OpenOptions, pool, submit};
+use crate::runtime::driver::op::fsync::Fsync;
 
 /// The most one read or write at the cursor moves, unless [`File::set_max_buf_size`] says
 /// otherwise.
@@ -192,7 +193,7 @@ impl File {
     ///
     /// That of an accepted write nobody was told yet, else that of fsync(2).
     pub async fn sync_all(&self) -> io::Result<()> {
-        self.sync(StdFile::sync_all).await
+        self.sync(Fsync::all, StdFile::sync_all).await
     }
 
     /// As [`sync_all`](File::sync_all), without the metadata that reading does not need.
@@ -201,13 +202,29 @@ impl File {
     ///
     /// As `sync_all`.
     pub async fn sync_data(&self) -> io::Result<()> {
-        self.sync(StdFile::sync_data).await
+        self.sync(Fsync::data, StdFile::sync_data).await
     }
 
-    async fn sync(&self, f: fn(&StdFile) -> io::Result<()>) -> io::Result<()> {
+    async fn sync(
+        &self,
+        by_ring: fn(Arc<StdFile>) -> Fsync<Arc<StdFile>>,
+        by_pool: fn(&StdFile) -> io::Result<()>,
+    ) -> io::Result<()> {
         self.idle().await;
-        let std = self.std.clone();
-        let synced = pool::run(move || f(&std)).await;
+        let runtime = pool::live_runtime()?;
+        let mut synced = None;
+        if self.facts().is_some_and(Facts::ring_sync) && submit::has_ring(&runtime) {
+            let result = submit::to_ring(&runtime, by_ring(self.std.clone())).await;
+            // Cancelled by the kernel: nothing was synced, and nothing failed.
+            synced = Some(result).filter(|result| !submit::is_lost(result));
+        }
+        let synced = match synced {
+            Some(result) => result,
+            None => {
+                let std = self.std.clone();
+                pool::run_on(&runtime, move || by_pool(&std)).await
+            }
+        };
         let lost = self.shared.lock().write_error.take();
         lost.map_or(synced, Err)
     }

@@ -126,7 +126,7 @@ impl File {
         let mut read = Read::new(held, buf, Offset::At(offset));
         if by_ring && submit::has_ring(&runtime) {
             let (result, buf) = submit::to_ring(&runtime, read).await;
-            if !is_lost(&result) {
+            if !submit::is_lost(&result) {
                 return (result, buf);
             }
             let held = Held {
@@ -210,10 +210,4 @@ impl File {
         })
         .await
     }
-}
-
-/// The kernel ends an operation this way when the thread that carried it exits; a read can simply
-/// be made again.
-fn is_lost(result: &io::Result<usize>) -> bool {
-    matches!(result, Err(error) if error.raw_os_error() == Some(libc::ECANCELED))
 }
