@@ -225,7 +225,8 @@ fn a_wake_that_changes_nothing() {
             thread::spawn(move || scheduler.run_all())
         };
         letters[0].write();
-        waker.wake();
+        waker.wake_by_ref();
+        drop(waker);
         runner.join().unwrap();
         scheduler.run_all();
         letters[0].read();
@@ -343,7 +344,9 @@ fn abort_against_the_run() {
 /// Abort, wake and completion at once.
 #[test]
 fn abort_against_wake_against_the_run() {
-    loom::model(|| {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
         let scheduler = Scheduler::new();
         let letters = Arc::new([Letter::new()]);
         let wakers = Arc::new(Mutex::new(Vec::new()));
