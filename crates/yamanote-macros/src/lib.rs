@@ -32,7 +32,7 @@ use proc_macro::TokenStream;
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
 /// #[yamanote::main]
 /// async fn main() {
 ///     println!("Hello world");
@@ -41,7 +41,7 @@ use proc_macro::TokenStream;
 ///
 /// which is this, without the macro:
 ///
-/// ```ignore
+/// ```
 /// fn main() {
 ///     yamanote::runtime::Builder::new_multi_thread()
 ///         .enable_all()
@@ -63,7 +63,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
 /// #[yamanote::test]
 /// async fn adds() {
 ///     assert_eq!(async { 1 + 1 }.await, 2);
