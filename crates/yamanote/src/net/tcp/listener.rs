@@ -4,8 +4,10 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::task::{Context, Poll, ready};
+
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::TcpStream;
 use crate::io::Interest;
@@ -36,7 +38,9 @@ impl TcpListener {
     /// Makes a listener bound to the first of the addresses that can be bound. Port 0 asks the
     /// system for a free one; [`local_addr`](TcpListener::local_addr) tells which.
     ///
-    /// `SO_REUSEADDR` is set. For other options, make a [`TcpSocket`](super::TcpSocket) first.
+    /// `SO_REUSEADDR` is set, and 4,096 connections may wait to be accepted, if the system
+    /// (`net.core.somaxconn`) allows so many. For other options, make a
+    /// [`TcpSocket`](super::TcpSocket) first.
     ///
     /// # Errors
     ///
@@ -48,7 +52,7 @@ impl TcpListener {
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
         let mut failure = None;
         for address in addr::resolve(addr).await? {
-            match mio::net::TcpListener::bind(address).and_then(TcpListener::new) {
+            match bind(address).and_then(TcpListener::new) {
                 Ok(listener) => return Ok(listener),
                 Err(error) => failure = Some(error),
             }
@@ -130,6 +134,19 @@ impl TcpListener {
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.io.set_ttl(ttl)
     }
+}
+
+/// Connections that may wait to be accepted: what the kernel allows by default. With the 128 of the
+/// standard library a burst of ten thousand clients lost their first packets and took a minute.
+const BACKLOG: i32 = 4096;
+
+fn bind(address: SocketAddr) -> io::Result<mio::net::TcpListener> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(OwnedFd::from(socket).into())
 }
 
 impl TryFrom<std::net::TcpListener> for TcpListener {
