@@ -87,10 +87,15 @@ pub(crate) fn wait(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::
 }
 
 fn wait_once(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::Result<()> {
-    let timespec = timeout.map(|limit| Timespec {
-        seconds: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
-        nanoseconds: i64::from(limit.subsec_nanos()),
-    });
+    // The kernel adds this to its clock; an absurd number would overflow into the past. Ending a
+    // wait after a year is allowed.
+    const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    let timespec = timeout
+        .map(|limit| limit.min(A_YEAR))
+        .map(|limit| Timespec {
+            seconds: limit.as_secs() as i64,
+            nanoseconds: i64::from(limit.subsec_nanos()),
+        });
     let argument = GetEventsArg {
         timespec: timespec
             .as_ref()

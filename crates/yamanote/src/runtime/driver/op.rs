@@ -38,10 +38,12 @@
 //! side; nothing here lists what they are.
 
 pub(crate) mod accept;
+pub(crate) mod accept_multi;
 pub(crate) mod cancel_fd;
 pub(crate) mod close;
 pub(crate) mod connect;
 pub(crate) mod fsync;
+pub(crate) mod multi;
 pub(crate) mod open;
 pub(crate) mod poll;
 pub(crate) mod read;
@@ -74,7 +76,7 @@ use crate::runtime::driver::ring::{Refused, Ring};
 use crate::sys::uring::abi;
 use crate::util::coop;
 
-use table::{Drop as OnDropAnswer, Poll as PollAnswer};
+use table::{DiscardItem, Drop as OnDropAnswer, Poll as PollAnswer};
 
 /// What one completion says.
 #[derive(Debug)]
@@ -228,39 +230,10 @@ impl<T: Operation, R: Rings> Op<T, R> {
 
     /// I -> P. `Ready` if no ring can be had; `Pending` in state I if the queue is full.
     fn start(&mut self, operation: T, waker: Waker) -> Poll<T::Output> {
-        // Rule 5: `prepare` may ask a user's buffer for its address, so it runs before the lock.
-        let on_drop = operation.on_drop();
-        let mut payload = Payload::new(operation);
-        // SAFETY: just made; the kernel has not seen it.
-        let entry = unsafe { payload.prepare::<T>() };
-
-        let slot = self.rings.submit_slot();
-        let mut ring = match self.rings.ring(slot) {
-            Ok(ring) => ring,
-            Err(error) => {
-                // SAFETY: never submitted.
-                let operation = unsafe { payload.reclaim::<T>() };
-                return Poll::Ready(operation.complete(CqeResult::failed(error)));
-            }
-        };
-        let may_enter = self.rings.may_enter(slot);
-        match ring.submit(&entry, payload, waker, None, on_drop, may_enter) {
-            Ok(key) => {
-                self.state = State::Polled(Key { slot, ..key });
-                drop(ring);
-                self.rings.after_push(slot);
-            }
-            Err(Refused::Full(payload)) => {
-                drop(ring);
-                // SAFETY: the ring gave it back unsubmitted.
-                self.state = State::Initialize(unsafe { payload.reclaim::<T>() });
-                self.rings.after_push(slot);
-            }
-            Err(Refused::Closed(payload, _waker)) => {
-                drop(ring);
-                // SAFETY: the ring gave it back unsubmitted.
-                let operation = unsafe { payload.reclaim::<T>() };
-                let error = io::Error::other("the runtime is shutting down");
+        match push(&*self.rings, operation, waker, None) {
+            Pushed::Started(key) => self.state = State::Polled(key),
+            Pushed::Full(operation) => self.state = State::Initialize(operation),
+            Pushed::Refused(operation, error) => {
                 return Poll::Ready(operation.complete(CqeResult::failed(error)));
             }
         }
@@ -289,10 +262,7 @@ impl<T: Operation, R: Rings> Op<T, R> {
                     let operation = unsafe { payload.reclaim::<T>() };
                     return Poll::Ready(operation.complete(cqe));
                 }
-                PollAnswer::Lost => panic!(
-                    "the kernel lost the completion of this operation: it had no memory to keep it \
-                     (EBADR); what the operation owns is leaked"
-                ),
+                PollAnswer::Lost => panic!("{LOST}"),
             }
         }
     }
@@ -336,6 +306,7 @@ impl<T: Operation, R: Rings> Drop for Op<T, R> {
                 // SAFETY: the table saw the last CQE.
                 unsafe { payload.reclaim::<T>() }.orphaned(cqe);
             }
+            OnDropAnswer::Disarmed { .. } => unreachable!("not a multishot"),
             OnDropAnswer::Kept { waker, must_enter } => {
                 drop(waker);
                 if must_enter {
@@ -345,6 +316,58 @@ impl<T: Operation, R: Rings> Drop for Op<T, R> {
         }
     }
 }
+
+/// What became of a push.
+enum Pushed<T> {
+    Started(Key),
+    /// The waker given along is woken when there is room.
+    Full(T),
+    Refused(T, io::Error),
+}
+
+/// Moves an operation to a slot of this thread's ring and pushes its SQE.
+fn push<T: Operation, R: Rings>(
+    rings: &R,
+    operation: T,
+    waker: Waker,
+    multishot: Option<DiscardItem>,
+) -> Pushed<T> {
+    let on_drop = operation.on_drop();
+    // Rule 5: `prepare` may ask a user's buffer for its address, so it runs before the lock.
+    let mut payload = Payload::new(operation);
+    // SAFETY: just made of a `T`; the kernel has not seen it.
+    let entry = unsafe { payload.prepare::<T>() };
+
+    let slot = rings.submit_slot();
+    let mut ring = match rings.ring(slot) {
+        Ok(ring) => ring,
+        // SAFETY: made of a `T`, and never submitted.
+        Err(error) => return Pushed::Refused(unsafe { payload.reclaim() }, error),
+    };
+    let may_enter = rings.may_enter(slot);
+    let answer = ring.submit(&entry, payload, waker, multishot, on_drop, may_enter);
+    drop(ring);
+    match answer {
+        Ok(key) => {
+            rings.after_push(slot);
+            Pushed::Started(Key { slot, ..key })
+        }
+        Err(Refused::Full(payload)) => {
+            rings.after_push(slot);
+            // SAFETY: made of a `T`; the ring gave it back unsubmitted.
+            Pushed::Full(unsafe { payload.reclaim() })
+        }
+        Err(Refused::Closed(payload, _waker)) => {
+            let error = io::Error::other("the runtime is shutting down");
+            // SAFETY: made of a `T`; the ring gave it back unsubmitted.
+            Pushed::Refused(unsafe { payload.reclaim() }, error)
+        }
+    }
+}
+
+/// What a future says whose completion the kernel has lost.
+const LOST: &str = "the kernel lost the completion of this operation: it had no memory to keep it \
+                    (EBADR); what the operation owns is leaked";
 
 /// An operation's payload at its final address, its type erased.
 ///

@@ -238,6 +238,11 @@ impl Ring {
         self.fd.as_raw_fd()
     }
 
+    /// Submission queue entries it got, maybe fewer than it was asked for.
+    pub(crate) fn entries(&self) -> u32 {
+        self.queues.sq_entries()
+    }
+
     /// Wakes a thread that waits on this ring. Outlives the ring harmlessly.
     pub(crate) fn waker(&self) -> RingWaker {
         self.waker.clone()
@@ -321,7 +326,8 @@ impl Ring {
         let answer = self.table.orphan(key);
         if let table::Drop::Kept {
             must_enter: true, ..
-        } = answer
+        }
+        | table::Drop::Disarmed { payload: None, .. } = answer
         {
             self.check_process();
             self.cancels

@@ -5,6 +5,7 @@
 //! operations own, watched for use after free; the tests below drive many operations through both.
 
 mod kernel;
+mod multishot;
 mod orders;
 mod storm;
 pub(super) mod world;

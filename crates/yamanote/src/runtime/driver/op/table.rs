@@ -27,6 +27,8 @@ pub(crate) enum Lifecycle {
         results: VecDeque<CqeResult>,
         waker: Option<Waker>,
         terminated: bool,
+        /// The kernel says it has lost completions, maybe of this one.
+        lost: bool,
     },
     /// X: nobody waits; the payload stays until the last CQE. A zero-copy orphan remembers its
     /// result.
@@ -76,6 +78,20 @@ pub(crate) enum Poll {
     Lost,
 }
 
+/// What a multishot finds in its slot.
+#[must_use]
+#[derive(Debug)]
+pub(crate) enum PollResults {
+    Pending,
+    /// Another waker is stored: call again with a clone of the present one.
+    NeedsWaker,
+    /// Results so far; the kernel goes on.
+    Some(VecDeque<CqeResult>),
+    /// The last results; the kernel is done.
+    Last(Payload, VecDeque<CqeResult>),
+    Lost,
+}
+
 /// What a dropped future leaves behind.
 #[must_use]
 #[derive(Debug)]
@@ -84,6 +100,12 @@ pub(crate) enum Drop {
     Gone,
     /// The last CQE had come: the payload goes back.
     Finished(Payload, CqeResult),
+    /// A multishot had results nobody took; `payload` if the kernel is done with it.
+    Disarmed {
+        results: VecDeque<CqeResult>,
+        waker: Option<Waker>,
+        payload: Option<Payload>,
+    },
     /// An orphan remains. `must_enter`: a cancellation was queued.
     Kept {
         waker: Option<Waker>,
@@ -232,7 +254,10 @@ impl Table {
                 }
             }
             Lifecycle::Armed {
-                mut results, waker, ..
+                mut results,
+                waker,
+                lost,
+                ..
             } => {
                 results.push_back(cqe);
                 (
@@ -240,6 +265,7 @@ impl Table {
                         results,
                         waker: None,
                         terminated: last,
+                        lost: lost && !last,
                     },
                     waker.map_or(Routed::Nothing, Routed::Wake),
                 )
@@ -252,6 +278,7 @@ impl Table {
                         results: VecDeque::from([cqe]),
                         waker: None,
                         terminated: last,
+                        lost: false,
                     },
                     waiting.into_waker().map_or(Routed::Nothing, Routed::Wake),
                 )
@@ -333,6 +360,53 @@ impl Table {
         Poll::Pending
     }
 
+    /// A multishot looks; `spare` as for [`poll`](Table::poll).
+    pub(crate) fn poll_results(
+        &mut self,
+        key: Key,
+        waker: &Waker,
+        spare: &mut Option<Waker>,
+    ) -> PollResults {
+        let live = self
+            .live(key.index, key.generation)
+            .expect("the slot of a living future is its own");
+        let stored = match &mut live.lifecycle {
+            Lifecycle::Armed {
+                terminated: true, ..
+            } => {
+                let live = self.free(key.index);
+                let Lifecycle::Armed { results, .. } = live.lifecycle else {
+                    unreachable!("looked at above");
+                };
+                return PollResults::Last(live.payload, results);
+            }
+            Lifecycle::Armed { results, .. } if !results.is_empty() => {
+                return PollResults::Some(std::mem::take(results));
+            }
+            Lifecycle::Armed { lost: true, .. } | Lifecycle::Lost => return PollResults::Lost,
+            Lifecycle::Armed { waker: stored, .. } => stored,
+            Lifecycle::Submitted | Lifecycle::Waiting(_) => {
+                return match self.poll(key, waker, spare) {
+                    Poll::Pending => PollResults::Pending,
+                    Poll::NeedsWaker => PollResults::NeedsWaker,
+                    Poll::Ready(..) | Poll::Lost => unreachable!("looked at above"),
+                };
+            }
+            other => unreachable!("a multishot does not get here: {other:?}"),
+        };
+        if stored
+            .as_ref()
+            .is_some_and(|stored| stored.will_wake(waker))
+        {
+            return PollResults::Pending;
+        }
+        if spare.is_none() {
+            return PollResults::NeedsWaker;
+        }
+        std::mem::swap(stored, spare);
+        PollResults::Pending
+    }
+
     /// The future is dropped. The caller queues a cancellation if told to.
     pub(crate) fn orphan(&mut self, key: Key) -> Drop {
         let Some(live) = self.live(key.index, key.generation) else {
@@ -362,7 +436,19 @@ impl Table {
                     must_enter: false,
                 }
             }
-            Lifecycle::Armed { .. } => panic!("a multishot is dropped through its own door"),
+            Lifecycle::Armed {
+                results,
+                waker,
+                terminated,
+                ..
+            } => {
+                let payload = terminated.then(|| self.free(key.index).payload);
+                Drop::Disarmed {
+                    results,
+                    waker,
+                    payload,
+                }
+            }
             Lifecycle::Cancelled { .. } => panic!("a future is dropped once"),
         }
     }
@@ -396,6 +482,18 @@ impl Table {
                     wake(waker);
                 }
             }
+            if let Lifecycle::Armed {
+                waker,
+                terminated: false,
+                lost,
+                ..
+            } = &mut live.lifecycle
+            {
+                *lost = true;
+                if let Some(waker) = waker.take() {
+                    wake(waker);
+                }
+            }
         }
     }
 
@@ -423,15 +521,27 @@ impl Table {
 
 impl std::ops::Drop for Table {
     fn drop(&mut self) {
-        for slot in self.slots.drain(..) {
-            if let Some(Live {
-                lifecycle: Lifecycle::Completed(cqe),
-                payload,
-                ..
-            }) = slot.live
-            {
-                // SAFETY: rule 4, its last CQE has been seen.
-                drop(unsafe { payload.into_garbage(cqe) });
+        for live in self.slots.drain(..).filter_map(|slot| slot.live) {
+            match live.lifecycle {
+                Lifecycle::Completed(cqe) => {
+                    // SAFETY: rule 4, its last CQE has been seen.
+                    drop(unsafe { live.payload.into_garbage(cqe) });
+                }
+                Lifecycle::Armed {
+                    mut results,
+                    terminated,
+                    ..
+                } => {
+                    let last = if terminated { results.pop_back() } else { None };
+                    if let Some(discard) = live.multishot {
+                        results.into_iter().for_each(|cqe| drop(discard(cqe)));
+                    }
+                    if let Some(cqe) = last {
+                        // SAFETY: as above.
+                        drop(unsafe { live.payload.into_garbage(cqe) });
+                    }
+                }
+                _ => {}
             }
         }
     }

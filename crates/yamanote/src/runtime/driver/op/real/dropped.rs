@@ -342,3 +342,63 @@ fn a_dropped_send_sends_the_original_or_nothing() {
         assert!(bytes.is_empty() || bytes == [7; 64]);
     }
 }
+
+/// O9 on the real kernel: a multishot accept under churn. Every connection is accepted or closed, and
+/// no descriptor stays.
+#[test]
+fn a_multishot_accept_loses_nothing_while_it_lives() {
+    use crate::runtime::driver::op::accept_multi::AcceptMulti;
+    use crate::runtime::driver::op::multi::MultiOp;
+    use std::task::{Context, Poll, Waker};
+
+    in_own_process(
+        module_path!(),
+        "a_multishot_accept_loses_nothing_while_it_lives",
+        || {
+            let Some(bench) = Bench::new(8) else { return };
+            let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+            let address = listener.local_addr().unwrap();
+            drop(bench.driver.ring(0).unwrap());
+            let before = Snapshot::take();
+            let mut cx = Context::from_waker(Waker::noop());
+            for round in 0..50 {
+                let accept = AcceptMulti::new(listener.clone());
+                let mut accept = MultiOp::new(bench.driver.clone(), accept);
+                let mut clients = Vec::new();
+                let mut accepted = 0;
+                for _ in 0..20 {
+                    clients.push(TcpStream::connect(address).unwrap());
+                    if let Poll::Ready(socket) = accept.poll_next(&mut cx) {
+                        socket.unwrap();
+                        accepted += 1;
+                    }
+                    bench.turn();
+                }
+                if round % 2 == 0 {
+                    let deadline = Instant::now() + Duration::from_secs(5);
+                    while accepted < clients.len() {
+                        assert!(Instant::now() < deadline, "{accepted} of {}", clients.len());
+                        match accept.poll_next(&mut cx) {
+                            Poll::Ready(socket) => drop(socket.unwrap()),
+                            Poll::Pending => {
+                                bench.turn();
+                                continue;
+                            }
+                        }
+                        accepted += 1;
+                    }
+                }
+                // Else: with results in its slot, and maybe more on their way.
+                drop(accept);
+                bench.drain();
+                drop(clients);
+            }
+            listener.set_nonblocking(true).unwrap();
+            while listener.accept().is_ok() {}
+            assert_eq!(
+                Snapshot::take().descriptor_count(),
+                before.descriptor_count()
+            );
+        },
+    );
+}

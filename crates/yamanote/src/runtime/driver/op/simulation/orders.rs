@@ -318,7 +318,7 @@ fn a_lost_completion_fails_loudly_and_frees_nothing() {
     let panic = catch_unwind(AssertUnwindSafe(|| poll_once(&mut op)))
         .err()
         .unwrap();
-    assert!(panic.downcast_ref::<&str>().unwrap().contains("EBADR"));
+    assert!(panic.downcast_ref::<String>().unwrap().contains("EBADR"));
     drop((op, dropped));
     simulation.turn(usize::MAX);
     assert_eq!(simulation.lock().live_ops(), 2);
