@@ -52,7 +52,12 @@ struct Books {
     idle: usize,
     /// Of the threads, those that wait and have been woken for a job.
     promised: usize,
+    /// Of the threads, those that have been started for a job and have not come for it yet.
+    coming: usize,
     closed: bool,
+    /// So many jobs at the head of the queue had a thread on its way when the pool was closed: they
+    /// count as started, and are run.
+    started: usize,
     wrap: Option<Wrap>,
 }
 
@@ -89,6 +94,7 @@ impl BlockingPool {
         let pool = &self.spawner.pool;
         let mut books = pool.lock();
         books.closed = true;
+        books.started = books.queue.len().min(books.coming + books.promised);
         pool.work.notify_all();
         // A runtime may be dropped on one of its own blocking threads, which cannot outlive itself.
         let own = usize::from(thread::is_of(pool));
@@ -269,6 +275,7 @@ impl Pool {
             return Ok(());
         }
         books.threads += 1;
+        books.coming += 1;
         drop(books);
         // Starting a thread takes tens of microseconds; others may take and add jobs meanwhile.
         let started = self.handles().start(self);
@@ -282,6 +289,7 @@ impl Pool {
     fn not_started(&self, ticket: u64, worker: bool, error: io::Error) -> Result<(), Refused> {
         let mut books = self.lock();
         books.threads -= 1;
+        books.coming -= 1;
         // A worker needs a thread at once; a blocking job may wait for one that will be free.
         if !worker && books.for_blocking() > 0 {
             return Ok(());
@@ -310,12 +318,13 @@ impl Pool {
         Err(Refused::NoThread(error))
     }
 
-    /// The next job for a thread, or `None` when the thread is to end. `worker_done`: the thread comes
-    /// from a scheduler's worker.
-    pub(super) fn next_job(&self, worker_done: bool) -> Option<(Job, Mode)> {
+    /// The next job for a thread, or `None` when the thread is to end.
+    pub(super) fn next_job(&self, from: From) -> Option<(Job, Mode)> {
         let mut books = self.lock();
-        if worker_done {
-            books.workers -= 1;
+        match from {
+            From::Start => books.coming -= 1,
+            From::Worker => books.workers -= 1,
+            From::Blocking => {}
         }
         loop {
             if books.for_blocking() > self.config.max_threads && !books.closed {
@@ -323,10 +332,11 @@ impl Pool {
                 return None;
             }
             if let Some((_, job)) = books.queue.pop_front() {
-                let mode = match books.closed {
+                let mode = match books.closed && books.started == 0 {
                     true => Mode::Shutdown,
                     false => Mode::Normal,
                 };
+                books.started = books.started.saturating_sub(1);
                 return Some((job, mode));
             }
             if books.closed {
@@ -366,6 +376,13 @@ impl Pool {
             self.ended.notify_all();
         }
     }
+}
+
+/// Where a thread that asks for a job comes from.
+pub(super) enum From {
+    Start,
+    Worker,
+    Blocking,
 }
 
 /// How a thread does a job.

@@ -156,6 +156,18 @@ fn the_shutdown_cancels_what_waits_and_waits_for_what_runs() {
 }
 
 #[test]
+fn a_job_that_has_a_thread_on_its_way_counts_as_started() {
+    for _ in 0..50 {
+        let mut pool = pool(4);
+        let jobs: Vec<_> = (0..3).map(|n| pool.spawner().spawn(move || n)).collect();
+        pool.shutdown(None);
+        for (n, job) in jobs.into_iter().enumerate() {
+            assert_eq!(futures::executor::block_on(job).unwrap(), n);
+        }
+    }
+}
+
+#[test]
 fn an_aborted_job_that_has_not_started_does_not_start() {
     let pool = pool(1);
     let end = occupy(&pool);

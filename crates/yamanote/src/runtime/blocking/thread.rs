@@ -1,7 +1,7 @@
 //! The life of one thread of the pool.
 
 use super::Callback;
-use super::pool::{Mode, Pool};
+use super::pool::{From, Mode, Pool};
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -42,9 +42,12 @@ pub(super) fn start(pool: Arc<Pool>, number: u64) -> io::Result<JoinHandle<()>> 
 
 fn live(pool: &Pool) {
     call(&pool.config.after_start);
-    let mut worker_done = false;
-    while let Some((job, mode)) = pool.next_job(worker_done) {
-        worker_done = job.is_worker();
+    let mut from = From::Start;
+    while let Some((job, mode)) = pool.next_job(from) {
+        from = match job.is_worker() {
+            true => From::Worker,
+            false => From::Blocking,
+        };
         match mode {
             Mode::Normal => job.run(),
             Mode::Shutdown => job.run_at_shutdown(),
