@@ -1,14 +1,17 @@
 //! [`OpenOptions`]: how a file is opened.
 #![forbid(unsafe_code)]
 
+use std::ffi::CString;
 use std::fs::OpenOptions as StdOpenOptions;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::strategy::{self, Facts, Inline};
-use super::{File, pool};
+use super::strategy::{self, Facts, Inline, Refusal};
+use super::{File, pool, submit};
+use crate::runtime::driver::op::open::Open;
 
 /// How a file is opened: the options of [`std::fs::OpenOptions`].
 ///
@@ -149,11 +152,20 @@ impl OpenOptions {
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         pool::progress().await;
-        pool::live_runtime()?;
+        let runtime = pool::live_runtime()?;
         if let Some(flags) = self.seen.as_ref().and_then(Seen::plain_flags) {
-            if let Inline::Done(found) = strategy::open_inline(path, flags) {
-                let found = found?;
-                return Ok(File::from_opened(found.file, Some(found.facts)));
+            match strategy::open_inline(path, flags) {
+                Inline::Done(found) => {
+                    let found = found?;
+                    return Ok(File::from_opened(found.file, Some(found.facts)));
+                }
+                // May wait for ever: on the ring that can be cancelled.
+                Inline::Refused(Refusal::Special) if submit::has_ring(&runtime) => {
+                    let path = CString::new(path.as_os_str().as_bytes())?;
+                    let fd = submit::to_ring(&runtime, Open::new(path, flags, 0)).await?;
+                    return Ok(File::from(fd));
+                }
+                Inline::Refused(_) => {}
             }
         }
         let options = self.std.clone();

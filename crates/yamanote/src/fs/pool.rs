@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::path::Path;
 
-use super::strategy::Stranger;
+use super::strategy::Refusal;
 use crate::runtime::Handle;
 use crate::util::coop;
 
@@ -91,7 +91,7 @@ where
 /// known, so that the next one may not be.
 pub(super) fn look_up<F, T>(
     path: &Path,
-    stranger: Stranger,
+    why: Refusal,
     f: F,
 ) -> impl Future<Output = io::Result<T>> + use<F, T>
 where
@@ -100,7 +100,7 @@ where
 {
     with_path(path, move |path| {
         let result = f(path);
-        stranger.introduce();
+        why.learn();
         result
     })
 }

@@ -150,6 +150,7 @@ fn learn_mount(fd: BorrowedFd<'_>, id: MountId) -> io::Result<Arc<Mount>> {
 pub(super) struct Facts {
     mount: Arc<Mount>,
     regular: bool,
+    stream: bool,
     direct: bool,
 }
 
@@ -158,6 +159,10 @@ impl Facts {
         Facts {
             mount,
             regular: identity.file_type == libc::S_IFREG,
+            stream: !matches!(
+                identity.file_type,
+                libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK | libc::S_IFLNK
+            ),
             direct: status_flags & libc::O_DIRECT != 0,
         }
     }
@@ -178,6 +183,11 @@ impl Facts {
 
     pub(super) fn is_regular(&self) -> bool {
         self.regular
+    }
+
+    /// Whether it is a pipe, a socket, a terminal or the like: a read may wait for ever.
+    pub(super) fn is_stream(&self) -> bool {
+        self.stream
     }
 
     /// Whether calls that only look at the file (statx, lseek) return at once.
@@ -296,20 +306,25 @@ pub(super) enum Inline<T> {
     /// This is the answer; an error is one the plain call would give as well.
     Done(io::Result<T>),
     /// It has to be asked for where waiting is allowed.
-    Refused(Stranger),
+    Refused(Refusal),
 }
 
-/// A file on a file system we know nothing of yet, if that was the reason of a refusal. A thread
-/// that may wait should [`introduce`](Stranger::introduce) it, so that the next look-up there may
-/// be inline.
-pub(super) struct Stranger(Option<(OwnedFd, MountId)>);
+/// Why something is not done inline.
+pub(super) enum Refusal {
+    /// It would have to wait, or might.
+    MayWait,
+    /// It opens something else than a file or a directory: a pipe without a partner, a terminal
+    /// without a line would wait for ever.
+    Special,
+    /// The file system is not known yet. A thread that may wait should
+    /// [`learn`](Refusal::learn) it, so that the next look-up there may be inline.
+    Stranger(OwnedFd, MountId),
+}
 
-impl Stranger {
-    const NONE: Stranger = Stranger(None);
-
-    /// Asks the file system what it is, which may wait.
-    pub(super) fn introduce(self) {
-        if let Some((fd, id)) = self.0 {
+impl Refusal {
+    /// Asks an unknown file system what it is, which may wait.
+    pub(super) fn learn(self) {
+        if let Refusal::Stranger(fd, id) = self {
             // If it cannot say, it stays unknown, and its files are left to the pool.
             let _ = learn_mount(fd.as_fd(), id);
         }
@@ -329,9 +344,9 @@ fn open_cached(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<O
         }
         Some(libc::ENOSYS | libc::EINVAL | libc::E2BIG) => {
             NO_CACHED_LOOKUP.store(true, Relaxed);
-            Inline::Refused(Stranger::NONE)
+            Inline::Refused(Refusal::MayWait)
         }
-        _ => Inline::Refused(Stranger::NONE),
+        _ => Inline::Refused(Refusal::MayWait),
     }
 }
 
@@ -346,27 +361,27 @@ pub(super) struct Found {
 /// be `O_NOFOLLOW`.
 pub(super) fn find_inline(dir: Option<BorrowedFd<'_>>, path: &Path, flags: i32) -> Inline<Found> {
     if NO_CACHED_LOOKUP.load(Relaxed) {
-        return Inline::Refused(Stranger::NONE);
+        return Inline::Refused(Refusal::MayWait);
     }
     with_c_path(path, |path| find_c_path(dir, path, flags))
-        .unwrap_or(Inline::Refused(Stranger::NONE))
+        .unwrap_or(Inline::Refused(Refusal::MayWait))
 }
 
 fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<Found> {
     let fd = match open_cached(dir, path, libc::O_PATH | flags) {
         Inline::Done(Ok(fd)) => fd,
         Inline::Done(Err(error)) => return Inline::Done(Err(error)),
-        Inline::Refused(stranger) => return Inline::Refused(stranger),
+        Inline::Refused(why) => return Inline::Refused(why),
     };
     let Ok(identity) = sys::identify(fd.as_fd()) else {
-        return Inline::Refused(Stranger::NONE);
+        return Inline::Refused(Refusal::MayWait);
     };
     let Some(mount) = known_mount(&identity.mount) else {
-        return Inline::Refused(Stranger(Some((fd, identity.mount))));
+        return Inline::Refused(Refusal::Stranger(fd, identity.mount));
     };
     let facts = Facts::new(&identity, mount, 0);
     if !facts.is_local() {
-        return Inline::Refused(Stranger::NONE);
+        return Inline::Refused(Refusal::MayWait);
     }
     Inline::Done(Ok(Found {
         file: StdFile::from(fd),
@@ -379,9 +394,9 @@ fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<F
 /// nothing.
 pub(super) fn open_inline(path: &Path, flags: i32) -> Inline<Found> {
     if NO_CACHED_LOOKUP.load(Relaxed) {
-        return Inline::Refused(Stranger::NONE);
+        return Inline::Refused(Refusal::MayWait);
     }
-    with_c_path(path, |path| open_c_path(path, flags)).unwrap_or(Inline::Refused(Stranger::NONE))
+    with_c_path(path, |path| open_c_path(path, flags)).unwrap_or(Inline::Refused(Refusal::MayWait))
 }
 
 fn open_c_path(path: &CStr, flags: i32) -> Inline<Found> {
@@ -390,7 +405,7 @@ fn open_c_path(path: &CStr, flags: i32) -> Inline<Found> {
         other => return other,
     };
     if !matches!(name.identity.file_type, libc::S_IFREG | libc::S_IFDIR) {
-        return Inline::Refused(Stranger::NONE);
+        return Inline::Refused(Refusal::Special);
     }
     // The name may have become a FIFO's in the meantime: O_NONBLOCK keeps even that from waiting,
     // and makes a lease an EAGAIN. It says nothing on a regular file, but is taken off again for
@@ -398,7 +413,7 @@ fn open_c_path(path: &CStr, flags: i32) -> Inline<Found> {
     let fd = match open_cached(None, path, flags | libc::O_NONBLOCK) {
         Inline::Done(Ok(fd)) => fd,
         Inline::Done(Err(error)) => return Inline::Done(Err(error)),
-        Inline::Refused(stranger) => return Inline::Refused(stranger),
+        Inline::Refused(why) => return Inline::Refused(why),
     };
     match sys::identify(fd.as_fd()) {
         Ok(identity)
@@ -411,7 +426,7 @@ fn open_c_path(path: &CStr, flags: i32) -> Inline<Found> {
                 file: StdFile::from(fd),
             }))
         }
-        _ => Inline::Refused(Stranger::NONE),
+        _ => Inline::Refused(Refusal::MayWait),
     }
 }
 
@@ -487,6 +502,7 @@ mod tests {
         let facts = Facts {
             mount,
             regular: true,
+            stream: false,
             direct: false,
         };
         assert_eq!(facts.inline_write(1), Some(Wait::Never));

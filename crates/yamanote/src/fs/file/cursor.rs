@@ -25,13 +25,16 @@
 //! 6. An operation whose job never ran, because the runtime shut down, ends as failed.
 #![forbid(unsafe_code)]
 
+use std::fs::File as StdFile;
 use std::io::{self, IoSlice, SeekFrom};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
 use super::jobs::Sought;
+use super::ring_read::RingRead;
 use crate::fs::pool::background_task_failed;
 use crate::fs::strategy::Facts;
+use crate::runtime::Handle;
 
 /// The operation in flight at the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +86,8 @@ pub(super) struct Cursor {
     pub(super) read_end: Option<io::Result<()>>,
     /// Bytes accepted behind the write in flight.
     queued: Vec<u8>,
+    /// The read in flight, if it is one of the ring.
+    ring_read: Option<RingRead>,
     pub(super) write_error: Option<io::Error>,
     pub(super) seek_end: Option<io::Result<u64>>,
     /// Where the last seek led.
@@ -141,6 +146,17 @@ impl Cursor {
             Ok(0) => self.read_end = Some(Ok(())),
             Ok(n) => assert_eq!(n, self.ahead.unread().len()),
             Err(error) => self.read_end = Some(Err(error)),
+        }
+    }
+
+    /// As [`Cursor::finish_read`]. The kernel also ends an operation when the thread that carried
+    /// it exits; then nothing was read, and whoever wants to read starts again.
+    fn finish_ring_read(&mut self, bytes: Vec<u8>, result: io::Result<usize>) {
+        match result {
+            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {
+                self.finish(Operation::Read);
+            }
+            result => self.finish_read(bytes, result),
         }
     }
 
@@ -299,23 +315,58 @@ impl Shared {
         }
     }
 
-    /// Ready when no cursor operation is in flight and no orphan writes.
+    /// Ready when no cursor operation is in flight and no orphan writes. A read of the ring makes
+    /// progress by this.
     pub(super) fn poll_idle<'a>(&'a self, cx: &mut Context<'_>) -> Poll<MutexGuard<'a, Cursor>> {
-        let cursor = self.lock();
-        if cursor.is_idle() && !cursor.has_orphans() {
-            return Poll::Ready(cursor);
+        loop {
+            let mut cursor = self.lock();
+            if cursor.is_idle() && !cursor.has_orphans() {
+                return Poll::Ready(cursor);
+            }
+            // Polled outside the lock, for it may wake; others meanwhile see the handle busy.
+            let Some(mut read) = cursor.ring_read.take() else {
+                return self.wait(cursor, cx);
+            };
+            drop(cursor);
+            // Before it is polled: its end may wake at once.
+            let waker = cx.waker().clone();
+            lock(&self.waiters).push(waker);
+            match read.poll() {
+                Poll::Pending => {
+                    self.lock().ring_read = Some(read);
+                    return Poll::Pending;
+                }
+                Poll::Ready((bytes, result)) => {
+                    self.lock().finish_ring_read(bytes, result);
+                    self.wake_all();
+                }
+            }
         }
-        self.wait(cursor, cx)
+    }
+
+    /// Starts a read of the ring into `buf`, of at most `max` bytes. The handle is busy with it.
+    pub(super) fn begin_ring_read(
+        self: &Arc<Self>,
+        mut cursor: MutexGuard<'_, Cursor>,
+        runtime: &Handle,
+        std: Arc<StdFile>,
+        max: usize,
+    ) {
+        cursor.begin(Operation::Read);
+        let waker = Waker::from(Arc::new(WakeAll(Arc::downgrade(self))));
+        let buf = cursor.take_read_buffer();
+        cursor.ring_read = Some(RingRead::new(runtime, waker, std, buf, max));
     }
 }
 
-impl Wake for Shared {
-    fn wake(self: Arc<Self>) {
-        self.wake_all();
-    }
+/// Wakes whoever waits for the handle, if it is still there.
+struct WakeAll(Weak<Shared>);
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.wake_all();
+impl Wake for WakeAll {
+    fn wake(self: Arc<Self>) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.wake_all();
+        }
     }
 }
 

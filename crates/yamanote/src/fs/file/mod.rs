@@ -8,6 +8,8 @@ mod cursor;
 
 mod jobs;
 
+mod ring_read;
+
 mod from_raw_fd;
 
 use std::fmt;

@@ -10,7 +10,8 @@ use std::task::{Context, Poll, ready};
 
 use super::cursor::{Cursor, Operation, account_for_ahead, copy_bounded};
 use super::{File, jobs};
-use crate::fs::{pool, strategy};
+use crate::fs::strategy::{self, Facts};
+use crate::fs::{pool, submit};
 use crate::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 use crate::sys::fs as sys;
 use crate::util::coop;
@@ -43,6 +44,11 @@ impl AsyncRead for File {
                 return Poll::Ready(answer);
             }
             let max = dst.remaining().min(me.max_buf_size);
+            if me.facts().is_some_and(Facts::is_stream) && submit::has_ring(&runtime) {
+                me.shared
+                    .begin_ring_read(cursor, &runtime, me.std.clone(), max);
+                continue;
+            }
             cursor.begin(Operation::Read);
             let buf = cursor.take_read_buffer();
             drop(cursor);
@@ -169,28 +175,30 @@ impl File {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let unit = ready!(coop::poll_proceed(cx));
-        let mut cursor = self.shared.lock();
-        if let Some(error) = cursor.write_error.take() {
-            unit.made_progress();
-            return Poll::Ready(Err(error));
-        }
         let wanted: usize = bufs.iter().map(|buf| buf.len()).sum();
-        if cursor.has_orphans() {
-            return self.shared.wait(cursor, cx);
-        }
-        match cursor.operation() {
-            None => {}
-            // Each write to a device or a pipe may be a message: only a file's are joined.
-            Some(Operation::Write) if self.facts().is_some_and(|facts| facts.is_regular()) => {
-                let n = cursor.queue(bufs, self.max_buf_size);
-                if n == 0 && wanted > 0 {
-                    return self.shared.wait(cursor, cx);
-                }
+        let mut cursor = loop {
+            let mut cursor = self.shared.lock();
+            if let Some(error) = cursor.write_error.take() {
                 unit.made_progress();
-                return Poll::Ready(Ok(n));
+                return Poll::Ready(Err(error));
             }
-            Some(_) => return self.shared.wait(cursor, cx),
-        }
+            match cursor.operation() {
+                None if !cursor.has_orphans() => break cursor,
+                // Each write to a device or a pipe may be a message: only a file's are joined.
+                Some(Operation::Write) if self.facts().is_some_and(Facts::is_regular) => {
+                    let n = cursor.queue(bufs, self.max_buf_size);
+                    if n == 0 && wanted > 0 {
+                        return self.shared.wait(cursor, cx);
+                    }
+                    unit.made_progress();
+                    return Poll::Ready(Ok(n));
+                }
+                _ => {
+                    drop(cursor);
+                    drop(ready!(self.shared.poll_idle(cx)));
+                }
+            }
+        };
         let runtime = pool::live_runtime()?;
         if wanted == 0 {
             return Poll::Ready(Ok(0));
