@@ -17,7 +17,7 @@ mod waker;
 
 pub use alloc::CountingAlloc;
 pub use capability::{Capability, require};
-pub use matrix::{Driver, Setup, run_with_watchdog};
+pub use matrix::{Driver, Setup, run_alone, run_here};
 pub use process::{in_own_process, raise_descriptor_limit};
 pub use snapshot::Snapshot;
 pub use temp::TempDir;

@@ -44,11 +44,12 @@ impl Setup {
 const TEST_LIMIT: Duration = Duration::from_secs(180);
 
 /// Runs `test`; aborts the process with a message if it takes longer than three minutes.
-pub fn run_with_watchdog(name: &'static str, test: impl FnOnce()) {
+pub fn run_here(module: &str, name: &str, test: impl FnOnce()) {
+    let full_name = format!("{module}::{name}");
     let (finished, watch) = mpsc::channel::<()>();
     std::thread::spawn(move || {
         if watch.recv_timeout(TEST_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("test {name} did not end within {TEST_LIMIT:?}: aborting");
+            eprintln!("test {full_name} did not end within {TEST_LIMIT:?}: aborting");
             std::process::abort();
         }
     });
@@ -56,11 +57,21 @@ pub fn run_with_watchdog(name: &'static str, test: impl FnOnce()) {
     drop(finished);
 }
 
+/// As [`run_here`], in a process of its own; `test` itself may then not notice the watchdog's thread,
+/// which stays in the parent.
+pub fn run_alone(module: &str, name: &str, test: impl FnOnce()) {
+    match crate::process::is_child(module, name) {
+        true => test(),
+        false => run_here(module, name, || crate::in_own_process(module, name, || ())),
+    }
+}
+
 /// Instantiates a test for every driver and flavour.
 ///
 /// The body is `async fn name() { .. }` or `async fn name(setup: Setup) { .. }`, run by `block_on`
 /// of a fresh runtime with everything enabled, or `fn name(setup: Setup) { .. }`, which builds its
-/// own with [`builder!`](crate::builder).
+/// own with [`builder!`](crate::builder). With `alone` before it, `alone fn name(setup: Setup)`, each
+/// cell runs in a process of its own.
 ///
 /// ```ignore
 /// yamanote_test::matrix! {
@@ -87,7 +98,15 @@ macro_rules! matrix {
             $($rest)*
         }
     };
+    ($(#[$attr:meta])* alone fn $name:ident($setup:ident: $ty:ty) $body:block $($rest:tt)*) => {
+        $crate::matrix! { @cells [run_alone] $(#[$attr])* fn $name($setup: $ty) $body }
+        $crate::matrix! { $($rest)* }
+    };
     ($(#[$attr:meta])* fn $name:ident($setup:ident: $ty:ty) $body:block $($rest:tt)*) => {
+        $crate::matrix! { @cells [run_here] $(#[$attr])* fn $name($setup: $ty) $body }
+        $crate::matrix! { $($rest)* }
+    };
+    (@cells [$run:ident] $(#[$attr:meta])* fn $name:ident($setup:ident: $ty:ty) $body:block) => {
         mod $name {
             #[allow(unused_imports)]
             use super::*;
@@ -95,24 +114,22 @@ macro_rules! matrix {
             $(#[$attr])*
             fn test($setup: $ty) $body
 
-            $crate::matrix! { @cell uring_current_thread, $crate::Driver::Uring, None }
-            $crate::matrix! { @cell uring_multi_thread_1, $crate::Driver::Uring, Some(1) }
-            $crate::matrix! { @cell uring_multi_thread_2, $crate::Driver::Uring, Some(2) }
-            $crate::matrix! { @cell uring_multi_thread_8, $crate::Driver::Uring, Some(8) }
-            $crate::matrix! { @cell epoll_current_thread, $crate::Driver::Epoll, None }
-            $crate::matrix! { @cell epoll_multi_thread_1, $crate::Driver::Epoll, Some(1) }
-            $crate::matrix! { @cell epoll_multi_thread_2, $crate::Driver::Epoll, Some(2) }
-            $crate::matrix! { @cell epoll_multi_thread_8, $crate::Driver::Epoll, Some(8) }
+            $crate::matrix! { @cell [$run] uring_current_thread, $crate::Driver::Uring, None }
+            $crate::matrix! { @cell [$run] uring_multi_thread_1, $crate::Driver::Uring, Some(1) }
+            $crate::matrix! { @cell [$run] uring_multi_thread_2, $crate::Driver::Uring, Some(2) }
+            $crate::matrix! { @cell [$run] uring_multi_thread_8, $crate::Driver::Uring, Some(8) }
+            $crate::matrix! { @cell [$run] epoll_current_thread, $crate::Driver::Epoll, None }
+            $crate::matrix! { @cell [$run] epoll_multi_thread_1, $crate::Driver::Epoll, Some(1) }
+            $crate::matrix! { @cell [$run] epoll_multi_thread_2, $crate::Driver::Epoll, Some(2) }
+            $crate::matrix! { @cell [$run] epoll_multi_thread_8, $crate::Driver::Epoll, Some(8) }
         }
-        $crate::matrix! { $($rest)* }
     };
-    (@cell $cell:ident, $driver:expr, $workers:expr) => {
+    (@cell [$run:ident] $cell:ident, $driver:expr, $workers:expr) => {
         #[test]
         fn $cell() {
             let setup = $crate::Setup { driver: $driver, workers: $workers };
             if setup.is_possible() {
-                let name = concat!(module_path!(), "::", stringify!($cell));
-                $crate::run_with_watchdog(name, || test(setup));
+                $crate::$run(module_path!(), stringify!($cell), || test(setup));
             }
         }
     };

@@ -9,15 +9,11 @@ const CHILD_MARK: &str = "YAMANOTE_TEST_CHILD";
 ///
 /// `module` is `module_path!()` and `name` the name of the calling `#[test]` function.
 pub fn in_own_process(module: &str, name: &str, test: impl FnOnce()) {
-    // libtest names a test by its path without the crate.
-    let path = match module.split_once("::") {
-        Some((_crate, inner)) => format!("{inner}::{name}"),
-        None => name.to_owned(),
-    };
-    if std::env::var_os(CHILD_MARK).is_some_and(|mark| mark == *path) {
+    if is_child(module, name) {
         test();
         return;
     }
+    let path = libtest_name(module, name);
     let output = Command::new(std::env::current_exe().expect("the test binary has a path"))
         .args([&path, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD_MARK, &path)
@@ -30,6 +26,19 @@ pub fn in_own_process(module: &str, name: &str, test: impl FnOnce()) {
         output.status,
         String::from_utf8_lossy(&output.stderr),
     );
+}
+
+/// Whether this process was started for exactly this test.
+pub(crate) fn is_child(module: &str, name: &str) -> bool {
+    std::env::var_os(CHILD_MARK).is_some_and(|mark| mark == *libtest_name(module, name))
+}
+
+/// libtest names a test by its path without the crate.
+fn libtest_name(module: &str, name: &str) -> String {
+    match module.split_once("::") {
+        Some((_crate, inner)) => format!("{inner}::{name}"),
+        None => name.to_owned(),
+    }
 }
 
 /// Soft and hard limit of open files.
