@@ -26,6 +26,7 @@ mod idle;
 mod queue;
 
 mod current;
+mod tuning;
 mod worker;
 
 mod sentry;

@@ -6,12 +6,14 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Instant;
 
 use super::current;
 use super::queue::{self, Local};
 use super::role::{Errand, Mood};
 use super::sentry::Watch;
 use super::shared::{Desk, Notified, Shared};
+use super::tuning::Tuning;
 use crate::runtime::driver::{PollIo, Role, SlotGuard};
 use crate::runtime::scheduler::Config;
 use crate::util::coop;
@@ -24,9 +26,6 @@ pub(super) const LIFO_RUNS: u8 = 3;
 /// Yields of a task that is alone, between two turns of the driver. A turn costs a system call; what
 /// yields is probably waiting for something it tells.
 const LONE_YIELDS: u8 = 8;
-
-/// Polls between two looks at the injection queue while the own queue never runs dry.
-const GLOBAL_QUEUE_INTERVAL: u32 = 31;
 
 /// How a task became runnable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +52,7 @@ pub(super) struct Core {
     rng: FastRand,
     /// Tasks on their way from the injection queue to `local`; empty between calls.
     arriving: VecDeque<Notified>,
+    tuning: Tuning,
 }
 
 /// A thread while it is a worker.
@@ -92,6 +92,7 @@ pub(super) fn build(config: &Config) -> (Vec<Box<Core>>, Box<[Desk]>) {
                 watch: Watch::new(config.worker_threads),
                 rng: FastRand::new(u64::from(seeds.next_u32())),
                 arriving: VecDeque::new(),
+                tuning: Tuning::new(),
             };
             let desk = Desk {
                 queue: thief,
@@ -201,6 +202,7 @@ impl Worker {
             (lone_yield, core.tick % interval == 0)
         });
         if due {
+            self.with_core(|core| core.tuning.lap(Instant::now(), core.tick));
             self.turn();
             self.check_siblings();
         } else if lone_yield {
@@ -237,7 +239,7 @@ impl Worker {
                 .shared
                 .config
                 .global_queue_interval
-                .unwrap_or(GLOBAL_QUEUE_INTERVAL);
+                .unwrap_or(core.tuning.interval());
             if core.tick % interval.max(1) == 0 {
                 if let Some(task) = inject.pop() {
                     return Some(task);
@@ -309,6 +311,7 @@ impl Worker {
         let (shared, index) = (&self.shared, self.index.get());
         let (searching, mood) =
             self.with_core(|core| (std::mem::take(&mut core.searching), core.mood));
+        self.with_core(|core| core.tuning.rest());
         let (sleep, must_look) = shared.idle.lie_down(index, searching, mood);
         if !(must_look && shared.has_work_for(index)) && !shared.is_shutdown() {
             let role = match sleep.watches {
