@@ -30,23 +30,32 @@ pub(crate) struct RealKernel {
 impl Kernel for RealKernel {
     fn enter(&self, to_submit: u32, get_events: bool) -> io::Result<u32> {
         let flags = if get_events { abi::ENTER_GETEVENTS } else { 0 };
-        // SAFETY: without EXT_ARG the last two arguments are a signal mask, and null means none.
-        let taken = unsafe {
-            libc::syscall(
-                libc::SYS_io_uring_enter,
-                self.ring_fd.as_raw_fd(),
-                to_submit,
-                0u32,
-                flags,
-                std::ptr::null::<u8>(),
-                0usize,
-            )
-        };
-        if taken < 0 {
-            return Err(check_descriptor(io::Error::last_os_error()));
-        }
-        Ok(taken as u32)
+        enter(&self.ring_fd, to_submit, flags).map_err(check_passing)
     }
+}
+
+/// Whether `io_uring_enter` may be called at all: does nothing with a fresh ring.
+pub(crate) fn try_enter(ring: &OwnedFd) -> io::Result<()> {
+    enter(ring, 0, 0).map(drop)
+}
+
+fn enter(ring: &OwnedFd, to_submit: u32, flags: u32) -> io::Result<u32> {
+    // SAFETY: without EXT_ARG the last two arguments are a signal mask, and null means none.
+    let taken = unsafe {
+        libc::syscall(
+            libc::SYS_io_uring_enter,
+            ring.as_raw_fd(),
+            to_submit,
+            0u32,
+            flags,
+            std::ptr::null::<u8>(),
+            0usize,
+        )
+    };
+    if taken < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(taken as u32)
 }
 
 /// `io_uring_setup`. The descriptor is close-on-exec, as the kernel always makes it.
@@ -116,20 +125,28 @@ fn wait_once(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::Result
         )
     };
     if answer < 0 {
-        return Err(check_descriptor(io::Error::last_os_error()));
+        return Err(check_passing(io::Error::last_os_error()));
     }
     Ok(())
 }
 
-/// Passes an errno of `io_uring_enter` on, unless it says that the descriptor is no ring any more:
-/// there is nothing to be done with such a ring, and doing it again would spin.
-fn check_descriptor(error: io::Error) -> io::Error {
-    assert!(
-        !matches!(error.raw_os_error(), Some(libc::EBADF | libc::EOPNOTSUPP)),
-        "the program closed the descriptor of a runtime's io_uring (close_range, closefrom, dup2?): \
-         {error}"
-    );
-    error
+/// Passes on an errno of `io_uring_enter` that passes. Any other says that this ring is of no use any
+/// more: what was pushed would never run, and waiting would spin.
+fn check_passing(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(
+            libc::EINTR | libc::EAGAIN | libc::EBUSY | libc::ENOMEM | libc::ETIME | libc::EBADR,
+        ) => error,
+        Some(libc::EBADF | libc::EOPNOTSUPP) => panic!(
+            "the program closed the descriptor of a runtime's io_uring (close_range, closefrom, \
+             dup2?): {error}"
+        ),
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => panic!(
+            "io_uring_enter is denied since the runtime has its rings (a seccomp filter set up \
+             later?): {error}; set YAMANOTE_DRIVER=epoll, or deny io_uring_setup earlier"
+        ),
+        _ => panic!("io_uring_enter failed: {error}"),
+    }
 }
 
 /// Posts a completion with `user_data` to the ring `target`, from a thread that needs no ring of its

@@ -321,6 +321,17 @@ fn ask() -> Result<Answers, Refusal> {
             cause: "the ring's memory cannot be mapped (address space or memory limits)".into(),
         });
     }
+    if let Err(error) = uring::try_enter(&ring)
+        && matches!(
+            error.raw_os_error(),
+            Some(libc::EPERM | libc::EACCES | libc::ENOSYS)
+        )
+    {
+        return Err(Refusal {
+            errno: error.raw_os_error().unwrap_or(libc::EIO),
+            cause: "a seccomp filter allows io_uring_setup but not io_uring_enter".into(),
+        });
+    }
     let opcodes = uring::probe_opcodes(&ring).map_err(|error| Refusal {
         errno: error.raw_os_error().unwrap_or(libc::EIO),
         cause: "io_uring_register is refused, so the kernel cannot be asked what it offers; \

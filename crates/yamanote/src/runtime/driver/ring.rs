@@ -55,6 +55,9 @@ pub(crate) struct RingParams {
 /// Fewer entries than this are not worth a ring.
 const MIN_ENTRIES: u32 = 8;
 
+/// The kernel's limit.
+const MAX_ENTRIES: u32 = 32_768;
+
 /// Why an operation was not pushed. The payload comes back, unseen by the kernel.
 #[derive(Debug)]
 pub(crate) enum Refused {
@@ -533,7 +536,10 @@ impl Ring {
             let (index, generation) = table::split_user_data(target);
             let pointless = index != INTERNAL_INDEX && !self.table.is_in_kernel(index, generation);
             if !pointless {
-                let cancel = opcode::AsyncCancel::new(target).build();
+                // Success is told by the target's completion.
+                let cancel = opcode::AsyncCancel::new(target)
+                    .build()
+                    .flags(squeue::Flags::SKIP_SUCCESS);
                 if self.push_internal(&cancel, Internal::Cancel).is_err() {
                     return;
                 }
@@ -615,10 +621,15 @@ fn into_sqe(entry: &squeue::Entry) -> Sqe {
 fn setup(params: RingParams) -> io::Result<(OwnedFd, Params)> {
     let required = match params.profile {
         Profile::Shared => abi::SETUP_COOP_TASKRUN | abi::SETUP_TASKRUN_FLAG,
-        Profile::Pinned => abi::SETUP_SINGLE_ISSUER | abi::SETUP_DEFER_TASKRUN,
+        Profile::Pinned => {
+            abi::SETUP_SINGLE_ISSUER | abi::SETUP_DEFER_TASKRUN | abi::SETUP_TASKRUN_FLAG
+        }
     };
     let mut optional = abi::SETUP_SUBMIT_ALL | abi::SETUP_NO_SQARRAY;
-    let mut entries = params.entries.max(MIN_ENTRIES).next_power_of_two();
+    let mut entries = params
+        .entries
+        .clamp(MIN_ENTRIES, MAX_ENTRIES)
+        .next_power_of_two();
     loop {
         let mut kernel_params = Params {
             flags: required | optional,

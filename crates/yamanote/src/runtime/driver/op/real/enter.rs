@@ -95,6 +95,17 @@ fn injected_errors_of_setup_are_survived_or_explained() {
         let inject = format!("io_uring_setup:error={inject}");
         run_traced("setup_is_traced", &inject, expect);
     }
+    // R13, L7: a filter that knows only one of the calls.
+    run_traced(
+        "others_are_traced",
+        "io_uring_register:error=EINVAL",
+        "io_uring_register",
+    );
+    run_traced(
+        "others_are_traced",
+        "io_uring_enter:error=EPERM",
+        "io_uring_enter",
+    );
 }
 
 /// What runs under `strace` above: a ring of as many entries as expected, or the expected words.
@@ -389,6 +400,41 @@ fn a_ring_closed_by_the_program_is_noticed() {
             std::mem::forget(bench);
         },
     );
+}
+
+/// What runs under `strace` above.
+#[test]
+#[ignore = "run by injected_errors_of_setup_are_survived_or_explained"]
+fn others_are_traced() {
+    let expect = std::env::var("YAMANOTE_TEST_EXPECT").unwrap();
+    let refusal = crate::runtime::driver::probe::usable().unwrap_err();
+    assert!(refusal.cause.contains(&expect), "{refusal}");
+}
+
+/// A ring pinned to its thread: completions appear when that thread enters, and only then.
+#[test]
+fn a_pinned_ring_completes_when_its_thread_enters() {
+    if !require(Capability::IoUring) {
+        return;
+    }
+    let params = RingParams {
+        entries: 8,
+        profile: Profile::Pinned,
+    };
+    let Ok(mut ring) = Ring::new(params) else {
+        // Before Linux 6.1.
+        return;
+    };
+    let (reader, writer) = pipe();
+    ring.arm_readiness(std::os::fd::AsRawFd::as_raw_fd(&reader))
+        .unwrap();
+    ring.flush().unwrap();
+    std::io::Write::write_all(&mut File::from(writer), b"x").unwrap();
+    assert!(ring.needs_enter(), "task work is announced");
+    ring.flush().unwrap();
+    assert!(ring.reap(&mut Batch::new(), usize::MAX) > 0);
+    assert!(ring.take_readiness_event());
+    assert!(!ring.take_readiness_event());
 }
 
 /// The owner waits without the lock while four threads push, poll and drop; everything ends.

@@ -82,6 +82,9 @@ struct Inside {
 /// The opcode that this kernel takes for a zero-copy send.
 pub(super) const SEND_ZC: u8 = opcode::SendZc::CODE;
 
+/// `IOSQE_CQE_SKIP_SUCCESS`.
+const SKIP_SUCCESS: u8 = 1 << 6;
+
 /// Byte the kernel fills a read buffer with: depends on which buffer it is.
 pub(super) fn pattern(address: u64) -> u8 {
     (address >> 4) as u8 ^ 0x5A
@@ -234,7 +237,9 @@ impl SimulatedKernel {
         if sqe.opcode == opcode::AsyncCancel::CODE {
             inside.requests.remove(index);
             let res = self.cancel(inside, &sqe);
-            self.post(inside, sqe.user_data, res, 0);
+            if res < 0 || sqe.flags & SKIP_SUCCESS == 0 {
+                self.post(inside, sqe.user_data, res, 0);
+            }
             return;
         }
         self.world.assert_open(sqe.fd);
