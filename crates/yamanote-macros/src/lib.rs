@@ -4,6 +4,10 @@
 //! Nothing here is meant to be used directly: `yamanote` exports it all.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
+#![allow(
+    clippy::needless_doctest_main,
+    reason = "`main` is what they are about"
+)]
 
 mod entry;
 mod join;

@@ -148,6 +148,21 @@ matrix! {
         }
     }
 
+    // Always ready, but not free: the budget ends the poll, and the sibling runs.
+    async fn ready_timers_do_not_starve_a_sibling() {
+        let (sender, told) = mpsc::channel();
+        let looping = yamanote::spawn(async move {
+            let mut rounds = 0u64;
+            while told.try_recv().is_err() {
+                sleep(Duration::ZERO).await;
+                rounds += 1;
+                assert!(rounds < 100_000_000);
+            }
+        });
+        yamanote::spawn(async move { sender.send(()).unwrap() }).await.unwrap();
+        looping.await.unwrap();
+    }
+
     // A timer that belongs to a runtime is driven by it, whoever polls.
     fn polled_by_another_executor(setup: Setup) {
         let runtime = yamanote_test::builder!(setup).build().unwrap();

@@ -51,13 +51,8 @@ impl Instant {
         Instant { std }
     }
 
-    /// About 30 years from now.
-    pub(crate) fn far_future() -> Instant {
-        Instant::now() + NEVER
-    }
-
     /// The instant `duration` from now, or one that is never reached in practice.
-    pub(crate) fn after(duration: Duration) -> Instant {
+    pub(super) fn after(duration: Duration) -> Instant {
         Instant::now() + clamp(duration)
     }
 

@@ -44,10 +44,14 @@ pub fn timeout<F>(duration: Duration, future: F) -> Timeout<F::IntoFuture>
 where
     F: IntoFuture,
 {
-    let deadline = Instant::now()
-        .checked_add(duration)
-        .unwrap_or_else(Instant::far_future);
-    timeout_at(deadline, future)
+    #[allow(clippy::manual_map, reason = "a closure would hide who called")]
+    Timeout {
+        future: future.into_future(),
+        limit: match Instant::now().checked_add(duration) {
+            Some(deadline) => Some(Sleep::new(deadline)),
+            None => None,
+        },
+    }
 }
 
 /// Gives `future` until `deadline`.
@@ -78,7 +82,7 @@ where
 {
     Timeout {
         future: future.into_future(),
-        limit: Sleep::new(deadline),
+        limit: Some(Sleep::new(deadline)),
     }
 }
 
@@ -89,8 +93,9 @@ pin_project! {
     pub struct Timeout<T> {
         #[pin]
         future: T,
+        // `None`: the limit is beyond what the clock can show.
         #[pin]
-        limit: Sleep,
+        limit: Option<Sleep>,
     }
 }
 
@@ -120,7 +125,10 @@ impl<T: Future> Future for Timeout<T> {
         if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        poll_limit(had_budget, this.limit, cx).map(Err)
+        match this.limit.as_pin_mut() {
+            Some(limit) => poll_limit(had_budget, limit, cx).map(Err),
+            None => Poll::Pending,
+        }
     }
 }
 
