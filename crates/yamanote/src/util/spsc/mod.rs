@@ -421,15 +421,22 @@ mod loom_tests {
     use std::future::poll_fn;
     use std::task::Poll;
 
-    /// Pushes `data` in pieces of at most `step`, then closes.
-    async fn send(mut producer: Producer, data: &'static [u8], step: usize) {
-        let mut rest = data;
+    /// Pushes each of `pieces`, whole if there is room, then closes.
+    async fn send(mut producer: Producer, pieces: &[&[u8]]) {
+        let mut pieces = pieces.iter().copied();
+        let mut rest = &[][..];
         poll_fn(|cx| {
             loop {
-                if rest.is_empty() || producer.is_closed() {
+                if rest.is_empty() {
+                    match pieces.next() {
+                        Some(piece) => rest = piece,
+                        None => return Poll::Ready(()),
+                    }
+                }
+                if producer.is_closed() {
                     return Poll::Ready(());
                 }
-                let n = producer.push(&rest[..step.min(rest.len())]);
+                let n = producer.push(rest);
                 rest = &rest[n..];
                 if n > 0 {
                     producer.publish().map(Waker::wake);
@@ -465,30 +472,31 @@ mod loom_tests {
         received
     }
 
-    fn model(capacity: usize, data: &'static [u8], step: usize, enough: usize) {
+    fn model(capacity: usize, pieces: &'static [&'static [u8]], enough: usize) {
         ::loom::model(move || {
             let (producer, consumer) = byte_pipe(capacity);
-            let writer =
-                thread::spawn(move || ::loom::future::block_on(send(producer, data, step)));
+            let writer = thread::spawn(move || ::loom::future::block_on(send(producer, pieces)));
             let received = ::loom::future::block_on(receive(consumer, enough));
-            assert!(data.starts_with(&received));
-            assert!(received.len() >= enough.min(data.len()));
+            let sent = pieces.concat();
+            assert!(sent.starts_with(&received));
+            assert!(received.len() >= enough.min(sent.len()));
             writer.join().unwrap();
         });
     }
 
     #[test]
     fn loom_spsc_full_and_empty() {
-        model(1, b"ab", 1, usize::MAX);
+        model(1, &[b"a", b"b"], usize::MAX);
     }
 
     #[test]
     fn loom_spsc_grows() {
-        model(4, b"abcde", 3, usize::MAX);
+        // The first segment is of two bytes, the second piece does not fit.
+        model(4, &[b"a", b"bcd"], usize::MAX);
     }
 
     #[test]
     fn loom_spsc_reader_goes() {
-        model(1, b"abc", 1, 1);
+        model(1, &[b"a", b"b", b"c"], 1);
     }
 }
