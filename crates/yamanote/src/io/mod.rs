@@ -47,6 +47,9 @@ pub use util::{
     sink,
 };
 
+mod stdio;
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
+
 mod async_fd;
 pub(crate) mod evented;
 pub use evented::{Interest, Ready};

@@ -1,0 +1,187 @@
+//! Standard input, output and error.
+//!
+//! What these descriptors are is up to whoever started the program, and a terminal shared with other
+//! processes must not be made non-blocking; so their operations are blocking calls in the pool. What
+//! that means for one operation at a time is in [`reader`] and [`writer`].
+#![forbid(unsafe_code)]
+
+mod reader;
+mod writer;
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use self::reader::PooledReader;
+use self::writer::PooledWriter;
+use super::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// The most that is moved by one job. More would take memory for longer than it saves anything.
+const MAX_CHUNK: usize = 2 * 1024 * 1024;
+
+/// A handle to the standard input of this process; made by [`stdin`].
+#[derive(Debug)]
+pub struct Stdin {
+    std: io::Stdin,
+    reader: PooledReader<io::Stdin>,
+}
+
+/// A handle to the standard output of this process; made by [`stdout`].
+///
+/// What was written may not have reached the other side before
+/// [`flush`](crate::io::AsyncWriteExt::flush).
+///
+/// Several handles, and `println!`, write to the same buffer of the standard library; each write of up
+/// to 2 MiB goes there as a whole, larger ones in parts, between which others may come.
+#[derive(Debug)]
+pub struct Stdout {
+    std: io::Stdout,
+    writer: PooledWriter<io::Stdout>,
+}
+
+/// A handle to the standard error of this process; made by [`stderr`].
+///
+/// What was written may not have reached the other side before
+/// [`flush`](crate::io::AsyncWriteExt::flush).
+#[derive(Debug)]
+pub struct Stderr {
+    std: io::Stderr,
+    writer: PooledWriter<io::Stderr>,
+}
+
+/// A new handle to the standard input of this process.
+///
+/// Reading is done by a blocking call in the thread pool, which nothing can interrupt: a runtime that
+/// is dropped while one goes on waits for it, for a terminal until somebody types a line. So this is
+/// for input that comes by itself. For what a user types, read `std::io::stdin` in a thread of its
+/// own, or end the runtime with
+/// [`shutdown_background`](crate::runtime::Runtime::shutdown_background).
+///
+/// A read that is given up goes on; the next read of the same handle gets its bytes.
+///
+/// # Panics
+///
+/// Reading panics outside a runtime.
+pub fn stdin() -> Stdin {
+    Stdin {
+        std: io::stdin(),
+        reader: PooledReader::new(io::stdin()),
+    }
+}
+
+/// A new handle to the standard output of this process.
+///
+/// Writing is done by blocking calls in the thread pool, one at a time for each handle, so in order.
+/// A write is complete when its bytes are on their way; a failure is told by the next write or flush.
+/// Bytes that are on their way are written also if the runtime is dropped.
+///
+/// # Panics
+///
+/// Writing panics outside a runtime.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::io::{self, AsyncWriteExt};
+///
+/// # yamanote::runtime::Runtime::new().unwrap().block_on(async {
+/// let mut out = io::stdout();
+/// out.write_all(b"hello\n").await?;
+/// out.flush().await?;
+/// # io::Result::Ok(()) }).unwrap();
+/// ```
+pub fn stdout() -> Stdout {
+    Stdout {
+        std: io::stdout(),
+        writer: PooledWriter::new(io::stdout()),
+    }
+}
+
+/// A new handle to the standard error of this process.
+///
+/// As [`stdout`].
+///
+/// # Panics
+///
+/// Writing panics outside a runtime.
+pub fn stderr() -> Stderr {
+    Stderr {
+        std: io::stderr(),
+        writer: PooledWriter::new(io::stderr()),
+    }
+}
+
+/// What is said when the pool takes no more jobs.
+fn shutting_down() -> io::Error {
+    io::Error::other("A Tokio 1.x context was found, but it is being shutdown.")
+}
+
+impl AsyncRead for Stdin {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.reader.poll_read(cx, buf)
+    }
+}
+
+macro_rules! through_pooled_writer {
+    ($($stream:ty),*) => {$(
+        impl AsyncWrite for $stream {
+            fn poll_write(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.writer.poll_write(cx, &[IoSlice::new(buf)])
+            }
+
+            fn poll_flush(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                self.writer.poll_flush(cx)
+            }
+
+            fn poll_shutdown(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<io::Result<()>> {
+                // The stream belongs to the process: it is not closed.
+                self.writer.poll_flush(cx)
+            }
+
+            fn poll_write_vectored(
+                mut self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                self.writer.poll_write(cx, bufs)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                true
+            }
+        }
+    )*};
+}
+through_pooled_writer!(Stdout, Stderr);
+
+macro_rules! through_std_fd {
+    ($($stream:ty),*) => {$(
+        impl AsFd for $stream {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.std.as_fd()
+            }
+        }
+
+        impl AsRawFd for $stream {
+            fn as_raw_fd(&self) -> RawFd {
+                self.std.as_raw_fd()
+            }
+        }
+    )*};
+}
+through_std_fd!(Stdin, Stdout, Stderr);
