@@ -9,7 +9,7 @@ use std::time::Duration;
 use tcp_support::{numbered, pair};
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::net::{TcpListener, TcpSocket, TcpStream};
-use yamanote::time::sleep;
+use yamanote::time::{sleep, timeout};
 use yamanote_test::{Driver, Setup, Snapshot, builder, in_own_process};
 
 fn every_setup() -> impl Iterator<Item = Setup> {
@@ -75,6 +75,46 @@ fn every_end_closes_the_descriptor() {
             before.assert_restored();
         }
     });
+}
+
+/// A connect that is dropped in the middle of the handshake closes its socket, and the listener
+/// never hears of it again.
+#[test]
+fn connecting_to_a_full_queue_can_be_dropped() {
+    in_own_process(
+        module_path!(),
+        "connecting_to_a_full_queue_can_be_dropped",
+        || {
+            for setup in every_setup() {
+                let before = Snapshot::take();
+                let runtime = builder!(setup).build().unwrap();
+                runtime.block_on(async {
+                    let socket = TcpSocket::new_v4().unwrap();
+                    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+                    let listener = socket.listen(1).unwrap();
+                    let address = listener.local_addr().unwrap();
+                    let mut waiting = Vec::new();
+                    let wait = Duration::from_millis(20);
+                    while let Ok(stream) = timeout(wait, TcpStream::connect(address)).await {
+                        waiting.push(stream.unwrap());
+                    }
+                    // The queue is full: these stay in the handshake until they are dropped.
+                    let count = Snapshot::take().descriptor_count();
+                    for _ in 0..5 {
+                        assert!(timeout(wait, TcpStream::connect(address)).await.is_err());
+                    }
+                    assert_eq!(Snapshot::take().descriptor_count(), count);
+                    for stream in waiting {
+                        let (accepted, peer) = listener.accept().await.unwrap();
+                        assert_eq!(peer, stream.local_addr().unwrap());
+                        assert_eq!(accepted.peer_addr().unwrap(), peer);
+                    }
+                });
+                drop(runtime);
+                before.assert_restored();
+            }
+        },
+    );
 }
 
 /// With no descriptor left, accept fails and says so; the client that waits is served once there

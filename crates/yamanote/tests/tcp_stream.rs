@@ -334,6 +334,8 @@ yamanote_test::matrix! {
         let addresses = [refusing, listener.local_addr().unwrap()];
         let stream = TcpStream::connect(&addresses[..]).await.unwrap();
         assert_eq!(stream.peer_addr().unwrap(), addresses[1]);
+        let error = TcpListener::bind(addresses[1]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
         let error = TcpStream::connect(&[][..]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 

@@ -5,7 +5,6 @@
 //! finds the source of each kernel event through the [`Table`], marks it ready and collects the
 //! wakers, which the driver wakes once no lock is held.
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 mod interest;
 mod ready;

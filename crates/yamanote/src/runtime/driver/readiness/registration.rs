@@ -86,28 +86,10 @@ impl Registration {
     pub(crate) fn poll_read_io<R>(
         &self,
         cx: &mut Context<'_>,
-        operation: impl FnMut() -> io::Result<R>,
-    ) -> Poll<io::Result<R>> {
-        self.poll_io(cx, Direction::Read, operation)
-    }
-
-    /// Like [`poll_read_io`](Registration::poll_read_io), for room to write.
-    pub(crate) fn poll_write_io<R>(
-        &self,
-        cx: &mut Context<'_>,
-        operation: impl FnMut() -> io::Result<R>,
-    ) -> Poll<io::Result<R>> {
-        self.poll_io(cx, Direction::Write, operation)
-    }
-
-    fn poll_io<R>(
-        &self,
-        cx: &mut Context<'_>,
-        direction: Direction,
         mut operation: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         loop {
-            let event = ready!(self.poll_ready(cx, direction))?;
+            let event = ready!(self.poll_read_ready(cx))?;
             match operation() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.clear_readiness(event);
