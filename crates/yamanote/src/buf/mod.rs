@@ -24,6 +24,8 @@
 mod io_buf;
 mod slice;
 
+pub(crate) mod owned;
+
 pub use io_buf::{IoBuf, IoBufMut};
 pub use slice::Slice;
 

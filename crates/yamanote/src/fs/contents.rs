@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::pool;
 use super::strategy::{self, Found, Inline};
+use crate::buf::owned;
 use crate::sys::fs as sys;
 use crate::util::coop;
 
@@ -106,6 +107,6 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 ///
 /// As [`std::fs::write`].
 pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
-    let contents = contents.as_ref().to_vec();
+    let contents = owned::take(contents);
     pool::with_path(path.as_ref(), move |path| std::fs::write(path, contents)).await
 }

@@ -4,12 +4,11 @@
 use std::ffi::CString;
 use std::fs::OpenOptions as StdOpenOptions;
 use std::io;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::strategy::{self, Facts, Inline, Refusal};
+use super::strategy::{self, Inline, Refusal};
 use super::{File, pool, submit};
 use crate::runtime::driver::op::open::Open;
 
@@ -153,6 +152,7 @@ impl OpenOptions {
         let path = path.as_ref();
         pool::progress().await;
         let runtime = pool::live_runtime()?;
+        let mut why = Refusal::MayWait;
         if let Some(flags) = self.seen.as_ref().and_then(Seen::plain_flags) {
             match strategy::open_inline(path, flags) {
                 Inline::Done(found) => {
@@ -165,17 +165,12 @@ impl OpenOptions {
                     let fd = submit::to_ring(&runtime, Open::new(path, flags, 0)).await?;
                     return Ok(File::from(fd));
                 }
-                Inline::Refused(_) => {}
+                Inline::Refused(refusal) => why = refusal,
             }
         }
         let options = self.std.clone();
-        let opened = pool::with_path(path, move |path| {
-            let file = options.open(path)?;
-            let facts = Facts::learn(file.as_fd()).ok();
-            Ok((file, facts))
-        });
-        let (file, facts) = opened.await?;
-        Ok(File::from_opened(file, facts))
+        let file = pool::look_up(path, why, move |path| options.open(path)).await?;
+        Ok(File::from_std(file))
     }
 }
 

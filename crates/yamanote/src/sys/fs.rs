@@ -80,6 +80,8 @@ pub(crate) struct Identity {
     pub(crate) file_type: libc::mode_t,
     pub(crate) size: u64,
     pub(crate) inode: u64,
+    /// Of the device that a device file stands for.
+    pub(crate) device_major: u32,
     pub(crate) mount: MountId,
 }
 
@@ -117,6 +119,7 @@ pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
         file_type: libc::mode_t::from(out.stx_mode) & libc::S_IFMT,
         size: out.stx_size,
         inode: out.stx_ino,
+        device_major: out.stx_rdev_major,
         mount: MountId {
             device: (out.stx_dev_major, out.stx_dev_minor),
             mount: out.stx_mnt_id,
