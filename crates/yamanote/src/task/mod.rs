@@ -39,6 +39,7 @@
 //!
 //! [`yield_now`] lets the other tasks run. That they get to run even when a task never waits is the
 //! business of [`coop`].
+#![forbid(unsafe_code)]
 
 mod spawn;
 

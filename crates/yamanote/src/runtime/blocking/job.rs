@@ -1,4 +1,5 @@
 //! One piece of work for a pool thread.
+#![forbid(unsafe_code)]
 
 use super::Callback;
 use crate::runtime::task::{Id, JoinHandle, Notified, Schedule, Task, UnownedTask, unowned};

@@ -5,7 +5,6 @@
 //! has been idle for long enough. `pool` keeps the books, `thread` is one thread's life, `job` what
 //! it is given to do.
 #![forbid(unsafe_code)]
-#![allow(dead_code, unused_imports)]
 
 mod pool;
 

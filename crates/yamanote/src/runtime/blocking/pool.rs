@@ -3,6 +3,7 @@
 //! The rule: who adds a job either promises an idle thread to it or starts a new thread, unless the
 //! limit is reached. Idle threads are counted by who promises them, not by themselves when they wake
 //! up, so no thread is promised twice and no job waits that need not.
+#![forbid(unsafe_code)]
 
 use super::job::{Finished, Job};
 use super::{Callback, Config, Wrap, thread};
@@ -207,15 +208,18 @@ impl Spawner {
     }
 
     /// Threads for blocking jobs, without the scheduler's workers.
+    #[cfg(test)]
     pub(crate) fn num_threads(&self) -> usize {
         self.pool.lock().for_blocking()
     }
 
+    #[cfg(test)]
     pub(crate) fn num_idle_threads(&self) -> usize {
         self.pool.lock().idle
     }
 
     /// Jobs that wait for a thread.
+    #[cfg(test)]
     pub(crate) fn queue_depth(&self) -> usize {
         self.pool.lock().queue.len()
     }

@@ -1,4 +1,5 @@
 //! Limits, hand-overs and endings of the pool, on real threads.
+#![forbid(unsafe_code)]
 
 use super::{BlockingPool, Config};
 use futures::executor::block_on;
@@ -241,6 +242,49 @@ fn a_pool_may_be_dropped_on_its_own_thread() {
         done.send(()).unwrap();
     });
     is_done.recv_timeout(LONG).unwrap();
+}
+
+/// A system that refuses threads (T8): what can wait for a thread that exists does, the rest is told.
+/// A name that panics stands in for the refusal, which takes the same way.
+#[test]
+fn a_thread_that_does_not_come() {
+    let named = AtomicUsize::new(0);
+    let mut pool = BlockingPool::new(Config {
+        thread_name: Arc::new(move || match named.fetch_add(1, SeqCst) {
+            0 => "the only one".to_owned(),
+            _ => std::panic::resume_unwind(Box::new("refused")),
+        }),
+        ..config(8)
+    });
+    let end = occupy(&pool);
+    let waits = pool.spawner().spawn(|| 2);
+    let waits_too = pool.spawner().spawn_mandatory(|| 3).unwrap();
+    assert_eq!(pool.spawner().queue_depth(), 2);
+    // A worker would wait for ever, perhaps for something that only it could do.
+    pool.spawner()
+        .launch(Box::new(|| panic!("must not run")))
+        .unwrap_err();
+    assert_eq!(pool.spawner().queue_depth(), 2);
+    assert_eq!(pool.spawner().num_threads(), 1);
+    end.send(()).unwrap();
+    assert_eq!(block_on(waits).unwrap(), 2);
+    assert_eq!(block_on(waits_too).unwrap(), 3);
+    pool.shutdown(None);
+    assert_eq!(pool.spawner().pool_threads(), 0);
+}
+
+/// A refusal by the system itself: no address space has room for such a stack.
+#[test]
+fn a_stack_that_is_too_large() {
+    let pool = BlockingPool::new(Config {
+        stack_size: Some(1 << 60),
+        ..config(2)
+    });
+    assert!(pool.spawner().try_spawn(|| ()).is_err());
+    assert!(pool.spawner().spawn_mandatory(|| ()).is_none());
+    assert!(pool.spawner().launch(Box::new(|| ())).is_err());
+    assert_eq!(pool.spawner().pool_threads(), 0);
+    assert_eq!(pool.spawner().queue_depth(), 0);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The life of one thread of the pool.
+#![forbid(unsafe_code)]
 
 use super::Callback;
 use super::pool::{From, Mode, Pool};

@@ -18,9 +18,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Clone, Copy, Debug, Hash, Eq, PartialEq, PartialOrd, Ord)]
 pub struct Id(NonZeroU64);
 
-/// Ids are handed to threads in blocks, so that spawning threads do not share a counter; a block is
-/// also what [`OwnedTasks`](super::OwnedTasks) keeps together in one shard.
-pub(super) const BLOCK: u64 = 64;
+/// Ids are handed to threads in blocks, so that spawning threads do not share a counter.
+const BLOCK: u64 = 64;
 
 impl Id {
     /// An id no running task has.
@@ -45,8 +44,8 @@ impl Id {
         Id(NonZeroU64::new(id).expect("task ids start above zero"))
     }
 
-    pub(super) fn block(self) -> u64 {
-        self.0.get() / BLOCK
+    pub(super) fn number(self) -> u64 {
+        self.0.get()
     }
 }
 

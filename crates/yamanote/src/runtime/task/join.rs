@@ -206,8 +206,8 @@ impl<T> Drop for JoinHandle<T> {
                 }
                 Detach::TakeWaker => stale = Some(self.take_join_waker()),
                 Detach::Done => break,
-                // SAFETY: the verb says so.
                 Detach::Free => {
+                    // SAFETY: the verb says so.
                     unsafe { (header.vtable.free)(self.task) };
                     break;
                 }

@@ -8,13 +8,12 @@
 //! |------------------|----------------------------|-----|
 //! | [`Task`]         | one reference              | be in an [`OwnedTasks`] list, shut the task down |
 //! | [`Notified`]     | one reference (rule 2)     | travel through run queues, to be run once |
-//! | [`UnownedTask`]  | one reference, as Notified | be run or shut down, in no list |
+//! | [`UnownedTask`]  | one reference, as Notified | be run, in no list; cancelled by its drop |
 //! | waker            | one reference              | wake |
 //! | [`AbortHandle`]  | one reference              | abort |
 //! | [`JoinHandle`]   | the flag `JOIN_HANDLE`     | take the output |
 //!
 //! This layer knows no driver and no scheduler: a scheduler is whatever implements [`Schedule`].
-#![allow(dead_code, unused_imports)]
 
 mod state;
 
@@ -32,7 +31,6 @@ mod owned;
 
 pub use abort::AbortHandle;
 pub use error::JoinError;
-pub(crate) use id::enter;
 pub use id::{Id, id, try_id};
 pub use join::JoinHandle;
 pub(crate) use owned::OwnedTasks;
@@ -100,10 +98,6 @@ impl<S> Task<S> {
         unsafe { self.task.as_ref() }
     }
 
-    pub(crate) fn id(&self) -> Id {
-        self.header().id
-    }
-
     /// Cancels the task: drops its future here, unless it is running elsewhere or has completed.
     pub(crate) fn shutdown(self) {
         let task = self.into_raw();
@@ -143,10 +137,6 @@ impl<S> Notified<S> {
         // SAFETY: the reference that `into_ptr` handed out.
         unsafe { Notified::from_raw(task.cast()) }
     }
-
-    pub(crate) fn id(&self) -> Id {
-        self.0.id()
-    }
 }
 
 /// A task that was found to be this scheduler's (by [`OwnedTasks::assert_owner`]), on the thread that
@@ -164,10 +154,6 @@ impl<S> LocalNotified<S> {
         }
     }
 
-    pub(crate) fn id(&self) -> Id {
-        self.task.id()
-    }
-
     /// Polls the task once, under the caller's cooperative budget.
     pub(crate) fn run(self) {
         let task = self.task.into_raw();
@@ -176,7 +162,7 @@ impl<S> LocalNotified<S> {
     }
 }
 
-/// A task in nobody's list: to be run or shut down by who holds it. Dropping it shuts it down.
+/// A task in nobody's list: to be run, or dropped, which cancels it.
 pub(crate) struct UnownedTask<S: 'static>(ManuallyDrop<Notified<S>>);
 
 impl<S> UnownedTask<S> {
@@ -185,15 +171,6 @@ impl<S> UnownedTask<S> {
         let task = self.take().0.into_raw();
         // SAFETY: it is the `Notified`'s reference.
         unsafe { ((*task.as_ptr()).vtable.run)(task) }
-    }
-
-    /// Cancels the task.
-    pub(crate) fn shutdown(self) {
-        drop(self);
-    }
-
-    pub(crate) fn id(&self) -> Id {
-        self.0.id()
     }
 
     fn take(self) -> Notified<S> {

@@ -1,8 +1,7 @@
 //! The list of a scheduler's living tasks, so that its shutdown finds them all.
 //!
-//! Several lists, each under its own lock. A thread spawns [`BLOCK`](super::id::BLOCK) tasks in a row
-//! into one of them before it goes to the next, so that a lock stays in the cache of the thread that
-//! uses it, and several spawning threads are seldom at the same one.
+//! Several lists, each under its own lock. Tasks spawned one after the other go to different ones: a
+//! thread that spawns and threads that end what it has spawned then seldom meet at a lock.
 
 use super::core::{Cell, Header, Links};
 use super::id::Id;
@@ -142,10 +141,6 @@ impl<S: Schedule> OwnedTasks<S> {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.num_alive_tasks() == 0
-    }
-
     /// How many tasks were spawned and have not ended. With other threads at work it is a little old.
     pub(crate) fn num_alive_tasks(&self) -> usize {
         // Relaxed: a gauge.
@@ -160,7 +155,7 @@ impl<S: Schedule> OwnedTasks<S> {
     }
 
     fn shard(&self, id: Id) -> &Shard {
-        let index = id.block() as usize & (self.shards.len() - 1);
+        let index = id.number() as usize & (self.shards.len() - 1);
         &self.shards[index]
     }
 }

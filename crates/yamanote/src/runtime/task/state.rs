@@ -55,6 +55,7 @@
 //!
 //! Promise C: who frees sees every use. Every verb that gives a reference away is Release, and who
 //! finds itself last is Acquire.
+#![forbid(unsafe_code)]
 
 use crate::loom::sync::atomic::{
     AtomicUsize,
@@ -191,7 +192,7 @@ impl State {
 
     /// As [`State::new_unowned`] with one more reference, the list's.
     pub(super) fn new_owned() -> State {
-        State(AtomicUsize::new(2 * REFERENCE | NOTIFIED | JOIN_HANDLE))
+        State(AtomicUsize::new((2 * REFERENCE) | NOTIFIED | JOIN_HANDLE))
     }
 
     /// Acquire pairs with the Release of [`State::complete`] (promise B).

@@ -25,6 +25,7 @@
 //! - [`cooperative`] lets a future that knows nothing of this spend a unit when it is ready;
 //!   [`poll_proceed`] does it for a hand-written `poll`.
 //! - [`unconstrained`] polls a future without a budget.
+#![forbid(unsafe_code)]
 
 mod consume;
 

@@ -22,9 +22,11 @@ fn auto_traits() {
     all::<Id>();
 }
 
+type Sightings = Vec<(&'static str, Option<Id>)>;
+
 /// Records the task ids seen where user code runs.
 struct Spy {
-    seen: Arc<Mutex<Vec<(&'static str, Option<Id>)>>>,
+    seen: Arc<Mutex<Sightings>>,
     place: &'static str,
 }
 
@@ -216,7 +218,7 @@ fn a_shutdown_that_spawns() {
     }
     scheduler.shut_down();
     assert_eq!(drops.load(SeqCst), 3);
-    assert!(scheduler.0.owned.is_empty());
+    assert_eq!(scheduler.0.owned.num_alive_tasks(), 0);
     assert!(scheduler.is_last());
 }
 

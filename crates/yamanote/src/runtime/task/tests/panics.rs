@@ -20,8 +20,8 @@ fn failing(fails: Fails) -> (Waker, &'static AtomicUsize) {
         fails: Fails,
         clones: AtomicUsize,
     }
-    // SAFETY (of all): `data` is a leaked `Data`.
     fn data(data: *const ()) -> &'static Data {
+        // SAFETY: only pointers to a leaked `Data` come here.
         unsafe { &*data.cast::<Data>() }
     }
     fn fail_if(same: bool) {
