@@ -1,5 +1,6 @@
 //! Raw system calls, each wrapped once.
 
+pub(crate) mod eventfd;
 #[allow(dead_code)]
 pub(crate) mod fork;
 #[allow(dead_code)]

@@ -11,7 +11,17 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
+use io_uring::squeue;
+
 use abi::{GetEventsArg, Params, Sqe, Timespec};
+
+/// An entry of the `io-uring` crate's builders, as the kernel sees it.
+pub(crate) fn sqe_of(entry: &squeue::Entry) -> Sqe {
+    // SAFETY: the entry is a `repr(C)` wrapper of the kernel's 64-byte SQE, whose size `abi` asserts;
+    // every byte of it is initialised (the builders start from zeroed memory) and every bit pattern
+    // is an `Sqe`.
+    unsafe { std::mem::transmute_copy(entry) }
+}
 
 /// What a ring asks of its kernel. The real one is [`RealKernel`].
 pub(crate) trait Kernel: Send + Sync {

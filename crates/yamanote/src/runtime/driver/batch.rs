@@ -15,13 +15,6 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) const fn new() -> Self {
-        Batch {
-            wakers: WakeList::new(),
-            garbage: Vec::new(),
-        }
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.wakers.is_empty() && self.garbage.is_empty()
     }
@@ -72,7 +65,7 @@ mod tests {
             }
         }
         let dropped = Arc::new(AtomicUsize::new(0));
-        let mut batch = Batch::new();
+        let mut batch = Batch::default();
         batch.garbage.push(Box::new(Bomb));
         batch.garbage.push(Box::new(Count(dropped.clone())));
         assert_eq!(batch.finish(), 0);

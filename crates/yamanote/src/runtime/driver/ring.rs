@@ -17,46 +17,33 @@
 //! Leaving: [`Ring::cancel_all`], reap until [`Ring::live_ops`] is 0, drop. Closing a ring is no
 //! barrier, so a ring dropped with operations in the kernel leaks their payloads (the table has no
 //! destructor for them); [`Ring::leak`] does so on purpose and counts.
+#![forbid(unsafe_code)]
+
+mod internal;
+mod setup;
+mod waker;
+
+pub(crate) use setup::{Profile, RingParams};
+pub(crate) use waker::{Door, RingWaker};
 
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 use std::task::Waker;
 
-use io_uring::{opcode, squeue, types};
+use io_uring::{opcode, squeue};
+
+use internal::{Internal, Watch};
+use waker::messages_work;
 
 use super::batch::Batch;
 use super::op::table::{self, DiscardItem, INTERNAL_INDEX, Routed, Table};
 use super::op::{CqeResult, Key, OnDrop, Payload};
 use crate::sys::fork::process_image;
-use crate::sys::uring::abi::{self, Params, Sqe};
+use crate::sys::uring::abi;
 use crate::sys::uring::queues::{Queues, SubmissionQueueFull};
 use crate::sys::uring::{self, Kernel, RealKernel};
-
-/// Who may touch the ring, which decides how the kernel runs its completions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Profile {
-    /// Any thread under the slot's lock: completions run on whichever thread entered, at its next
-    /// transition to the kernel, and siblings can reap them.
-    Shared,
-    /// One thread for ever; cheaper, and completions appear only when it enters.
-    Pinned,
-}
-
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RingParams {
-    /// Submission queue entries; a power of two. The completion queue has twice as many.
-    pub(crate) entries: u32,
-    pub(crate) profile: Profile,
-}
-
-/// Fewer entries than this are not worth a ring.
-const MIN_ENTRIES: u32 = 8;
-
-/// The kernel's limit.
-const MAX_ENTRIES: u32 = 32_768;
 
 /// Why an operation was not pushed. The payload comes back, unseen by the kernel.
 #[derive(Debug)]
@@ -65,72 +52,6 @@ pub(crate) enum Refused {
     Full(Payload),
     /// The ring is shutting down.
     Closed(Payload, Waker),
-}
-
-/// The ring's own submissions: the upper half of their user data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Internal {
-    Wake,
-    Cancel,
-    /// With the count of armings, so that the end of an old poll is not taken for the present one's.
-    Readiness(u32),
-    WakePoll(u32),
-}
-
-impl Internal {
-    const COUNT_BITS: u32 = 24;
-    const COUNT_MASK: u32 = (1 << Self::COUNT_BITS) - 1;
-
-    fn user_data(self) -> u64 {
-        let (kind, count) = match self {
-            Internal::Wake => (1, 0),
-            Internal::Cancel => (2, 0),
-            Internal::Readiness(count) => (3, count),
-            Internal::WakePoll(count) => (4, count),
-        };
-        table::user_data(
-            INTERNAL_INDEX,
-            kind << Self::COUNT_BITS | (count & Self::COUNT_MASK),
-        )
-    }
-
-    fn decode(generation: u32) -> Option<Self> {
-        let count = generation & Self::COUNT_MASK;
-        match generation >> Self::COUNT_BITS {
-            1 => Some(Internal::Wake),
-            2 => Some(Internal::Cancel),
-            3 => Some(Internal::Readiness(count)),
-            4 => Some(Internal::WakePoll(count)),
-            _ => None,
-        }
-    }
-}
-
-/// A multishot poll the ring keeps armed on one descriptor.
-#[derive(Debug, Default)]
-struct Watch {
-    /// The descriptor to watch; `None` when disarmed.
-    fd: Option<RawFd>,
-    /// Which arming is current.
-    count: u32,
-    /// The current arming's SQE has been pushed and has not ended.
-    armed: bool,
-    /// Something happened since the last look.
-    event: bool,
-}
-
-impl Watch {
-    /// A completion of arming `count`.
-    fn complete(&mut self, count: u32, cqe: &CqeResult) {
-        let current = count == self.count & Internal::COUNT_MASK;
-        if current && self.fd.is_some() {
-            // An end by error is an event too: what happened in between is not known.
-            self.event = true;
-        }
-        if current && !cqe.has_more() {
-            self.armed = false;
-        }
-    }
 }
 
 /// What went through the ring, and what went wrong.
@@ -191,7 +112,7 @@ impl Ring {
         params: RingParams,
         door: impl FnOnce(&Arc<OwnedFd>) -> io::Result<Door>,
     ) -> io::Result<Self> {
-        let (fd, kernel_params) = setup(params)?;
+        let (fd, kernel_params) = setup::set_up(params)?;
         let missing = (abi::FEAT_NODROP | abi::FEAT_EXT_ARG) & !kernel_params.features;
         if missing != 0 {
             return Err(io::Error::from_raw_os_error(libc::ENOSYS));
@@ -317,7 +238,7 @@ impl Ring {
             return Err(Refused::Full(payload));
         }
         let key = self.table.insert(payload, Some(waker), multishot, on_drop);
-        let mut sqe = into_sqe(entry);
+        let mut sqe = uring::sqe_of(entry);
         sqe.user_data = table::user_data(key.index, key.generation);
         self.queues.push(&sqe).expect("there is room");
         self.counters.submitted += 1;
@@ -551,7 +472,7 @@ impl Ring {
         {
             let count = self.readiness.count.wrapping_add(1);
             if self
-                .push_internal(&watch(fd), Internal::Readiness(count))
+                .push_internal(&internal::watch(fd), Internal::Readiness(count))
                 .is_err()
             {
                 return;
@@ -564,7 +485,7 @@ impl Ring {
         {
             let count = self.wake_poll.count.wrapping_add(1);
             if self
-                .push_internal(&watch(fd), Internal::WakePoll(count))
+                .push_internal(&internal::watch(fd), Internal::WakePoll(count))
                 .is_err()
             {
                 return;
@@ -579,7 +500,7 @@ impl Ring {
         entry: &squeue::Entry,
         internal: Internal,
     ) -> Result<(), SubmissionQueueFull> {
-        let mut sqe = into_sqe(entry);
+        let mut sqe = uring::sqe_of(entry);
         sqe.user_data = internal.user_data();
         self.queues.push(&sqe)
     }
@@ -602,156 +523,4 @@ impl std::fmt::Debug for Ring {
             .field("counters", &self.counters)
             .finish_non_exhaustive()
     }
-}
-
-/// A multishot, edge-triggered poll for input.
-fn watch(fd: RawFd) -> squeue::Entry {
-    opcode::PollAdd::new(types::Fd(fd), libc::EPOLLIN as u32)
-        .multi(true)
-        .build()
-}
-
-fn into_sqe(entry: &squeue::Entry) -> Sqe {
-    // SAFETY: the entry is a `repr(C)` wrapper of the kernel's 64-byte SQE, whose size `abi` asserts;
-    // every byte of it is initialised (the builders start from zeroed memory) and every bit pattern
-    // is an `Sqe`.
-    unsafe { std::mem::transmute_copy(entry) }
-}
-
-fn setup(params: RingParams) -> io::Result<(OwnedFd, Params)> {
-    let required = match params.profile {
-        Profile::Shared => abi::SETUP_COOP_TASKRUN | abi::SETUP_TASKRUN_FLAG,
-        Profile::Pinned => {
-            abi::SETUP_SINGLE_ISSUER | abi::SETUP_DEFER_TASKRUN | abi::SETUP_TASKRUN_FLAG
-        }
-    };
-    let mut optional = abi::SETUP_SUBMIT_ALL | abi::SETUP_NO_SQARRAY;
-    let mut entries = params
-        .entries
-        .clamp(MIN_ENTRIES, MAX_ENTRIES)
-        .next_power_of_two();
-    loop {
-        let mut kernel_params = Params {
-            flags: required | optional,
-            ..Params::default()
-        };
-        match uring::setup(entries, &mut kernel_params) {
-            Ok(fd) => return Ok((fd, kernel_params)),
-            Err(error) => match error.raw_os_error() {
-                Some(libc::EINVAL) if optional & abi::SETUP_NO_SQARRAY != 0 => {
-                    optional &= !abi::SETUP_NO_SQARRAY;
-                }
-                Some(libc::EINVAL) if optional != 0 => optional = 0,
-                Some(libc::ENOMEM) if entries > MIN_ENTRIES => entries /= 2,
-                _ => return Err(error),
-            },
-        }
-    }
-}
-
-/// Makes a thread that waits on the ring return; any thread may call it.
-///
-/// Wake-ups coalesce: one that is on its way and not yet reaped stands for all later ones. Whoever
-/// publishes something and then calls [`wake`](RingWaker::wake) may count on a reap after it.
-#[derive(Debug, Clone)]
-pub(crate) struct RingWaker {
-    shared: Arc<WakerShared>,
-}
-
-#[derive(Debug)]
-struct WakerShared {
-    door: Door,
-    /// A wake-up is on its way.
-    pending: AtomicBool,
-    image: u64,
-}
-
-#[derive(Debug)]
-pub(super) enum Door {
-    /// A message posted to the ring, by a system call that needs no ring of the caller's.
-    Message { ring: Arc<OwnedFd> },
-    /// An eventfd the ring polls.
-    Eventfd(OwnedFd),
-}
-
-impl Door {
-    pub(super) fn eventfd() -> io::Result<Self> {
-        // SAFETY: no pointers are involved.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the kernel has just given us this descriptor and nobody else knows it.
-        Ok(Door::Eventfd(unsafe { OwnedFd::from_raw_fd(fd) }))
-    }
-}
-
-impl RingWaker {
-    fn new(door: Door) -> Self {
-        RingWaker {
-            shared: Arc::new(WakerShared {
-                door,
-                pending: AtomicBool::new(false),
-                image: process_image(),
-            }),
-        }
-    }
-
-    fn poll_fd(&self) -> Option<RawFd> {
-        match &self.shared.door {
-            Door::Message { .. } => None,
-            Door::Eventfd(fd) => Some(fd.as_raw_fd()),
-        }
-    }
-
-    /// Makes the present or next wait on the ring return.
-    pub(crate) fn wake(&self) {
-        // AcqRel pairs with the swap in `note_delivered`. If a wake-up is on its way, the reaper's
-        // swap comes after ours and sees what we published; if not, we send one.
-        if self.shared.pending.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        self.send();
-    }
-
-    fn send(&self) {
-        if self.shared.image != process_image() {
-            // A forked child: the waiter is in the parent.
-            return;
-        }
-        let result = match &self.shared.door {
-            Door::Message { ring } => {
-                uring::send_message(ring.as_raw_fd(), Internal::Wake.user_data())
-            }
-            Door::Eventfd(fd) => {
-                let one = 1u64;
-                // SAFETY: writes eight bytes from a live integer.
-                let written = unsafe { libc::write(fd.as_raw_fd(), (&raw const one).cast(), 8) };
-                if written < 0 {
-                    Err(io::Error::last_os_error())
-                } else {
-                    Ok(())
-                }
-            }
-        };
-        if result.is_err() {
-            // Nothing is on its way after all; the next caller tries again. (EAGAIN of an eventfd
-            // means 2^64 unread wake-ups, EBADF that the program closed our descriptor.)
-            self.shared.pending.store(false, Ordering::Release);
-        }
-    }
-
-    /// The reaper saw a wake-up.
-    fn note_delivered(&self) {
-        // AcqRel pairs with `wake`: what its callers published is visible to this reap's caller.
-        self.shared.pending.swap(false, Ordering::AcqRel);
-    }
-}
-
-/// Whether the kernel can post a message to a ring for a thread without one (Linux 6.13). Asked once
-/// per process, by posting one.
-fn messages_work(ring: &OwnedFd) -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER
-        .get_or_init(|| uring::send_message(ring.as_raw_fd(), Internal::Wake.user_data()).is_ok())
 }

@@ -74,8 +74,8 @@ unsafe impl<S: AsFd + Send + 'static> Operation for Accept<S> {
         let fd = self.listener.as_fd().as_raw_fd();
         let len = &raw mut self.peer.len;
         let storage = (&raw mut self.peer.storage).cast::<libc::sockaddr>();
-        // SAFETY: an address buffer and its length, alive and writable during the call.
         let result = retry_interrupted(|| {
+            // SAFETY: an address buffer and its length, alive and writable during the call.
             check(unsafe { libc::accept4(fd, storage, len, self.flags) } as isize)
         });
         self.complete(CqeResult { result, flags: 0 })

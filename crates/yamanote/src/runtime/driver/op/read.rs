@@ -57,9 +57,10 @@ unsafe impl<F: AsFd + Send + 'static, B: IoBufMut> Operation for Read<F, B> {
         let len = clamp_len(self.buf.bytes_total()) as usize;
         let offset = self.offset.to_sqe() as i64;
         let result = retry_interrupted(|| {
-            // SAFETY: `len` bytes are writable at `buf` (`IoBufMut`); the descriptor is open.
             check(match self.offset {
+                // SAFETY: `len` bytes are writable at `buf` (`IoBufMut`); the descriptor is open.
                 Offset::At(_) => unsafe { libc::pread64(fd, buf, len, offset) },
+                // SAFETY: as above.
                 Offset::Cursor => unsafe { libc::read(fd, buf, len) },
             })
         });

@@ -55,7 +55,7 @@ impl Simulation {
 
     /// Flushes and reaps like a driver's turn.
     pub(super) fn turn(&self, max: usize) -> usize {
-        let mut batch = Batch::new();
+        let mut batch = Batch::default();
         let mut ring = self.lock();
         ring.flush().unwrap();
         let reaped = ring.reap(&mut batch, max);

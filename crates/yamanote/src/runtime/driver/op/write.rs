@@ -69,9 +69,10 @@ unsafe impl<F: AsFd + Send + 'static, B: IoBuf> Operation for Write<F, B> {
         let len = clamp_len(self.buf.bytes_init()) as usize;
         let offset = self.offset.to_sqe() as i64;
         let result = retry_interrupted(|| {
-            // SAFETY: `len` bytes are initialised at `buf` (`IoBuf`); the descriptor is open.
             check(match self.offset {
+                // SAFETY: `len` bytes are initialised at `buf` (`IoBuf`); the descriptor is open.
                 Offset::At(_) => unsafe { libc::pwrite64(fd, buf, len, offset) },
+                // SAFETY: as above.
                 Offset::Cursor => unsafe { libc::write(fd, buf, len) },
             })
         });

@@ -193,7 +193,7 @@ fn a_waiter_is_woken_whatever_the_door() {
             })
             .collect();
         let deadline = Instant::now() + Duration::from_secs(30);
-        let mut batch = Batch::new();
+        let mut batch = Batch::default();
         let mut waits = 0u64;
         while posted.load(Ordering::Relaxed) <= LAST {
             uring::wait(
@@ -234,7 +234,7 @@ fn a_wait_keeps_its_time() {
         profile: Profile::Shared,
     };
     let mut ring = Ring::new(params).unwrap();
-    let mut batch = Batch::new();
+    let mut batch = Batch::default();
     ring.flush().unwrap();
     ring.reap(&mut batch, usize::MAX);
     for millis in [0, 1, 20] {
@@ -303,7 +303,7 @@ fn a_forked_child_cannot_touch_its_parents_ring() {
             let mut spare = spare.unwrap();
             spare.waker().wake();
             uring::wait(spare.raw_fd(), 0, None).unwrap();
-            assert!(spare.reap(&mut Batch::new(), usize::MAX) > 0);
+            assert!(spare.reap(&mut Batch::default(), usize::MAX) > 0);
             let writer: OwnedFd = writer;
             std::io::Write::write_all(&mut File::from(writer), b"abc").unwrap();
             assert_eq!(bench.finish(op).1, b"abc");
@@ -432,7 +432,7 @@ fn a_pinned_ring_completes_when_its_thread_enters() {
     std::io::Write::write_all(&mut File::from(writer), b"x").unwrap();
     assert!(ring.needs_enter(), "task work is announced");
     ring.flush().unwrap();
-    assert!(ring.reap(&mut Batch::new(), usize::MAX) > 0);
+    assert!(ring.reap(&mut Batch::default(), usize::MAX) > 0);
     assert!(ring.take_readiness_event());
     assert!(!ring.take_readiness_event());
 }

@@ -391,7 +391,7 @@ fn a_result_beyond_the_buffer_is_cut() {
     assert_eq!(simulation.lock().counters().unknown_completions, 4);
     assert_eq!(simulation.lock().live_ops(), 1);
     // Not through `complete_nth`, which would believe the number and fill the buffer.
-    let mut batch = Batch::new();
+    let mut batch = Batch::default();
     let routed = simulation
         .lock()
         .table()

@@ -192,7 +192,7 @@ fn storm(seed: u64, sq_entries: u32, cq_entries: u32, steps: u32) {
             }
             9 | 10 => kernel.step(),
             _ => {
-                let mut batch = crate::runtime::driver::batch::Batch::new();
+                let mut batch = crate::runtime::driver::batch::Batch::default();
                 let mut ring = simulation.lock();
                 if rng.below(2) == 0 {
                     ring.flush().unwrap();
