@@ -129,10 +129,12 @@ pub fn sleep_create_drop(job: &Job) {
 pub fn sleep_register_drop(job: &Job) {
     let ops = job.ops;
     run(job, async move {
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         for round in 0..ops {
-            let mut sleep = std::pin::pin!(rt::time::sleep(std::time::Duration::from_secs(1)));
-            assert!(sleep.as_mut().poll(&mut cx).is_pending());
+            {
+                let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+                let mut sleep = std::pin::pin!(rt::time::sleep(std::time::Duration::from_secs(1)));
+                assert!(sleep.as_mut().poll(&mut cx).is_pending());
+            }
             // The polls above spend the task's budget.
             if round % 100 == 99 {
                 rt::task::yield_now().await;
