@@ -37,9 +37,21 @@ struct Args {
     /// Pairs of runs per row
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=101))]
     pairs: u32,
+    /// Run the work on one runtime only and print nothing, for a profiler
+    #[arg(long, value_name = "RUNTIME")]
+    profile: Option<Runtime>,
+    /// Only this flavour
+    #[arg(long, value_name = "FLAVOUR")]
+    flavor: Option<Flavor>,
     /// Multiply the work of every run
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Runtime {
+    Yamanote,
+    Tokio,
 }
 
 fn main() {
@@ -49,10 +61,21 @@ fn main() {
         .iter()
         .flat_map(|work| Flavor::ALL.map(|flavor| Row { work, flavor }))
         .filter(|row| row.name().contains(&args.only))
+        .filter(|row| args.flavor.is_none_or(|flavor| flavor == row.flavor))
         .collect();
     if rows.is_empty() {
         eprintln!("no row's name contains {:?}", args.only);
         std::process::exit(2);
+    }
+    if let Some(runtime) = args.profile {
+        for row in rows {
+            let job = row.job(&files, args.scale);
+            match runtime {
+                Runtime::Yamanote => (row.work.on_yamanote)(&job),
+                Runtime::Tokio => (row.work.on_tokio)(&job),
+            }
+        }
+        return;
     }
     let bar = ProgressBar::new(rows.len() as u64 * u64::from(args.pairs)).with_style(
         ProgressStyle::with_template("{bar:40} {pos}/{len} {msg} ({eta} left)")

@@ -4,7 +4,8 @@ use crate::Work;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
 pub enum Flavor {
     CurrentThread,
     MultiThread,
@@ -80,6 +81,14 @@ impl Row {
         format!("{} ({})", self.work.name, self.flavor.name())
     }
 
+    pub fn job<'a>(&self, files: &'a Files, scale: f64) -> Job<'a> {
+        Job {
+            flavor: self.flavor,
+            ops: ((self.work.ops as f64 * scale) as u64).max(1000),
+            files,
+        }
+    }
+
     pub fn measure(
         &self,
         files: &Files,
@@ -87,11 +96,7 @@ impl Row {
         scale: f64,
         mut done: impl FnMut(),
     ) -> Measured {
-        let job = Job {
-            flavor: self.flavor,
-            ops: ((self.work.ops as f64 * scale) as u64).max(1000),
-            files,
-        };
+        let job = self.job(files, scale);
         let (mut yamanote, mut tokio) = (Vec::new(), Vec::new());
         // Not counted: page cache, allocator and CPU frequency settle.
         cost(self.work.on_yamanote, &job);
