@@ -32,8 +32,10 @@ pub(super) struct Bench {
 
 struct State {
     cores: VecDeque<Box<Core>>,
-    /// Threads in `take` that sleep.
+    /// Threads in `take` that sleep, or were told and have yet to look.
     waiting: usize,
+    /// Threads that were launched and have yet to come.
+    coming: usize,
     closed: bool,
 }
 
@@ -44,6 +46,7 @@ impl Bench {
             state: Mutex::new(State {
                 cores: VecDeque::new(),
                 waiting: 0,
+                coming: 0,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -66,23 +69,35 @@ impl Bench {
     ) -> Result<(), (io::Error, Box<Core>)> {
         let mut state = self.lock();
         state.cores.push_back(core);
-        if state.waiting >= state.cores.len() {
+        if state.waiting + state.coming >= state.cores.len() {
             drop(state);
             self.changed.notify_one();
             return Ok(());
         }
+        state.coming += 1;
         drop(state);
         let launch = self.launch.get().expect("workers have been started");
         let shared = shared.clone();
         let launched = launch(Box::new(move || worker::live(&shared)));
-        match launched {
-            Ok(()) => Ok(()),
-            // If another thread has taken it meanwhile, all is well.
-            Err(error) => match self.try_take() {
-                Some(core) => Err((error, core)),
-                None => Ok(()),
-            },
+        let Err(error) = launched else {
+            return Ok(());
+        };
+        let mut state = self.lock();
+        state.coming -= 1;
+        // If other threads have taken them all meanwhile, or will, all is well.
+        if state.waiting + state.coming >= state.cores.len() {
+            self.changed.notify_one();
+            return Ok(());
         }
+        match state.cores.pop_front() {
+            Some(core) => Err((error, core)),
+            None => Ok(()),
+        }
+    }
+
+    /// A launched thread has come, and is going to `take`.
+    pub(super) fn arrive(&self) {
+        self.lock().coming -= 1;
     }
 
     /// A core that no thread has taken yet.

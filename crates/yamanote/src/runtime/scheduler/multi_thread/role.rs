@@ -35,6 +35,9 @@
 //!    often than not finds its worker back in the driver's place, and a role that changes hands at
 //!    each event costs two wake-ups at each.
 //! 5. A sleeper is called at most once per sleep: it leaves the list in the call.
+//! 6. A driver that had to be its own sentry gives that up to one who was called for it, and so can
+//!    leave for a task without calling anybody. (It may have lain down again before that one came.
+//!    Without this rule the two would repeat it at each event.)
 #![forbid(unsafe_code)]
 
 /// Why a worker was woken by another.
@@ -99,13 +102,15 @@ impl Roster {
         self.sleepers.push(worker);
         let others_awake = self.sleepers.len() < self.workers();
 
-        let leaves_role = others_awake && matches!(mood, Mood::Calm { .. }); // rule 4
+        let calm = matches!(mood, Mood::Calm { .. });
+        let leaves_role = others_awake && calm; // rule 4
         let watches = self.driver.is_none() && !leaves_role;
         if watches {
             self.driver = Some(worker);
         }
         let wanted = others_awake || mood == Mood::Calm { lively: true };
-        let naps = self.sentry.is_none() && wanted;
+        let free = self.sentry.is_none() || (calm && self.sentry == self.driver); // rule 6
+        let naps = free && wanted;
         if naps {
             self.sentry = Some(worker);
         }

@@ -106,6 +106,7 @@ pub(super) fn build(config: &Config) -> (Vec<Box<Core>>, Box<[Desk]>) {
 
 /// The life of a thread that was launched to be a worker: it runs whatever worker needs a thread.
 pub(super) fn live(shared: &Arc<Shared>) {
+    shared.bench.arrive();
     while let Some(core) = shared.bench.take(shared.driver()) {
         let worker = Worker::new(shared.clone(), core);
         current::enter(&worker, || worker.work());

@@ -226,6 +226,24 @@ fn a_lone_task_leaves_the_role_where_it_was() {
 }
 
 #[test]
+fn a_sentry_that_comes_late_relieves_the_driver() {
+    let mut roster = Roster::new(2);
+    let _ = roster.lie_down(0, Mood::Done);
+    let _ = roster.lie_down(1, Mood::Done);
+    assert_eq!(roster.rise(0), None);
+    assert_eq!(roster.call_sentry(), Some(1));
+    // The task is over before the other has woken.
+    let both = roster.lie_down(0, Mood::Done);
+    assert!(both.watches && both.naps);
+    assert_eq!(roster.rise(1), Some(Errand::StandSentry));
+    let sentry = roster.lie_down(1, Mood::Calm { lively: true });
+    assert!(sentry.naps && !sentry.watches);
+    // The next event calls nobody.
+    assert_eq!(roster.rise(0), None);
+    assert_eq!(roster.call_sentry(), None);
+}
+
+#[test]
 fn searchers_are_called_from_the_warm_end_and_roles_last() {
     let mut roster = Roster::new(5);
     for worker in 0..4 {
