@@ -170,7 +170,7 @@ matrix! {
             .map(|i| {
                 let file = file.clone();
                 yamanote::task::spawn(async move {
-                    let buf = Aligned::new(4096);
+                    let buf = aligned(4096);
                     let (n, buf) = file.read_at(buf, i * 4096).await;
                     assert_eq!(n.unwrap(), 4096);
                     (i, buf)
@@ -181,7 +181,7 @@ matrix! {
             let (i, buf) = read.await.unwrap();
             assert_eq!(buf.bytes(), &contents[i as usize * 4096..][..4096]);
         }
-        let mut buf = Aligned::new(4096);
+        let mut buf = aligned(4096);
         buf.fill(9);
         let (n, buf) = file.write_at(buf, 8192).await;
         assert_eq!(n.unwrap(), 4096);
@@ -215,15 +215,11 @@ matrix! {
 }
 
 /// A page-aligned buffer for direct I/O.
-struct Aligned;
-
-impl Aligned {
-    fn new(len: usize) -> yamanote::buf::Slice<Vec<u8>> {
-        use yamanote::buf::IoBuf;
-        let bytes = vec![0u8; len + 4096];
-        let begin = bytes.as_ptr().align_offset(4096);
-        bytes.slice(begin..begin + len)
-    }
+fn aligned(len: usize) -> yamanote::buf::Slice<Vec<u8>> {
+    use yamanote::buf::IoBuf;
+    let bytes = vec![0u8; len + 4096];
+    let begin = bytes.as_ptr().align_offset(4096);
+    bytes.slice(begin..begin + len)
 }
 
 trait Bytes {
@@ -312,10 +308,10 @@ fn missing_permissions_are_told() {
 /// `std` reads what we wrote and the other way round, through a pipe made of raw descriptors.
 #[test]
 fn pipes_work_in_both_directions() {
-    let (mut reader, writer) = std::io::pipe().unwrap();
+    let (mut reader, writer) = pipe();
     let runtime = yamanote::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let mut writer = File::from(std::os::fd::OwnedFd::from(writer));
+        let mut writer = File::from_std(writer);
         let big = vec![5; 300_000];
         let reading = yamanote::task::spawn_blocking(move || {
             let mut all = Vec::new();
@@ -327,4 +323,14 @@ fn pipes_work_in_both_directions() {
         drop(writer);
         assert_eq!(reading.await.unwrap(), big);
     });
+}
+
+fn pipe() -> (std::fs::File, std::fs::File) {
+    let mut ends = [0; 2];
+    // SAFETY: two writable integers that live through the call.
+    let made = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
+    assert_eq!(made, 0);
+    // SAFETY: just made, owned by nobody else.
+    ends.map(|fd| unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) })
+        .into()
 }

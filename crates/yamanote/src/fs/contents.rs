@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File as StdFile;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
 use std::path::Path;
 
@@ -75,9 +75,7 @@ fn read_inline(found: Found) -> Progress {
 
 /// Reads on where an inline attempt had to stop: the cursor stands behind `contents`.
 fn read_rest(mut file: StdFile, mut contents: Vec<u8>) -> io::Result<Vec<u8>> {
-    debug_assert!(
-        !matches!(file.seek(SeekFrom::Current(0)), Ok(at) if at != contents.len() as u64)
-    );
+    debug_assert!(!matches!(file.stream_position(), Ok(at) if at != contents.len() as u64));
     file.read_to_end(&mut contents)?;
     Ok(contents)
 }

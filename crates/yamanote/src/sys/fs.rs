@@ -4,7 +4,7 @@
 //! Every wrapper makes one system call and returns its answer unchanged; what to do about an
 //! `EAGAIN` is decided in `fs::strategy`.
 
-use std::ffi::{CStr, c_int, c_long, c_uint, c_ulong};
+use std::ffi::{CStr, c_int, c_long, c_ulong};
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -109,7 +109,7 @@ pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
             fd.as_raw_fd(),
             c"".as_ptr(),
             libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC,
-            mask as c_uint,
+            mask,
             out.as_mut_ptr(),
         )
     }))?;
@@ -123,7 +123,7 @@ pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
         mount: MountId {
             device: (out.stx_dev_major, out.stx_dev_minor),
             mount: out.stx_mnt_id,
-            unique: out.stx_mask & libc::STATX_MNT_ID_UNIQUE as u32 != 0,
+            unique: out.stx_mask & libc::STATX_MNT_ID_UNIQUE != 0,
         },
     })
 }
