@@ -429,7 +429,16 @@ impl Ring {
     pub(crate) fn cancel_all(&mut self) {
         self.closed = true;
         self.disarm_readiness();
-        self.cancels.extend(self.table.cancellable());
+        self.cancels
+            .extend(self.table.in_kernel_with(OnDrop::Cancel));
+        self.push_deferred();
+    }
+
+    /// After [`cancel_all`](Ring::cancel_all), when time is up: also what must happen.
+    pub(crate) fn cancel_rest(&mut self) {
+        self.check_process();
+        self.cancels
+            .extend(self.table.in_kernel_with(OnDrop::LetFinish));
         self.push_deferred();
     }
 

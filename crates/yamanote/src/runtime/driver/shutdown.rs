@@ -1,7 +1,8 @@
 //! The driver's end: nothing the kernel may still touch is freed.
 //!
 //! 1. Readiness and timers are closed; whoever waits is woken and told.
-//! 2. Every operation is cancelled, and completions are reaped until none lives or time is up.
+//! 2. Every operation that may be is cancelled, and completions are reaped until none lives. When
+//!    time is up the others are cancelled too, with one last look.
 //! 3. A ring with operations left is leaked together with their payloads, and they are counted.
 //!    Closing its descriptor would not stop the kernel.
 #![forbid(unsafe_code)]
@@ -36,7 +37,11 @@ impl Driver {
         }
     }
 
-    fn close_ring(&self, slot: &Slot, deadline: Instant) {
+    fn close_ring(&self, slot: &Slot, mut deadline: Instant) {
+        // What must not be cancelled (an accepted write, to a pipe nobody reads) is cancelled after
+        // all when time is up, rather than leaked.
+        const LAST_CALL: Duration = Duration::from_millis(10);
+        let mut out_of_patience = false;
         if let Some(mut ring) = slot.existing_ring() {
             ring.disarm_readiness();
             ring.cancel_all();
@@ -52,8 +57,19 @@ impl Driver {
             drop(ring);
             // Payloads of orphans may be user values; their destructors see no lock.
             batch.finish();
-            if live == 0 || Instant::now() >= deadline {
+            if live == 0 {
                 break;
+            }
+            if Instant::now() >= deadline {
+                if out_of_patience {
+                    break;
+                }
+                out_of_patience = true;
+                deadline += LAST_CALL;
+                if let Some(mut ring) = slot.existing_ring() {
+                    ring.cancel_rest();
+                }
+                continue;
             }
             // Short, since a completion may be reaped by nobody else but could be posted to a
             // thread that has left.

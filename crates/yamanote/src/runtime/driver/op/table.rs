@@ -453,21 +453,23 @@ impl Table {
         }
     }
 
-    /// User data of what the kernel may have and may be asked to stop.
-    pub(crate) fn cancellable(&self) -> impl Iterator<Item = u64> + '_ {
-        self.slots.iter().enumerate().filter_map(|(index, slot)| {
-            let live = slot.live.as_ref()?;
-            let done = matches!(
-                live.lifecycle,
-                Lifecycle::Completed(_)
-                    | Lifecycle::Armed {
-                        terminated: true,
-                        ..
-                    }
-            );
-            (!done && live.on_drop == OnDrop::Cancel)
-                .then(|| user_data(index as u32, slot.generation))
-        })
+    /// User data of the operations of one policy that the kernel may have.
+    pub(crate) fn in_kernel_with(&self, on_drop: OnDrop) -> impl Iterator<Item = u64> + '_ {
+        self.slots
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, slot)| {
+                let live = slot.live.as_ref()?;
+                let done = matches!(
+                    live.lifecycle,
+                    Lifecycle::Completed(_)
+                        | Lifecycle::Armed {
+                            terminated: true,
+                            ..
+                        }
+                );
+                (!done && live.on_drop == on_drop).then(|| user_data(index as u32, slot.generation))
+            })
     }
 
     /// The kernel has lost completions: everything it may have had becomes `Lost`.

@@ -501,3 +501,25 @@ fn many_threads_share_a_ring_whose_owner_sleeps() {
     stopper.join().unwrap();
     bench.drain();
 }
+
+/// T4, O21's mild form: a write that must not be cancelled, to a pipe nobody reads, holds the
+/// shutdown up until its time is over, and is not leaked even then.
+#[test]
+fn a_stuck_write_does_not_outlive_the_time_of_the_shutdown() {
+    let Some(bench) = Bench::new(8) else { return };
+    let (_reader, writer) = pipe();
+    let writer = Arc::new(writer);
+    // More than a pipe holds.
+    let fill = Write::new(writer.clone(), vec![0; 1 << 20], Offset::Cursor);
+    assert!(bench.run(fill).0.unwrap() < 1 << 20);
+    let mut op = bench.op(Write::new(writer, vec![0; 1], Offset::Cursor));
+    assert!(poll_once(&mut op).is_pending());
+    drop(op);
+    bench.turn();
+    let patience = Duration::from_millis(50);
+    let start = Instant::now();
+    bench.driver.shutdown(start + patience);
+    assert!(start.elapsed() >= patience);
+    assert!(start.elapsed() < patience + Duration::from_secs(1));
+    assert_eq!((bench.driver.live_ops(), bench.driver.leaked_ops()), (0, 0));
+}
