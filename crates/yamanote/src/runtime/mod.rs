@@ -25,6 +25,7 @@ mod metrics;
 #[allow(clippy::module_inception)]
 mod runtime;
 mod shutdown_error;
+mod worker_index;
 
 pub(crate) mod blocking;
 pub(crate) mod context;
@@ -42,6 +43,7 @@ pub use self::id::Id;
 pub use self::metrics::RuntimeMetrics;
 pub use self::runtime::{Runtime, RuntimeFlavor};
 pub use self::shutdown_error::is_rt_shutdown_err;
+pub use self::worker_index::worker_index;
 
 /// Futures above this size are boxed by `spawn` and `block_on` before anything else happens to
 /// them, since every function that takes them by value may copy them on the stack. Unoptimised

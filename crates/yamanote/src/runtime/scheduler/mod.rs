@@ -91,3 +91,8 @@ impl Handle {
         }
     }
 }
+
+/// Which worker of its runtime this thread is.
+pub(crate) fn worker_index() -> Option<usize> {
+    multi_thread::worker_index().or_else(|| current_thread::is_driving().then_some(0))
+}

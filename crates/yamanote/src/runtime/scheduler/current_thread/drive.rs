@@ -93,6 +93,8 @@ impl<'a> Driving<'a> {
                 self.park(main);
             } else if polls >= event_interval || yield_rounds >= YIELD_ROUNDS {
                 self.shared.driver().turn(SLOT, PollIo::Drain);
+                // From here on what came from outside is in line with the rest.
+                self.take_injected();
             } else {
                 continue;
             }

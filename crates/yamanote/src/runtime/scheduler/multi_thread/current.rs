@@ -32,3 +32,12 @@ pub(super) fn with<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     // thread; `f` runs in between and its borrow cannot leave the call.
     f(unsafe { worker.as_ref() })
 }
+
+/// Which worker this thread is; `None` also for one that has lent its core.
+pub(crate) fn index() -> Option<usize> {
+    with(|worker| {
+        worker
+            .filter(|worker| worker.core.borrow().is_some())
+            .map(|worker| worker.index.get())
+    })
+}

@@ -39,6 +39,7 @@ mod retire;
 mod shared;
 
 pub(crate) use block_in_place::block_in_place;
+pub(crate) use current::index as worker_index;
 pub(crate) use shared::Shared;
 
 use std::future::Future;
