@@ -25,8 +25,12 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
 
 impl Worker {
     /// Gives core and slot to another thread. `false`: there was no core here (it is lent already), or
-    /// no thread to take it; then this worker is held up, and the sentry looks after what it has.
+    /// this is no task, or there is no thread; then this worker is held up, and the sentry looks after
+    /// what it has.
     fn lend_core(&self) -> bool {
+        if self.turning.get() {
+            return false;
+        }
         let Some(core) = self.core.borrow_mut().take() else {
             return false;
         };

@@ -69,7 +69,7 @@ impl Retirement {
 impl Worker {
     /// The last thing a worker does.
     pub(super) fn retire(&self) {
-        survive(|| self.shared.owned.close_and_shutdown_all());
+        self.as_driver(|worker| worker.shared.owned.close_and_shutdown_all());
         self.drop_queued();
         if self.shared.retirement.arrive(1) {
             shut_driver_down(&self.shared);

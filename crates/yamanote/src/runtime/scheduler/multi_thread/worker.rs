@@ -64,8 +64,9 @@ pub(super) struct Worker {
     pub(super) core: RefCell<Option<Box<Core>>>,
     /// `None` while lent.
     pub(super) slot: RefCell<Option<SlotGuard>>,
-    /// What is woken now is woken by the driver, not by a task: it queues, and is announced at the end.
-    turning: Cell<bool>,
+    /// Foreign code runs that is no task: wakers called by the driver, hooks, destructors. What it
+    /// wakes queues, and is announced by the caller. It may not lend the core.
+    pub(super) turning: Cell<bool>,
     /// The task being polled has yielded.
     yielded: Cell<bool>,
     /// The last poll has spent its whole budget.
@@ -224,7 +225,7 @@ impl Worker {
         }
     }
 
-    /// Runs `f`, which wakes on behalf of the driver.
+    /// Runs `f`, foreign code outside of a task; see `turning`.
     pub(super) fn as_driver(&self, f: impl FnOnce(&Self)) {
         self.turning.set(true);
         survive(|| f(self));
@@ -297,14 +298,14 @@ impl Worker {
     fn sleep(&self) {
         let config = &self.shared.config;
         if let Some(before_park) = &config.before_park {
-            survive(|| before_park());
+            self.as_driver(|_| before_park());
         }
         // The hook may have made something runnable.
         if self.with_core(|core| core.queued()) == 0 {
             self.lie_down_and_rise();
         }
         if let Some(after_unpark) = &config.after_unpark {
-            survive(|| after_unpark());
+            self.as_driver(|_| after_unpark());
         }
     }
 
@@ -383,7 +384,7 @@ impl Worker {
     pub(super) fn drop_queued(&self) {
         // One at a time and without the core: freeing one may run a destructor that wakes another.
         while let Some(task) = self.with_core(|core| core.pop()) {
-            survive(|| drop(task));
+            self.as_driver(|_| drop(task));
         }
     }
 }
