@@ -197,6 +197,33 @@ matrix! {
         assert_eq!(&std::fs::read(&path).unwrap()[8192..12288], [9; 4096]);
     }
 
+    /// A write of the ring whose future is dropped comes before what the handle does later.
+    async fn later_operations_come_after_a_dropped_direct_write() {
+        if !require(Capability::Ext4) {
+            return;
+        }
+        let dir = TempDir::on_ext4();
+        let path = dir.path().join("ordered");
+        std::fs::write(&path, vec![0; 1 << 20]).unwrap();
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(libc::O_DIRECT);
+        let file = options.open(&path).await.unwrap();
+        for round in 0..30u8 {
+            // The dropped one is larger, so that it would end later if it could.
+            let mut slow = aligned(1 << 20);
+            slow.fill(b'A');
+            let _ = poll_once(file.write_at(slow, 0)).await;
+            let mut fast = aligned(4096);
+            fast.fill(round);
+            let (n, buf) = file.write_at(fast, 4096).await;
+            assert_eq!(n.unwrap(), 4096);
+            let (n, buf) = file.read_at(buf, 4096).await;
+            assert_eq!(n.unwrap(), 4096);
+            assert_eq!(buf.bytes(), [round; 4096]);
+        }
+        assert_eq!(file.metadata().await.unwrap().len(), 1 << 20);
+    }
+
     /// A hot read makes no operation at all.
     async fn a_read_from_the_cache_needs_no_ring(setup: Setup) {
         let dir = TempDir::new();

@@ -33,6 +33,9 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
     pool::progress().await;
     pool::live_runtime()?;
+    if !strategy::is_worth_trying() {
+        return pool::with_path(path, |path| std::fs::read(path)).await;
+    }
     match strategy::open_inline(path, libc::O_RDONLY) {
         Inline::Done(found) => match read_inline(found?) {
             Progress::Done(contents) => contents,

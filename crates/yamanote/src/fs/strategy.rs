@@ -31,7 +31,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -287,6 +287,16 @@ fn final_error(error: io::Error) -> Option<io::Result<usize>> {
 /// Set when the kernel does not know cached look-ups (before 5.12), or a sandbox forbids them.
 static NO_CACHED_LOOKUP: AtomicBool = AtomicBool::new(false);
 
+/// Look-ups on file systems that are left alone, since the last one that was not in vain.
+static IN_VAIN: AtomicU32 = AtomicU32::new(0);
+
+/// Whether a look-up should be tried inline. Where everything is on such a file system, as on the
+/// overlay of a container, only each sixteenth is, so that the attempts cost next to nothing.
+pub(super) fn is_worth_trying() -> bool {
+    let in_vain = IN_VAIN.load(Relaxed);
+    in_vain < 16 || IN_VAIN.fetch_add(1, Relaxed) % 16 == 0
+}
+
 /// These hold nothing that is ever done inline: a hint that saves the attempt.
 fn is_kernel_made(path: &Path) -> bool {
     let path = path.as_os_str().as_bytes();
@@ -366,7 +376,7 @@ pub(super) struct Found {
 /// Finds `path` (relative to `dir`) without waiting and without opening it (`O_PATH`). `flags` may
 /// be `O_NOFOLLOW`.
 pub(super) fn find_inline(dir: Option<BorrowedFd<'_>>, path: &Path, flags: i32) -> Inline<Found> {
-    if NO_CACHED_LOOKUP.load(Relaxed) || is_kernel_made(path) {
+    if NO_CACHED_LOOKUP.load(Relaxed) || is_kernel_made(path) || !is_worth_trying() {
         return Inline::Refused(Refusal::MayWait);
     }
     with_c_path(path, |path| find_c_path(dir, path, flags))
@@ -383,11 +393,22 @@ fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<F
         return Inline::Refused(Refusal::MayWait);
     };
     let Some(mount) = known_mount(&identity.mount) else {
+        if is_special(&identity) {
+            return Inline::Refused(Refusal::Special);
+        }
         return Inline::Refused(Refusal::Stranger(fd, identity.mount));
     };
     let facts = Facts::new(&identity, mount, 0);
     if !facts.is_local() {
+        if is_special(&identity) {
+            return Inline::Refused(Refusal::Special);
+        }
+        // Relaxed: a hint.
+        IN_VAIN.fetch_add(1, Relaxed);
         return Inline::Refused(Refusal::MayWait);
+    }
+    if IN_VAIN.load(Relaxed) != 0 {
+        IN_VAIN.store(0, Relaxed);
     }
     Inline::Done(Ok(Found {
         file: StdFile::from(fd),
@@ -405,8 +426,17 @@ pub(super) fn open_inline(path: &Path, flags: i32) -> Inline<Found> {
     with_c_path(path, |path| open_c_path(path, flags)).unwrap_or(Inline::Refused(Refusal::MayWait))
 }
 
-/// Linux's devices.txt: character device 1.
-const MEMORY_DEVICES: u32 = 1;
+/// Whether opening it may wait for ever. The memory devices (null, zero, full, random) do not, and
+/// are opened too often for a detour.
+fn is_special(identity: &Identity) -> bool {
+    /// Linux's devices.txt: character device 1.
+    const MEMORY_DEVICES: u32 = 1;
+    match identity.file_type {
+        libc::S_IFIFO => true,
+        libc::S_IFCHR => identity.device_major != MEMORY_DEVICES,
+        _ => false,
+    }
+}
 
 fn open_c_path(path: &CStr, flags: i32) -> Inline<Found> {
     let name = match find_c_path(None, path, flags & libc::O_NOFOLLOW) {
@@ -415,11 +445,8 @@ fn open_c_path(path: &CStr, flags: i32) -> Inline<Found> {
     };
     match name.identity.file_type {
         libc::S_IFREG | libc::S_IFDIR => {}
-        // The memory devices (null, zero, full, random) are opened too often for a detour.
-        libc::S_IFCHR if name.identity.device_major == MEMORY_DEVICES => {
-            return Inline::Refused(Refusal::MayWait);
-        }
-        _ => return Inline::Refused(Refusal::Special),
+        _ if is_special(&name.identity) => return Inline::Refused(Refusal::Special),
+        _ => return Inline::Refused(Refusal::MayWait),
     }
     // The name may have become a FIFO's in the meantime: O_NONBLOCK keeps even that from waiting,
     // and makes a lease an EAGAIN. It says nothing on a regular file, but is taken off again for

@@ -185,7 +185,9 @@ impl File {
             match cursor.operation() {
                 None if !cursor.has_orphans() => break cursor,
                 // Each write to a device or a pipe may be a message: only a file's are joined.
-                Some(Operation::Write) if self.facts().is_some_and(Facts::is_regular) => {
+                Some(Operation::Write)
+                    if !cursor.has_orphans() && self.facts().is_some_and(Facts::is_regular) =>
+                {
                     let n = cursor.queue(bufs, self.max_buf_size);
                     if n == 0 && wanted > 0 {
                         return self.shared.wait(cursor, cx);
