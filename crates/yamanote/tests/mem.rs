@@ -598,6 +598,51 @@ fn a_reader_that_goes_away_ends_its_writer() {
     }
 }
 
+yamanote_test::matrix! {
+    /// The ends in two tasks, on whatever workers they come to: a small pipe and a large one, both
+    /// directions at once.
+    async fn between_tasks() {
+        for capacity in [1, 100, 64 * 1024] {
+            let total = 300 * capacity.min(1000);
+            let ends: [DuplexStream; 2] = duplex(capacity).into();
+            let tasks = ends.map(|end| {
+                let (mut reader, mut writer) = yamanote::io::split(end);
+                let writing = yamanote::spawn(async move {
+                    let data: Vec<u8> = (0..251).cycle().take(total).collect();
+                    writer.write_all(&data).await.unwrap();
+                    writer.shutdown().await.unwrap();
+                });
+                let reading = yamanote::spawn(async move {
+                    let mut data = Vec::new();
+                    reader.read_to_end(&mut data).await.unwrap();
+                    assert!((0..251).cycle().take(total).eq(data));
+                });
+                [writing, reading]
+            });
+            for task in tasks.into_iter().flatten() {
+                task.await.unwrap();
+            }
+        }
+    }
+
+    /// A task that always finds room and data still lets its siblings run.
+    async fn is_cooperative() {
+        let (mut writer, mut reader) = duplex(8 * 1024);
+        let greedy = yamanote::spawn(async move {
+            let mut buf = [3; 4096];
+            loop {
+                writer.write_all(&buf).await.unwrap();
+                reader.read_exact(&mut buf).await.unwrap();
+            }
+        });
+        for _ in 0..10 {
+            yamanote::task::yield_now().await;
+        }
+        greedy.abort();
+        assert!(greedy.await.unwrap_err().is_cancelled());
+    }
+}
+
 /// A bound is a bound, not a reservation.
 #[test]
 fn a_large_bound_costs_nothing() {

@@ -1,9 +1,9 @@
 //! How far one side of a pipe has come, and who wants to be told when it goes on.
 //!
-//! One atomic word holds the position in bytes and two flags:
+//! One atomic word holds the position in bytes and three flags; beside it there is a slot for a waker:
 //!
 //! ```text
-//! | position modulo 2^62 | CLOSED | PARKED |
+//! | position modulo 2^61 | CLOSED | TAKING | PARKED |      | slot |
 //! ```
 //!
 //! * The side whose position it is, the *mover*, adds to it. Nobody else does.
@@ -12,30 +12,43 @@
 //!
 //! Since a move and the question whether somebody is parked are one operation on one word, and so are
 //! the question whether there was a move and parking, no wake-up is lost and no fence is needed: the
-//! two operations have an order. `PARKED` changes only under the lock of the waker slot, and while
-//! nobody holds the lock it says whether the slot is full. So the mover takes the lock only to wake,
-//! the waiter only to park.
+//! two operations have an order.
+//!
+//! Whose the slot is:
+//!
+//! | PARKED | TAKING | slot  | belongs to                                                  |
+//! |--------|--------|-------|-------------------------------------------------------------|
+//! | 0      | 0      | any   | the waiter, which parks by putting a waker in, then `PARKED` |
+//! | 1      | 0      | full  | who clears `PARKED`: the waiter, for itself, or who sets `TAKING` in the same step |
+//! | 0      | 1      | any   | who set `TAKING`, until clearing it                          |
+//!
+//! A waiter that finds `TAKING` set after it has seen all moves cannot park now, and need not wait for
+//! the two instructions it takes to clear it: it wakes itself.
 //!
 //! # Memory ordering
 //!
 //! The promise: what the mover did before a move (or before closing) is seen by the waiter that sees
-//! the move. The Release of [`advance`](Signal::advance) and [`close`](Signal::close) pairs with the
-//! Acquire of [`load`](Signal::load) and of [`park`](Signal::park), where it fails. The flag `PARKED`
-//! itself carries no data (the lock orders the slot), so setting and reading it is Relaxed.
-#![forbid(unsafe_code)]
+//! the move. The Release of every step that moves or closes pairs with the Acquire of
+//! [`load`](Signal::load) and [`park`](Signal::park).
+//!
+//! The slot: the Release that sets `PARKED` in `park` pairs with the Acquire that sets `TAKING` in
+//! [`take`](Signal::take); the Release that clears `TAKING` pairs with the Acquire in `park`, before the
+//! slot is written again.
 
-use std::sync::PoisonError;
+use std::panic::RefUnwindSafe;
 use std::task::Waker;
 
+use crate::loom::cell::UnsafeCell;
+use crate::loom::hint;
 use crate::loom::sync::atomic::{AtomicU64, Ordering};
-use crate::loom::sync::{Mutex, MutexGuard};
 
 const PARKED: u64 = 1;
-const CLOSED: u64 = 2;
-const FLAGS: u64 = PARKED | CLOSED;
+const TAKING: u64 = 2;
+const CLOSED: u64 = 4;
+const FLAGS: u64 = PARKED | TAKING | CLOSED;
 const FLAG_BITS: u32 = FLAGS.count_ones();
 
-/// A number of bytes since the pipe was made, modulo 2^62.
+/// A number of bytes since the pipe was made, modulo 2^61.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position(u64);
 
@@ -48,7 +61,7 @@ impl Position {
 
     /// Bytes from `earlier` to here.
     pub(super) fn since(self, earlier: Position) -> usize {
-        // Positions that are compared are never 2^61 apart, see `MAX_CAPACITY`.
+        // Positions that are compared are never 2^60 apart, see `MAX_CAPACITY`.
         (self.0.wrapping_sub(earlier.0) >> FLAG_BITS) as usize
     }
 
@@ -82,20 +95,26 @@ pub(crate) enum Park {
 #[derive(Debug)]
 pub(super) struct Signal {
     word: AtomicU64,
-    waker: Mutex<Option<Waker>>,
+    slot: UnsafeCell<Option<Waker>>,
 }
+
+// SAFETY: the slot, which is Send, is touched only by the side it belongs to, see the table above. This
+// holds for one mover and one waiter; the types that contain a signal have one of each, by `&mut`.
+unsafe impl Sync for Signal {}
+// A panicking waker leaves the word and the slot in one of the states of the table.
+impl RefUnwindSafe for Signal {}
 
 impl Signal {
     pub(super) fn new() -> Self {
         Signal {
             word: AtomicU64::new(Position::START.0),
-            waker: Mutex::new(None),
+            slot: UnsafeCell::new(None),
         }
     }
 
     /// The position, and whether it is the last one.
     pub(super) fn load(&self) -> (Position, bool) {
-        // Acquire: pairs with `advance` and `close`.
+        // Acquire: pairs with `advance`, `take` and `close`.
         let word = self.word.load(Ordering::Acquire);
         (Position(word & !FLAGS), word & CLOSED != 0)
     }
@@ -110,13 +129,13 @@ impl Signal {
     pub(super) fn advance(&self, bytes: usize) -> Option<Waker> {
         let step = (bytes as u64) << FLAG_BITS;
         if self.word.load(Ordering::Relaxed) & PARKED != 0 {
-            return self.unpark(step);
+            return self.take(step);
         }
         // Release: pairs with the Acquire in `load` and `park`.
         let before = self.word.fetch_add(step, Ordering::Release);
         if before & PARKED != 0 {
             // Parked between the two looks.
-            return self.unpark(0);
+            return self.take(0);
         }
         None
     }
@@ -125,77 +144,99 @@ impl Signal {
     #[must_use = "the waiter has to be woken"]
     pub(super) fn close(&self) -> Option<Waker> {
         // Release: pairs with the Acquire in `load` and `park`.
-        let before = self.word.fetch_or(CLOSED, Ordering::Release);
-        if before & PARKED != 0 {
-            return self.unpark(0);
-        }
-        None
+        self.word.fetch_or(CLOSED, Ordering::Release);
+        self.take(0)
     }
 
     /// The waiter does not wait any more. Returns its waker, which is not to be woken.
     pub(super) fn unwait(&self) -> Option<Waker> {
-        if self.word.load(Ordering::Relaxed) & PARKED != 0 {
-            return self.unpark(0);
+        self.take(0)
+    }
+
+    /// Moves on by `step`, and takes the waiter out of its slot if it is parked.
+    fn take(&self, step: u64) -> Option<Waker> {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & PARKED != 0 {
+            let taking = (word - PARKED).wrapping_add(step) | TAKING;
+            // Release: for the step, as in `advance`. Acquire: the waker in the slot; pairs with `park`.
+            let moved =
+                self.word
+                    .compare_exchange_weak(word, taking, Ordering::AcqRel, Ordering::Relaxed);
+            match moved {
+                // SAFETY: this side has set TAKING, so the slot belongs to it. Nobody else has, as
+                // PARKED is never set while TAKING is.
+                Ok(_) => {
+                    let waker = self.slot.with_mut(|slot| unsafe { (*slot).take() });
+                    // Release: the slot is empty; pairs with the Acquire in `park`.
+                    self.word.fetch_and(!TAKING, Ordering::Release);
+                    return waker;
+                }
+                Err(now) => word = now,
+            }
+        }
+        if step != 0 {
+            // The waiter has taken itself out. Release: as in `advance`.
+            let before = self.word.fetch_add(step, Ordering::Release);
+            if before & PARKED != 0 {
+                return self.take(0);
+            }
         }
         None
     }
 
-    /// Takes the waiter out of its slot, and moves on by `step` in the same operation.
-    #[cold]
-    fn unpark(&self, step: u64) -> Option<Waker> {
-        let mut slot = self.lock();
-        let parked = self.word.load(Ordering::Relaxed) & PARKED;
-        // Release: as in `advance`. The subtraction cannot borrow: the bit is set, and stays so under
-        // the lock.
-        self.word
-            .fetch_add(step.wrapping_sub(parked), Ordering::Release);
-        slot.take()
-    }
-
     /// Parks the waiter, unless the position is not `seen` any more, or the last one.
     pub(super) fn park(&self, seen: Position, waker: &Waker) -> Park {
-        // Acquire, here and below: pairs with `advance` and `close`.
-        let word = self.word.load(Ordering::Acquire);
-        if word & !PARKED != seen.0 {
-            return Park::Moved;
-        }
-        if word & PARKED != 0 {
-            // Polled again without having been woken; most often by the same task.
-            let slot = self.lock();
-            if slot.as_ref().is_some_and(|parked| parked.will_wake(waker)) {
+        // Acquire, here and below: pairs with `advance`, `take` and `close`.
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            if word & !(PARKED | TAKING) != seen.0 {
+                return Park::Moved;
+            }
+            if word & TAKING != 0 {
+                hint::spin_loop();
+                waker.wake_by_ref();
                 return Park::Parked;
             }
-        }
-        // Cloned before and dropped after the lock is held: both run code of the waker's author.
-        let waker = waker.clone();
-        let replaced;
-        {
-            let mut slot = self.lock();
-            let mut word = self.word.load(Ordering::Acquire);
-            loop {
-                if word & !PARKED != seen.0 {
-                    drop(slot);
-                    return Park::Moved;
-                }
-                match self.word.compare_exchange_weak(
-                    word,
-                    word | PARKED,
-                    Ordering::Relaxed,
-                    Ordering::Acquire,
-                ) {
-                    Ok(_) => break,
-                    Err(now) => word = now,
-                }
+            if word & PARKED == 0 {
+                break;
             }
-            replaced = slot.replace(waker);
+            // Polled again without having been woken: take itself out, to look into the slot.
+            let unparked = self.word.compare_exchange_weak(
+                word,
+                word - PARKED,
+                Ordering::Acquire,
+                Ordering::Acquire,
+            );
+            match unparked {
+                Ok(_) => word -= PARKED,
+                Err(now) => word = now,
+            }
+        }
+        // SAFETY, here and below: neither flag is set, and only the waiter sets PARKED: the slot belongs
+        // to it. The mover's last access to it happened before it cleared TAKING, which the load of
+        // `word` has acquired.
+        let same = self
+            .slot
+            .with(|slot| unsafe { (*slot).as_ref() }.is_some_and(|old| old.will_wake(waker)));
+        // Cloned before and dropped after it is parked: both run code of the waker's author.
+        let replaced = if same {
+            None
+        } else {
+            let new = waker.clone();
+            self.slot.with_mut(|slot| unsafe { (*slot).replace(new) })
+        };
+        // Release: the waker in the slot; pairs with the Acquire in `take`.
+        let parked =
+            self.word
+                .compare_exchange(word, word | PARKED, Ordering::Release, Ordering::Relaxed);
+        if parked.is_err() {
+            // SAFETY: as above.
+            let unneeded = self.slot.with_mut(|slot| unsafe { (*slot).take() });
+            drop(unneeded);
+            return Park::Moved;
         }
         drop(replaced);
         Park::Parked
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Waker>> {
-        // Nothing under this lock can panic.
-        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,5 +268,63 @@ mod tests {
         assert!(signal.close().is_none());
         assert_eq!(signal.park(seen.plus(2), Waker::noop()), Park::Moved);
         assert_eq!(signal.load(), (seen.plus(2), true));
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::loom::sync::Arc;
+    use crate::loom::thread;
+    use std::sync::atomic::AtomicBool;
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// The waiter changes its waker while the mover moves: the last one is woken, or not parked.
+    #[test]
+    fn loom_spsc_other_waker() {
+        ::loom::model(|| {
+            let signal = Arc::new(Signal::new());
+            let mover = {
+                let signal = Arc::clone(&signal);
+                thread::spawn(move || signal.advance(1).map(Waker::wake))
+            };
+            let (seen, _) = signal.load();
+            let mut last = None;
+            for _ in 0..2 {
+                let woken = std::sync::Arc::<Woken>::default();
+                let parked = signal.park(seen, &Waker::from(woken.clone()));
+                last = (parked == Park::Parked).then_some(woken);
+            }
+            mover.join().unwrap();
+            if let Some(woken) = last {
+                assert!(woken.0.load(Ordering::SeqCst));
+            }
+        });
+    }
+
+    /// Both sides go at once: the waiter's waker is taken by one of them, or left with nobody to see it.
+    #[test]
+    fn loom_spsc_both_go() {
+        ::loom::model(|| {
+            let signal = Arc::new(Signal::new());
+            let (seen, _) = signal.load();
+            assert_eq!(signal.park(seen, Waker::noop()), Park::Parked);
+            let mover = {
+                let signal = Arc::clone(&signal);
+                thread::spawn(move || signal.close().is_some())
+            };
+            let by_waiter = signal.unwait().is_some();
+            let by_mover = mover.join().unwrap();
+            assert!(by_waiter != by_mover);
+        });
     }
 }
