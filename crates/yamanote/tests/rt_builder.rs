@@ -156,3 +156,16 @@ fn the_number_of_workers_may_come_from_outside() {
         },
     );
 }
+
+#[test]
+fn a_thread_that_is_not_to_be_had_is_an_error_also_where_futures_run() {
+    let outer = Builder::new_current_thread().build().unwrap();
+    let error = outer.block_on(async {
+        Builder::new_multi_thread()
+            .worker_threads(4)
+            .thread_stack_size(1 << 46)
+            .build()
+            .unwrap_err()
+    });
+    assert_eq!(error.kind(), ErrorKind::WouldBlock);
+}

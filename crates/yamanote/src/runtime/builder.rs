@@ -413,10 +413,15 @@ impl Builder {
         let shared = scheduler::Handle::MultiThread(scheduler.shared().clone());
         let (handle, pool) = self.build_handle(shared);
         let launch = launcher(Arc::downgrade(handle.inner()));
-        // From here on the runtime's own Drop cleans up after a thread that could not be had.
         let runtime = Runtime::from_parts(Scheduler::MultiThread(scheduler), handle, pool);
-        runtime.start_workers(launch)?;
-        Ok(runtime)
+        match runtime.start_workers(launch) {
+            Ok(()) => Ok(runtime),
+            Err(error) => {
+                // Not by dropping: that waits, and this may be called where futures run.
+                runtime.shutdown_background();
+                Err(error)
+            }
+        }
     }
 
     fn build_driver(&self, slots: usize) -> io::Result<Arc<Driver>> {
