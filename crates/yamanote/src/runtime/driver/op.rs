@@ -158,9 +158,6 @@ pub(crate) enum OnDrop {
 /// - What the kernel writes through those pointers cannot break `self`, whatever it writes and
 ///   however often, until the last completion.
 pub(crate) unsafe trait Operation: Cancellable + Send + 'static {
-    /// The opcode, to ask the probe about.
-    const OPCODE: u8;
-
     /// Fills the submission. `self` stands at its final address.
     fn prepare(&mut self) -> squeue::Entry;
 

@@ -283,11 +283,6 @@ pub(crate) fn usable() -> Result<(), Refusal> {
     answers().as_ref().map(drop).map_err(Clone::clone)
 }
 
-/// Whether this kernel knows an opcode; `false` where io_uring cannot be used at all.
-pub(crate) fn supports(opcode: u8) -> bool {
-    answers().as_ref().is_ok_and(|a| a.supports(opcode))
-}
-
 fn answers() -> &'static Result<Answers, Refusal> {
     static ANSWERS: OnceLock<Result<Answers, Refusal>> = OnceLock::new();
     ANSWERS.get_or_init(ask)

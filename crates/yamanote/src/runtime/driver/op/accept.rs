@@ -59,8 +59,6 @@ impl<S> Cancellable for Accept<S> {}
 // SAFETY: the SQE points to the address and its length, on the heap behind `self`; any bits are
 // valid in both. `self` keeps the listener.
 unsafe impl<S: AsFd + Send + 'static> Operation for Accept<S> {
-    const OPCODE: u8 = opcode::Accept::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.listener.as_fd().as_raw_fd());
         let len = &raw mut self.peer.len;

@@ -24,8 +24,6 @@ impl<S> AcceptMulti<S> {
 unsafe impl<S: AsFd + Send + 'static> Multishot for AcceptMulti<S> {
     type Item = io::Result<OwnedFd>;
 
-    const OPCODE: u8 = opcode::AcceptMulti::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.listener.as_fd().as_raw_fd());
         opcode::AcceptMulti::new(fd)

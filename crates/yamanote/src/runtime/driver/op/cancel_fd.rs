@@ -39,8 +39,6 @@ impl<F> Cancellable for CancelFd<F> {
 
 // SAFETY: the SQE has no pointers; `self` keeps the descriptor, so its number is not another's.
 unsafe impl<F: AsFd + Send + 'static> Operation for CancelFd<F> {
-    const OPCODE: u8 = opcode::AsyncCancel2::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.file.as_fd().as_raw_fd());
         opcode::AsyncCancel2::new(types::CancelBuilder::fd(fd).all()).build()

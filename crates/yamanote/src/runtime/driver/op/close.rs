@@ -44,8 +44,6 @@ impl Cancellable for Close {
 
 // SAFETY: the SQE has no pointers; the descriptor is ours until the kernel closes it.
 unsafe impl Operation for Close {
-    const OPCODE: u8 = opcode::Close::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         opcode::Close::new(types::Fd(self.fd.as_raw_fd())).build()
     }

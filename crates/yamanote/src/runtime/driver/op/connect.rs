@@ -38,8 +38,6 @@ impl<S> Cancellable for Connect<S> {}
 // SAFETY: the SQE points to the address, on the heap behind `self` and only read; `self` keeps the
 // descriptor.
 unsafe impl<S: AsFd + Send + 'static> Operation for Connect<S> {
-    const OPCODE: u8 = opcode::Connect::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.socket.as_fd().as_raw_fd());
         opcode::Connect::new(fd, self.address.as_ptr().cast(), self.address.len()).build()

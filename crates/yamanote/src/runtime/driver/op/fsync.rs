@@ -42,8 +42,6 @@ impl<F> Cancellable for Fsync<F> {}
 
 // SAFETY: the SQE has no pointers; `self` keeps the descriptor.
 unsafe impl<F: AsFd + Send + 'static> Operation for Fsync<F> {
-    const OPCODE: u8 = opcode::Fsync::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         let flags = if self.data_only {
             types::FsyncFlags::DATASYNC

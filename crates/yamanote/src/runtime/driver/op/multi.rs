@@ -25,8 +25,6 @@ pub(crate) unsafe trait Multishot: Send + 'static {
     /// What one completion brings. It owns what it carries.
     type Item: Send + 'static;
 
-    const OPCODE: u8;
-
     /// Fills the submission. `self` stands at its final address.
     fn prepare(&mut self) -> squeue::Entry;
 
@@ -48,8 +46,6 @@ impl<T: Multishot> Cancellable for Armed<T> {}
 
 // SAFETY: that of the multishot it holds, to which all is passed on.
 unsafe impl<T: Multishot> Operation for Armed<T> {
-    const OPCODE: u8 = T::OPCODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         self.0.prepare()
     }

@@ -74,8 +74,6 @@ impl Cancellable for Open {}
 // SAFETY: the SQE points to the path, on the heap behind `self`, and to `how` inside it; both are
 // only read. `self` keeps the directory.
 unsafe impl Operation for Open {
-    const OPCODE: u8 = opcode::OpenAt2::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         let how = std::ptr::from_ref(&self.how).cast::<types::OpenHow>();
         opcode::OpenAt2::new(types::Fd(self.dir_fd()), self.path.as_ptr(), how)

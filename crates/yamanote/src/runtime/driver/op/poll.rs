@@ -34,8 +34,6 @@ impl<F> Cancellable for PollOnce<F> {}
 
 // SAFETY: the SQE has no pointers; `self` keeps the descriptor.
 unsafe impl<F: AsFd + Send + 'static> Operation for PollOnce<F> {
-    const OPCODE: u8 = opcode::PollAdd::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.file.as_fd().as_raw_fd());
         opcode::PollAdd::new(fd, u32::from(self.events as u16)).build()

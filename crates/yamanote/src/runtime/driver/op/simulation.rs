@@ -62,7 +62,7 @@ use crate::runtime::driver::ring::{Door, Ring};
 /// One ring over a simulated kernel.
 pub(super) struct Simulation {
     ring: Mutex<Ring>,
-    pub(super) kernel: Arc<SimulatedKernel>,
+    kernel: Arc<SimulatedKernel>,
     may_enter: AtomicBool,
 }
 

@@ -67,8 +67,6 @@ impl<F> Cancellable for Statx<F> {}
 // SAFETY: the SQE points to the path and the out-parameter, both on the heap behind `self`; any bits
 // are a `statx`. `self` keeps the descriptor.
 unsafe impl<F: AsFd + Send + 'static> Operation for Statx<F> {
-    const OPCODE: u8 = opcode::Statx::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         let out = self.out.as_mut_ptr().cast::<types::statx>();
         opcode::Statx::new(types::Fd(self.fd()), self.path.as_ptr(), out)

@@ -251,7 +251,6 @@ fn bytes_taken_by_a_dropped_read_are_handed_on() {
     }
     // SAFETY: that of `Read`, to which all is passed on; a `KeptRead` owns it.
     unsafe impl Operation for KeptRead {
-        const OPCODE: u8 = <Read<Arc<OwnedFd>, Vec<u8>> as Operation>::OPCODE;
         fn prepare(&mut self) -> squeue::Entry {
             self.read.prepare()
         }

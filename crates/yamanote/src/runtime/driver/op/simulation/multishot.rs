@@ -33,8 +33,6 @@ struct Tokens(TrackedFd);
 unsafe impl Multishot for Tokens {
     type Item = Result<Token, i32>;
 
-    const OPCODE: u8 = opcode::AcceptMulti::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         opcode::AcceptMulti::new(types::Fd(self.0.number())).build()
     }

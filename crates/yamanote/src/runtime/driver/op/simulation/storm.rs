@@ -40,8 +40,6 @@ impl Cancellable for SendZeroCopy {}
 
 // SAFETY: owns the buffer behind the pointer, which is only read, and the descriptor.
 unsafe impl Operation for SendZeroCopy {
-    const OPCODE: u8 = opcode::SendZc::CODE;
-
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.socket.number());
         opcode::SendZc::new(fd, self.buf.stable_ptr(), self.buf.bytes_init() as u32).build()
