@@ -146,7 +146,7 @@ impl Driver {
 
     /// Makes this thread the owner of `slot` until the guard is dropped.
     pub(crate) fn enter_slot(self: &Arc<Self>, slot: usize) -> SlotGuard {
-        assert!(slot < self.slots.len());
+        self.slots[slot].change_owner();
         SlotGuard {
             before: LOCAL.replace(Some((Arc::as_ptr(self), slot))),
             _not_send: std::marker::PhantomData,

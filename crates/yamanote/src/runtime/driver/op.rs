@@ -31,7 +31,10 @@
 //! 4. A CQE is the last one when it lacks `F_MORE`, whatever else it says.
 //! 5. No user code runs under the ring's lock: wakers are cloned before and dropped after, payloads
 //!    are decoded and dropped outside.
-//! 6. Results own what they carry; losing interest is dropping them, or handing them on
+//! 6. What ends without having been done, and not because we asked, goes to the kernel again
+//!    ([`Operation::NOT_DONE`]): an operation belongs to the thread that submitted it, and that
+//!    thread may have exited.
+//! 7. Results own what they carry; losing interest is dropping them, or handing them on
 //!    ([`Cancellable::orphaned`]).
 //!
 //! Operations are one small file each, with the SQE, the plain system call and the decoding side by
@@ -76,7 +79,12 @@ use crate::runtime::driver::ring::{Refused, Ring};
 use crate::sys::uring::abi;
 use crate::util::coop;
 
-use table::{DiscardItem, Drop as OnDropAnswer, Poll as PollAnswer};
+use table::{DiscardItem, Drop as OnDropAnswer, Fate, Poll as PollAnswer};
+
+/// How the kernel ends what it breaks off because the thread that submitted it exits: one by one
+/// what waits in a poll or for a kernel thread (ECANCELED), and what a kernel thread was waiting in
+/// (the others; ERESTARTSYS and its kin are not for user space, and yet come here from `openat2`).
+pub(crate) const BROKEN_OFF: &[i32] = &[libc::ECANCELED, libc::EINTR, 512, 513, 514, 516];
 
 /// What one completion says.
 #[derive(Debug)]
@@ -158,6 +166,9 @@ pub(crate) enum OnDrop {
 /// - What the kernel writes through those pointers cannot break `self`, whatever it writes and
 ///   however often, until the last completion.
 pub(crate) unsafe trait Operation: Cancellable + Send + 'static {
+    /// The errnos that say that nothing was done (rule 6).
+    const NOT_DONE: &'static [i32] = BROKEN_OFF;
+
     /// Fills the submission. `self` stands at its final address.
     fn prepare(&mut self) -> squeue::Entry;
 
@@ -342,7 +353,12 @@ fn push<T: Operation, R: Rings>(
         Err(error) => return Pushed::Refused(unsafe { payload.reclaim() }, error),
     };
     let may_enter = rings.may_enter(slot);
-    let answer = ring.submit(&entry, payload, waker, multishot, on_drop, may_enter);
+    let fate = Fate {
+        on_drop,
+        multishot,
+        not_done: T::NOT_DONE,
+    };
+    let answer = ring.submit(&entry, payload, waker, fate, may_enter);
     drop(ring);
     match answer {
         Ok(key) => {

@@ -119,6 +119,7 @@ impl Driver {
                 Limit::AutoAdvance { to_ns } => {
                     // Paused clock: everything that is ready comes before time moves.
                     self.sleep(slot, place, Some(Duration::ZERO), &mut batch);
+                    self.look_again(slot, role, &mut batch);
                     if batch.is_empty() && slot.parker.is_parked() && self.live_ops() == 0 {
                         self.clock.advance_to_ns(to_ns);
                     }
@@ -129,6 +130,19 @@ impl Driver {
         let woken = finish_batch(batch);
         // A sleep in epoll has drained the set, a ring tells whether there is something to drain.
         woken + self.turn(slot_index, PollIo::Skip)
+    }
+
+    /// What a sleep in the ring of no length has told.
+    fn look_again(&self, slot: &Slot, role: Role, batch: &mut Batch) {
+        let Some(mut ring) = slot.existing_ring() else {
+            return;
+        };
+        ring.reap(batch, MAX_COMPLETIONS);
+        let fired = ring.take_readiness_event();
+        drop(ring);
+        if fired && role == Role::Driver {
+            self.drain_readiness(batch);
+        }
     }
 
     /// Where to sleep, with that place made ready. What was found on the way is in `batch`.
@@ -177,13 +191,15 @@ impl Driver {
         if deadline_ns == u64::MAX {
             return Limit::Sleep(timeout);
         }
-        if self.clock.is_paused() {
+        let now_ns = self.clock.now_ns();
+        // A clock that was moved by hand may have passed it.
+        if self.clock.is_paused() && now_ns < deadline_ns {
             return match self.clock.can_auto_advance() && self.live_ops() == 0 {
                 true => Limit::AutoAdvance { to_ns: deadline_ns },
                 false => Limit::Sleep(timeout),
             };
         }
-        let until_due = Duration::from_nanos(deadline_ns.saturating_sub(self.clock.now_ns()));
+        let until_due = Duration::from_nanos(deadline_ns.saturating_sub(now_ns));
         Limit::Sleep(Some(timeout.map_or(until_due, |t| t.min(until_due))))
     }
 

@@ -38,7 +38,7 @@ use internal::{Internal, Watch};
 use waker::messages_work;
 
 use super::batch::Batch;
-use super::op::table::{self, DiscardItem, INTERNAL_INDEX, Routed, Table};
+use super::op::table::{self, Fate, INTERNAL_INDEX, Routed, Table};
 use super::op::{CqeResult, Key, OnDrop, Payload};
 use crate::sys::fork::process_image;
 use crate::sys::uring::abi;
@@ -72,6 +72,8 @@ pub(crate) struct Ring {
     kernel: Box<dyn Kernel>,
     fd: Arc<OwnedFd>,
     table: Table,
+    /// User data of what goes to the kernel again and found no room in the queue yet.
+    again: VecDeque<u64>,
     /// User data of what is to be cancelled and found no room in the queue yet.
     cancels: VecDeque<u64>,
     /// Wakers of futures that found the submission queue full.
@@ -140,6 +142,7 @@ impl Ring {
             kernel,
             fd,
             table: Table::default(),
+            again: VecDeque::new(),
             cancels: VecDeque::new(),
             waiting_for_room: Vec::new(),
             readiness: Watch::default(),
@@ -222,8 +225,7 @@ impl Ring {
         entry: &squeue::Entry,
         payload: Payload,
         waker: Waker,
-        multishot: Option<DiscardItem>,
-        on_drop: OnDrop,
+        fate: Fate,
         may_enter: bool,
     ) -> Result<Key, Refused> {
         if self.closed {
@@ -237,9 +239,11 @@ impl Ring {
             self.waiting_for_room.push(waker);
             return Err(Refused::Full(payload));
         }
-        let key = self.table.insert(payload, Some(waker), multishot, on_drop);
         let mut sqe = uring::sqe_of(entry);
-        sqe.user_data = table::user_data(key.index, key.generation);
+        if sqe.opcode == opcode::AsyncCancel::CODE {
+            self.table.note_cancel_fd(sqe.fd);
+        }
+        let key = self.table.insert(payload, Some(waker), fate, &mut sqe);
         self.queues.push(&sqe).expect("there is room");
         self.counters.submitted += 1;
         Ok(key)
@@ -349,6 +353,7 @@ impl Ring {
             Routed::Nothing => {}
             Routed::Wake(waker) => batch.wakers.push(waker),
             Routed::Garbage(value) => batch.garbage.push(value),
+            Routed::Again => self.again.push_back(cqe.user_data),
         }
     }
 
@@ -455,13 +460,23 @@ impl Ring {
     }
 
     fn has_deferred(&self) -> bool {
-        !self.cancels.is_empty()
+        !self.again.is_empty()
+            || !self.cancels.is_empty()
             || (self.readiness.fd.is_some() && !self.readiness.armed)
             || (self.wake_poll.fd.is_some() && !self.wake_poll.armed)
     }
 
     /// Pushes as much of the ring's own business as there is room for.
     fn push_deferred(&mut self) {
+        // Before the cancellations, which may be meant for these.
+        while let Some(&user_data) = self.again.front() {
+            if let Some(sqe) = self.table.sqe(user_data)
+                && self.queues.push(&sqe).is_err()
+            {
+                return;
+            }
+            self.again.pop_front();
+        }
         while let Some(&target) = self.cancels.front() {
             let (index, generation) = table::split_user_data(target);
             let pointless = index != INTERNAL_INDEX && !self.table.is_in_kernel(index, generation);
@@ -473,6 +488,9 @@ impl Ring {
                 if self.push_internal(&cancel, Internal::Cancel).is_err() {
                     return;
                 }
+                // Told now, not when it was wished: an operation that is on its way to the kernel
+                // again (`again`) has yet to be found there.
+                self.table.note_cancel(target);
             }
             self.cancels.pop_front();
         }

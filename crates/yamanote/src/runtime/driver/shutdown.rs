@@ -42,6 +42,7 @@ impl Driver {
         // all when time is up, rather than leaked.
         const LAST_CALL: Duration = Duration::from_millis(10);
         let mut out_of_patience = false;
+        slot.refuse_first_ring();
         if let Some(mut ring) = slot.existing_ring() {
             ring.disarm_readiness();
             ring.cancel_all();

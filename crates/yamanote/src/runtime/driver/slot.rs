@@ -11,6 +11,7 @@ use super::time::wheel::Wheel;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 
 /// A slot's ring is made by the first operation that needs one.
 pub(super) enum RingState {
@@ -33,6 +34,8 @@ pub(super) struct Slot {
     /// The wheel's earliest deadline in nanoseconds of the driver's clock, or `u64::MAX`. Written
     /// under the wheel's lock; see `Driver::timer_add` for who relies on its order.
     pub(super) next_deadline_ns: AtomicU64,
+    /// The thread that held the slot last.
+    pub(super) last_owner: Mutex<Option<ThreadId>>,
     /// Turns taken by the owner; a sibling compares two readings. Relaxed: a number, guards nothing.
     pub(super) turns: AtomicU64,
 }
@@ -45,6 +48,7 @@ impl Slot {
             ring_waker: OnceLock::new(),
             wheel: Mutex::new(Wheel::new()),
             next_deadline_ns: AtomicU64::new(u64::MAX),
+            last_owner: Mutex::new(None),
             turns: AtomicU64::new(0),
         }
     }
@@ -59,11 +63,37 @@ impl Slot {
         self.wheel.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A slot that has no ring yet will have none.
+    pub(super) fn refuse_first_ring(&self) {
+        let mut state = self.lock_ring();
+        if matches!(*state, RingState::Absent) {
+            *state = RingState::Closed;
+        }
+    }
+
     /// The ring if this slot has one; does not make one.
     pub(super) fn existing_ring(&self) -> Option<RingGuard<'_>> {
         // Without a waker there has never been a ring, and its lock need not be touched.
         self.ring_waker.get()?;
         RingGuard::new(self.lock_ring())
+    }
+
+    /// This thread takes the slot. What tells the ring of sockets is a poll of the thread that armed
+    /// it: heard of late while that one computes, and not at all while it waits for a disk. So a new
+    /// owner arms its own, at its next park.
+    pub(super) fn change_owner(&self) {
+        let this = thread::current().id();
+        let mut last = self
+            .last_owner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let before = last.replace(this);
+        drop(last);
+        if before.is_some_and(|before| before != this) {
+            if let Some(mut ring) = self.existing_ring() {
+                ring.disarm_readiness();
+            }
+        }
     }
 
     pub(super) fn count_turn(&self) {

@@ -44,6 +44,9 @@ impl Cancellable for Close {
 
 // SAFETY: the SQE has no pointers; the descriptor is ours until the kernel closes it.
 unsafe impl Operation for Close {
+    /// An interrupted close has closed.
+    const NOT_DONE: &'static [i32] = &[libc::ECANCELED];
+
     fn prepare(&mut self) -> squeue::Entry {
         opcode::Close::new(types::Fd(self.fd.as_raw_fd())).build()
     }

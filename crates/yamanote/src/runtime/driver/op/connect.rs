@@ -38,6 +38,9 @@ impl<S> Cancellable for Connect<S> {}
 // SAFETY: the SQE points to the address, on the heap behind `self` and only read; `self` keeps the
 // descriptor.
 unsafe impl<S: AsFd + Send + 'static> Operation for Connect<S> {
+    /// A connection once begun goes on being made; a second call would say EALREADY.
+    const NOT_DONE: &'static [i32] = &[];
+
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.socket.as_fd().as_raw_fd());
         opcode::Connect::new(fd, self.address.as_ptr().cast(), self.address.len()).build()

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::{CqeResult, Key, OnDrop, Payload};
+use crate::sys::uring::abi::Sqe;
 
 /// The slot's side of an operation's life.
 #[derive(Debug)]
@@ -41,12 +42,28 @@ pub(crate) enum Lifecycle {
 /// makes the operation a multishot.
 pub(crate) type DiscardItem = fn(CqeResult) -> Box<dyn Any + Send>;
 
+/// What is to become of an operation at its various ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fate {
+    pub(crate) on_drop: OnDrop,
+    pub(crate) multishot: Option<DiscardItem>,
+    /// See [`Operation::NOT_DONE`](super::Operation::NOT_DONE). A multishot's resource arms it
+    /// again itself.
+    pub(crate) not_done: &'static [i32],
+}
+
 #[derive(Debug)]
 struct Live {
     lifecycle: Lifecycle,
     payload: Payload,
-    multishot: Option<DiscardItem>,
-    on_drop: OnDrop,
+    fate: Fate,
+    /// As it was pushed, to be pushed again (rule 6).
+    sqe: Sqe,
+    /// Times it may be pushed again. Threads that exit are few; a file that answers like that for
+    /// ever must not keep us busy for ever.
+    tries: u16,
+    /// The kernel was asked to stop it.
+    cancelled: bool,
 }
 
 #[derive(Debug)]
@@ -65,6 +82,8 @@ pub(crate) enum Routed {
     Wake(Waker),
     /// An orphan's payload or result: drop it outside the lock.
     Garbage(Box<dyn Any + Send>),
+    /// It was not done: push its SQE again. It counts as in the kernel.
+    Again,
 }
 
 /// What a future finds in its slot.
@@ -138,23 +157,16 @@ pub(crate) fn split_user_data(user_data: u64) -> (u32, u32) {
 }
 
 impl Table {
-    /// Gives a payload a slot. The `slot` (ring) of the key is the caller's to fill in.
+    /// Gives a payload a slot, and its SQE the slot's name. The `slot` (ring) of the key is the
+    /// caller's to fill in.
     pub(crate) fn insert(
         &mut self,
         payload: Payload,
         waker: Option<Waker>,
-        multishot: Option<DiscardItem>,
-        on_drop: OnDrop,
+        fate: Fate,
+        sqe: &mut Sqe,
     ) -> Key {
-        let live = Live {
-            lifecycle: match waker {
-                Some(waker) => Lifecycle::Waiting(waker),
-                None => Lifecycle::Submitted,
-            },
-            payload,
-            multishot,
-            on_drop,
-        };
+        const TRIES: u16 = 10_000;
         self.in_kernel += 1;
         let index = match self.free.pop() {
             Some(index) => index,
@@ -170,11 +182,43 @@ impl Table {
         };
         let slot = &mut self.slots[index as usize];
         assert!(slot.live.is_none(), "a free slot is empty");
-        slot.live = Some(live);
+        sqe.user_data = user_data(index, slot.generation);
+        slot.live = Some(Live {
+            lifecycle: match waker {
+                Some(waker) => Lifecycle::Waiting(waker),
+                None => Lifecycle::Submitted,
+            },
+            payload,
+            fate,
+            sqe: *sqe,
+            tries: TRIES,
+            cancelled: false,
+        });
         Key {
             slot: usize::MAX,
             index,
             generation: slot.generation,
+        }
+    }
+
+    /// The SQE of an operation that goes to the kernel again.
+    pub(crate) fn sqe(&mut self, user_data: u64) -> Option<Sqe> {
+        let (index, generation) = split_user_data(user_data);
+        self.live(index, generation).map(|live| live.sqe)
+    }
+
+    /// The kernel is asked to stop this operation.
+    pub(crate) fn note_cancel(&mut self, user_data: u64) {
+        let (index, generation) = split_user_data(user_data);
+        if let Some(live) = self.live(index, generation) {
+            live.cancelled = true;
+        }
+    }
+
+    /// The kernel is asked to stop whatever uses this descriptor.
+    pub(crate) fn note_cancel_fd(&mut self, fd: i32) {
+        for live in self.slots.iter_mut().filter_map(|slot| slot.live.as_mut()) {
+            live.cancelled |= live.sqe.fd == fd;
         }
     }
 
@@ -220,7 +264,11 @@ impl Table {
             return Routed::Unknown;
         };
         let last = !cqe.has_more();
-        let multishot = live.multishot;
+        let multishot = live.fate.multishot;
+        if last && live.is_to_go_again(&cqe) {
+            live.tries -= 1;
+            return Routed::Again;
+        }
         // What the slot becomes, and who is told. `Lost` stands in while we look.
         let (next, routed) = match std::mem::replace(&mut live.lifecycle, Lifecycle::Lost) {
             // After its last CQE an operation has no more: a duplicate.
@@ -412,7 +460,7 @@ impl Table {
         let Some(live) = self.live(key.index, key.generation) else {
             return Drop::Gone;
         };
-        let must_enter = live.on_drop == OnDrop::Cancel;
+        let must_enter = live.fate.on_drop == OnDrop::Cancel;
         match std::mem::replace(&mut live.lifecycle, Lifecycle::Cancelled { result: None }) {
             Lifecycle::Completed(cqe) => {
                 let live = self.free(key.index);
@@ -468,7 +516,7 @@ impl Table {
                             ..
                         }
                 );
-                (!done && live.on_drop == on_drop).then(|| user_data(index as u32, slot.generation))
+                (!done && live.fate.on_drop == on_drop).then(|| user_data(index as u32, slot.generation))
             })
     }
 
@@ -535,7 +583,7 @@ impl std::ops::Drop for Table {
                     ..
                 } => {
                     let last = if terminated { results.pop_back() } else { None };
-                    if let Some(discard) = live.multishot {
+                    if let Some(discard) = live.fate.multishot {
                         results.into_iter().for_each(|cqe| drop(discard(cqe)));
                     }
                     if let Some(cqe) = last {
@@ -546,6 +594,27 @@ impl std::ops::Drop for Table {
                 _ => {}
             }
         }
+    }
+}
+
+impl Live {
+    /// Rule 6. A zero-copy send that has had its result is over.
+    fn is_to_go_again(&self, cqe: &CqeResult) -> bool {
+        let Err(error) = &cqe.result else {
+            return false;
+        };
+        !self.cancelled
+            && self.fate.multishot.is_none()
+            && self.tries > 0
+            && error
+                .raw_os_error()
+                .is_some_and(|errno| self.fate.not_done.contains(&errno))
+            && matches!(
+                self.lifecycle,
+                Lifecycle::Submitted
+                    | Lifecycle::Waiting(_)
+                    | Lifecycle::Cancelled { result: None }
+            )
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use io_uring::opcode;
 
 use super::world::World;
+use crate::runtime::driver::op::BROKEN_OFF;
 use crate::sys::uring::Kernel;
 use crate::sys::uring::abi::{CQE_F_MORE, CQE_F_NOTIF, Cqe, SQ_CQ_OVERFLOW, Sqe};
 use crate::sys::uring::queues::{Layout, Queues};
@@ -202,7 +203,7 @@ impl SimulatedKernel {
         let request = inside.requests[position];
         if flags & CQE_F_MORE == 0 {
             inside.requests.remove(position);
-            inside.finished.push(request.sqe.user_data);
+            inside.note_finished(&request.sqe, res);
         }
         if res > 0 && request.sqe.opcode == opcode::Read::CODE {
             self.fill(&request.sqe, res as usize);
@@ -260,7 +261,7 @@ impl SimulatedKernel {
             return;
         }
         inside.requests.remove(index);
-        inside.finished.push(sqe.user_data);
+        inside.note_finished(&sqe, res);
         self.post(inside, sqe.user_data, res, 0);
     }
 
@@ -361,6 +362,16 @@ impl SimulatedKernel {
 
     fn inside(&self) -> std::sync::MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Inside {
+    /// What was broken off comes again under the same name, so it is no name of the past.
+    fn note_finished(&mut self, sqe: &Sqe, res: i32) {
+        let single = [opcode::Read::CODE, opcode::Write::CODE, SEND_ZC].contains(&sqe.opcode);
+        if !(single && BROKEN_OFF.contains(&-res)) {
+            self.finished.push(sqe.user_data);
+        }
     }
 }
 

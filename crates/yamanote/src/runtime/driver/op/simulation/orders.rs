@@ -132,6 +132,45 @@ fn only_the_targets_own_completion_frees_it() {
     }
 }
 
+/// R16: the kernel breaks an operation off, though nobody asked, because its thread exits. It goes to
+/// the kernel again, whether somebody waits for it, or it is an orphan that must happen, or finds the
+/// queue full; a dropped read does not.
+#[test]
+fn what_was_broken_off_unasked_is_done_again() {
+    for res in [-libc::ECANCELED, -libc::EINTR, -512] {
+        let simulation = stalled(4, 8);
+        let bell = Arc::<Bell>::default();
+        let mut op = read(&simulation);
+        assert!(poll_with(&mut op, &bell).is_pending());
+        for _ in 0..5 {
+            // Reaped in one, submitted in the next.
+            simulation.turn(usize::MAX);
+            simulation.turn(usize::MAX);
+            assert_eq!(simulation.kernel.in_flight(), 1);
+            simulation.kernel.complete_nth(0, res, 0);
+        }
+        simulation.turn(usize::MAX);
+        simulation.turn(usize::MAX);
+        assert_eq!(bell.rung(), 0);
+        simulation.kernel.complete_nth(0, 16, 0);
+        simulation.turn(usize::MAX);
+        assert_eq!(bell.rung(), 1);
+        let Poll::Ready((result, _)) = poll_once(&mut op) else {
+            panic!("not ready after its completion");
+        };
+        assert_eq!(result.unwrap(), 16);
+
+        let mut dropped = read(&simulation);
+        assert!(poll_once(&mut dropped).is_pending());
+        simulation.turn(usize::MAX);
+        drop(dropped);
+        simulation.turn(usize::MAX);
+        simulation.kernel.complete_nth(0, res, 0);
+        simulation.settle();
+        assert_nothing_left(&simulation);
+    }
+}
+
 /// O2: the enters fail from the first to the 200th; nothing is lost and nothing reused early.
 #[test]
 fn failing_enters_leave_every_submission_owned() {

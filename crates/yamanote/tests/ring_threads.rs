@@ -1,0 +1,500 @@
+//! Threads come and go while their operations are in the ring. The kernel runs an operation's end on
+//! the thread that submitted it, and gives up what that thread leaves behind when it exits; users of
+//! the runtime see neither.
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use yamanote::buf::IoBuf;
+use yamanote::fs::{File, OpenOptions};
+use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+use yamanote::runtime::{Builder, Runtime};
+use yamanote_test::{Capability, Driver, Setup, TempDir, builder, matrix, require};
+
+const PAGE: usize = 4096;
+const PAGES: usize = 64;
+
+fn byte_of(page: usize) -> u8 {
+    (page * 7 + 1) as u8
+}
+
+/// A file of [`PAGES`] pages, each full of its own byte, on a disk.
+fn numbered_file(dir: &TempDir) -> PathBuf {
+    let path = dir.path().join("numbered");
+    let bytes: Vec<u8> = (0..PAGES).flat_map(|page| [byte_of(page); PAGE]).collect();
+    std::fs::write(&path, bytes).unwrap();
+    std::fs::File::open(&path).unwrap().sync_all().unwrap();
+    path
+}
+
+async fn open_direct(path: &Path) -> File {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(libc::O_DIRECT);
+    options.open(path).await.unwrap()
+}
+
+fn aligned() -> (Vec<u8>, usize) {
+    let buf = vec![0; 2 * PAGE];
+    let start = buf.as_ptr().align_offset(PAGE);
+    (buf, start)
+}
+
+async fn read_page(file: &File, page: usize) {
+    let (buf, start) = aligned();
+    let offset = (page * PAGE) as u64;
+    let (result, buf) = file.read_at(buf.slice(start..start + PAGE), offset).await;
+    assert_eq!(result.unwrap(), PAGE, "page {page}");
+    assert!(buf[..].iter().all(|byte| *byte == byte_of(page)), "page {page}");
+}
+
+async fn write_page(file: &File, page: usize) {
+    let (mut buf, start) = aligned();
+    buf[start..start + PAGE].fill(byte_of(page));
+    let offset = (page * PAGE) as u64;
+    let (result, _) = file.write_at(buf.slice(start..start + PAGE), offset).await;
+    assert_eq!(result.unwrap(), PAGE, "page {page}");
+}
+
+/// Reads, writes and syncs, `rounds` times.
+async fn work(path: PathBuf, seed: usize, rounds: usize) {
+    let file = open_direct(&path).await;
+    for round in 0..rounds {
+        let page = (seed + round * 5) % PAGES;
+        read_page(&file, page).await;
+        if round % 4 == 1 {
+            write_page(&file, page).await;
+        }
+        if round % 8 == 3 {
+            file.sync_data().await.unwrap();
+        }
+    }
+}
+
+fn assert_by_ring(setup: Setup, runtime: &Runtime, at_least: u64) {
+    let submitted = runtime.metrics().ops_submitted();
+    match setup.driver {
+        Driver::Uring => assert!(submitted >= at_least, "{submitted} operations by the ring"),
+        Driver::Epoll => assert_eq!(submitted, 0),
+    }
+}
+
+fn current_thread() -> Option<Runtime> {
+    if !(require(Capability::IoUring) && require(Capability::Ext4)) {
+        return None;
+    }
+    let setup = Setup { driver: Driver::Uring, workers: None };
+    Some(builder!(setup).build().unwrap())
+}
+
+fn fifo(dir: &TempDir) -> PathBuf {
+    let path = dir.path().join("fifo");
+    let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
+    // SAFETY: a NUL-terminated path that lives through the call.
+    assert_eq!(unsafe { libc::mkfifo(c_path.as_ptr(), 0o600) }, 0);
+    path
+}
+
+matrix! {
+    /// Built here, used there; then the user is gone and another comes.
+    fn built_on_one_thread_used_on_others(setup: Setup) {
+        if !require(Capability::Ext4) {
+            return;
+        }
+        let dir = TempDir::on_ext4();
+        let path = numbered_file(&dir);
+        let runtime = builder!(setup).build().unwrap();
+        thread::scope(|scope| {
+            let (runtime, path) = (&runtime, &path);
+            for seed in 0..8 {
+                let life = move || runtime.block_on(work(path.clone(), seed, 16));
+                scope.spawn(life).join().unwrap();
+            }
+        });
+        assert_by_ring(setup, &runtime, 8 * 16);
+        assert_eq!(runtime.metrics().live_ops(), 0);
+    }
+
+    /// Tasks spawned in one thread's `block_on` go on in another's, while the first sleeps.
+    fn begun_here_ended_there(setup: Setup) {
+        if !require(Capability::Ext4) {
+            return;
+        }
+        let dir = TempDir::on_ext4();
+        let path = numbered_file(&dir);
+        let runtime = builder!(setup).build().unwrap();
+        for round in 0..20 {
+            let sleeps = round % 2 == 0;
+            let (over, wait) = mpsc::channel::<()>();
+            let (pass, tasks) = mpsc::channel();
+            thread::scope(|scope| {
+                let (runtime, path) = (&runtime, &path);
+                let first = scope.spawn(move || {
+                    let tasks: Vec<_> = runtime.block_on(async {
+                        let tasks = (0..8).map(|seed| yamanote::spawn(work(path.clone(), seed, 4)));
+                        let tasks = tasks.collect();
+                        // The reads are pushed, and maybe submitted.
+                        yamanote::task::yield_now().await;
+                        tasks
+                    });
+                    pass.send(tasks).unwrap();
+                    if sleeps {
+                        let _ = wait.recv();
+                    }
+                });
+                let tasks = tasks.recv().unwrap();
+                if !sleeps {
+                    first.join().unwrap();
+                }
+                runtime.block_on(async {
+                    for task in tasks {
+                        task.await.unwrap();
+                    }
+                });
+                drop(over);
+            });
+        }
+        assert_by_ring(setup, &runtime, 20 * 8 * 4);
+    }
+
+    /// Several at once: one drives, the others are served, and take over when it leaves.
+    fn four_threads_in_block_on_at_once(setup: Setup) {
+        if !require(Capability::Ext4) {
+            return;
+        }
+        let dir = TempDir::on_ext4();
+        let path = numbered_file(&dir);
+        let runtime = builder!(setup).build().unwrap();
+        for _ in 0..5 {
+            thread::scope(|scope| {
+                for seed in 0..4 {
+                    let (runtime, path) = (&runtime, &path);
+                    scope.spawn(move || {
+                        runtime.block_on(async {
+                            let task = yamanote::spawn(work(path.clone(), seed, 8 + 8 * seed));
+                            work(path.clone(), seed + 4, 8).await;
+                            task.await.unwrap();
+                        });
+                    });
+                }
+            });
+        }
+        assert_by_ring(setup, &runtime, 5 * 4 * 8);
+        assert_eq!(runtime.metrics().live_ops(), 0);
+    }
+
+    /// The main future of `block_on` is not a worker's; its operations are carried by workers.
+    fn the_main_future_reads_and_writes(setup: Setup) {
+        if !require(Capability::Ext4) {
+            return;
+        }
+        let dir = TempDir::on_ext4();
+        let path = numbered_file(&dir);
+        let runtime = builder!(setup).build().unwrap();
+        runtime.block_on(work(path.clone(), 0, 200));
+        runtime.handle().clone().block_on(work(path, 1, 50));
+        assert_by_ring(setup, &runtime, match setup.workers {
+            // `Handle::block_on` drives nothing.
+            None => 200,
+            Some(_) => 250,
+        });
+    }
+}
+
+/// Threads that lend their worker come and go within milliseconds.
+#[test]
+fn workers_change_threads_while_reads_are_in_flight() {
+    for workers in [1, 2, 8] {
+        let setup = Setup { driver: Driver::Uring, workers: Some(workers) };
+        if !(setup.is_possible() && require(Capability::Ext4)) {
+            return;
+        }
+        let dir = TempDir::on_ext4();
+        let path = numbered_file(&dir);
+        let mut builder = builder!(setup);
+        builder.thread_keep_alive(Duration::from_millis(1));
+        let runtime = builder.build().unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        runtime.block_on(async {
+            let lenders: Vec<_> = (0..4)
+                .map(|_| {
+                    let over = over.clone();
+                    yamanote::spawn(async move {
+                        while !over.load(Relaxed) {
+                            yamanote::task::block_in_place(|| {
+                                thread::sleep(Duration::from_millis(2));
+                            });
+                            yamanote::task::yield_now().await;
+                        }
+                    })
+                })
+                .collect();
+            let readers: Vec<_> = (0..16)
+                .map(|seed| yamanote::spawn(work(path.clone(), seed, 48)))
+                .collect();
+            for reader in readers {
+                reader.await.unwrap();
+            }
+            over.store(true, Relaxed);
+            for lender in lenders {
+                lender.await.unwrap();
+            }
+        });
+        assert_by_ring(setup, &runtime, 16 * 48);
+        assert_eq!(runtime.metrics().live_ops(), 0);
+    }
+}
+
+/// The kernel breaks off an open that waits when the thread that began it exits.
+#[test]
+fn an_open_that_waits_survives_its_thread() {
+    let Some(runtime) = current_thread() else { return };
+    let dir = TempDir::on_ext4();
+    let path = fifo(&dir);
+    let task_path = path.clone();
+    let task = thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                runtime.block_on(async {
+                    // The file system is known, as in a program that has been running.
+                    yamanote::fs::metadata(dir.path()).await.unwrap();
+                    let task = yamanote::spawn(async move { File::open(task_path).await });
+                    yamanote::time::sleep(Duration::from_millis(10)).await;
+                    task
+                })
+            })
+            .join()
+            .unwrap()
+    });
+    assert!(runtime.metrics().ops_submitted() > 0);
+    // More threads that touch the ring and exit.
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            let turn = || runtime.block_on(async {
+                yamanote::time::sleep(Duration::from_millis(5)).await;
+            });
+            scope.spawn(turn).join().unwrap();
+        }
+    });
+    assert!(!task.is_finished());
+    let writer = thread::spawn(move || std::fs::OpenOptions::new().write(true).open(path));
+    let file = runtime.block_on(task).unwrap();
+    writer.join().unwrap().unwrap();
+    file.unwrap();
+}
+
+/// So many that most wait in the kernel for a thread of its own; those it gives up when ours exits.
+#[test]
+fn what_waits_for_a_kernel_thread_survives_its_thread() {
+    const FILES: usize = 96;
+    let Some(runtime) = current_thread() else { return };
+    let dir = TempDir::on_ext4();
+    for round in 0..10 {
+        let tasks = thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                runtime.block_on(async {
+                    let mut tasks = Vec::new();
+                    for file in 0..FILES {
+                        let path = dir.path().join(format!("{file}"));
+                        let mut file = File::create(path).await.unwrap();
+                        file.write_all(&[round; 8192]).await.unwrap();
+                        file.flush().await.unwrap();
+                        tasks.push(yamanote::spawn(async move { file.sync_all().await }));
+                    }
+                    // Let them all submit.
+                    for _ in 0..20 {
+                        yamanote::task::yield_now().await;
+                    }
+                    tasks
+                })
+            });
+            first.join().unwrap()
+        });
+        runtime.block_on(async {
+            for task in tasks {
+                task.await.unwrap().expect("no error of ours");
+            }
+        });
+    }
+    assert!(runtime.metrics().ops_submitted() >= (10 * FILES) as u64);
+    assert_eq!(runtime.metrics().live_ops(), 0);
+}
+
+/// A pipe's read waits in a poll of the thread that submitted it.
+#[test]
+fn a_read_that_waits_survives_its_threads() {
+    let Some(runtime) = current_thread() else { return };
+    let dir = TempDir::on_ext4();
+    let path = fifo(&dir);
+    // Both ways, so that neither end waits for the other.
+    let mut writer = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let task = thread::scope(|scope| {
+        scope
+            .spawn(|| {
+                runtime.block_on(async {
+                    let mut file = File::open(&path).await.unwrap();
+                    let task = yamanote::spawn(async move {
+                        let mut buf = [0; 5];
+                        file.read_exact(&mut buf).await.map(|_| buf)
+                    });
+                    yamanote::time::sleep(Duration::from_millis(5)).await;
+                    task
+                })
+            })
+            .join()
+            .unwrap()
+    });
+    for byte in b"hello" {
+        std::io::Write::write_all(&mut writer, &[*byte]).unwrap();
+        thread::scope(|scope| {
+            let turn = || runtime.block_on(async {
+                yamanote::time::sleep(Duration::from_millis(2)).await;
+            });
+            scope.spawn(turn).join().unwrap();
+        });
+    }
+    assert_eq!(&runtime.block_on(task).unwrap().unwrap(), b"hello");
+}
+
+/// Puts this thread into a sleep that only a fatal signal ends, as a slow disk or a process being
+/// spawned does.
+fn sleep_uninterruptibly(time: Duration) {
+    extern "C" fn child(micros: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: sleeps and exits, on a stack of its own.
+        unsafe {
+            libc::usleep(micros as libc::c_uint);
+            libc::_exit(0)
+        }
+    }
+    let mut stack = vec![0u8; 64 * 1024];
+    let top = stack.as_mut_ptr_range().end;
+    let top = top.wrapping_sub(top.addr() % 16).cast();
+    let micros = time.as_micros() as usize as *mut libc::c_void;
+    let flags = libc::CLONE_VFORK | libc::CLONE_VM | libc::SIGCHLD;
+    // SAFETY: the child runs on that stack while we are stopped here, and only makes system calls.
+    let pid = unsafe { libc::clone(child, top, flags, micros) };
+    assert!(pid > 0);
+    let mut status = 0;
+    // SAFETY: waits for the child just made.
+    assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+}
+
+/// The poll that tells a sleeping ring of its sockets must be the present thread's: of one left
+/// behind nothing is heard while the thread that armed it is in an uninterruptible sleep.
+fn sockets_are_served_while_the_last_thread_is_stuck(runtime: &Runtime, leave: impl Fn() + Sync) {
+    let dir = TempDir::on_ext4();
+    let path = numbered_file(&dir);
+    let (left, has_left) = mpsc::channel();
+    let (ours, theirs) = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| {
+            let theirs = std::net::TcpStream::connect(listener.local_addr()?)?;
+            Ok((listener.accept()?.0, theirs))
+        })
+        .unwrap();
+    thread::scope(|scope| {
+        let (path, leave) = (&path, &leave);
+        let stuck = scope.spawn(move || {
+            let task = runtime.block_on(async {
+                yamanote::spawn(work(path.clone(), 0, 4)).await.unwrap();
+                // Sleeps in the ring, with the poll armed.
+                yamanote::time::sleep(Duration::from_millis(20)).await;
+            });
+            left.send(()).unwrap();
+            leave();
+            task
+        });
+        has_left.recv().unwrap();
+        thread::sleep(Duration::from_millis(20));
+        scope.spawn(move || {
+            use std::io::{Read, Write};
+            let mut theirs = theirs;
+            let mut byte = [0];
+            while theirs.read(&mut byte).is_ok_and(|n| n == 1) {
+                // The reader is asleep by now.
+                thread::sleep(Duration::from_millis(1));
+                let _ = theirs.write(&byte);
+            }
+        });
+        let start = Instant::now();
+        runtime.block_on(async {
+            ours.set_nonblocking(true).unwrap();
+            let mut ours = yamanote::net::TcpStream::from_std(ours).unwrap();
+            for _ in 0..20 {
+                ours.write_all(b"x").await.unwrap();
+                ours.read_exact(&mut [0]).await.unwrap();
+            }
+        });
+        let elapsed = start.elapsed();
+        assert!(!stuck.is_finished(), "the test was too slow to tell");
+        assert!(elapsed < Duration::from_millis(500), "20 echoes in {elapsed:?}");
+    });
+}
+
+#[test]
+fn sockets_are_served_while_an_earlier_user_is_stuck() {
+    let Some(runtime) = current_thread() else { return };
+    sockets_are_served_while_the_last_thread_is_stuck(&runtime, || {
+        sleep_uninterruptibly(Duration::from_secs(2));
+    });
+}
+
+#[test]
+fn sockets_are_served_while_a_lender_is_stuck() {
+    let setup = Setup { driver: Driver::Uring, workers: Some(1) };
+    if !(setup.is_possible() && require(Capability::Ext4)) {
+        return;
+    }
+    let runtime = builder!(setup).build().unwrap();
+    let handle = runtime.handle().clone();
+    sockets_are_served_while_the_last_thread_is_stuck(&runtime, || {
+        let stuck = handle.spawn(async {
+            yamanote::task::block_in_place(|| sleep_uninterruptibly(Duration::from_secs(2)));
+        });
+        while !stuck.is_finished() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+}
+
+/// A paused clock moves only when there is nothing to be done; a socket that is ready is something.
+#[test]
+fn a_paused_clock_waits_for_sockets_beside_a_ring() {
+    let dir = TempDir::on_ext4();
+    let path = numbered_file(&dir);
+    if !(require(Capability::IoUring) && require(Capability::Ext4)) {
+        return;
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .driver(yamanote::runtime::DriverChoice::Uring)
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        work(path, 0, 4).await;
+        let listener = yamanote::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (a, b) = yamanote::join!(yamanote::net::TcpStream::connect(address), listener.accept());
+        let (mut a, (mut b, _)) = (a.unwrap(), b.unwrap());
+        let start = yamanote::time::Instant::now();
+        for _ in 0..50 {
+            let reader = yamanote::spawn(async move {
+                let mut byte = [0];
+                b.read_exact(&mut byte).await.unwrap();
+                b
+            });
+            yamanote::task::yield_now().await;
+            let sleeper = yamanote::spawn(yamanote::time::sleep(Duration::from_secs(3600)));
+            yamanote::task::yield_now().await;
+            a.write_all(b"x").await.unwrap();
+            b = reader.await.unwrap();
+            sleeper.abort();
+        }
+        assert_eq!(start.elapsed(), Duration::ZERO);
+    });
+}
