@@ -50,7 +50,10 @@ async fn read_page(file: &File, page: usize) {
     let offset = (page * PAGE) as u64;
     let (result, buf) = file.read_at(buf.slice(start..start + PAGE), offset).await;
     assert_eq!(result.unwrap(), PAGE, "page {page}");
-    assert!(buf[..].iter().all(|byte| *byte == byte_of(page)), "page {page}");
+    assert!(
+        buf[..].iter().all(|byte| *byte == byte_of(page)),
+        "page {page}"
+    );
 }
 
 async fn write_page(file: &File, page: usize) {
@@ -88,7 +91,10 @@ fn current_thread() -> Option<Runtime> {
     if !(require(Capability::IoUring) && require(Capability::Ext4)) {
         return None;
     }
-    let setup = Setup { driver: Driver::Uring, workers: None };
+    let setup = Setup {
+        driver: Driver::Uring,
+        workers: None,
+    };
     Some(builder!(setup).build().unwrap())
 }
 
@@ -210,7 +216,10 @@ matrix! {
 #[test]
 fn workers_change_threads_while_reads_are_in_flight() {
     for workers in [1, 2, 8] {
-        let setup = Setup { driver: Driver::Uring, workers: Some(workers) };
+        let setup = Setup {
+            driver: Driver::Uring,
+            workers: Some(workers),
+        };
         if !(setup.is_possible() && require(Capability::Ext4)) {
             return;
         }
@@ -253,7 +262,9 @@ fn workers_change_threads_while_reads_are_in_flight() {
 /// The kernel breaks off an open that waits when the thread that began it exits.
 #[test]
 fn an_open_that_waits_survives_its_thread() {
-    let Some(runtime) = current_thread() else { return };
+    let Some(runtime) = current_thread() else {
+        return;
+    };
     let dir = TempDir::on_ext4();
     let path = fifo(&dir);
     let task_path = path.clone();
@@ -275,9 +286,11 @@ fn an_open_that_waits_survives_its_thread() {
     // More threads that touch the ring and exit.
     thread::scope(|scope| {
         for _ in 0..3 {
-            let turn = || runtime.block_on(async {
-                yamanote::time::sleep(Duration::from_millis(5)).await;
-            });
+            let turn = || {
+                runtime.block_on(async {
+                    yamanote::time::sleep(Duration::from_millis(5)).await;
+                })
+            };
             scope.spawn(turn).join().unwrap();
         }
     });
@@ -292,7 +305,9 @@ fn an_open_that_waits_survives_its_thread() {
 #[test]
 fn what_waits_for_a_kernel_thread_survives_its_thread() {
     const FILES: usize = 96;
-    let Some(runtime) = current_thread() else { return };
+    let Some(runtime) = current_thread() else {
+        return;
+    };
     let dir = TempDir::on_ext4();
     for round in 0..10 {
         let tasks = thread::scope(|scope| {
@@ -328,11 +343,17 @@ fn what_waits_for_a_kernel_thread_survives_its_thread() {
 /// A pipe's read waits in a poll of the thread that submitted it.
 #[test]
 fn a_read_that_waits_survives_its_threads() {
-    let Some(runtime) = current_thread() else { return };
+    let Some(runtime) = current_thread() else {
+        return;
+    };
     let dir = TempDir::on_ext4();
     let path = fifo(&dir);
     // Both ways, so that neither end waits for the other.
-    let mut writer = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut writer = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&path)
+        .unwrap();
     let task = thread::scope(|scope| {
         scope
             .spawn(|| {
@@ -352,9 +373,11 @@ fn a_read_that_waits_survives_its_threads() {
     for byte in b"hello" {
         std::io::Write::write_all(&mut writer, &[*byte]).unwrap();
         thread::scope(|scope| {
-            let turn = || runtime.block_on(async {
-                yamanote::time::sleep(Duration::from_millis(2)).await;
-            });
+            let turn = || {
+                runtime.block_on(async {
+                    yamanote::time::sleep(Duration::from_millis(2)).await;
+                })
+            };
             scope.spawn(turn).join().unwrap();
         });
     }
@@ -431,13 +454,18 @@ fn sockets_are_served_while_the_last_thread_is_stuck(runtime: &Runtime, leave: i
         });
         let elapsed = start.elapsed();
         assert!(!stuck.is_finished(), "the test was too slow to tell");
-        assert!(elapsed < Duration::from_millis(500), "20 echoes in {elapsed:?}");
+        assert!(
+            elapsed < Duration::from_millis(500),
+            "20 echoes in {elapsed:?}"
+        );
     });
 }
 
 #[test]
 fn sockets_are_served_while_an_earlier_user_is_stuck() {
-    let Some(runtime) = current_thread() else { return };
+    let Some(runtime) = current_thread() else {
+        return;
+    };
     sockets_are_served_while_the_last_thread_is_stuck(&runtime, || {
         sleep_uninterruptibly(Duration::from_secs(2));
     });
@@ -445,7 +473,10 @@ fn sockets_are_served_while_an_earlier_user_is_stuck() {
 
 #[test]
 fn sockets_are_served_while_a_lender_is_stuck() {
-    let setup = Setup { driver: Driver::Uring, workers: Some(1) };
+    let setup = Setup {
+        driver: Driver::Uring,
+        workers: Some(1),
+    };
     if !(setup.is_possible() && require(Capability::Ext4)) {
         return;
     }
@@ -477,9 +508,14 @@ fn a_paused_clock_waits_for_sockets_beside_a_ring() {
         .unwrap();
     runtime.block_on(async {
         work(path, 0, 4).await;
-        let listener = yamanote::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = yamanote::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap();
         let address = listener.local_addr().unwrap();
-        let (a, b) = yamanote::join!(yamanote::net::TcpStream::connect(address), listener.accept());
+        let (a, b) = yamanote::join!(
+            yamanote::net::TcpStream::connect(address),
+            listener.accept()
+        );
         let (mut a, (mut b, _)) = (a.unwrap(), b.unwrap());
         let start = yamanote::time::Instant::now();
         for _ in 0..50 {

@@ -516,7 +516,8 @@ impl Table {
                             ..
                         }
                 );
-                (!done && live.fate.on_drop == on_drop).then(|| user_data(index as u32, slot.generation))
+                (!done && live.fate.on_drop == on_drop)
+                    .then(|| user_data(index as u32, slot.generation))
             })
     }
 
