@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask <task>`.
 #![forbid(unsafe_code)]
 
+mod loom;
 mod source;
 mod test;
 mod tidy;
@@ -17,6 +18,7 @@ Tasks:
   tidy            check layers, unsafe rooms and file heads against ARCHITECTURE.md
   test [ARGS]     run every test of the workspace and count what ran and what was skipped;
                   ARGS are passed to `cargo test`
+  loom [ARGS]     explore the models of the runtime's protocols (loom)
   help            print this
 ";
 
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         .expect("xtask lies in the workspace");
     match task.as_deref() {
         Some("tidy") if rest.is_empty() => tidy::run(root),
+        Some("loom") => loom::run(root, &rest),
         Some("test") => test::run(root, &rest),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");
