@@ -7,7 +7,8 @@
 //! - after `event_interval` polls,
 //! - after [`YIELD_ROUNDS`] rounds in which something yielded: whoever yields waits for something,
 //!   perhaps for what the driver has to tell. Not after each: a turn may cost a system call, and a
-//!   lone yield would pay it every time. And
+//!   lone yield would pay it every time. But the first [`EARLY_TURNS`] rounds of a streak get a turn
+//!   each: who yields a few times expects to see what has just happened. And
 //! - after a round in which a poll spent its whole cooperative budget, which is so much work that
 //!   the turn is not dear.
 //!
@@ -28,6 +29,10 @@ use crate::util::coop;
 
 /// Rounds with a yield between two turns of the driver.
 const YIELD_ROUNDS: u32 = 8;
+
+/// Rounds at the start of a streak of yields that get a turn of the driver each. A streak ends when
+/// a round goes by without a yield.
+const EARLY_TURNS: u32 = 4;
 
 /// Polls between two looks at the injection queue while the local queue never runs dry.
 const DEFAULT_GLOBAL_QUEUE_INTERVAL: u32 = 31;
@@ -68,6 +73,7 @@ impl<'a> Driving<'a> {
         let event_interval = self.shared.config.event_interval;
         let mut polls = 0;
         let mut yield_rounds = 0;
+        let mut streak = 0;
         main.set_driving();
         loop {
             if main.take_woken() {
@@ -85,7 +91,13 @@ impl<'a> Driving<'a> {
             if round.spent_a_budget {
                 yield_rounds = YIELD_ROUNDS;
             } else if self.local.take_yields() | main_yielded {
-                yield_rounds += 1;
+                streak += 1;
+                yield_rounds = match streak <= EARLY_TURNS {
+                    true => YIELD_ROUNDS,
+                    false => yield_rounds + 1,
+                };
+            } else {
+                streak = 0;
             }
 
             let runnable = self.has_tasks() || main.is_woken();
