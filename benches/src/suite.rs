@@ -1,4 +1,4 @@
-// Included twice: once with `rt` meaning Tokio, once with `rt` meaning Yamanote.
+//! Included twice: once with `rt` meaning Tokio, once with `rt` meaning Yamanote.
 
 use crate::measure::{Flavor, Job};
 use rt::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};

@@ -1,4 +1,5 @@
 //! The result as a Markdown table.
+#![forbid(unsafe_code)]
 
 use crate::measure::{Cost, Measured};
 

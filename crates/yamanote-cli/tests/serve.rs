@@ -78,7 +78,7 @@ fn fetch_in_every_way(client: &mut Client, file: &tree::File) {
     if length == 0 {
         return;
     }
-    let (start, end) = (length / 3, length / 3 + (length / 2).max(1).min(70_000));
+    let (start, end) = (length / 3, length / 3 + (length / 2).clamp(1, 70_000));
     let end = end.min(length);
     let range = format!("bytes={start}-{}", end - 1);
     let part = client.get(&file.url, &[("Range", &range), ("If-Range", &etag)]);
@@ -224,7 +224,7 @@ fn an_unreadable_file_is_forbidden() {
         PermissionsExt::from_mode(0o600),
     )
     .unwrap();
-    let server = Started::new().as_nobody().serve(temp.path(), &[]);
+    let server = Started::new().by_nobody().serve(temp.path(), &[]);
     assert_eq!(
         Client::connect(server.address).get("/private", &[]).status,
         403

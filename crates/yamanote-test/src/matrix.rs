@@ -1,5 +1,6 @@
 //! One test body, eight runtimes: {uring, epoll} x {current_thread, multi_thread with 1, 2, 8
 //! workers}.
+#![forbid(unsafe_code)]
 
 use crate::{Capability, require};
 use std::sync::mpsc;

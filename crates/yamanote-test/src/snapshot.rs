@@ -1,4 +1,5 @@
 //! Open descriptors and threads of this process, compared exactly.
+#![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -81,5 +81,5 @@ fn file_system(path: &Path) -> Option<i64> {
     // SAFETY: `path` ends with NUL, `statfs` is writable, both live through the call.
     let result = unsafe { libc::statfs(path.as_ptr(), statfs.as_mut_ptr()) };
     // SAFETY: zeroed is a valid statfs (plain integers), whether or not the call wrote it.
-    (result == 0).then(|| unsafe { statfs.assume_init() }.f_type as i64)
+    (result == 0).then(|| unsafe { statfs.assume_init() }.f_type)
 }

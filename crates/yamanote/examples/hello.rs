@@ -1,4 +1,5 @@
 //! The first program: tasks, a timer, and which driver the runtime got.
+#![forbid(unsafe_code)]
 use std::time::Duration;
 
 #[yamanote::main]

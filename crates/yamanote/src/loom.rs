@@ -1,5 +1,6 @@
 //! The one switch between `std` and [loom](https://docs.rs/loom): a structure that is model-checked
 //! takes its atomics, locks and cells from here.
+#![forbid(unsafe_code)]
 #![allow(unused_imports)]
 
 #[cfg(not(loom))]

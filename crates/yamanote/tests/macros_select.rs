@@ -53,7 +53,7 @@ fn every_shape_of_handler() {
                 _ = ready(()), if round == 0 => { log.push((round, 0)) }
                 _ = ready(()), if round == 1 => { log.push((round, 1)) },
                 n = ready(2), if round == 2 => log.extend(Vec::<(u8, u8)>::from([(round, n)])),
-                n = ready(3), if round == 3 => match n { 3 => log.push((round, 3)), _ => {} },
+                n = ready(3), if round == 3 => match n { 3 => log.push((round, 3)), 4.. => {} _ => panic!() },
                 _ = ready(()), if round == 4 => continue,
                 _ = ready(()) => break
             }
@@ -193,7 +193,7 @@ fn futures_are_dropped_before_the_handler_runs() {
             _ = hold(&cell) => {}
             () = edit(&mut text) => {
                 text.push('z');
-                drop(cell);
+                let Cell { .. } = { cell };
             }
         }
         assert_eq!(text, "xyz");

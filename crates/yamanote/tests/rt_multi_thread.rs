@@ -299,14 +299,18 @@ fn shutdown_drops_every_future_once() {
                 sleep(Duration::from_secs(1000)).await;
             });
             // A destructor that blocks in place, and wakes another task.
-            struct Blocks(CountDrops);
+            struct Blocks {
+                _count: CountDrops,
+            }
             impl Drop for Blocks {
                 fn drop(&mut self) {
                     block_in_place(thread::yield_now);
                     yamanote::spawn(async {});
                 }
             }
-            let t = Blocks(token(&made));
+            let t = Blocks {
+                _count: token(&made),
+            };
             rt.spawn(async move {
                 let _token = t;
                 pending::<()>().await;

@@ -211,10 +211,9 @@ matrix! {
 
     fn polling_after_shutdown_panics(setup: Setup) {
         let runtime = yamanote_test::builder!(setup).build().unwrap();
-        let mut waiting = Box::pin(runtime.block_on(async { sleep(ms(1)) }));
-        let mut fresh = {
+        let [mut waiting, mut fresh] = {
             let _entered = runtime.enter();
-            Box::pin(sleep(ms(1)))
+            [Box::pin(sleep(ms(1))), Box::pin(sleep(ms(1)))]
         };
         let waker = CountingWaker::new();
         waiting.as_mut().reset(Instant::now() + Duration::from_secs(1000));
@@ -233,7 +232,7 @@ matrix! {
 #[test]
 #[should_panic(expected = "there is no reactor running")]
 fn outside_of_a_runtime_it_panics_when_made() {
-    let _ = sleep(ms(1));
+    drop(sleep(ms(1)));
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub fn listing(url_path: &str, mut entries: Vec<Entry>) -> String {
     let title = escape(&percent_encoding::percent_decode_str(url_path).decode_utf8_lossy());
     let mut page = head(&format!("Index of {title}"));
     page.push_str("<ul>\n");
-    if url_path.trim_matches('/') != "" {
+    if !url_path.trim_matches('/').is_empty() {
         page.push_str("<li><a href=\"../\">../</a></li>\n");
     }
     for entry in entries {

@@ -26,7 +26,7 @@ impl Started {
         self
     }
 
-    pub fn as_nobody(mut self) -> Started {
+    pub fn by_nobody(mut self) -> Started {
         self.0.uid(65534).gid(65534);
         self
     }

@@ -1,1 +1,2 @@
 //! Synchronization.
+#![forbid(unsafe_code)]

@@ -9,6 +9,7 @@
 //!
 //! A job reads into memory of its own, since the caller's is gone when the caller gives up. What does
 //! not fit into the caller's buffer then stays for the next read.
+#![forbid(unsafe_code)]
 
 use std::future::Future;
 use std::io::{self, Read};

@@ -9,6 +9,7 @@
 //! A write is ready as soon as a job has its copy; only one job goes on at a time, so the next one waits,
 //! and hears whether it failed. The jobs are mandatory: what was accepted is written, also if the handle
 //! or the runtime goes.
+#![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;

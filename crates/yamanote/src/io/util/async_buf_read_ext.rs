@@ -1,4 +1,5 @@
 //! The methods of every reader with a buffer.
+#![forbid(unsafe_code)]
 
 use std::pin::Pin;
 

@@ -1,4 +1,5 @@
 //! The methods of every reader.
+#![forbid(unsafe_code)]
 
 use bytes::BufMut;
 

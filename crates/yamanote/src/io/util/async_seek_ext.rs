@@ -1,4 +1,5 @@
 //! The methods of everything with a position.
+#![forbid(unsafe_code)]
 
 use std::io::SeekFrom;
 

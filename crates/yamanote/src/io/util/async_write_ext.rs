@@ -1,4 +1,5 @@
 //! The methods of every writer.
+#![forbid(unsafe_code)]
 
 use std::io::IoSlice;
 

@@ -1,4 +1,5 @@
 //! A reader with a buffer before it.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io::{self, IoSlice, SeekFrom};

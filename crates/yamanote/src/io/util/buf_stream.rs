@@ -1,4 +1,5 @@
 //! A stream with buffers for both directions.
+#![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice, SeekFrom};
 use std::pin::Pin;

@@ -1,4 +1,5 @@
 //! A reader of one reader after the other.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io;

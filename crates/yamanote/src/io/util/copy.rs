@@ -1,4 +1,5 @@
 //! From a reader to a writer, through a buffer.
+#![forbid(unsafe_code)]
 
 use std::future::poll_fn;
 use std::io;

@@ -1,4 +1,5 @@
 //! Between two streams, in both directions at once.
+#![forbid(unsafe_code)]
 
 use std::future::poll_fn;
 use std::io;

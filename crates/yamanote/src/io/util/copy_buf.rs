@@ -1,4 +1,5 @@
 //! From a reader with a buffer to a writer, without a second buffer.
+#![forbid(unsafe_code)]
 
 use std::future::poll_fn;
 use std::io;

@@ -1,4 +1,5 @@
 //! A stream without contents.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io::{self, IoSlice, SeekFrom};

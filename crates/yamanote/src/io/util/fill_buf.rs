@@ -1,4 +1,5 @@
 //! The future behind `AsyncBufReadExt::fill_buf`.
+#![forbid(unsafe_code)]
 
 use std::future::Future;
 use std::io;

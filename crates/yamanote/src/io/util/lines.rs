@@ -1,4 +1,5 @@
 //! Text, line by line.
+#![forbid(unsafe_code)]
 
 use std::future::poll_fn;
 use std::io;

@@ -12,6 +12,7 @@
 //!
 //! [`shutdown`]: crate::io::AsyncWriteExt::shutdown
 //! [`BrokenPipe`]: io::ErrorKind::BrokenPipe
+#![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

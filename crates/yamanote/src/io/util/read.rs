@@ -1,4 +1,5 @@
 //! The future behind `AsyncReadExt::read`.
+#![forbid(unsafe_code)]
 
 use std::future::Future;
 use std::io;

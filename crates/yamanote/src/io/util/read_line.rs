@@ -1,4 +1,5 @@
 //! The future behind `AsyncBufReadExt::read_line`.
+#![forbid(unsafe_code)]
 
 use std::future::Future;
 use std::io;

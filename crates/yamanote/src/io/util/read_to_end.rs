@@ -1,4 +1,5 @@
 //! The future behind `AsyncReadExt::read_to_end`.
+#![forbid(unsafe_code)]
 
 use std::future::Future;
 use std::io;

@@ -1,4 +1,5 @@
 //! A reader of one byte, over and over.
+#![forbid(unsafe_code)]
 
 use std::io;
 use std::pin::Pin;

@@ -1,4 +1,5 @@
 //! A writer that forgets.
+#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io::{self, IoSlice};

@@ -1,4 +1,5 @@
 //! Bytes, segment by segment.
+#![forbid(unsafe_code)]
 
 use std::future::poll_fn;
 use std::io;

@@ -1,4 +1,5 @@
 //! A reader of the beginning of a reader.
+#![forbid(unsafe_code)]
 
 use std::io;
 use std::pin::Pin;

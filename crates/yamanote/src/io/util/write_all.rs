@@ -1,4 +1,5 @@
 //! The future behind `AsyncWriteExt::write_all`.
+#![forbid(unsafe_code)]
 
 use std::future::Future;
 use std::io;

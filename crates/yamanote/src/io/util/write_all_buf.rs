@@ -2,6 +2,7 @@
 //!
 //! The buffer always stands where the writer has got to, so a future dropped half-way can be
 //! replaced by another with the same buffer.
+#![forbid(unsafe_code)]
 
 use std::future::Future;
 use std::io;

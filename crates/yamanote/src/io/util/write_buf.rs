@@ -4,6 +4,7 @@
 //! One future makes exactly one call of the writer that returns `Ready`; `Pending` leaves the buffer
 //! where it was, and so does an error. A future dropped between two polls has therefore written
 //! nothing.
+#![forbid(unsafe_code)]
 
 use std::future::Future;
 use std::io::{self, IoSlice};

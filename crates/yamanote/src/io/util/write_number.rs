@@ -1,4 +1,5 @@
 //! The future behind `AsyncWriteExt::write_u8` and its 21 relatives.
+#![forbid(unsafe_code)]
 
 use std::future::Future;
 use std::io;

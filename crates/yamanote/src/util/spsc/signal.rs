@@ -163,10 +163,12 @@ impl Signal {
                 self.word
                     .compare_exchange_weak(word, taking, Ordering::AcqRel, Ordering::Relaxed);
             match moved {
-                // SAFETY: this side has set TAKING, so the slot belongs to it. Nobody else has, as
-                // PARKED is never set while TAKING is.
                 Ok(_) => {
-                    let waker = self.slot.with_mut(|slot| unsafe { (*slot).take() });
+                    let waker = self.slot.with_mut(|slot| {
+                        // SAFETY: this side has set TAKING, so the slot belongs to it. Nobody else
+                        // has, as PARKED is never set while TAKING is.
+                        unsafe { (*slot).take() }
+                    });
                     // Release: the slot is empty; pairs with the Acquire in `park`.
                     self.word.fetch_and(!TAKING, Ordering::Release);
                     return waker;
@@ -212,26 +214,32 @@ impl Signal {
                 Err(now) => word = now,
             }
         }
-        // SAFETY, here and below: neither flag is set, and only the waiter sets PARKED: the slot belongs
-        // to it. The mover's last access to it happened before it cleared TAKING, which the load of
-        // `word` has acquired.
-        let same = self
-            .slot
-            .with(|slot| unsafe { (*slot).as_ref() }.is_some_and(|old| old.will_wake(waker)));
+        let same = self.slot.with(|slot| {
+            // SAFETY: neither flag is set, and only the waiter sets PARKED: the slot belongs to it.
+            // The mover's last access to it happened before it cleared TAKING, which the load of
+            // `word` has acquired.
+            let old = unsafe { (*slot).as_ref() };
+            old.is_some_and(|old| old.will_wake(waker))
+        });
         // Cloned before and dropped after it is parked: both run code of the waker's author.
         let replaced = if same {
             None
         } else {
             let new = waker.clone();
-            self.slot.with_mut(|slot| unsafe { (*slot).replace(new) })
+            self.slot.with_mut(|slot| {
+                // SAFETY: as above.
+                unsafe { (*slot).replace(new) }
+            })
         };
         // Release: the waker in the slot; pairs with the Acquire in `take`.
         let parked =
             self.word
                 .compare_exchange(word, word | PARKED, Ordering::Release, Ordering::Relaxed);
         if parked.is_err() {
-            // SAFETY: as above.
-            let unneeded = self.slot.with_mut(|slot| unsafe { (*slot).take() });
+            let unneeded = self.slot.with_mut(|slot| {
+                // SAFETY: as above; PARKED was not set, so the slot is still the waiter's.
+                unsafe { (*slot).take() }
+            });
             drop(unneeded);
             return Park::Moved;
         }

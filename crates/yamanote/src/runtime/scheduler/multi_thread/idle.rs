@@ -89,7 +89,6 @@ impl Idle {
     /// The caller is about to sleep. If the flag beside its role is set, it must look into all queues
     /// once more before it does, and [`rise`](Self::rise) if there is something. Otherwise somebody
     /// searches, whose own look comes later: its fence is behind ours, for we do not see it stopped.
-    #[must_use]
     pub(super) fn lie_down(&self, worker: usize, searching: bool, mood: Mood) -> (Sleep, bool) {
         let mut roster = self.lock();
         let sleep = roster.lie_down(worker, mood);

@@ -315,7 +315,8 @@ impl Worker {
             self.with_core(|core| (std::mem::take(&mut core.searching), core.mood));
         self.with_core(|core| core.tuning.rest());
         let (sleep, must_look) = shared.idle.lie_down(index, searching, mood);
-        if !(must_look && shared.has_work_for(index)) && !shared.is_shutdown() {
+        let is_wanted = must_look && shared.has_work_for(index);
+        if !is_wanted && !shared.is_shutdown() {
             let role = match sleep.watches {
                 true => Role::Driver,
                 false => Role::None,

@@ -1,4 +1,5 @@
 //! What the handles tell, and what is visible while a task runs and ends.
+#![forbid(unsafe_code)]
 
 use super::{Dropped, Scheduler, WakeCount, poll};
 use crate::runtime::task::{AbortHandle, Id, JoinError, JoinHandle, try_id};

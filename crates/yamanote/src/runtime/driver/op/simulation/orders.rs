@@ -1,5 +1,6 @@
 //! The orders that matter, one by one: what may race with a drop, what the kernel may refuse, how a
 //! completion may be wrong.
+#![forbid(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
 //! No interleaving leaves a task behind while all workers sleep and none was called.
+#![forbid(unsafe_code)]
 
 use super::*;
 use crate::loom::sync::Arc;

@@ -1,4 +1,5 @@
 //! Every order of events for up to four workers, and what must hold in each state reached.
+#![forbid(unsafe_code)]
 
 use super::*;
 use std::collections::{HashMap, HashSet, VecDeque};
