@@ -1,7 +1,6 @@
 //! After a runtime is dropped nothing of it is left: descriptors, threads, heap, wakers, operations.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::{Duration, Instant};
 use yamanote::fs::{File, OpenOptions};
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};

@@ -217,20 +217,21 @@ yamanote_test::matrix! {
             let path = directory.path().join(round.to_string());
             let first = rt.clone();
             let join = thread::spawn(move || {
-                first.block_on(async {
-                    let join = task::spawn(async move {
+                // Spawned here, polled by whoever drives: first by this thread's `block_on`.
+                let join = first.spawn(async move {
                         let mut file = fs::File::create(&path).await?;
                         file.write_all(&[7; 10_000]).await?;
                         file.sync_all().await?;
                         drop(file);
                         fs::read(&path).await
                     });
+                first.block_on(async {
                     // Far enough to be in the kernel's hands, at a different place each time.
                     for _ in 0..round {
                         task::yield_now().await;
                     }
-                    join
-                })
+                });
+                join
             })
             .join()
             .unwrap();

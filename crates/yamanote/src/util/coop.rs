@@ -86,7 +86,7 @@ pub(crate) fn consume(units: usize) {
     });
 }
 
-/// Gives the unit taken by [`poll_proceed`] back when dropped, unless progress was made.
+/// Gives the unit taken by `poll_proceed` back when dropped, unless progress was made.
 ///
 /// What else was spent between taking the unit and giving it back is given back too.
 #[must_use = "call made_progress() when the resource did something"]

@@ -1,6 +1,6 @@
 //! What this kernel, and whoever confines this process, let us do with io_uring.
 //!
-//! Two questions are answered: may `Auto` choose io_uring ([`usable`], asked once per process), and
+//! Two questions are answered: may `Auto` choose io_uring (`usable`, asked once per process), and
 //! what does an operator want to know when it did not ([`Report`], printed by `yamanote doctor`).
 #![forbid(unsafe_code)]
 
