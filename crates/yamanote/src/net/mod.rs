@@ -18,8 +18,9 @@ pub use addr::ToSocketAddrs;
 pub use lookup_host::lookup_host;
 
 pub mod tcp;
-#[doc(inline)]
-pub use tcp::{TcpListener, TcpSocket, TcpStream};
+pub use tcp::listener::TcpListener;
+pub use tcp::socket::TcpSocket;
+pub use tcp::stream::TcpStream;
 
 /// Asserts in debug builds that a socket that comes from outside is non-blocking; a blocking one
 /// would stop the thread, and with it every other task on it.

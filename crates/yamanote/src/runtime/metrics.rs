@@ -3,6 +3,7 @@
 
 use super::driver::DriverKind;
 use super::handle::Handle;
+use std::time::Duration;
 
 /// A view of a runtime's numbers, cheap to clone; from [`Handle::metrics`].
 ///
@@ -42,6 +43,61 @@ impl RuntimeMetrics {
     /// How many runnable tasks wait in the queue that threads outside the runtime push to.
     pub fn global_queue_depth(&self) -> usize {
         self.handle.inner().scheduler.injection_depth()
+    }
+
+    /// For how long the worker has been awake: running tasks, serving the driver or looking for
+    /// something to do, but not parked. Compared with the time that has passed, it tells how loaded
+    /// the worker is. Never decreases.
+    ///
+    /// The number is brought up to date when the worker parks and about once every
+    /// [`event_interval`](super::Builder::event_interval) polls, so it stands still during a long
+    /// poll. `worker` counts from 0; on a current-thread runtime, worker 0 is whichever thread is
+    /// in [`block_on`](super::Runtime::block_on).
+    ///
+    /// # Panics
+    ///
+    /// When `worker` is not below [`num_workers`](Self::num_workers).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    /// use std::time::Duration;
+    ///
+    /// let rt = Builder::new_current_thread().build().unwrap();
+    /// rt.block_on(async { std::thread::sleep(Duration::from_millis(2)) });
+    /// assert!(rt.metrics().worker_total_busy_duration(0) >= Duration::from_millis(2));
+    /// ```
+    #[track_caller]
+    pub fn worker_total_busy_duration(&self, worker: usize) -> Duration {
+        self.handle.inner().scheduler.load(worker).busy()
+    }
+
+    /// How many times the worker has parked, that is gone to sleep for lack of runnable tasks. A
+    /// worker that wakes, finds nothing and sleeps again is counted each time; on a multi-thread
+    /// runtime one of the idle workers does so every few milliseconds while others are busy.
+    ///
+    /// # Panics
+    ///
+    /// When `worker` is not below [`num_workers`](Self::num_workers).
+    #[track_caller]
+    pub fn worker_park_count(&self, worker: usize) -> u64 {
+        self.handle.inner().scheduler.load(worker).parks()
+    }
+
+    /// How many times the worker has parked or stopped being parked. The number is odd while the
+    /// worker sleeps and even while it is awake.
+    ///
+    /// # Panics
+    ///
+    /// When `worker` is not below [`num_workers`](Self::num_workers).
+    #[track_caller]
+    pub fn worker_park_unpark_count(&self, worker: usize) -> u64 {
+        self.handle
+            .inner()
+            .scheduler
+            .load(worker)
+            .parks_and_unparks()
     }
 
     /// The driver under the runtime.

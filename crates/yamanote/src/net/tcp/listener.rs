@@ -9,9 +9,9 @@ use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::TcpStream;
 use crate::io::Interest;
 use crate::io::evented::Evented;
+use crate::net::TcpStream;
 use crate::net::{ToSocketAddrs, addr, debug_assert_nonblocking};
 
 /// A TCP socket server, listening for connections.
@@ -40,7 +40,7 @@ impl TcpListener {
     ///
     /// `SO_REUSEADDR` is set, and 4,096 connections may wait to be accepted, if the system
     /// (`net.core.somaxconn`) allows so many. For other options, make a
-    /// [`TcpSocket`](super::TcpSocket) first.
+    /// [`TcpSocket`](crate::net::TcpSocket) first.
     ///
     /// # Errors
     ///

@@ -1,11 +1,8 @@
 //! TCP: listeners, streams and the halves of streams.
 
-mod listener;
-mod socket;
-mod stream;
-pub use listener::TcpListener;
-pub use socket::TcpSocket;
-pub use stream::TcpStream;
+pub(super) mod listener;
+pub(super) mod socket;
+pub(super) mod stream;
 
 mod split;
 mod split_owned;

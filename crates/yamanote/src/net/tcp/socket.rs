@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::{TcpListener, TcpStream};
+use crate::net::{TcpListener, TcpStream};
 
 /// A TCP socket to be configured, before it becomes a [`TcpStream`] by
 /// [`connect`](TcpSocket::connect) or a [`TcpListener`] by [`listen`](TcpSocket::listen).

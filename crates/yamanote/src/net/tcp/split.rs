@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 
 use bytes::BufMut;
 
-use super::TcpStream;
 use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use crate::net::TcpStream;
 
 /// The borrowed read half of a [`TcpStream`], made by [`TcpStream::split`].
 ///

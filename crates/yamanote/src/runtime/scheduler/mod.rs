@@ -8,6 +8,7 @@ use super::task::{Id, JoinHandle};
 
 pub(crate) mod current_thread;
 pub(crate) mod inject;
+pub(crate) mod load;
 pub(crate) mod multi_thread;
 pub(crate) mod thread_park;
 
@@ -74,6 +75,24 @@ impl Handle {
         match self {
             Handle::CurrentThread(_) => 1,
             Handle::MultiThread(shared) => shared.num_workers(),
+        }
+    }
+
+    /// The account of one worker.
+    ///
+    /// # Panics
+    ///
+    /// When there is no worker of this number.
+    #[track_caller]
+    pub(crate) fn load(&self, worker: usize) -> &load::Load {
+        let workers = self.num_workers();
+        assert!(
+            worker < workers,
+            "worker {worker} of a runtime with {workers}"
+        );
+        match self {
+            Handle::CurrentThread(shared) => shared.load(),
+            Handle::MultiThread(shared) => shared.load(worker),
         }
     }
 

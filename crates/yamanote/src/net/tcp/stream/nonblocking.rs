@@ -6,9 +6,9 @@ use std::task::{Context, Poll};
 
 use bytes::BufMut;
 
-use super::TcpStream;
 use crate::io::evented::read_into_buf_mut;
 use crate::io::{Interest, Ready};
+use crate::net::TcpStream;
 
 /// # Readiness and non-blocking operations
 ///

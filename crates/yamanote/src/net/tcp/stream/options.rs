@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use socket2::SockRef;
 
-use super::TcpStream;
+use crate::net::TcpStream;
 
 /// # Options
 impl TcpStream {

@@ -18,6 +18,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use super::local::Entered;
 use super::main_future::Main;
@@ -56,6 +57,7 @@ pub(super) struct Driving<'a> {
 
 impl<'a> Driving<'a> {
     pub(super) fn start(shared: &'a Arc<Shared>, core: Core) -> Self {
+        shared.load().resume(Instant::now());
         Driving {
             shared,
             local: Entered::new(shared, core.queue),
@@ -104,6 +106,7 @@ impl<'a> Driving<'a> {
             if !runnable {
                 self.park(main);
             } else if polls >= event_interval || yield_rounds >= YIELD_ROUNDS {
+                self.shared.load().account(Instant::now());
                 self.shared.driver().turn(SLOT, PollIo::Drain);
                 // From here on what came from outside is in line with the rest.
                 self.take_injected();
@@ -177,7 +180,9 @@ impl<'a> Driving<'a> {
         if self.has_tasks() || main.is_woken() {
             driver.turn(SLOT, PollIo::Drain);
         } else {
+            self.shared.load().park();
             driver.park(SLOT, Role::Driver, None);
+            self.shared.load().unpark();
         }
         if let Some(after_unpark) = &config.after_unpark {
             after_unpark();
@@ -205,6 +210,7 @@ impl<'a> Driving<'a> {
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
+        self.shared.load().account(Instant::now());
         drop(self.slot.take());
         let core = Core {
             queue: self.local.leave(),

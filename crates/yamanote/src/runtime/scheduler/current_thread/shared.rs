@@ -9,6 +9,7 @@ use super::seat::Seat;
 use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
+use crate::runtime::scheduler::load::Load;
 use crate::runtime::task::{self, Id, JoinHandle, OwnedTasks, Schedule, Task};
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
@@ -18,6 +19,7 @@ pub(crate) struct Shared {
     pub(super) owned: OwnedTasks<Arc<Shared>>,
     pub(super) inject: Inject<Notified>,
     pub(super) seat: Seat,
+    load: Load,
     pub(super) config: Config,
 }
 
@@ -28,6 +30,7 @@ impl Shared {
             owned: OwnedTasks::new(1),
             inject: Inject::new(),
             seat: Seat::new(),
+            load: Load::new(),
             config,
         }
     }
@@ -56,6 +59,10 @@ impl Shared {
 
     pub(crate) fn injection_depth(&self) -> usize {
         self.inject.len()
+    }
+
+    pub(crate) fn load(&self) -> &Load {
+        &self.load
     }
 
     fn make_runnable(self: &Arc<Self>, task: Notified, how: Push) {

@@ -17,6 +17,7 @@ use super::worker::Push;
 use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
+use crate::runtime::scheduler::load::Load;
 use crate::runtime::task::{self, Id, JoinHandle, OwnedTasks, Schedule, Task};
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
@@ -42,6 +43,7 @@ pub(super) struct Desk {
     /// take the next task itself. Written by the owner. Relaxed: where a wake-up depends on it, the
     /// fences of `idle.rs` order it.
     pub(super) polling: AtomicBool,
+    pub(super) load: Load,
 }
 
 impl Desk {
@@ -91,6 +93,10 @@ impl Shared {
 
     pub(crate) fn num_workers(&self) -> usize {
         self.desks.len()
+    }
+
+    pub(crate) fn load(&self, worker: usize) -> &Load {
+        &self.desks[worker].load
     }
 
     pub(crate) fn num_alive_tasks(&self) -> usize {

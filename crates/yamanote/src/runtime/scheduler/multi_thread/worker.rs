@@ -16,6 +16,7 @@ use super::shared::{Desk, Notified, Shared};
 use super::tuning::Tuning;
 use crate::runtime::driver::{PollIo, Role, SlotGuard};
 use crate::runtime::scheduler::Config;
+use crate::runtime::scheduler::load::Load;
 use crate::util::coop;
 use crate::util::rng::FastRand;
 
@@ -98,6 +99,7 @@ pub(super) fn build(config: &Config) -> (Vec<Box<Core>>, Box<[Desk]>) {
             let desk = Desk {
                 queue: thief,
                 polling: AtomicBool::new(false),
+                load: Load::new(),
             };
             (Box::new(core), desk)
         })
@@ -204,7 +206,9 @@ impl Worker {
             (lone_yield, core.tick % interval == 0)
         });
         if due {
-            self.with_core(|core| core.tuning.lap(Instant::now(), core.tick));
+            let now = Instant::now();
+            self.with_core(|core| core.tuning.lap(now, core.tick));
+            self.desk().load.account(now);
             self.turn();
             self.check_siblings();
         } else if lone_yield {
@@ -322,9 +326,11 @@ impl Worker {
                 false => Role::None,
             };
             let limit = sleep.naps.then(|| self.begin_nap());
+            self.desk().load.park();
             self.as_driver(|_| {
                 shared.driver().park(index, role, limit);
             });
+            self.desk().load.unpark();
         }
         self.settled.set(false);
         let errand = shared.idle.rise(index);

@@ -1,0 +1,109 @@
+//! How busy a worker has been: what the metrics tell of each.
+//!
+//! Time is busy unless the worker is parked (or, on a current-thread runtime, nobody drives it). It
+//! is added up when the worker parks and now and then in between, so that the number of a worker
+//! that never parks moves as well.
+#![forbid(unsafe_code)]
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+/// One worker's account. Written by the thread that is the worker, read by anybody: numbers that
+/// nothing else depends on, hence Relaxed throughout. Threads that are the worker one after the
+/// other hand it over by a lock.
+pub(crate) struct Load {
+    zero: Instant,
+    /// Busy time is accounted for up to here; nanoseconds after `zero`.
+    accounted_ns: AtomicU64,
+    busy_ns: AtomicU64,
+    parks: AtomicU64,
+    parks_and_unparks: AtomicU64,
+}
+
+impl Load {
+    /// Of a worker that is busy from now on.
+    pub(crate) fn new() -> Self {
+        Load {
+            zero: Instant::now(),
+            accounted_ns: AtomicU64::new(0),
+            busy_ns: AtomicU64::new(0),
+            parks: AtomicU64::new(0),
+            parks_and_unparks: AtomicU64::new(0),
+        }
+    }
+
+    /// The worker is going to sleep.
+    pub(crate) fn park(&self) {
+        self.account(Instant::now());
+        add(&self.parks, 1);
+        add(&self.parks_and_unparks, 1);
+    }
+
+    /// The worker has slept.
+    pub(crate) fn unpark(&self) {
+        self.resume(Instant::now());
+        add(&self.parks_and_unparks, 1);
+    }
+
+    /// The worker has been busy until `now`.
+    pub(crate) fn account(&self, now: Instant) {
+        let now_ns = self.ns(now);
+        let since_ns = self.accounted_ns.load(Relaxed);
+        add(&self.busy_ns, now_ns.saturating_sub(since_ns));
+        self.accounted_ns.store(now_ns, Relaxed);
+    }
+
+    /// The worker has been idle until `now`.
+    pub(crate) fn resume(&self, now: Instant) {
+        self.accounted_ns.store(self.ns(now), Relaxed);
+    }
+
+    pub(crate) fn busy(&self) -> Duration {
+        Duration::from_nanos(self.busy_ns.load(Relaxed))
+    }
+
+    pub(crate) fn parks(&self) -> u64 {
+        self.parks.load(Relaxed)
+    }
+
+    pub(crate) fn parks_and_unparks(&self) -> u64 {
+        self.parks_and_unparks.load(Relaxed)
+    }
+
+    fn ns(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.zero).as_nanos() as u64
+    }
+}
+
+/// There is one writer at a time, so no read-modify-write is needed.
+fn add(counter: &AtomicU64, amount: u64) {
+    counter.store(counter.load(Relaxed).wrapping_add(amount), Relaxed);
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Sleep counts for nothing, everything else for what it took.
+    #[test]
+    fn only_time_awake_is_busy() {
+        let load = Load::new();
+        let after = |ms| load.zero + Duration::from_millis(ms);
+        load.account(after(3));
+        load.account(after(5));
+        assert_eq!(load.busy(), Duration::from_millis(5));
+        load.resume(after(100));
+        load.account(after(101));
+        assert_eq!(load.busy(), Duration::from_millis(6));
+    }
+
+    /// An odd number says that the worker sleeps.
+    #[test]
+    fn parks_are_counted_alone_and_with_their_ends() {
+        let load = Load::new();
+        load.park();
+        assert_eq!((load.parks(), load.parks_and_unparks()), (1, 1));
+        load.unpark();
+        assert_eq!((load.parks(), load.parks_and_unparks()), (1, 2));
+    }
+}
