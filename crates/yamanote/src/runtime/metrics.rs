@@ -73,9 +73,8 @@ impl RuntimeMetrics {
         self.handle.inner().scheduler.load(worker).busy()
     }
 
-    /// How many times the worker has parked, that is gone to sleep for lack of runnable tasks. A
-    /// worker that wakes, finds nothing and sleeps again is counted each time; on a multi-thread
-    /// runtime one of the idle workers does so every few milliseconds while others are busy.
+    /// How many times the worker has parked, that is gone to sleep for lack of runnable tasks. On a
+    /// multi-thread runtime, a worker that wakes, finds no task and sleeps again stays parked.
     ///
     /// # Panics
     ///
@@ -86,7 +85,7 @@ impl RuntimeMetrics {
     }
 
     /// How many times the worker has parked or stopped being parked. The number is odd while the
-    /// worker sleeps and even while it is awake.
+    /// worker is parked and even while it is not.
     ///
     /// # Panics
     ///

@@ -32,15 +32,22 @@ impl Load {
         }
     }
 
-    /// The worker is going to sleep.
+    /// The worker is going to sleep. Nothing happens if it has slept before and found nothing to do
+    /// in between.
     pub(crate) fn park(&self) {
+        if self.is_parked() {
+            return;
+        }
         self.account(Instant::now());
         add(&self.parks, 1);
         add(&self.parks_and_unparks, 1);
     }
 
-    /// The worker has slept.
+    /// The worker has something to do, perhaps after having slept.
     pub(crate) fn unpark(&self) {
+        if !self.is_parked() {
+            return;
+        }
         self.resume(Instant::now());
         add(&self.parks_and_unparks, 1);
     }
@@ -68,6 +75,10 @@ impl Load {
 
     pub(crate) fn parks_and_unparks(&self) -> u64 {
         self.parks_and_unparks.load(Relaxed)
+    }
+
+    fn is_parked(&self) -> bool {
+        self.parks_and_unparks() % 2 == 1
     }
 
     fn ns(&self, now: Instant) -> u64 {
@@ -101,8 +112,12 @@ mod tests {
     #[test]
     fn parks_are_counted_alone_and_with_their_ends() {
         let load = Load::new();
-        load.park();
-        assert_eq!((load.parks(), load.parks_and_unparks()), (1, 1));
+        load.unpark();
+        assert_eq!((load.parks(), load.parks_and_unparks()), (0, 0));
+        for _ in 0..3 {
+            load.park();
+            assert_eq!((load.parks(), load.parks_and_unparks()), (1, 1));
+        }
         load.unpark();
         assert_eq!((load.parks(), load.parks_and_unparks()), (1, 2));
     }

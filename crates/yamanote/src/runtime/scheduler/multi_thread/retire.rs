@@ -77,7 +77,9 @@ impl Worker {
             self.shared.retirement.wait();
         }
         self.drop_queued();
-        self.shared.load(self.index.get()).account(Instant::now());
+        let load = self.shared.load(self.index.get());
+        load.unpark();
+        load.account(Instant::now());
         // From here on, what is woken on this thread goes to the injection queue, which is closed.
         let core = self.core.borrow_mut().take();
         drop(core);

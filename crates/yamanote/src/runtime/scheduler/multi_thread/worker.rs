@@ -178,6 +178,7 @@ impl Worker {
     /// Before the first task after a sleep or a search.
     fn settle(&self) {
         self.settled.set(true);
+        self.desk().load.unpark();
         let (searching, queued) = self.with_core(|core| {
             core.mood = Mood::Done;
             (std::mem::take(&mut core.searching), core.queued())
@@ -330,7 +331,6 @@ impl Worker {
             self.as_driver(|_| {
                 shared.driver().park(index, role, limit);
             });
-            self.desk().load.unpark();
         }
         self.settled.set(false);
         let errand = shared.idle.rise(index);

@@ -1,0 +1,466 @@
+//! Which public types and futures are `Send`, `Sync`, `Unpin` and unwind safe: what may cross to
+//! another thread, sit in a shared structure or move after its first poll. Auto traits follow the
+//! fields without being written down anywhere, so a private change can take one away; here it fails
+//! to compile instead.
+//!
+//! The answers are Tokio's, apart from what is said at the place.
+#![forbid(unsafe_code)]
+#![allow(unreachable_code, unused_variables, clippy::diverging_sub_expression)]
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io::SeekFrom;
+use std::net::SocketAddr;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use yamanote::net::TcpStream;
+
+/// What a type says about one trait. A type that has the trait answers by an inherent constant,
+/// which goes before the constant of [`Absent`], the answer of all others.
+macro_rules! question {
+    ($name:ident: $bound:path) => {
+        struct $name<T: ?Sized>(std::marker::PhantomData<T>);
+        impl<T: ?Sized + $bound> $name<T> {
+            const ANSWER: bool = true;
+        }
+        impl<T: ?Sized> Absent for $name<T> {}
+    };
+}
+trait Absent {
+    const ANSWER: bool = false;
+}
+question!(IsSend: Send);
+question!(IsSync: Sync);
+question!(IsUnpin: Unpin);
+question!(IsUnwindSafe: UnwindSafe);
+question!(IsRefUnwindSafe: RefUnwindSafe);
+
+/// `Type: Send Sync Unpin;` asserts that the type has exactly these of the three.
+macro_rules! types {
+    ($($t:ty: $($has:ident)*;)*) => {
+        $(
+            const _: () = {
+                let expected = expected(&[$(stringify!($has)),*]);
+                assert!(IsSend::<$t>::ANSWER == expected.0, concat!(stringify!($t), ": Send?"));
+                assert!(IsSync::<$t>::ANSWER == expected.1, concat!(stringify!($t), ": Sync?"));
+                assert!(IsUnpin::<$t>::ANSWER == expected.2, concat!(stringify!($t), ": Unpin?"));
+            };
+        )*
+    };
+}
+
+/// `names => (Send, Sync, Unpin)`.
+const fn expected(names: &[&str]) -> (bool, bool, bool) {
+    let mut has = (false, false, false);
+    let mut i = 0;
+    while i < names.len() {
+        match names[i].as_bytes() {
+            b"Send" => has.0 = true,
+            b"Sync" => has.1 = true,
+            b"Unpin" => has.2 = true,
+            _ => panic!("not one of the three"),
+        }
+        i += 1;
+    }
+    has
+}
+
+/// The same for the future that a call returns, which is never `Unpin`. The closure is compiled and
+/// never called. Such a type has no name, so that it lacks a trait is asserted by an ambiguity that
+/// the trait would cause.
+macro_rules! futures {
+    ($($call:expr => $($has:ident)*;)*) => {
+        $(
+            const _: fn() = || {
+                let future = $call;
+                require_future(&future);
+                futures!(@send future $($has)*);
+            };
+        )*
+    };
+    (@send $f:ident Send $($rest:ident)*) => { require_send(&$f); futures!(@sync $f $($rest)*); };
+    (@send $f:ident $($rest:ident)*) => { AmbiguousIfSend::check(&$f); futures!(@sync $f $($rest)*); };
+    (@sync $f:ident Sync $($rest:ident)*) => { require_sync(&$f); futures!(@unpin $f $($rest)*); };
+    (@sync $f:ident $($rest:ident)*) => { AmbiguousIfSync::check(&$f); futures!(@unpin $f $($rest)*); };
+    (@unpin $f:ident) => { AmbiguousIfUnpin::check(&$f); };
+}
+
+fn require_future<F: Future>(_: &F) {}
+fn require_send<T: Send>(_: &T) {}
+fn require_sync<T: Sync>(_: &T) {}
+
+struct HasIt;
+macro_rules! ambiguous {
+    ($name:ident: $bound:path) => {
+        #[allow(dead_code)]
+        trait $name<A> {
+            fn check(&self) {}
+        }
+        impl<T: ?Sized> $name<()> for T {}
+        impl<T: ?Sized + $bound> $name<HasIt> for T {}
+    };
+}
+ambiguous!(AmbiguousIfSend: Send);
+ambiguous!(AmbiguousIfSync: Sync);
+ambiguous!(AmbiguousIfUnpin: Unpin);
+
+/// A value of any type, for calls that are never made.
+fn any<T>() -> T {
+    unreachable!("only compiled")
+}
+
+/// Neither `Send` nor `Sync`.
+type Local = Rc<u8>;
+/// `Send`, not `Sync`.
+type SendOnly = Cell<u8>;
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T>>>;
+type BoxedSend<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type BoxedSync<T> = Pin<Box<dyn Future<Output = T> + Send + Sync>>;
+
+/// A descriptor that comes with a value.
+struct Fd<T>(#[allow(dead_code)] T);
+impl<T> std::os::fd::AsRawFd for Fd<T> {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        unreachable!("only compiled")
+    }
+}
+
+mod runtime {
+    use super::*;
+    use yamanote::runtime::*;
+    types! {
+        Builder: Send Sync Unpin;
+        DriverChoice: Send Sync Unpin;
+        DriverKind: Send Sync Unpin;
+        // It restores this thread's context, so it ends on this thread.
+        EnterGuard<'static>: Sync Unpin;
+        Handle: Send Sync Unpin;
+        Id: Send Sync Unpin;
+        Runtime: Send Sync Unpin;
+        RuntimeFlavor: Send Sync Unpin;
+        RuntimeMetrics: Send Sync Unpin;
+        TryCurrentError: Send Sync Unpin;
+    }
+}
+
+mod task {
+    use super::*;
+    use yamanote::task::coop::{Coop, RestoreOnPending, Unconstrained};
+    use yamanote::task::futures::TaskLocalFuture;
+    use yamanote::task::*;
+    types! {
+        AbortHandle: Send Sync Unpin;
+        Id: Send Sync Unpin;
+        JoinError: Send Sync Unpin;
+        // The handle moves the output, it never lends it: `Sync` asks for no more than `Send`.
+        JoinHandle<u8>: Send Sync Unpin;
+        JoinHandle<SendOnly>: Send Sync Unpin;
+        JoinHandle<Local>: Unpin;
+        LocalKey<u8>: Send Sync Unpin;
+        LocalKey<SendOnly>: Send Sync Unpin;
+        LocalKey<Local>: Send Sync Unpin;
+        TaskLocalFuture<u8, BoxedSync<()>>: Send Sync;
+        TaskLocalFuture<u8, BoxedSend<()>>: Send;
+        TaskLocalFuture<u8, Boxed<()>>: ;
+        TaskLocalFuture<Local, BoxedSync<()>>: ;
+        Unconstrained<BoxedSync<()>>: Send Sync Unpin;
+        Unconstrained<BoxedSend<()>>: Send Unpin;
+        Unconstrained<Boxed<()>>: Unpin;
+        Coop<BoxedSync<()>>: Send Sync Unpin;
+        Coop<BoxedSend<()>>: Send Unpin;
+        Coop<Boxed<()>>: Unpin;
+        // The budget is the thread's.
+        RestoreOnPending: Unpin;
+    }
+    futures! {
+        yield_now() => Send Sync;
+        coop::consume_budget() => Send Sync;
+        any::<&LocalKey<u8>>().scope(any(), any::<BoxedSync<()>>()) => Send Sync;
+        any::<&LocalKey<SendOnly>>().scope(any(), any::<BoxedSync<()>>()) => Send;
+        any::<&LocalKey<Local>>().scope(any(), any::<BoxedSync<()>>()) =>;
+    }
+}
+
+mod io {
+    use super::*;
+    use yamanote::io::*;
+    types! {
+        BufReader<TcpStream>: Send Sync Unpin;
+        BufReader<SendOnly>: Send Unpin;
+        BufStream<TcpStream>: Send Sync Unpin;
+        BufWriter<TcpStream>: Send Sync Unpin;
+        Chain<TcpStream, Empty>: Send Sync Unpin;
+        DuplexStream: Send Sync Unpin;
+        Empty: Send Sync Unpin;
+        Interest: Send Sync Unpin;
+        Join<TcpStream, Sink>: Send Sync Unpin;
+        Lines<TcpStream>: Send Sync Unpin;
+        ReadBuf<'static>: Send Sync Unpin;
+        ReadHalf<TcpStream>: Send Sync Unpin;
+        ReadHalf<Local>: Unpin;
+        Ready: Send Sync Unpin;
+        Repeat: Send Sync Unpin;
+        SimplexStream: Send Sync Unpin;
+        Sink: Send Sync Unpin;
+        Split<TcpStream>: Send Sync Unpin;
+        Stderr: Send Sync Unpin;
+        Stdin: Send Sync Unpin;
+        Stdout: Send Sync Unpin;
+        Take<TcpStream>: Send Sync Unpin;
+        WriteHalf<TcpStream>: Send Sync Unpin;
+        WriteHalf<Local>: Unpin;
+    }
+
+    /// Readers and writers that are as much as they can be.
+    type Reader = Pin<Box<dyn AsyncBufRead + Send + Sync>>;
+    type Writer = Pin<Box<dyn AsyncWrite + Send + Sync>>;
+    type Seeker = Pin<Box<dyn AsyncSeek + Send + Sync>>;
+
+    // None of them moves once polled, so that they may come to hold on to their place.
+    futures! {
+        copy(any::<&mut TcpStream>(), any::<&mut TcpStream>()) => Send Sync;
+        copy_buf(any::<&mut BufReader<TcpStream>>(), any::<&mut TcpStream>()) => Send Sync;
+        copy_bidirectional(any::<&mut TcpStream>(), any::<&mut TcpStream>()) => Send Sync;
+        copy_bidirectional_with_sizes(any::<&mut TcpStream>(), any::<&mut TcpStream>(), 1, 1) => Send Sync;
+        any::<&mut Lines<BufReader<TcpStream>>>().next_line() => Send Sync;
+        any::<&mut Split<BufReader<TcpStream>>>().next_segment() => Send Sync;
+        any::<&mut Reader>().fill_buf() => Send Sync;
+        any::<&mut Reader>().read_line(any()) => Send Sync;
+        any::<&mut Reader>().read_until(0, any()) => Send Sync;
+        any::<&mut Reader>().read(any()) => Send Sync;
+        any::<&mut Reader>().read_buf(any::<&mut Vec<u8>>()) => Send Sync;
+        any::<&mut Reader>().read_exact(any()) => Send Sync;
+        any::<&mut Reader>().read_to_end(any()) => Send Sync;
+        any::<&mut Reader>().read_to_string(any()) => Send Sync;
+        any::<&mut Reader>().read_u8() => Send Sync;
+        any::<&mut Reader>().read_i128_le() => Send Sync;
+        any::<&mut Reader>().read_f64() => Send Sync;
+        any::<&mut Seeker>().seek(SeekFrom::Start(0)) => Send Sync;
+        any::<&mut Seeker>().rewind() => Send Sync;
+        any::<&mut Seeker>().stream_position() => Send Sync;
+        any::<&mut Writer>().write(any()) => Send Sync;
+        any::<&mut Writer>().write_vectored(any()) => Send Sync;
+        any::<&mut Writer>().write_buf(any::<&mut &[u8]>()) => Send Sync;
+        any::<&mut Writer>().write_all(any()) => Send Sync;
+        any::<&mut Writer>().write_all_buf(any::<&mut &[u8]>()) => Send Sync;
+        any::<&mut Writer>().write_u8(0) => Send Sync;
+        any::<&mut Writer>().write_i128_le(0) => Send Sync;
+        any::<&mut Writer>().write_f64(0.0) => Send Sync;
+        any::<&mut Writer>().flush() => Send Sync;
+        any::<&mut Writer>().shutdown() => Send Sync;
+    }
+}
+
+mod async_fd {
+    use super::*;
+    use yamanote::io::unix::*;
+    types! {
+        AsyncFd<Fd<u8>>: Send Sync Unpin;
+        AsyncFd<Fd<SendOnly>>: Send Unpin;
+        AsyncFd<Fd<Local>>: Unpin;
+        AsyncFdReadyGuard<'static, Fd<u8>>: Send Sync Unpin;
+        AsyncFdReadyGuard<'static, Fd<SendOnly>>: Unpin;
+        AsyncFdReadyMutGuard<'static, Fd<u8>>: Send Sync Unpin;
+        AsyncFdReadyMutGuard<'static, Fd<SendOnly>>: Send Unpin;
+        AsyncFdReadyMutGuard<'static, Fd<Local>>: Unpin;
+        AsyncFdRegisterError<Fd<u8>>: Send Sync Unpin;
+        AsyncFdRegisterError<Fd<SendOnly>>: Send Unpin;
+        TryIoError: Send Sync Unpin;
+    }
+    futures! {
+        any::<&AsyncFd<Fd<u8>>>().readable() => Send Sync;
+        any::<&AsyncFd<Fd<u8>>>().writable() => Send Sync;
+        any::<&mut AsyncFd<Fd<u8>>>().readable_mut() => Send Sync;
+        any::<&mut AsyncFd<Fd<u8>>>().writable_mut() => Send Sync;
+        any::<&AsyncFd<Fd<SendOnly>>>().readable() =>;
+        any::<&mut AsyncFd<Fd<SendOnly>>>().readable_mut() => Send;
+        any::<&mut AsyncFd<Fd<Local>>>().writable_mut() =>;
+    }
+}
+
+mod net {
+    use super::*;
+    use yamanote::net::tcp::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+    use yamanote::net::*;
+    types! {
+        TcpListener: Send Sync Unpin;
+        TcpSocket: Send Sync Unpin;
+        TcpStream: Send Sync Unpin;
+        OwnedReadHalf: Send Sync Unpin;
+        OwnedWriteHalf: Send Sync Unpin;
+        ReadHalf<'static>: Send Sync Unpin;
+        WriteHalf<'static>: Send Sync Unpin;
+        ReuniteError: Send Sync Unpin;
+    }
+    futures! {
+        lookup_host(any::<SocketAddr>()) => Send Sync;
+        TcpListener::bind(any::<SocketAddr>()) => Send Sync;
+        any::<&TcpListener>().accept() => Send Sync;
+        any::<TcpSocket>().connect(any()) => Send Sync;
+        TcpStream::connect(any::<SocketAddr>()) => Send Sync;
+        any::<&TcpStream>().peek(any()) => Send Sync;
+        any::<&TcpStream>().ready(yamanote::io::Interest::READABLE) => Send Sync;
+        any::<&TcpStream>().readable() => Send Sync;
+        any::<&TcpStream>().writable() => Send Sync;
+        any::<&mut ReadHalf<'static>>().peek(any()) => Send Sync;
+    }
+}
+
+mod fs {
+    use super::*;
+    use yamanote::fs::*;
+    types! {
+        DirBuilder: Send Sync Unpin;
+        DirEntry: Send Sync Unpin;
+        File: Send Sync Unpin;
+        FileTimes: Send Sync Unpin;
+        OpenOptions: Send Sync Unpin;
+        ReadDir: Send Sync Unpin;
+    }
+    futures! {
+        canonicalize("") => Send Sync;
+        copy("", "") => Send Sync;
+        create_dir("") => Send Sync;
+        create_dir_all("") => Send Sync;
+        hard_link("", "") => Send Sync;
+        metadata("") => Send Sync;
+        read("") => Send Sync;
+        read_dir("") => Send Sync;
+        read_link("") => Send Sync;
+        read_to_string("") => Send Sync;
+        remove_dir("") => Send Sync;
+        remove_dir_all("") => Send Sync;
+        remove_file("") => Send Sync;
+        rename("", "") => Send Sync;
+        set_permissions("", any()) => Send Sync;
+        symlink("", "") => Send Sync;
+        symlink_metadata("") => Send Sync;
+        try_exists("") => Send Sync;
+        write("", any::<Vec<u8>>()) => Send Sync;
+        any::<&mut ReadDir>().next_entry() => Send Sync;
+        any::<&DirEntry>().metadata() => Send Sync;
+        any::<&DirEntry>().file_type() => Send Sync;
+        any::<&DirBuilder>().create("") => Send Sync;
+        any::<&OpenOptions>().open("") => Send Sync;
+        File::open("") => Send Sync;
+        File::create("") => Send Sync;
+        File::create_new("") => Send Sync;
+        any::<&File>().sync_all() => Send Sync;
+        any::<&File>().sync_data() => Send Sync;
+        any::<&File>().set_len(0) => Send Sync;
+        any::<&File>().metadata() => Send Sync;
+        any::<&File>().try_clone() => Send Sync;
+        any::<File>().into_std() => Send Sync;
+        any::<&File>().set_permissions(any()) => Send Sync;
+        any::<&File>().set_times(any()) => Send Sync;
+        any::<&File>().set_modified(any()) => Send Sync;
+        any::<&File>().read_at(any::<Vec<u8>>(), 0) => Send Sync;
+        any::<&File>().write_at(any::<Vec<u8>>(), 0) => Send Sync;
+    }
+}
+
+mod time {
+    use super::*;
+    use yamanote::time::error::{Elapsed, Error};
+    use yamanote::time::*;
+    types! {
+        Elapsed: Send Sync Unpin;
+        Error: Send Sync Unpin;
+        Instant: Send Sync Unpin;
+        Interval: Send Sync Unpin;
+        MissedTickBehavior: Send Sync Unpin;
+        Sleep: Send Sync;
+        Timeout<BoxedSync<()>>: Send Sync;
+        Timeout<BoxedSend<()>>: Send;
+        Timeout<Boxed<()>>: ;
+    }
+    futures! {
+        advance(Duration::ZERO) => Send Sync;
+        sleep(Duration::ZERO) => Send Sync;
+        sleep_until(any()) => Send Sync;
+        timeout(Duration::ZERO, any::<BoxedSync<()>>()) => Send Sync;
+        timeout(Duration::ZERO, any::<BoxedSend<()>>()) => Send;
+        timeout_at(any(), any::<Boxed<()>>()) =>;
+        any::<&mut Interval>().tick() => Send Sync;
+    }
+}
+
+mod macros {
+    use super::*;
+
+    async fn join<A: Future, B: Future>(a: A, b: B) {
+        yamanote::join!(a, b);
+    }
+    async fn try_join<A: Future<Output = Result<(), ()>>>(a: A) -> Result<((),), ()> {
+        yamanote::try_join!(a)
+    }
+    async fn select<A: Future, B: Future>(a: A, b: B) {
+        yamanote::select! {
+            _ = a => {}
+            _ = b => {}
+        }
+    }
+    futures! {
+        join(any::<BoxedSync<()>>(), any::<BoxedSync<()>>()) => Send Sync;
+        join(any::<BoxedSend<()>>(), any::<BoxedSync<()>>()) => Send;
+        join(any::<Boxed<()>>(), any::<BoxedSync<()>>()) =>;
+        try_join(any::<BoxedSync<Result<(), ()>>>()) => Send Sync;
+        try_join(any::<BoxedSend<Result<(), ()>>>()) => Send;
+        select(any::<BoxedSync<()>>(), any::<BoxedSync<()>>()) => Send Sync;
+        select(any::<BoxedSync<()>>(), any::<BoxedSend<()>>()) => Send;
+    }
+}
+
+mod unwinding {
+    use super::*;
+    use yamanote::{fs, io, net, runtime, task, time};
+
+    /// These may be shared with a `catch_unwind`. Only what Tokio promises too is asserted; where
+    /// ours happen to be unwind safe as well, that is no promise.
+    macro_rules! unwind_safe {
+        ($($t:ty;)*) => {
+            $(
+                const _: () = assert!(
+                    IsUnwindSafe::<$t>::ANSWER && IsRefUnwindSafe::<$t>::ANSWER,
+                    concat!(stringify!($t), " is not unwind safe")
+                );
+            )*
+        };
+    }
+    unwind_safe! {
+        fs::DirBuilder;
+        fs::FileTimes;
+        fs::OpenOptions;
+        io::Empty;
+        io::Interest;
+        io::Ready;
+        io::Repeat;
+        io::Sink;
+        net::TcpListener;
+        net::TcpSocket;
+        net::TcpStream;
+        net::tcp::OwnedReadHalf;
+        net::tcp::OwnedWriteHalf;
+        net::tcp::ReadHalf<'static>;
+        net::tcp::WriteHalf<'static>;
+        runtime::Handle;
+        runtime::Id;
+        runtime::Runtime;
+        runtime::RuntimeFlavor;
+        runtime::TryCurrentError;
+        task::AbortHandle;
+        task::Id;
+        task::JoinHandle<u8>;
+        // Whatever the output is: a handle holds none.
+        task::JoinHandle<Local>;
+        task::LocalKey<u8>;
+        time::Instant;
+        time::MissedTickBehavior;
+        time::error::Elapsed;
+        time::error::Error;
+    }
+}
