@@ -126,6 +126,7 @@ pub(crate) fn enter_runtime<R>(
          drive asynchronous tasks. If you are in an async function, use `.await` on the future \
          instead of blocking on it."
     );
+    handle.driver_handle().assert_not_forked();
     let _current = set_current(handle);
     let _entered = EnteredGuard::set(Entered::Yes {
         allow_block_in_place,

@@ -255,7 +255,8 @@ impl Runtime {
     /// does the first two by itself.
     #[track_caller]
     fn shutdown(&mut self, timeout: Option<Duration>) {
-        if self.stopped {
+        // A forked child has none of the threads; what it drops is only memory.
+        if self.stopped || self.handle.driver_handle().is_forked() {
             return;
         }
         self.stopped = true;

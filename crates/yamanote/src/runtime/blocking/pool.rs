@@ -8,6 +8,7 @@
 use super::job::{Finished, Job};
 use super::{Callback, Config, Wrap, thread};
 use crate::runtime::task::JoinHandle;
+use crate::sys::fork::process_image;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
@@ -19,6 +20,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct BlockingPool {
     spawner: Spawner,
+    /// The process it was made in; a forked child has none of the threads.
+    image: u64,
 }
 
 /// Gives work to the pool.
@@ -82,6 +85,7 @@ impl BlockingPool {
         });
         BlockingPool {
             spawner: Spawner { pool },
+            image: process_image(),
         }
     }
 
@@ -136,7 +140,7 @@ impl BlockingPool {
 
 impl Drop for BlockingPool {
     fn drop(&mut self) {
-        if !self.spawner.pool.lock().closed {
+        if self.image == process_image() && !self.spawner.pool.lock().closed {
             self.shutdown(None);
         }
     }

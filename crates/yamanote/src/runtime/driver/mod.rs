@@ -24,6 +24,7 @@ pub(crate) use park::{PollIo, Role};
 pub(crate) use slot::RingGuard;
 pub(crate) use timers::TimerKey;
 
+use crate::sys::fork::process_image;
 use readiness::Readiness;
 use ring::{Profile, Ring, RingParams};
 use slot::{RingState, Slot};
@@ -73,6 +74,8 @@ pub(crate) struct Driver {
     /// Totals of rings that are closed.
     closed_ops_submitted: AtomicU64,
     leaked_ops: AtomicUsize,
+    /// The process it was made in.
+    image: u64,
 }
 
 thread_local! {
@@ -114,6 +117,7 @@ impl Driver {
             is_shutdown: AtomicBool::new(false),
             closed_ops_submitted: AtomicU64::new(0),
             leaked_ops: AtomicUsize::new(0),
+            image: process_image(),
             config,
         }))
     }
@@ -139,6 +143,22 @@ impl Driver {
         self.config.enable_time
     }
 
+    /// Whether this is a forked child of the process that made the runtime. Rings, readiness set and
+    /// threads are the parent's; locks may be held for ever by threads that are not here.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.image != process_image()
+    }
+
+    /// Says what is wrong before something hangs or takes the parent's events.
+    #[track_caller]
+    pub(crate) fn assert_not_forked(&self) {
+        assert!(
+            !self.is_forked(),
+            "a runtime was used in a forked child of the process that made it; it does not survive \
+             fork()"
+        );
+    }
+
     pub(crate) fn is_shutdown(&self) -> bool {
         // Pairs with the Release in `shutdown`: who sees the flag sees the sets closed.
         self.is_shutdown.load(Acquire)
@@ -146,6 +166,7 @@ impl Driver {
 
     /// Makes this thread the owner of `slot` until the guard is dropped.
     pub(crate) fn enter_slot(self: &Arc<Self>, slot: usize) -> SlotGuard {
+        self.assert_not_forked();
         self.slots[slot].change_owner();
         SlotGuard {
             before: LOCAL.replace(Some((Arc::as_ptr(self), slot))),
@@ -186,6 +207,9 @@ impl Driver {
     pub(crate) fn ring(&self, slot: usize) -> io::Result<RingGuard<'_>> {
         if self.kind != DriverKind::Uring {
             return Err(io::ErrorKind::Unsupported.into());
+        }
+        if self.is_forked() {
+            return Err(io::Error::other("a runtime does not survive fork()"));
         }
         let slot = &self.slots[slot];
         let mut state = slot.lock_ring();

@@ -62,6 +62,7 @@ impl Driver {
     }
 
     fn collect(&self, slot: usize, mut poll_io: PollIo, who: Who) -> usize {
+        self.assert_not_forked();
         let mut batch = take_batch();
         let mut took_wake = false;
         if let Some(mut ring) = self.slots[slot].existing_ring() {
@@ -101,6 +102,7 @@ impl Driver {
     /// Blocks until something happened, was due or was told by [`unpark`](Self::unpark), at most
     /// for `timeout`; then turns. The caller holds `slot` and has nothing to run.
     pub(crate) fn park(&self, slot_index: usize, role: Role, timeout: Option<Duration>) -> usize {
+        self.assert_not_forked();
         let slot = &self.slots[slot_index];
         let mut batch = take_batch();
 

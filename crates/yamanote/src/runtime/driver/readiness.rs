@@ -54,6 +54,15 @@ pub(crate) struct Shared {
     registry: mio::Registry,
     waker: mio::Waker,
     table: Table,
+    /// The process it was made in. A forked child that took a socket out of the set would take it out
+    /// of its parent's.
+    image: u64,
+}
+
+impl Shared {
+    fn is_forked(&self) -> bool {
+        self.image != sys::fork::process_image()
+    }
 }
 
 /// The two halves of a source, each with a waker of its own.
@@ -103,6 +112,7 @@ impl Readiness {
                 registry,
                 waker,
                 table: Table::new(),
+                image: sys::fork::process_image(),
             }),
         })
     }

@@ -18,6 +18,9 @@ impl Driver {
     /// Ends the driver, waiting for the kernel until `deadline` at the latest. Every task is gone
     /// or will fail; a second call does nothing.
     pub(crate) fn shutdown(&self, deadline: Instant) {
+        if self.is_forked() {
+            return;
+        }
         // The Release half pairs with the Acquire in `is_shutdown`.
         if self.is_shutdown.swap(true, AcqRel) {
             return;

@@ -20,6 +20,7 @@ pub(crate) struct TimerKey {
 impl Driver {
     /// Registers a timer with this thread's slot, or with a worker's if the thread has none.
     pub(crate) fn timer_add(&self, deadline: Instant, waker: &Waker) -> TimerKey {
+        self.assert_not_forked();
         let local = self.local_slot();
         let slot_index = local.unwrap_or_else(|| self.foreign_slot());
         let slot = &self.slots[slot_index];
@@ -100,6 +101,9 @@ impl Driver {
 
     /// Forgets the timer, fired or not.
     pub(crate) fn timer_remove(&self, key: TimerKey) {
+        if self.is_forked() {
+            return;
+        }
         let mut wheel = self.slots[key.slot].lock_wheel();
         let waker = wheel.remove(key.index, key.generation);
         // The earliest deadline is left as it is: too early costs one idle wake-up, and looking for

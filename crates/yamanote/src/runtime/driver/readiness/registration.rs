@@ -32,6 +32,11 @@ impl Registration {
         interest: Interest,
     ) -> io::Result<Registration> {
         let set = Arc::clone(&readiness.shared);
+        assert!(
+            !set.is_forked(),
+            "a runtime was used in a forked child of the process that made it; it does not survive \
+             fork()"
+        );
         let (index, source) = set.table.insert().map_err(|_| shutting_down())?;
         let registration = Registration { source, index, set };
         let token = token(index, registration.source.generation());
@@ -45,6 +50,9 @@ impl Registration {
     /// Takes `io` out of the set. Without this a descriptor that has duplicates would stay in it
     /// beyond its close.
     pub(crate) fn deregister(&self, io: &mut impl event::Source) -> io::Result<()> {
+        if self.set.is_forked() {
+            return Ok(());
+        }
         self.set.registry.deregister(io)
     }
 
@@ -151,6 +159,9 @@ impl Registration {
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        if self.set.is_forked() {
+            return;
+        }
         self.set.table.release(self.index, &self.source);
     }
 }

@@ -232,6 +232,8 @@ impl Worker {
 
     /// Runs `f`, foreign code outside of a task; see `turning`.
     pub(super) fn as_driver(&self, f: impl FnOnce(&Self)) {
+        // Outside: a child of fork() must not take this for a task's panic and go on.
+        self.shared.driver().assert_not_forked();
         self.turning.set(true);
         survive(|| f(self));
         self.turning.set(false);

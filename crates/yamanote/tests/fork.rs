@@ -1,0 +1,110 @@
+//! A process that forks keeps its runtime. Its child has none: it may drop what it has inherited, and
+//! touches neither a ring nor the set of sockets in doing so, for both are still the parent's.
+
+use std::time::{Duration, Instant};
+
+use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+use yamanote::net::{TcpListener, TcpStream};
+use yamanote::runtime::Runtime;
+use yamanote_test::{Setup, TempDir, builder, matrix};
+
+/// Runs `f` in a forked child and returns how that ended: its exit status.
+fn in_child(f: impl FnOnce()) -> i32 {
+    // SAFETY: the child runs `f`, which needs no lock another thread may hold but the allocator's,
+    // which glibc makes usable in the child.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0);
+    if pid == 0 {
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f));
+        // SAFETY: leaves without destructors.
+        unsafe { libc::_exit(if result.is_ok() { 0 } else { 101 }) };
+    }
+    let deadline = Instant::now() + Duration::from_secs(5);
+    loop {
+        let mut status = 0;
+        // SAFETY: waits for our own child; `status` is writable.
+        let ended = unsafe { libc::waitpid(pid, &mut status, libc::WNOHANG) };
+        if ended == pid {
+            return status;
+        }
+        if Instant::now() > deadline {
+            // SAFETY: our own child, which has not been waited for.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+            // SAFETY: as above.
+            unsafe { libc::waitpid(pid, &mut status, 0) };
+            panic!("the child hangs");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+async fn use_the_ring(dir: &TempDir) {
+    let file = yamanote::fs::File::create(dir.path().join("synced"))
+        .await
+        .unwrap();
+    file.sync_all().await.unwrap();
+}
+
+fn connected(runtime: &Runtime) -> (TcpStream, TcpStream) {
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (a, b) = yamanote::join!(TcpStream::connect(address), listener.accept());
+        (a.unwrap(), b.unwrap().0)
+    })
+}
+
+async fn ping(a: &mut TcpStream, b: &mut TcpStream) {
+    for _ in 0..3 {
+        let (_, read) = yamanote::join!(
+            async {
+                yamanote::time::sleep(Duration::from_millis(2)).await;
+                a.write_all(b"x").await.unwrap();
+            },
+            async { b.read_exact(&mut [0]).await }
+        );
+        read.unwrap();
+    }
+}
+
+matrix! {
+    /// The child drops sockets, pending operations and the runtime itself; the parent goes on.
+    alone fn a_child_may_drop_everything(setup: Setup) {
+        let dir = TempDir::new();
+        let runtime = builder!(setup).build().unwrap();
+        let (mut a, mut b) = connected(&runtime);
+        runtime.block_on(use_the_ring(&dir));
+        runtime.block_on(ping(&mut a, &mut b));
+        let pending = runtime.spawn(std::future::pending::<()>());
+        // What the child drops it has a copy of.
+        // SAFETY: in the child only, where the originals are forgotten by `_exit`.
+        let (copy, sockets) = unsafe { (std::ptr::read(&runtime), (std::ptr::read(&a), std::ptr::read(&b))) };
+        let mut inherited = Some((copy, sockets));
+        let status = in_child(|| drop(inherited.take()));
+        std::mem::forget(inherited);
+        assert_eq!(status, 0, "{status:#x}");
+        // Nothing of the parent's is gone.
+        runtime.block_on(async {
+            yamanote::time::timeout(Duration::from_secs(5), ping(&mut a, &mut b)).await.unwrap();
+        });
+        runtime.block_on(use_the_ring(&dir));
+        pending.abort();
+        assert_eq!(runtime.metrics().leaked_ops(), 0);
+    }
+
+    /// A child that exits by way of `exit`, running destructors of statics, ends.
+    alone fn a_child_that_polls_is_told(setup: Setup) {
+        let dir = TempDir::new();
+        let runtime = builder!(setup).build().unwrap();
+        let (mut a, mut b) = connected(&runtime);
+        runtime.block_on(use_the_ring(&dir));
+        std::panic::set_hook(Box::new(|_| ()));
+        let status = in_child(|| runtime.block_on(use_the_ring(&dir)));
+        let _ = std::panic::take_hook();
+        assert_eq!(libc::WEXITSTATUS(status), 101, "{status:#x}: it panics");
+        assert!(libc::WIFEXITED(status));
+        runtime.block_on(async {
+            yamanote::time::timeout(Duration::from_secs(5), ping(&mut a, &mut b)).await.unwrap();
+        });
+    }
+}
