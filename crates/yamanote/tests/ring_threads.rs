@@ -207,9 +207,34 @@ matrix! {
         assert_by_ring(setup, &runtime, match setup.workers {
             // `Handle::block_on` drives nothing.
             None => 200,
-            Some(_) => 250,
+            // Only sleeping workers are given operations.
+            Some(_) => 50,
         });
     }
+}
+
+/// The only worker is busy for long; what others ask for does not wait for it.
+#[test]
+fn the_main_future_does_not_wait_for_a_busy_worker() {
+    let setup = Setup {
+        driver: Driver::Uring,
+        workers: Some(1),
+    };
+    if !(setup.is_possible() && require(Capability::Ext4)) {
+        return;
+    }
+    let dir = TempDir::on_ext4();
+    let path = numbered_file(&dir);
+    let runtime = builder!(setup).build().unwrap();
+    runtime.block_on(work(path.clone(), 0, 8));
+    let (busy, is_busy) = mpsc::channel();
+    let hog = runtime.spawn(async move {
+        busy.send(()).unwrap();
+        thread::sleep(Duration::from_secs(2));
+    });
+    is_busy.recv().unwrap();
+    runtime.block_on(work(path, 0, 8));
+    assert!(!hog.is_finished(), "the reads waited for the worker");
 }
 
 /// Threads that lend their worker come and go within milliseconds.

@@ -188,6 +188,17 @@ impl Driver {
         self.next_foreign_slot.fetch_add(1, Relaxed) % self.slots.len()
     }
 
+    /// A slot for an operation of a thread that has none: its owner sleeps, so it enters the kernel
+    /// as soon as it is woken. One that runs a task may do so for long.
+    fn idle_ring_slot(&self) -> Option<usize> {
+        let first = self.foreign_slot();
+        let slots = self.slots.len();
+        (first..first + slots).map(|i| i % slots).find(|slot| {
+            let slot = &self.slots[*slot];
+            slot.parker.is_parked() && has_usable_ring(slot)
+        })
+    }
+
     /// Whether an operation of this thread can go through a ring. Makes the ring if there is none.
     pub(crate) fn ring_ready(&self) -> bool {
         if self.kind != DriverKind::Uring || self.is_shutdown() {
@@ -195,7 +206,7 @@ impl Driver {
         }
         match self.local_slot() {
             Some(slot) => self.ring(slot).is_ok(),
-            None => self.config.foreign_submit && self.slots.iter().any(has_usable_ring),
+            None => self.config.foreign_submit && self.idle_ring_slot().is_some(),
         }
     }
 
@@ -267,9 +278,11 @@ impl Driver {
 impl op::Rings for Driver {
     type Guard<'a> = RingGuard<'a>;
 
-    /// Its own slot, or the next of all for a thread without one.
+    /// Its own slot; for a thread without one a sleeper's, or the next of all if nobody sleeps.
     fn submit_slot(&self) -> usize {
-        self.local_slot().unwrap_or_else(|| self.foreign_slot())
+        self.local_slot()
+            .or_else(|| self.idle_ring_slot())
+            .unwrap_or_else(|| self.foreign_slot())
     }
 
     fn ring(&self, slot: usize) -> io::Result<RingGuard<'_>> {
