@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod loom;
+mod nightly;
 mod source;
 mod test;
 mod tidy;
@@ -19,6 +20,7 @@ Tasks:
   test [ARGS]     run every test of the workspace and count what ran and what was skipped;
                   ARGS are passed to `cargo test`
   loom [ARGS]     explore the models of the runtime's protocols (loom)
+  nightly         what takes too long for every change: more seeds, longer orders, more preemptions
   help            print this
 ";
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     match task.as_deref() {
         Some("tidy") if rest.is_empty() => tidy::run(root),
         Some("loom") => loom::run(root, &rest),
+        Some("nightly") if rest.is_empty() => nightly::run(root),
         Some("test") => test::run(root, &rest),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");

@@ -407,7 +407,7 @@ fn tree(root: &Path) -> Vec<(PathBuf, String)> {
 
 fn compare(runtime: &yamanote::runtime::Runtime, make: fn() -> TempDir, cases: u32) {
     let config = Config {
-        cases,
+        cases: std::env::var("PROPTEST_CASES").map_or(cases, |cases| cases.parse().unwrap()),
         failure_persistence: None,
         max_shrink_iters: 2000,
         ..Config::default()

@@ -110,7 +110,7 @@ fn injected_errors_of_setup_are_survived_or_explained() {
 
 /// What runs under `strace` above: a ring of as many entries as expected, or the expected words.
 #[test]
-#[ignore = "run by injected_errors_of_setup_are_survived_or_explained"]
+#[ignore = "started by injected_errors_of_setup_are_survived_or_explained"]
 fn setup_is_traced() {
     use crate::runtime::driver::probe;
     let expect = std::env::var("YAMANOTE_TEST_EXPECT").unwrap();
@@ -131,7 +131,7 @@ fn setup_is_traced() {
 
 /// What runs under `strace` above.
 #[test]
-#[ignore = "run by injected_errors_of_enter_lose_nothing"]
+#[ignore = "started by injected_errors_of_enter_lose_nothing"]
 fn enter_is_traced() {
     let bench = Bench::new(8).unwrap();
     let (reader, writer) = pipe();
@@ -403,7 +403,7 @@ fn a_ring_closed_by_the_program_is_noticed() {
 
 /// What runs under `strace` above.
 #[test]
-#[ignore = "run by injected_errors_of_setup_are_survived_or_explained"]
+#[ignore = "started by injected_errors_of_setup_are_survived_or_explained"]
 fn others_are_traced() {
     let expect = std::env::var("YAMANOTE_TEST_EXPECT").unwrap();
     let refusal = crate::runtime::driver::probe::usable().unwrap_err();

@@ -320,7 +320,7 @@ fn advance(wheel: &mut Wheel, naive: &mut Naive, now: u64, max: usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(2000), ..ProptestConfig::default() })]
 
     /// Never early, never late, once each, and the next deadline is never after the earliest.
     #[test]

@@ -1,0 +1,98 @@
+//! `cargo xtask nightly`: what takes too long for every change.
+//!
+//! More seeds of the simulated kernel, longer orders of the task's machine, more preemptions in the
+//! models, and the tests of the file system and the pipe against their models with more cases; all
+//! with optimisation.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+/// A name, arguments of cargo, and the environment.
+type Step = (
+    &'static str,
+    &'static [&'static str],
+    &'static [(&'static str, &'static str)],
+);
+
+const STEPS: &[Step] = &[
+    (
+        "simulated kernel, 20,000 seeds",
+        &["test", "--release", "-p", "yamanote", "--lib", "simulation"],
+        &[("YAMANOTE_SEEDS", "20000")],
+    ),
+    (
+        "every order of six steps of a task",
+        &[
+            "test",
+            "--release",
+            "-p",
+            "yamanote",
+            "--lib",
+            "every_order_of_a_few_steps",
+        ],
+        &[("YAMANOTE_STEPS", "6")],
+    ),
+    (
+        "wheel and pipe against their models, 50,000 cases",
+        &[
+            "test",
+            "--release",
+            "-p",
+            "yamanote",
+            "--lib",
+            "--test",
+            "mem",
+            "--",
+            "equals_a_sorted_map",
+            "behaves_as_a_bounded_queue",
+        ],
+        &[("PROPTEST_CASES", "50000")],
+    ),
+    (
+        "files against std, 2,000 cases",
+        &[
+            "test",
+            "--release",
+            "-p",
+            "yamanote",
+            "--test",
+            "fs_against_std",
+        ],
+        &[("PROPTEST_CASES", "2000")],
+    ),
+    (
+        "models with three preemptions",
+        &["xtask", "loom"],
+        &[("LOOM_MAX_PREEMPTIONS", "3")],
+    ),
+];
+
+pub fn run(root: &Path) -> ExitCode {
+    let mut failed = Vec::new();
+    for (number, (name, args, environment)) in STEPS.iter().enumerate() {
+        println!("\n=== {} of {}: {name}", number + 1, STEPS.len());
+        let started = Instant::now();
+        let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .current_dir(root)
+            .args(*args)
+            .envs(environment.iter().copied())
+            .status()
+            .expect("cargo can be started");
+        println!("=== {name}: {status}, {} s", started.elapsed().as_secs());
+        if !status.success() {
+            failed.push(*name);
+        }
+    }
+    match failed.as_slice() {
+        [] => {
+            println!("\nnightly: all {} steps passed", STEPS.len());
+            ExitCode::SUCCESS
+        }
+        failed => {
+            println!("\nnightly: failed: {}", failed.join("; "));
+            ExitCode::FAILURE
+        }
+    }
+}
