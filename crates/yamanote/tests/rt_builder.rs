@@ -17,7 +17,7 @@ fn panic_text(run: impl FnOnce() + std::panic::UnwindSafe) -> String {
 #[test]
 fn zeros_are_refused() {
     type Set = fn(&mut Builder);
-    let zeros: [(Set, &str); 5] = [
+    let zeros: [(Set, &str); 6] = [
         (
             |b| {
                 b.worker_threads(0);
@@ -47,6 +47,12 @@ fn zeros_are_refused() {
                 b.max_io_events_per_tick(0);
             },
             "max_io_events_per_tick must be non-zero",
+        ),
+        (
+            |b| {
+                b.max_io_events_per_busy_tick(0);
+            },
+            "max_io_events_per_busy_tick must be non-zero",
         ),
     ];
     for (set, expected) in zeros {

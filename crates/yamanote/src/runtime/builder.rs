@@ -55,6 +55,7 @@ pub struct Builder {
     enable_time: bool,
     start_paused: bool,
     max_io_events: usize,
+    max_io_events_busy: Option<usize>,
     worker_threads: Option<usize>,
     max_blocking_threads: usize,
     keep_alive: Duration,
@@ -89,6 +90,7 @@ impl Builder {
             enable_time: false,
             start_paused: false,
             max_io_events: MAX_IO_EVENTS,
+            max_io_events_busy: None,
             worker_threads: None,
             max_blocking_threads: 512,
             keep_alive: Duration::from_secs(10),
@@ -165,6 +167,37 @@ impl Builder {
     pub fn max_io_events_per_tick(&mut self, capacity: usize) -> &mut Self {
         assert!(capacity > 0, "max_io_events_per_tick must be non-zero");
         self.max_io_events = capacity;
+        self
+    }
+
+    /// At most this many readiness events are taken by a worker that looks in passing, with tasks
+    /// to run; it takes more at its next look, see [`event_interval`](Self::event_interval). By
+    /// default it takes all there are.
+    ///
+    /// Each event may make a task runnable. A small number lets a worker get on with the tasks it
+    /// has before new ones join them, at the price of a system call for each batch, and of tasks
+    /// that wait longer for their sockets. A worker with nothing to run takes all events.
+    ///
+    /// # Panics
+    ///
+    /// When `capacity` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_multi_thread()
+    ///     .max_io_events_per_busy_tick(64)
+    ///     .enable_all()
+    ///     .build()
+    ///     .unwrap();
+    /// # drop(rt);
+    /// ```
+    #[track_caller]
+    pub fn max_io_events_per_busy_tick(&mut self, capacity: usize) -> &mut Self {
+        assert!(capacity > 0, "max_io_events_per_busy_tick must be non-zero");
+        self.max_io_events_busy = Some(capacity);
         self
     }
 
@@ -432,6 +465,7 @@ impl Builder {
             start_paused: self.start_paused,
             ring_entries: RING_ENTRIES,
             max_io_events: self.max_io_events,
+            max_io_events_busy: self.max_io_events_busy,
             foreign_submit: self.flavor == RuntimeFlavor::MultiThread,
         };
         Driver::new(config, slots)

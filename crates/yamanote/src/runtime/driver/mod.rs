@@ -55,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) ring_entries: u32,
     /// Readiness events taken from the kernel at once.
     pub(crate) max_io_events: usize,
+    /// Readiness events taken by one look of a worker that has tasks to run; `None`: all there are.
+    pub(crate) max_io_events_busy: Option<usize>,
     /// Threads without a slot may push to a worker's ring, because a worker always runs or can be
     /// woken. Not so in a current-thread runtime, whose slot may have no thread at all.
     pub(crate) foreign_submit: bool,
@@ -104,7 +106,13 @@ impl Driver {
             },
         };
         let io = match config.enable_io {
-            true => Some(Readiness::new(config.max_io_events)?),
+            true => {
+                let all = Readiness::new(config.max_io_events)?;
+                Some(match config.max_io_events_busy {
+                    Some(max) => all.limit_busy(max),
+                    None => all,
+                })
+            }
             false => None,
         };
         Ok(Arc::new(Driver {

@@ -61,10 +61,11 @@ impl Driver {
         self.collect(slot, PollIo::Skip, Who::Sibling)
     }
 
-    fn collect(&self, slot: usize, mut poll_io: PollIo, who: Who) -> usize {
+    fn collect(&self, slot: usize, poll_io: PollIo, who: Who) -> usize {
         self.assert_not_forked();
         let mut batch = take_batch();
         let mut took_wake = false;
+        let mut told_by_ring = false;
         if let Some(mut ring) = self.slots[slot].existing_ring() {
             if ring.needs_enter() {
                 // What the kernel did not take stays owned by the ring and is offered again at the
@@ -73,9 +74,7 @@ impl Driver {
             }
             ring.reap(&mut batch, MAX_COMPLETIONS);
             took_wake = ring.take_woken();
-            if ring.take_readiness_event() {
-                poll_io = PollIo::Drain;
-            }
+            told_by_ring = ring.take_readiness_event();
         }
         if took_wake && who == Who::Sibling {
             // It was meant for the owner, which may be about to wait for it.
@@ -85,8 +84,13 @@ impl Driver {
                 .expect("it has a ring")
                 .wake();
         }
-        if poll_io == PollIo::Drain {
-            self.drain_readiness(&mut batch);
+        match (poll_io, &self.io) {
+            (PollIo::Drain, Some(io)) => {
+                // An error leaves the events where they are, for the next turn.
+                let _ = io.drain_some(&mut batch.wakers);
+            }
+            (PollIo::Skip, Some(_)) if told_by_ring => self.drain_readiness(&mut batch),
+            _ => {}
         }
         self.fire_due(slot, &mut batch);
         finish_batch(batch)
@@ -174,7 +178,7 @@ impl Driver {
                 look_at_ring(&mut ring, Place::Ring, batch);
                 let fired = ring.take_readiness_event();
                 drop(ring);
-                if fired {
+                if fired || io.has_left_some() {
                     self.drain_readiness(batch);
                 }
                 Place::Ring

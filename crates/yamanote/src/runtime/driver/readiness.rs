@@ -39,6 +39,9 @@ pub(crate) struct Readiness {
     /// Somebody wanted to drain while another thread did, and may have been told of an event that
     /// came after that thread had asked the kernel. See `drain`.
     missed: AtomicBool,
+    /// The last look took as much as it might, not all there was. Written with the selector held;
+    /// whoever left something looks again before it sleeps, so nobody waits for this. Relaxed.
+    left_some: AtomicBool,
     epoll_fd: RawFd,
     shared: Arc<Shared>,
 }
@@ -47,6 +50,8 @@ pub(crate) struct Readiness {
 struct Selector {
     poll: mio::Poll,
     events: mio::Events,
+    /// Room for one look of a busy worker, if that is limited.
+    busy_events: Option<mio::Events>,
 }
 
 /// The part registrations keep alive, so that a socket may outlive its runtime.
@@ -104,9 +109,11 @@ impl Readiness {
         Ok(Readiness {
             epoll_fd: poll.as_raw_fd(),
             missed: AtomicBool::new(false),
+            left_some: AtomicBool::new(false),
             selector: Mutex::new(Selector {
                 poll,
                 events: mio::Events::with_capacity(max_events),
+                busy_events: None,
             }),
             shared: Arc::new(Shared {
                 registry,
@@ -115,6 +122,48 @@ impl Readiness {
                 image: sys::fork::process_image(),
             }),
         })
+    }
+
+    /// Lets [`drain_some`](Self::drain_some) take at most `max_events`.
+    pub(crate) fn limit_busy(mut self, max_events: usize) -> Self {
+        let selector = self
+            .selector
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        selector.busy_events = Some(mio::Events::with_capacity(max_events));
+        self
+    }
+
+    /// Whether a look left events where they are that a ring's poll will not tell of again.
+    pub(crate) fn has_left_some(&self) -> bool {
+        self.left_some.load(Relaxed)
+    }
+
+    /// What a worker does in passing, with tasks to run: like [`drain`](Self::drain) without
+    /// waiting, but it may leave events for the next time.
+    pub(crate) fn drain_some(&self, wakers: &mut WakeList) -> io::Result<usize> {
+        let Some(mut selector) = self.selector_if_free() else {
+            return Ok(0);
+        };
+        let Selector {
+            poll,
+            busy_events: Some(events),
+            ..
+        } = &mut *selector
+        else {
+            drop(selector);
+            return self.drain(Some(Duration::ZERO), wakers);
+        };
+        self.missed.store(false, Relaxed);
+        match poll.poll(events, Some(Duration::ZERO)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        let (taken, delivered) = self.deliver_all(events, wakers);
+        self.left_some.store(taken == events.capacity(), Relaxed);
+        drop(selector);
+        Ok(delivered + self.drain_missed(wakers)?)
     }
 
     /// The epoll descriptor, for a ring to poll. Drain after arming such a poll.
@@ -158,12 +207,18 @@ impl Readiness {
         } else {
             self.selector.lock().unwrap_or_else(PoisonError::into_inner)
         };
-        let mut delivered = if still() {
+        let delivered = if still() {
             self.drain_locked(selector, timeout, wakers)?
         } else {
             drop(selector);
             0
         };
+        Ok(delivered + self.drain_missed(wakers)?)
+    }
+
+    /// What those could not do who wanted to drain while this thread did.
+    fn drain_missed(&self, wakers: &mut WakeList) -> io::Result<usize> {
+        let mut delivered = 0;
         loop {
             // Pairs with the fence in `selector_if_free`: its caller left `missed` and found the
             // selector taken, or we find `missed`, or it finds the selector free.
@@ -186,7 +241,7 @@ impl Readiness {
                 Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
                 Err(TryLockError::WouldBlock) => {
                     self.missed.store(true, Relaxed);
-                    // Pairs with the fence in `drain_while`.
+                    // Pairs with the fence in `drain_missed`.
                     fence(SeqCst);
                 }
             }
@@ -203,7 +258,7 @@ impl Readiness {
     ) -> io::Result<usize> {
         // Whoever misses from here on is served by the caller.
         self.missed.store(false, Relaxed);
-        let Selector { poll, events } = &mut *selector;
+        let Selector { poll, events, .. } = &mut *selector;
 
         let mut timeout = match timeout {
             Some(short) if short < Duration::from_millis(1) && !short.is_zero() => {
@@ -222,18 +277,27 @@ impl Readiness {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(delivered),
                 Err(error) => return Err(error),
             }
-            let mut taken = 0;
-            for event in events.iter() {
-                taken += 1;
-                delivered += usize::from(self.deliver(event, wakers));
-            }
+            let (taken, woke) = self.deliver_all(events, wakers);
+            delivered += woke;
             // A full batch may have left some behind. A ring's poll on the set would not tell of
             // those again, so they are taken now.
             if taken < events.capacity() {
+                self.left_some.store(false, Relaxed);
                 return Ok(delivered);
             }
             timeout = Some(Duration::ZERO);
         }
+    }
+
+    /// How many events there were, and how many of them were news to their sources.
+    fn deliver_all(&self, events: &mio::Events, wakers: &mut WakeList) -> (usize, usize) {
+        let mut taken = 0;
+        let mut delivered = 0;
+        for event in events.iter() {
+            taken += 1;
+            delivered += usize::from(self.deliver(event, wakers));
+        }
+        (taken, delivered)
     }
 
     fn deliver(&self, event: &mio::event::Event, wakers: &mut WakeList) -> bool {

@@ -24,6 +24,7 @@ fn drivers() -> Vec<Arc<Driver>> {
         start_paused: false,
         ring_entries: 64,
         max_io_events: 64,
+        max_io_events_busy: None,
         foreign_submit: true,
     };
     let mut drivers = vec![

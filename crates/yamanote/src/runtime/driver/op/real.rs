@@ -35,6 +35,7 @@ impl Bench {
             start_paused: false,
             ring_entries,
             max_io_events: 64,
+            max_io_events_busy: None,
             foreign_submit: true,
         };
         let driver = Driver::new(config, 1).unwrap();

@@ -35,6 +35,25 @@ fn drain(readiness: &Readiness) -> usize {
     readiness.drain(NOW, &mut WakeList::new()).unwrap()
 }
 
+/// A limited look leaves the rest, says so, and loses none of it.
+#[test]
+fn a_busy_look_takes_some() {
+    let readiness = Readiness::new(16).unwrap().limit_busy(1);
+    let mut pairs: Vec<_> = (0..3).map(|_| pair()).collect();
+    let registrations: Vec<_> = pairs
+        .iter_mut()
+        .map(|(ours, _)| Registration::new(&readiness, ours, Interest::WRITABLE).unwrap())
+        .collect();
+    let mut wakers = WakeList::new();
+    assert_eq!(readiness.drain_some(&mut wakers).unwrap(), 1);
+    assert!(readiness.has_left_some());
+    assert_eq!(readiness.drain_some(&mut wakers).unwrap(), 1);
+    assert_eq!(drain(&readiness), 1, "who has time takes what is left");
+    assert!(!readiness.has_left_some());
+    assert_eq!(readiness.drain_some(&mut wakers).unwrap(), 0);
+    drop(registrations);
+}
+
 #[test]
 fn read_waits_wakes_and_waits_again() {
     let readiness = Readiness::new(16).unwrap();
