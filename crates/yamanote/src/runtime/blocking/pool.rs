@@ -56,6 +56,8 @@ struct Books {
     idle: usize,
     /// Of the threads, those that wait and have been woken for a job.
     promised: usize,
+    /// Of the threads, those that have been told to end, and look at the queue no more.
+    leaving: usize,
     /// Of the threads, those that have been started for a job and have not come for it yet.
     coming: usize,
     closed: bool,
@@ -326,7 +328,8 @@ impl Pool {
         Err(Refused::NoThread(error))
     }
 
-    /// The next job for a thread, or `None` when the thread is to end.
+    /// The next job for a thread, or `None` when the thread is to end. It does not count any more
+    /// then, for a job that comes while it goes must not be left to it.
     pub(super) fn next_job(&self, from: From) -> Option<(Job, Mode)> {
         let mut books = self.lock();
         match from {
@@ -337,7 +340,7 @@ impl Pool {
         loop {
             if books.for_blocking() > self.config.max_threads && !books.closed {
                 // The thread was started beyond the limit, for a worker.
-                return None;
+                break;
             }
             if let Some((_, job)) = books.queue.pop_front() {
                 let mode = match books.closed && books.started == 0 {
@@ -348,7 +351,7 @@ impl Pool {
                 return Some((job, mode));
             }
             if books.closed {
-                return None;
+                break;
             }
             books.idle += 1;
             let waits = |books: &mut Books| books.promised == 0 && !books.closed;
@@ -362,17 +365,19 @@ impl Pool {
             }
             books.idle -= 1;
             if !books.closed {
-                return None;
+                break;
             }
         }
+        books.leaving += 1;
+        None
     }
 
     pub(super) fn wrap(&self) -> Option<Wrap> {
         self.lock().wrap.clone()
     }
 
-    /// The thread `number` is about to end.
-    pub(super) fn thread_ends(&self, number: u64) {
+    /// The thread `number` is about to end. It `was_told` to, unless it panicked.
+    pub(super) fn thread_ends(&self, number: u64, was_told: bool) {
         let before = self.handles().retire(number);
         if let Some(before) = before {
             // It has been here before us and has next to nothing left to do.
@@ -380,6 +385,7 @@ impl Pool {
         }
         let mut books = self.lock();
         books.threads -= 1;
+        books.leaving -= usize::from(was_told);
         if books.closed {
             self.ended.notify_all();
         }
@@ -402,7 +408,7 @@ pub(super) enum Mode {
 impl Books {
     /// Threads that run, or will run, blocking jobs.
     fn for_blocking(&self) -> usize {
-        self.threads - self.workers
+        self.threads - self.workers - self.leaving
     }
 
     fn add(&mut self, job: Job) -> u64 {

@@ -30,18 +30,19 @@ pub(super) fn start(pool: Arc<Pool>, number: u64) -> io::Result<JoinHandle<()>> 
     builder.spawn(move || {
         POOL.set(Arc::as_ptr(&pool).addr());
         // Last of all, also if something here should panic.
-        let _ends = Ends {
+        let ends = Ends {
             pool: &pool,
             number,
+            was_told: Cell::new(false),
         };
         match pool.wrap() {
-            Some(wrap) => wrap(&mut || live(&pool)),
-            None => live(&pool),
+            Some(wrap) => wrap(&mut || live(&pool, &ends.was_told)),
+            None => live(&pool, &ends.was_told),
         }
     })
 }
 
-fn live(pool: &Pool) {
+fn live(pool: &Pool, was_told_to_end: &Cell<bool>) {
     call(&pool.config.after_start);
     let mut from = From::Start;
     while let Some((job, mode)) = pool.next_job(from) {
@@ -54,6 +55,7 @@ fn live(pool: &Pool) {
             Mode::Shutdown => job.run_at_shutdown(),
         }
     }
+    was_told_to_end.set(true);
     call(&pool.config.before_stop);
 }
 
@@ -67,10 +69,11 @@ fn call(hook: &Option<Callback>) {
 struct Ends<'a> {
     pool: &'a Pool,
     number: u64,
+    was_told: Cell<bool>,
 }
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
-        self.pool.thread_ends(self.number);
+        self.pool.thread_ends(self.number, self.was_told.get());
     }
 }
