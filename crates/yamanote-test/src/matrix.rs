@@ -74,7 +74,7 @@ pub fn run_alone(module: &str, name: &str, test: impl FnOnce()) {
 /// own with [`builder!`](crate::builder). With `alone` before it, `alone fn name(setup: Setup)`, each
 /// cell runs in a process of its own.
 ///
-/// ```ignore
+/// ```text
 /// yamanote_test::matrix! {
 ///     async fn spawned_tasks_are_joined() {
 ///         assert_eq!(yamanote::spawn(async { 7 }).await.unwrap(), 7);
