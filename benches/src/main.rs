@@ -114,6 +114,13 @@ macro_rules! rows {
 rows! {
     "hot 4 KiB read", 20_000, hot_read;
     "fs::read of a 1 KiB file", 10_000, small_file;
+    "fs::read of a 4 MiB file", 200, large_file;
+    "metadata", 10_000, metadata;
+    "open + drop", 10_000, open_drop;
+    "create + drop", 4_000, create_drop;
+    "rename", 4_000, rename;
+    "fs::write of a 1 KiB file", 4_000, write_small;
+    "64 writes of 4 KiB + flush", 100, write_many;
     "echo 64 B, 64 connections", 60_000, echo_64;
     "echo 64 B, 1,000 connections", 60_000, echo_1000;
     "spawn + join", 1_000_000, spawn_join;

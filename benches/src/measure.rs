@@ -22,24 +22,31 @@ impl Flavor {
     }
 }
 
-/// The files that are read, in a directory removed at the end.
+/// The files that are read and written, in a directory removed at the end.
 pub struct Files {
     directory: PathBuf,
     pub hot: PathBuf,
     pub small: PathBuf,
+    pub large: PathBuf,
+    /// Nothing is there; for rows that write.
+    pub scratch: PathBuf,
 }
 
 impl Files {
     pub fn create() -> Files {
         let directory = std::env::temp_dir().join(format!("yamanote-bench-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("a temporary directory");
-        let (hot, small) = (directory.join("hot"), directory.join("small"));
+        let [hot, small, large, scratch] =
+            ["hot", "small", "large", "scratch"].map(|name| directory.join(name));
         std::fs::write(&hot, vec![0xA5; 64 * 1024]).expect("a temporary file");
         std::fs::write(&small, vec![0x5A; 1024]).expect("a temporary file");
+        std::fs::write(&large, vec![0xC3; 4 << 20]).expect("a temporary file");
         Files {
             directory,
             hot,
             small,
+            large,
+            scratch,
         }
     }
 }
@@ -84,7 +91,7 @@ impl Row {
     pub fn job<'a>(&self, files: &'a Files, scale: f64) -> Job<'a> {
         Job {
             flavor: self.flavor,
-            ops: ((self.work.ops as f64 * scale) as u64).max(1000),
+            ops: ((self.work.ops as f64 * scale) as u64).max(10),
             files,
         }
     }

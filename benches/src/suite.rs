@@ -50,6 +50,85 @@ pub fn small_file(job: &Job) {
     });
 }
 
+/// Reads a file that is far larger than what is copied at once.
+pub fn large_file(job: &Job) {
+    let (ops, path) = (job.ops, job.files.large.clone());
+    run(job, async move {
+        for _ in 0..ops {
+            let bytes = rt::fs::read(&path).await.expect("the file is there");
+            assert_eq!(bytes.len(), 4 << 20);
+        }
+    });
+}
+
+pub fn metadata(job: &Job) {
+    let (ops, path) = (job.ops, job.files.small.clone());
+    run(job, async move {
+        for _ in 0..ops {
+            let metadata = rt::fs::metadata(&path).await.expect("the file is there");
+            assert_eq!(metadata.len(), 1024);
+        }
+    });
+}
+
+pub fn open_drop(job: &Job) {
+    let (ops, path) = (job.ops, job.files.small.clone());
+    run(job, async move {
+        for _ in 0..ops {
+            drop(rt::fs::File::open(&path).await.expect("the file is there"));
+        }
+    });
+}
+
+/// Opens with `O_CREAT|O_TRUNC` a file that exists from the second time on.
+pub fn create_drop(job: &Job) {
+    let (ops, path) = (job.ops, job.files.scratch.clone());
+    run(job, async move {
+        for _ in 0..ops {
+            drop(rt::fs::File::create(&path).await.expect("it can be created"));
+        }
+    });
+}
+
+/// There and back again.
+pub fn rename(job: &Job) {
+    let (ops, here) = (job.ops, job.files.scratch.clone());
+    let there = here.with_extension("there");
+    run(job, async move {
+        rt::fs::write(&here, b"x").await.expect("it can be written");
+        for _ in 0..ops / 2 {
+            rt::fs::rename(&here, &there).await.expect("it is here");
+            rt::fs::rename(&there, &here).await.expect("it is there");
+        }
+    });
+}
+
+/// Replaces the contents of a small file.
+pub fn write_small(job: &Job) {
+    let (ops, path) = (job.ops, job.files.scratch.clone());
+    run(job, async move {
+        for _ in 0..ops {
+            rt::fs::write(&path, [0x5A; 1024]).await.expect("it can be written");
+        }
+    });
+}
+
+/// Creates a file and writes 256 KiB to it, piece by piece.
+pub fn write_many(job: &Job) {
+    let (ops, path) = (job.ops, job.files.scratch.clone());
+    run(job, async move {
+        for _ in 0..ops {
+            let mut file = rt::fs::File::create(&path).await.expect("it can be created");
+            for _ in 0..64 {
+                file.write_all(&[0x5A; 4096]).await.expect("there is space");
+            }
+            file.flush().await.expect("there is space");
+        }
+        let written = rt::fs::metadata(&path).await.expect("it was created");
+        assert_eq!(written.len(), 64 * 4096);
+    });
+}
+
 pub fn echo_64(job: &Job) {
     echo(job, 64);
 }
