@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File as StdFile;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::pool;
-use super::strategy::{self, Found, Inline};
+use super::strategy::{self, Found, Inline, Refusal};
 use crate::buf::owned;
 use crate::sys::fs as sys;
 use crate::util::coop;
@@ -32,24 +32,31 @@ use crate::util::coop;
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
     pool::progress().await;
-    pool::live_runtime()?;
-    if !strategy::is_worth_trying() {
-        return pool::with_path(path, |path| std::fs::read(path)).await;
-    }
-    match strategy::open_inline(path, libc::O_RDONLY) {
+    pool::expect_live()?;
+    let why = match strategy::open_once(path) {
         Inline::Done(found) => match read_inline(found?) {
-            Progress::Done(contents) => contents,
-            Progress::More(file, contents) => pool::run(move || read_rest(file, contents)).await,
+            Progress::Done(contents) => return contents,
+            Progress::More(file, contents) => {
+                return pool::run(move || read_rest(file, contents)).await;
+            }
+            Progress::Refused => Refusal::MayWait,
         },
-        Inline::Refused(why) => pool::look_up(path, why, |path| std::fs::read(path)).await,
-    }
+        Inline::Refused(why) => why,
+    };
+    pool::look_up(path, why, |path| std::fs::read(path)).await
 }
 
 enum Progress {
     Done(io::Result<Vec<u8>>),
     /// The rest is not at hand.
     More(StdFile, Vec<u8>),
+    /// It is no file any more that can be read like this.
+    Refused,
 }
+
+/// What is not at hand is missing by whole pages, and no page is smaller: a read that stops inside
+/// one has met the end of the file.
+const SMALLEST_PAGE: usize = 4096;
 
 fn read_inline(found: Found) -> Progress {
     let Found {
@@ -61,24 +68,38 @@ fn read_inline(found: Found) -> Progress {
     let Some(wait) = facts.inline_read(size) else {
         return Progress::More(file, Vec::new());
     };
-    let mut contents = Vec::with_capacity(size);
-    while contents.len() < size {
-        let wanted = size - contents.len();
-        let answer = sys::read(file.as_fd(), &mut contents, wanted, sys::AT_CURSOR, wait);
+    // One byte more than it is said to have, so that a read may stop for lack of file instead of
+    // lack of room.
+    let mut contents = Vec::with_capacity(size + 1);
+    while contents.len() <= size {
+        let wanted = size + 1 - contents.len();
+        let offset = contents.len() as i64;
+        let answer = sys::read(file.as_fd(), &mut contents, wanted, offset, wait);
+        if let Err(error) = &answer {
+            let is_stream = error.raw_os_error() == Some(libc::ESPIPE);
+            // Rare: before the refusal is remembered for the mount, be sure of whose it is.
+            if is_stream || !strategy::is_still(file.as_fd(), &identity) {
+                return Progress::Refused;
+            }
+        }
         match facts.judge_read(wait, wanted, answer) {
-            // It has become shorter since.
-            Some(Ok(0)) => break,
-            Some(Ok(n)) => coop::consume(strategy::extra_units(n)),
+            Some(Ok(0)) => return Progress::Done(Ok(contents)),
+            Some(Ok(n)) => {
+                coop::consume(strategy::extra_units(n));
+                if n < wanted && contents.len() % SMALLEST_PAGE != 0 {
+                    return Progress::Done(Ok(contents));
+                }
+            }
             Some(Err(error)) => return Progress::Done(Err(error)),
-            None => return Progress::More(file, contents),
+            None => break,
         }
     }
-    Progress::Done(Ok(contents))
+    Progress::More(file, contents)
 }
 
-/// Reads on where an inline attempt had to stop: the cursor stands behind `contents`.
+/// Reads on where an inline attempt had to stop, behind `contents`.
 fn read_rest(mut file: StdFile, mut contents: Vec<u8>) -> io::Result<Vec<u8>> {
-    debug_assert!(!matches!(file.stream_position(), Ok(at) if at != contents.len() as u64));
+    file.seek(SeekFrom::Start(contents.len() as u64))?;
     file.read_to_end(&mut contents)?;
     Ok(contents)
 }
@@ -110,4 +131,83 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let contents = owned::take(contents);
     pool::with_path(path.as_ref(), move |path| std::fs::write(path, contents)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        std::env::temp_dir().join(format!("yamanote-contents-{name}-{}", std::process::id()))
+    }
+
+    fn find(path: &Path) -> Option<Found> {
+        strategy::Facts::learn(StdFile::open(path).unwrap().as_fd()).unwrap();
+        match strategy::open_once(path) {
+            Inline::Done(found) => Some(found.unwrap()),
+            Inline::Refused(_) => None, // Not a local file system here.
+        }
+    }
+
+    fn finish(progress: Progress) -> Vec<u8> {
+        match progress {
+            Progress::Done(contents) => contents.unwrap(),
+            Progress::More(file, contents) => read_rest(file, contents).unwrap(),
+            Progress::Refused => panic!("nothing has changed"),
+        }
+    }
+
+    /// Sizes around pages, which end a read, and around what is read inline.
+    #[test]
+    fn the_whole_file_is_read_whatever_its_size() {
+        let path = scratch("sizes");
+        let inline_max = strategy::INLINE_MAX;
+        for page in [0, 4096, 8192, 65536, inline_max] {
+            for size in [page - page.min(1), page, page + 1] {
+                let expected: Vec<u8> = (0..size).map(|i| (i % 251) as u8).collect();
+                std::fs::write(&path, &expected).unwrap();
+                if let Some(found) = find(&path) {
+                    assert_eq!(finish(read_inline(found)), expected, "{size} bytes");
+                }
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_changes_size_after_it_was_found_is_read_as_it_is() {
+        let path = scratch("changing");
+        for (found_at, then) in [(100, 0), (100, 50), (100, 200), (4096, 9000), (0, 4096)] {
+            std::fs::write(&path, vec![1; found_at]).unwrap();
+            if let Some(found) = find(&path) {
+                std::fs::write(&path, vec![2; then]).unwrap();
+                assert_eq!(finish(read_inline(found)), vec![2; then]);
+            }
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    /// Between the look-up and the opening the name may have become a FIFO's: the read of it must
+    /// neither wait nor take its silence for the end.
+    #[test]
+    fn a_pipe_in_the_place_of_the_file_is_refused() {
+        let (path, fifo) = (scratch("swapped"), scratch("fifo"));
+        std::fs::write(&path, b"contents").unwrap();
+        let c_path = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
+        assert!(crate::sys::fs::make_fifo(&c_path).is_ok());
+        if let Some(found) = find(&path) {
+            let file = StdFile::options()
+                .read(true)
+                .custom_flags(libc::O_NONBLOCK)
+                .open(&fifo)
+                .unwrap();
+            assert!(matches!(
+                read_inline(Found { file, ..found }),
+                Progress::Refused
+            ));
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::remove_file(&fifo).unwrap();
+    }
 }

@@ -26,7 +26,7 @@ use super::strategy::{self, Inline};
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref();
     pool::progress().await;
-    pool::live_runtime()?;
+    pool::expect_live()?;
     match strategy::find_inline(None, path, 0) {
         Inline::Done(found) => found?.file.metadata(),
         Inline::Refused(why) => pool::look_up(path, why, |path| std::fs::metadata(path)).await,
@@ -41,7 +41,7 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref();
     pool::progress().await;
-    pool::live_runtime()?;
+    pool::expect_live()?;
     match strategy::find_inline(None, path, libc::O_NOFOLLOW) {
         Inline::Done(found) => found?.file.metadata(),
         Inline::Refused(why) => {

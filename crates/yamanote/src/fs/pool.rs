@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::strategy::Refusal;
-use crate::runtime::Handle;
+use crate::runtime::{Handle, context};
 use crate::util::coop;
 
 /// What a job that was lost to a shutdown or to a panic ends with.
@@ -32,6 +32,20 @@ pub(super) fn live_runtime() -> io::Result<Handle> {
         return Err(background_task_failed());
     }
     Ok(runtime)
+}
+
+/// As [`live_runtime`], for an operation that is done without the runtime's help.
+///
+/// # Panics
+///
+/// Outside a runtime.
+#[track_caller]
+pub(super) fn expect_live() -> io::Result<()> {
+    match context::with_current(|runtime| runtime.driver_handle().is_shutdown()) {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(background_task_failed()),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// Takes a unit of the task's cooperative budget, or waits for the next poll if none is left.

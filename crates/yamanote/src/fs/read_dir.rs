@@ -215,7 +215,7 @@ impl DirEntry {
     /// It is gone, or the directory may not be searched.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         pool::progress().await;
-        pool::live_runtime()?;
+        pool::expect_live()?;
         if let Some(dir) = &self.dir {
             let name = self.std.file_name();
             if let Inline::Done(Ok(found)) =

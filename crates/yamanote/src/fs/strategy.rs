@@ -376,11 +376,15 @@ pub(super) struct Found {
 /// Finds `path` (relative to `dir`) without waiting and without opening it (`O_PATH`). `flags` may
 /// be `O_NOFOLLOW`.
 pub(super) fn find_inline(dir: Option<BorrowedFd<'_>>, path: &Path, flags: i32) -> Inline<Found> {
+    with_usable_path(path, |path| find_c_path(dir, path, flags))
+}
+
+/// Calls `f` with `path` if a look-up of it may be tried inline.
+fn with_usable_path(path: &Path, f: impl FnOnce(&CStr) -> Inline<Found>) -> Inline<Found> {
     if NO_CACHED_LOOKUP.load(Relaxed) || is_kernel_made(path) || !is_worth_trying() {
         return Inline::Refused(Refusal::MayWait);
     }
-    with_c_path(path, |path| find_c_path(dir, path, flags))
-        .unwrap_or(Inline::Refused(Refusal::MayWait))
+    with_c_path(path, f).unwrap_or(Inline::Refused(Refusal::MayWait))
 }
 
 fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<Found> {
@@ -469,6 +473,48 @@ fn open_c_path(path: &CStr, flags: i32) -> Inline<Found> {
         }
         _ => Inline::Refused(Refusal::MayWait),
     }
+}
+
+/// Opens the regular file `path` for being read once, from its beginning, and closed.
+///
+/// That spares what an [`open_inline`] needs for whoever keeps the file. The descriptor stays
+/// `O_NONBLOCK`, which says nothing on a regular file. And what was opened is not identified again:
+/// if the name has come to stand for something else since it was looked up, either that is refused
+/// here, or a read at an offset that must not wait ([`Wait::Never`]) is a refusal, an error
+/// (`ESPIPE`), or the right answer. [`Found::identity`] is thus a hint at the size, no more.
+pub(super) fn open_once(path: &Path) -> Inline<Found> {
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK;
+    with_usable_path(path, |path| {
+        let name = match find_c_path(None, path, 0) {
+            Inline::Done(Ok(found)) => found,
+            other => return other,
+        };
+        let size = usize::try_from(name.identity.size).unwrap_or(usize::MAX);
+        let Some(wait) = name.facts.inline_read(size) else {
+            return Inline::Refused(match is_special(&name.identity) {
+                true => Refusal::Special,
+                false => Refusal::MayWait,
+            });
+        };
+        let fd = match open_cached(None, path, flags) {
+            Inline::Done(Ok(fd)) => fd,
+            Inline::Done(Err(error)) => return Inline::Done(Err(error)),
+            Inline::Refused(why) => return Inline::Refused(why),
+        };
+        // Where reads are not told not to wait, it must be known that they do not.
+        if wait == Wait::Allowed && !is_still(fd.as_fd(), &name.identity) {
+            return Inline::Refused(Refusal::MayWait);
+        }
+        Inline::Done(Ok(Found {
+            file: StdFile::from(fd),
+            ..name
+        }))
+    })
+}
+
+/// Whether `fd` is the file that `identity` was learned of.
+pub(super) fn is_still(fd: BorrowedFd<'_>, identity: &Identity) -> bool {
+    sys::identify(fd).is_ok_and(|now| (now.inode, now.mount) == (identity.inode, identity.mount))
 }
 
 #[cfg(test)]

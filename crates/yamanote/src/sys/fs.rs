@@ -265,6 +265,13 @@ pub(crate) fn write(fd: BorrowedFd<'_>, buf: &[u8], offset: i64, wait: Wait) -> 
     )
 }
 
+/// A FIFO to test with.
+#[cfg(test)]
+pub(crate) fn make_fifo(path: &CStr) -> io::Result<()> {
+    // SAFETY: a NUL-terminated path that lives through the call.
+    check(c_long::from(unsafe { libc::mkfifo(path.as_ptr(), 0o600) })).map(drop)
+}
+
 /// Linux 5.9 and 5.10 answer a `RWF_NOWAIT` read with 0 although the file goes on (readv(2),
 /// BUGS); there a 0 must be confirmed by a plain read.
 pub(crate) fn nowait_zero_is_end_of_file() -> bool {

@@ -249,7 +249,7 @@ impl File {
     /// Those of statx(2).
     pub async fn metadata(&self) -> io::Result<Metadata> {
         pool::progress().await;
-        pool::live_runtime()?;
+        pool::expect_live()?;
         if self.facts().is_some_and(Facts::is_local) {
             return self.std.metadata();
         }
@@ -264,7 +264,7 @@ impl File {
     /// No more descriptors can be had.
     pub async fn try_clone(&self) -> io::Result<File> {
         self.idle().await;
-        pool::live_runtime()?;
+        pool::expect_live()?;
         self.return_ahead();
         let clone = self.std.try_clone()?;
         let mut file = File::from_opened(clone, self.shared.facts.get().cloned());
