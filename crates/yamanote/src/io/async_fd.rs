@@ -245,6 +245,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`ready`](AsyncFd::ready), with mutable access in the guard.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
     pub async fn ready_mut(
         &mut self,
         interest: Interest,
@@ -263,6 +267,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`readable`](AsyncFd::readable), with mutable access in the guard.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
     pub async fn readable_mut<'a>(&'a mut self) -> io::Result<AsyncFdReadyMutGuard<'a, T>> {
         self.ready_mut(Interest::READABLE).await
     }
@@ -277,6 +285,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`writable`](AsyncFd::writable), with mutable access in the guard.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
     pub async fn writable_mut<'a>(&'a mut self) -> io::Result<AsyncFdReadyMutGuard<'a, T>> {
         self.ready_mut(Interest::WRITABLE).await
     }

@@ -27,6 +27,10 @@ pub trait AsyncSeek {
     /// Waits until the order is carried out, and returns the new position, counted from the start.
     ///
     /// Without an order it completes what is going on; the position it returns then may be anything.
+    ///
+    /// # Errors
+    ///
+    /// Those of carrying out the order, or of an earlier operation that had to end first.
     fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>>;
 }
 

@@ -30,6 +30,11 @@ pub trait AsyncWrite {
     /// Tries to pass on everything that was written and is still buffered on this side.
     ///
     /// On `Poll::Pending` the task of `cx` will be woken when it can go on.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the sink. How much of what was buffered has been passed on is up to the
+    /// implementation.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Starts or goes on with an orderly end: what is buffered is flushed, then the other side is told
@@ -41,6 +46,16 @@ pub trait AsyncWrite {
     ///
     /// A caller that stops polling leaves the sink as if nobody had asked for a shutdown, or with it
     /// half done; either is dealt with by dropping the sink.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the sink, also one of the flush that belongs to it. What was buffered may be
+    /// lost then.
+    ///
+    /// # Panics
+    ///
+    /// An implementation may panic when it has reported completion or an error and is polled again.
+    /// The sinks of this crate do not.
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Like [`poll_write`](AsyncWrite::poll_write), from several buffers in their order, as if they

@@ -42,6 +42,10 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 /// As [`sleep_until`] with a deadline that far from now. Durations of more than 30 years wait for
 /// 30 years.
 ///
+/// # Cancel safety
+///
+/// Dropping the future ends the wait and does nothing else.
+///
 /// # Panics
 ///
 /// If there is no current runtime, or its timers are not enabled

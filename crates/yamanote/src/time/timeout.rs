@@ -58,6 +58,10 @@ where
 ///
 /// Otherwise as [`timeout`]. A deadline that has passed still polls the future once.
 ///
+/// # Cancel safety
+///
+/// Dropping the timeout drops the future in it; what that means is up to the future.
+///
 /// # Panics
 ///
 /// If there is no current runtime, or its timers are not enabled

@@ -97,9 +97,14 @@ pub trait AsyncBufReadExt: AsyncBufRead {
     /// Nothing is consumed by this: call [`consume`](AsyncBufReadExt::consume) with the number of
     /// bytes used, or the same bytes are returned again.
     ///
+    /// # Errors
+    ///
+    /// Those of the source. What is in the buffer comes first: a source is only asked when there is
+    /// nothing.
+    ///
     /// # Cancel safety
     ///
-    /// Cancel safe.
+    /// Cancel safe: what was read stays in the buffer.
     fn fill_buf(&mut self) -> FillBuf<'_, Self>
     where
         Self: Unpin,

@@ -206,6 +206,10 @@ pub trait AsyncWriteExt: AsyncWrite {
     ///
     /// Equivalent to `async fn flush(&mut self) -> io::Result<()>`.
     ///
+    /// # Errors
+    ///
+    /// Those of the sink, among them the ones of earlier writes that it had only buffered.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped, some of the buffered data may have been passed on, the

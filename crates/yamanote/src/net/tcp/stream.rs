@@ -157,6 +157,10 @@ impl TcpStream {
 
     /// Polls for bytes without taking them. Only the task of the last call is woken, and
     /// [`poll_read`](AsyncRead::poll_read) counts as such a call.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection, and when the runtime of the stream has shut down.
     pub fn poll_peek(
         &self,
         cx: &mut Context<'_>,

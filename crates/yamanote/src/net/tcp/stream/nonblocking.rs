@@ -64,12 +64,22 @@ impl TcpStream {
 
     /// Polls for read readiness. Only the task of the last call is woken, and
     /// [`poll_read`](crate::io::AsyncRead::poll_read) counts as such a call.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime of the stream has shut down. An error of the connection is readiness: the
+    /// read that follows reports it.
     pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.registration().poll_read_ready(cx).map_ok(drop)
     }
 
     /// Polls for write readiness. Only the task of the last call is woken, and
     /// [`poll_write`](crate::io::AsyncWrite::poll_write) counts as such a call.
+    ///
+    /// # Errors
+    ///
+    /// When the runtime of the stream has shut down. An error of the connection is readiness: the
+    /// write that follows reports it.
     pub fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.io.registration().poll_write_ready(cx).map_ok(drop)
     }
