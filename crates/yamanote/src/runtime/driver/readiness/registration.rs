@@ -125,8 +125,15 @@ impl Registration {
         result
     }
 
-    /// Waits until something of `interest` is ready. Cancel safe.
+    /// Waits until something of `interest` is ready. Cancel safe. Spends budget, because who asks
+    /// for what is always ready, and then tries without waiting, would never let others run.
     pub(crate) async fn readiness(&self, interest: Interest) -> io::Result<ReadyEvent> {
+        let event = self.wait(interest).await?;
+        poll_fn(coop::poll_proceed).await.made_progress();
+        Ok(event)
+    }
+
+    async fn wait(&self, interest: Interest) -> io::Result<ReadyEvent> {
         let event = self.source.wait(interest).await;
         if event.is_shutdown {
             return Err(shutting_down());
@@ -142,7 +149,7 @@ impl Registration {
         mut operation: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
         loop {
-            let event = self.readiness(interest).await?;
+            let event = self.wait(interest).await?;
             let unit = poll_fn(coop::poll_proceed).await;
             match operation() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
