@@ -71,6 +71,9 @@ impl Driver {
                 // What the kernel did not take stays owned by the ring and is offered again at the
                 // next turn.
                 let _ = ring.flush();
+                if who == Who::Sibling {
+                    ring.note_foreign_enter();
+                }
             }
             ring.reap(&mut batch, MAX_COMPLETIONS);
             took_wake = ring.take_woken();

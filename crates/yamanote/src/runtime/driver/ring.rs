@@ -79,6 +79,8 @@ pub(crate) struct Ring {
     /// Wakers of futures that found the submission queue full.
     waiting_for_room: Vec<Waker>,
     readiness: Watch,
+    /// See [`note_foreign_enter`](Ring::note_foreign_enter).
+    foreign_enter: bool,
     wake_poll: Watch,
     waker: RingWaker,
     /// A wake-up was reaped.
@@ -146,6 +148,7 @@ impl Ring {
             cancels: VecDeque::new(),
             waiting_for_room: Vec::new(),
             readiness: Watch::default(),
+            foreign_enter: false,
             wake_poll: Watch {
                 fd: waker.poll_fd(),
                 ..Watch::default()
@@ -403,13 +406,20 @@ impl Ring {
     /// after arming.
     pub(crate) fn arm_readiness(&mut self, epoll_fd: RawFd) -> io::Result<()> {
         self.check_process();
-        if self.readiness.fd == Some(epoll_fd) {
+        let foreign = std::mem::take(&mut self.foreign_enter);
+        if self.readiness.fd == Some(epoll_fd) && !foreign {
             return Ok(());
         }
         self.disarm_readiness();
         self.readiness.fd = Some(epoll_fd);
         self.push_deferred();
         Ok(())
+    }
+
+    /// Another thread than the owner has entered, maybe with the watch: the owner's next
+    /// [`arm_readiness`](Ring::arm_readiness) arms one of its own.
+    pub(crate) fn note_foreign_enter(&mut self) {
+        self.foreign_enter = true;
     }
 
     pub(crate) fn disarm_readiness(&mut self) {
