@@ -10,6 +10,7 @@
 mod alloc;
 mod capability;
 mod matrix;
+mod pipe;
 mod process;
 mod snapshot;
 mod temp;
@@ -18,6 +19,7 @@ mod waker;
 pub use alloc::CountingAlloc;
 pub use capability::{Capability, require};
 pub use matrix::{Driver, Setup, run_alone, run_here};
+pub use pipe::pipe;
 pub use process::{in_own_process, raise_descriptor_limit};
 pub use snapshot::Snapshot;
 pub use temp::TempDir;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::pin::pin;
 use std::sync::Arc;
@@ -155,7 +155,7 @@ yamanote_test::matrix! {
 
     // Pipes have one direction, and regular files none: the owner comes back with the error.
     async fn pipes_and_files() {
-        let (read, mut write) = pipe();
+        let (read, mut write) = yamanote_test::pipe();
         // The read end is the only one that is awaited; a byte is there before each read.
         let read = register(read, Interest::READABLE).unwrap();
         write.write_all(b"pipe").unwrap();
@@ -280,15 +280,4 @@ fn duplicates_and_descriptors() {
         drop(runtime);
         before.assert_restored();
     });
-}
-
-/// A pipe's two ends. (`std::io::pipe` is younger than the oldest Rust we build with.)
-fn pipe() -> (File, File) {
-    let mut ends = [-1; 2];
-    // SAFETY: two descriptors are written to an array of two.
-    let result = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) };
-    assert_eq!(result, 0, "{}", io::Error::last_os_error());
-    // SAFETY: the kernel has just given us these descriptors and nobody else knows them.
-    ends.map(|end| File::from(unsafe { OwnedFd::from_raw_fd(end) }))
-        .into()
 }

@@ -449,7 +449,7 @@ fn sockets_are_served_while_the_last_thread_is_stuck(runtime: &Runtime, leave: i
     thread::scope(|scope| {
         let (path, leave) = (&path, &leave);
         let stuck = scope.spawn(move || {
-            let task = runtime.block_on(async {
+            runtime.block_on(async {
                 yamanote::spawn(work(path.clone(), 0, 4)).await.unwrap();
                 // Sleeps in the ring, with the poll armed.
                 yamanote::time::sleep(Duration::from_millis(20)).await;

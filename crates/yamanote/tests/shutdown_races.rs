@@ -264,9 +264,8 @@ async fn operate(task: usize, path: PathBuf) {
         }
         3 => yamanote::time::sleep(Duration::from_secs(1000)).await,
         4 => {
-            let (reader, _writer) = std::io::pipe().unwrap();
-            let reader: std::os::fd::OwnedFd = reader.into();
-            let mut file = File::from_std(reader.into());
+            let (reader, _writer) = yamanote_test::pipe();
+            let mut file = File::from_std(reader);
             // The writer lives in this future, so nothing ever comes.
             let mut buf = [0];
             let read = file.read(&mut buf);

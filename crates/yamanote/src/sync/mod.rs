@@ -1,2 +1,0 @@
-//! Synchronization.
-#![forbid(unsafe_code)]
