@@ -456,7 +456,6 @@ fn sockets_are_served_while_the_last_thread_is_stuck(runtime: &Runtime, leave: i
             });
             left.send(()).unwrap();
             leave();
-            task
         });
         has_left.recv().unwrap();
         thread::sleep(Duration::from_millis(20));
