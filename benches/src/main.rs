@@ -9,15 +9,21 @@ mod measure;
 mod table;
 
 /// The work on Tokio.
+#[path = "."]
 mod on_tokio {
     use tokio as rt;
-    include!("suite.rs");
+    #[path = "suite.rs"]
+    mod suite;
+    pub use suite::*;
 }
 
 /// The work on Yamanote.
+#[path = "."]
 mod on_yamanote {
     use yamanote as rt;
-    include!("suite.rs");
+    #[path = "suite.rs"]
+    mod suite;
+    pub use suite::*;
 }
 
 use clap::Parser;
@@ -27,9 +33,12 @@ use measure::{Flavor, Row};
 /// Measure Yamanote against Tokio 1.54.1 and print a Markdown table of costs (Yamanote / Tokio,
 /// lower is better).
 #[derive(Parser)]
-#[command(version, after_help = "Run it on an idle machine:\n  \
+#[command(
+    version,
+    after_help = "Run it on an idle machine:\n  \
     cargo run --release --manifest-path benches/Cargo.toml\n  \
-    cargo run --release --manifest-path benches/Cargo.toml -- --only echo --pairs 9")]
+    cargo run --release --manifest-path benches/Cargo.toml -- --only echo --pairs 9"
+)]
 struct Args {
     /// Only rows whose name contains this
     #[arg(long, default_value = "")]

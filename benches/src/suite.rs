@@ -1,5 +1,6 @@
 //! Included twice: once with `rt` meaning Tokio, once with `rt` meaning Yamanote.
 
+use super::rt;
 use crate::measure::{Flavor, Job};
 use rt::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
@@ -85,7 +86,11 @@ pub fn create_drop(job: &Job) {
     let (ops, path) = (job.ops, job.files.scratch.clone());
     run(job, async move {
         for _ in 0..ops {
-            drop(rt::fs::File::create(&path).await.expect("it can be created"));
+            drop(
+                rt::fs::File::create(&path)
+                    .await
+                    .expect("it can be created"),
+            );
         }
     });
 }
@@ -108,7 +113,9 @@ pub fn write_small(job: &Job) {
     let (ops, path) = (job.ops, job.files.scratch.clone());
     run(job, async move {
         for _ in 0..ops {
-            rt::fs::write(&path, [0x5A; 1024]).await.expect("it can be written");
+            rt::fs::write(&path, [0x5A; 1024])
+                .await
+                .expect("it can be written");
         }
     });
 }
@@ -118,7 +125,9 @@ pub fn write_many(job: &Job) {
     let (ops, path) = (job.ops, job.files.scratch.clone());
     run(job, async move {
         for _ in 0..ops {
-            let mut file = rt::fs::File::create(&path).await.expect("it can be created");
+            let mut file = rt::fs::File::create(&path)
+                .await
+                .expect("it can be created");
             for _ in 0..64 {
                 file.write_all(&[0x5A; 4096]).await.expect("there is space");
             }
@@ -141,7 +150,9 @@ pub fn echo_1000(job: &Job) {
 fn echo(job: &Job, connections: u64) {
     let each = job.ops / connections;
     run(job, async move {
-        let listener = rt::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = rt::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
         let address = listener.local_addr().expect("it is bound");
         let server = rt::spawn(async move {
             for _ in 0..connections {
@@ -157,7 +168,9 @@ fn echo(job: &Job, connections: u64) {
         });
         let mut clients = Vec::new();
         for id in 0..connections {
-            let mut stream = rt::net::TcpStream::connect(address).await.expect("connects");
+            let mut stream = rt::net::TcpStream::connect(address)
+                .await
+                .expect("connects");
             stream.set_nodelay(true).expect("a TCP option");
             clients.push(rt::spawn(async move {
                 let mut buffer = [0; 64];
@@ -199,7 +212,9 @@ pub fn sleep_create_drop(job: &Job) {
     let ops = job.ops;
     run(job, async move {
         for _ in 0..ops {
-            drop(std::hint::black_box(rt::time::sleep(std::time::Duration::from_secs(1))));
+            drop(std::hint::black_box(rt::time::sleep(
+                std::time::Duration::from_secs(1),
+            )));
         }
     });
 }
@@ -243,7 +258,9 @@ fn duplex(job: &Job, size: usize) {
         });
         let mut buffer = vec![0; size];
         for _ in 0..ops {
-            far.read_exact(&mut buffer).await.expect("the writer writes");
+            far.read_exact(&mut buffer)
+                .await
+                .expect("the writer writes");
         }
         assert_eq!(buffer[size - 1], 0x5A);
         writer.await.expect("the writer does not panic");
