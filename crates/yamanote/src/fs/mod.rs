@@ -64,6 +64,8 @@ pub use dir_builder::DirBuilder;
 
 mod strategy;
 
+mod recent;
+
 mod submit;
 
 mod pool;
