@@ -214,7 +214,7 @@ impl Driver {
         }
         match self.local_slot() {
             Some(slot) => self.ring(slot).is_ok(),
-            None => self.config.foreign_submit && self.idle_ring_slot().is_some(),
+            None => self.config.foreign_submit && self.slots.iter().any(has_usable_ring),
         }
     }
 
