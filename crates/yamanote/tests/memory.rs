@@ -1,0 +1,233 @@
+//! What much of everything costs in memory, and that it is given back.
+
+mod tcp_support;
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+use yamanote::runtime::Runtime;
+use yamanote::time::sleep;
+use yamanote_test::{
+    Capability, CountingAlloc, Driver, Setup, builder, in_own_process, raise_descriptor_limit,
+    require,
+};
+
+#[global_allocator]
+static HEAP: CountingAlloc = CountingAlloc::new();
+
+/// Runs `test` on both drivers, alone in the process, because the allocator counts for all of it.
+fn alone(name: &str, workers: &[Option<usize>], test: impl Fn(&Runtime)) {
+    in_own_process(module_path!(), name, || {
+        for driver in [Driver::Uring, Driver::Epoll] {
+            for &workers in workers {
+                let setup = Setup { driver, workers };
+                if setup.is_possible() {
+                    let runtime = builder!(setup).build().unwrap();
+                    // What a runtime makes at the first use of each kind.
+                    runtime.block_on(async { sleep(Duration::from_millis(1)).await });
+                    test(&runtime);
+                }
+            }
+        }
+    });
+}
+
+/// The heap is back at `before`, but for one part in `parts` of the way to the peak.
+fn assert_given_back(before: usize, peak: usize, parts: usize) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let left = || HEAP.live_bytes().saturating_sub(before);
+    let allowed = (peak - before) / parts;
+    while left() > allowed && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert!(
+        left() <= allowed,
+        "{} of {} bytes are left",
+        left(),
+        peak - before
+    );
+}
+
+/// A task of this does nothing but wait.
+async fn wait_for_ever() {
+    std::future::pending().await
+}
+
+/// L1: a connection whose task waits for input costs little beyond the task itself.
+#[test]
+fn idle_connections() {
+    const CONNECTIONS: usize = 2_000;
+    if !require(Capability::ManyDescriptors) {
+        return;
+    }
+    alone("idle_connections", &[None, Some(2)], |runtime| {
+        raise_descriptor_limit();
+        runtime.block_on(async {
+            let listener = yamanote::net::TcpListener::bind("127.0.0.1:0")
+                .await
+                .unwrap();
+            let address = listener.local_addr().unwrap();
+            // Warm: the set's tables, the queues.
+            drop(tcp_support::pair().await);
+            // The set's places stay for the connections to come, so the second crowd adds nothing.
+            let mut after_first = 0;
+            for is_first in [true, false] {
+                let mut clients = Vec::with_capacity(CONNECTIONS);
+                let mut tasks = Vec::with_capacity(CONNECTIONS);
+                let before = HEAP.live_bytes();
+                let mut size_of_task = 0;
+                for _ in 0..CONNECTIONS {
+                    clients.push(std::net::TcpStream::connect(address).unwrap());
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    let serve = async move {
+                        let mut byte = [0; 1];
+                        while stream.read(&mut byte).await.unwrap() > 0 {
+                            stream.write_all(&byte).await.unwrap();
+                        }
+                    };
+                    size_of_task = size_of_val(&serve);
+                    tasks.push(yamanote::spawn(serve));
+                }
+                sleep(Duration::from_millis(50)).await;
+                let peak = HEAP.live_bytes();
+                let each = (peak - before) / CONNECTIONS;
+                println!("{each} bytes for each connection, the future has {size_of_task}");
+                assert!(each <= size_of_task + 2048, "{each}, {size_of_task}");
+                drop(clients);
+                for task in tasks {
+                    task.await.unwrap();
+                }
+                match is_first {
+                    true => after_first = HEAP.live_bytes(),
+                    false => assert_given_back(after_first, peak, 20),
+                }
+            }
+        });
+    });
+}
+
+/// L2: idle tasks cost their allocation and no more, and leave nothing.
+#[test]
+fn a_million_idle_tasks() {
+    const TASKS: usize = 1_000_000;
+    alone("a_million_idle_tasks", &[None, Some(2)], |runtime| {
+        let mut handles = Vec::with_capacity(TASKS);
+        let before = HEAP.live_bytes();
+        runtime.block_on(async {
+            for _ in 0..TASKS {
+                handles.push(yamanote::spawn(wait_for_ever()));
+            }
+            yamanote::task::yield_now().await;
+        });
+        let peak = HEAP.live_bytes();
+        let each = (peak - before) / TASKS;
+        println!("{each} bytes for each task");
+        assert!(each <= 1024, "{each}");
+        for handle in handles.drain(..) {
+            handle.abort();
+        }
+        runtime.block_on(async {
+            while runtime.handle().metrics().num_alive_tasks() > 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        // The queue that once held all of them keeps its room, eight bytes for each.
+        assert_given_back(before, peak, 10);
+    });
+}
+
+/// L2: a hundred thousand pipes, each with a byte in it.
+#[test]
+fn a_hundred_thousand_pipes() {
+    const PIPES: usize = 100_000;
+    alone("a_hundred_thousand_pipes", &[None], |runtime| {
+        let before = HEAP.live_bytes();
+        let pipes = runtime.block_on(async {
+            let mut pipes = Vec::new();
+            for _ in 0..PIPES {
+                let (mut near, far) = yamanote::io::duplex(64 * 1024);
+                near.write_all(b"x").await.unwrap();
+                pipes.push((near, far));
+            }
+            pipes
+        });
+        let peak = HEAP.live_bytes();
+        let each = (peak - before) / PIPES;
+        println!("{each} bytes for each pipe");
+        drop(pipes);
+        assert_given_back(before, peak, 20);
+    });
+}
+
+/// L2, C6: a million timers of tasks that are all given up.
+#[test]
+fn a_million_timers() {
+    const TIMERS: usize = 1_000_000;
+    alone("a_million_timers", &[Some(2)], |runtime| {
+        runtime.block_on(async {
+            let before = HEAP.live_bytes();
+            let mut sleeps: Vec<_> = (0..TIMERS as u64)
+                .map(|n| Box::pin(sleep(Duration::from_secs(60 + n % 1000))))
+                .collect();
+            yamanote::task::coop::unconstrained(poll_fn(|cx| {
+                for sleep in &mut sleeps {
+                    assert!(sleep.as_mut().poll(cx).is_pending());
+                }
+                Poll::Ready(())
+            }))
+            .await;
+            let peak = HEAP.live_bytes();
+            drop(sleeps);
+            assert_given_back(before, peak, 20);
+        });
+    });
+}
+
+/// L4: wakes of one task from many threads, and of a socket's reader, take no memory however many.
+#[test]
+fn a_storm_of_wakes() {
+    const WAKES: usize = 200_000;
+    struct Once(Option<futures::channel::oneshot::Sender<Waker>>);
+    impl Future for Once {
+        type Output = ();
+        fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+            if let Some(sender) = self.0.take() {
+                let _ = sender.send(cx.waker().clone());
+            }
+            Poll::Pending
+        }
+    }
+    alone("a_storm_of_wakes", &[None, Some(2)], |runtime| {
+        runtime.block_on(async {
+            let (sender, waker) = futures::channel::oneshot::channel();
+            let task = yamanote::spawn(Once(Some(sender)));
+            let waker = waker.await.unwrap();
+            let before = HEAP.live_bytes();
+            let mut most = 0;
+            let threads: Vec<_> = (0..4)
+                .map(|_| {
+                    let waker = waker.clone();
+                    yamanote::task::spawn_blocking(move || {
+                        for _ in 0..WAKES {
+                            waker.wake_by_ref();
+                        }
+                    })
+                })
+                .collect();
+            for thread in threads {
+                while !thread.is_finished() {
+                    most = most.max(HEAP.live_bytes());
+                    yamanote::task::yield_now().await;
+                }
+                thread.await.unwrap();
+            }
+            // Four threads and their jobs.
+            let grown = most.saturating_sub(before);
+            assert!(grown < 256 * 1024, "{grown} bytes for wake-ups");
+            task.abort();
+        });
+    });
+}
