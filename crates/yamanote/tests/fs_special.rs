@@ -35,57 +35,6 @@ async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
 }
 
 matrix! {
-    /// What a path named a moment ago is remembered, but never believed.
-    async fn a_file_replaced_between_two_reads_is_read_as_what_it_has_become() {
-        let dir = TempDir::new();
-        let path = dir.path().join("changing");
-        let read_twice = async || {
-            for _ in 0..2 {
-                let _ = std::fs::remove_file(&path);
-                std::fs::write(&path, b"a file").unwrap();
-                assert_eq!(fs::read(&path).await.unwrap(), b"a file");
-            }
-            std::fs::remove_file(&path).unwrap();
-        };
-        fs::metadata(dir.path()).await.unwrap();
-
-        read_twice().await;
-        assert_eq!(fs::read(&path).await.unwrap_err().kind(), ErrorKind::NotFound);
-
-        read_twice().await;
-        std::fs::create_dir(&path).unwrap();
-        assert_eq!(fs::read(&path).await.unwrap_err().kind(), ErrorKind::IsADirectory);
-        std::fs::remove_dir(&path).unwrap();
-
-        read_twice().await;
-        std::os::unix::fs::symlink("/dev/null", &path).unwrap();
-        assert_eq!(fs::read(&path).await.unwrap(), b"");
-
-        read_twice().await;
-        std::os::unix::fs::symlink("/proc/self/cmdline", &path).unwrap();
-        assert_eq!(fs::read(&path).await.unwrap(), std::fs::read("/proc/self/cmdline").unwrap());
-
-        read_twice().await;
-        let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
-        // SAFETY: a NUL-terminated path that lives through the call.
-        assert_eq!(unsafe { libc::mkfifo(c_path.as_ptr(), 0o600) }, 0);
-        let mut read = pin!(fs::read(&path));
-        poll_fn(|cx| {
-            assert!(read.as_mut().poll(cx).is_pending());
-            Poll::Ready(())
-        })
-        .await;
-        yamanote::time::sleep(Duration::from_millis(5)).await;
-        let writer_path = path.clone();
-        let writer = std::thread::spawn(move || {
-            let mut writer = std::fs::File::options().write(true).open(writer_path).unwrap();
-            std::thread::sleep(Duration::from_millis(5));
-            writer.write_all(b"from a pipe").unwrap();
-        });
-        assert_eq!(read.await.unwrap(), b"from a pipe");
-        writer.join().unwrap();
-    }
-
     /// Opening a FIFO waits for the partner, without blocking anybody else.
     async fn a_fifo_is_opened_and_read_while_others_run() {
         let dir = TempDir::new();

@@ -3,15 +3,13 @@
 
 use std::fs::File as StdFile;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::FileTypeExt;
+use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::Duration;
 
 use super::pool;
 use super::strategy::{self, Found, Inline, Refusal};
 use crate::buf::owned;
-use crate::sys::{fs as sys, poll};
+use crate::sys::fs as sys;
 use crate::util::coop;
 
 /// Reads the whole of a file.
@@ -43,9 +41,6 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
             }
             Progress::Refused => Refusal::MayWait,
         },
-        Inline::Refused(Refusal::Opened(file)) => {
-            return pool::run(move || read_waiting(file)).await;
-        }
         Inline::Refused(why) => why,
     };
     pool::look_up(path, why, |path| std::fs::read(path)).await
@@ -105,18 +100,6 @@ fn read_inline(found: Found) -> Progress {
 /// Reads on where an inline attempt had to stop, behind `contents`.
 fn read_rest(mut file: StdFile, mut contents: Vec<u8>) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(contents.len() as u64))?;
-    file.read_to_end(&mut contents)?;
-    Ok(contents)
-}
-
-/// Reads what was opened with `O_NONBLOCK`, as if it had been opened without.
-fn read_waiting(mut file: StdFile) -> io::Result<Vec<u8>> {
-    sys::set_status_flags(file.as_fd(), 0)?;
-    if file.metadata()?.file_type().is_fifo() {
-        // The first read would take the absence of a writer for the end; opening waits for one.
-        while !poll::wait_readable(file.as_raw_fd(), Duration::MAX) {}
-    }
-    let mut contents = Vec::new();
     file.read_to_end(&mut contents)?;
     Ok(contents)
 }

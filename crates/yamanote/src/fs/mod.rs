@@ -64,8 +64,6 @@ pub use dir_builder::DirBuilder;
 
 mod strategy;
 
-mod recent;
-
 mod submit;
 
 mod pool;

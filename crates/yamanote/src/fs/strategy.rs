@@ -16,9 +16,7 @@
 //! asynchronous, the pool for the rest. The promises are narrow:
 //!
 //! * `RESOLVE_CACHED` covers the look-up of a name, not the opening: a FIFO would still wait. So
-//!   the type is learned first, through `O_PATH`, which opens nothing. Between the two the name may
-//!   change hands, so the opening is `O_NONBLOCK`, and what it gave is not taken on trust. (`recent`
-//!   lets a whole-file read use what was learned a few milliseconds ago.)
+//!   the type is learned first, through `O_PATH`, which opens nothing.
 //! * A file system that asks a server or a daemon (NFS, FUSE) may wait in anything. So only file
 //!   systems known as local are touched inline; which one it is, is itself asked on the pool,
 //!   once per mount.
@@ -37,7 +35,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::recent;
 use crate::sys::fs::{self as sys, Identity, MountId, Wait};
 
 /// The most one poll copies inline. A copy out of the page cache runs at 5-23 GB/s, so this is 25
@@ -335,8 +332,6 @@ pub(super) enum Refusal {
     /// It opens something else than a file or a directory: a pipe without a partner, a terminal
     /// without a line would wait for ever.
     Special,
-    /// It is open already, and `O_NONBLOCK`, but reading it may wait.
-    Opened(StdFile),
     /// The file system is not known yet. A thread that may wait should
     /// [`learn`](Refusal::learn) it, so that the next look-up there may be inline.
     Stranger(OwnedFd, MountId),
@@ -488,10 +483,8 @@ fn open_c_path(path: &CStr, flags: i32) -> Inline<Found> {
 /// here, or a read at an offset that must not wait ([`Wait::Never`]) is a refusal, an error
 /// (`ESPIPE`), or the right answer. [`Found::identity`] is thus a hint at the size, no more.
 pub(super) fn open_once(path: &Path) -> Inline<Found> {
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK;
     with_usable_path(path, |path| {
-        if let Some((mount, facts)) = recent::regular_file(path) {
-            return open_known(path, mount, facts);
-        }
         let name = match find_c_path(None, path, 0) {
             Inline::Done(Ok(found)) => found,
             other => return other,
@@ -503,7 +496,7 @@ pub(super) fn open_once(path: &Path) -> Inline<Found> {
                 false => Refusal::MayWait,
             });
         };
-        let fd = match open_cached(None, path, OPEN_ONCE) {
+        let fd = match open_cached(None, path, flags) {
             Inline::Done(Ok(fd)) => fd,
             Inline::Done(Err(error)) => return Inline::Done(Err(error)),
             Inline::Refused(why) => return Inline::Refused(why),
@@ -512,42 +505,11 @@ pub(super) fn open_once(path: &Path) -> Inline<Found> {
         if wait == Wait::Allowed && !is_still(fd.as_fd(), &name.identity) {
             return Inline::Refused(Refusal::MayWait);
         }
-        recent::note(path, name.identity.mount, &name.facts);
         Inline::Done(Ok(Found {
             file: StdFile::from(fd),
             ..name
         }))
     })
-}
-
-const OPEN_ONCE: i32 = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
-
-/// [`open_once`] of what was a regular file of `mount` a moment ago.
-fn open_known(path: &CStr, mount: MountId, facts: Facts) -> Inline<Found> {
-    let opened = open_cached(None, path, OPEN_ONCE);
-    let Inline::Done(Ok(fd)) = opened else {
-        recent::forget(path);
-        return match opened {
-            Inline::Done(Err(error)) => Inline::Done(Err(error)),
-            _ => Inline::Refused(Refusal::MayWait),
-        };
-    };
-    let file = StdFile::from(fd);
-    match sys::identify(file.as_fd()) {
-        Ok(identity) if identity.file_type == libc::S_IFREG && identity.mount == mount => {
-            recent::note(path, mount, &facts);
-            Inline::Done(Ok(Found {
-                file,
-                identity,
-                facts,
-            }))
-        }
-        // It stays open: to close a pipe again would tell its writer that the reader is gone.
-        _ => {
-            recent::forget(path);
-            Inline::Refused(Refusal::Opened(file))
-        }
-    }
 }
 
 /// Whether `fd` is the file that `identity` was learned of.

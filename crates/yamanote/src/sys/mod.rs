@@ -8,6 +8,5 @@ pub(crate) mod fs;
 pub(crate) mod futex;
 pub(crate) mod net;
 pub(crate) mod poll;
-pub(crate) mod time;
 #[allow(dead_code)]
 pub(crate) mod uring;

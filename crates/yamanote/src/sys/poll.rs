@@ -1,12 +1,11 @@
 //! `ppoll(2)` on one descriptor, for waits shorter than epoll's millisecond.
 
-use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-/// Waits until `fd` is readable, at most for `timeout`. `false` if it returned early, on a signal or
-/// at the timeout. An error shows itself to the read that follows.
-pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) -> bool {
+/// Waits until `fd` is readable, at most for `timeout`; returns early on a signal. An error shows
+/// itself to the read that follows.
+pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) {
     let mut pollfd = libc::pollfd {
         fd,
         events: libc::POLLIN,
@@ -17,10 +16,5 @@ pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) -> bool {
         tv_nsec: timeout.subsec_nanos() as libc::c_long,
     };
     // SAFETY: one pollfd and one timespec, both valid through the call; no signal mask is given.
-    let ready = unsafe { libc::ppoll(&mut pollfd, 1, &timespec, std::ptr::null()) };
-    match ready {
-        0 => false,
-        1.. => true,
-        _ => io::Error::last_os_error().kind() != io::ErrorKind::Interrupted,
-    }
+    unsafe { libc::ppoll(&mut pollfd, 1, &timespec, std::ptr::null()) };
 }
