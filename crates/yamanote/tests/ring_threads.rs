@@ -122,9 +122,7 @@ matrix! {
                 scope.spawn(life).join().unwrap();
             }
         });
-        // Only sleeping workers are given operations.
-        let least = if setup.workers.is_none() { 8 * 16 } else { 8 };
-        assert_by_ring(setup, &runtime, least);
+        assert_by_ring(setup, &runtime, 8 * 16);
         assert_eq!(runtime.metrics().live_ops(), 0);
     }
 
@@ -209,8 +207,7 @@ matrix! {
         assert_by_ring(setup, &runtime, match setup.workers {
             // `Handle::block_on` drives nothing.
             None => 200,
-            // Only sleeping workers are given operations.
-            Some(_) => 50,
+            Some(_) => 250,
         });
     }
 }

@@ -1,7 +1,6 @@
 //! One operation of the driver, done by the ring or by the blocking pool.
 #![forbid(unsafe_code)]
 
-use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pool::background_task_failed;
@@ -16,12 +15,6 @@ pub(super) fn has_ring(runtime: &Handle) -> bool {
 /// Runs `operation` on the ring, which [`has_ring`] said there is.
 pub(super) fn to_ring<T: Operation>(runtime: &Handle, operation: T) -> Op<T> {
     Op::new(runtime.driver_handle().clone(), operation)
-}
-
-/// The kernel ends an operation this way when the thread that carried it exits; it can simply be
-/// done again, by other means.
-pub(super) fn is_lost<T>(result: &io::Result<T>) -> bool {
-    matches!(result, Err(error) if error.raw_os_error() == Some(libc::ECANCELED))
 }
 
 /// Runs the plain system call of `operation` on the blocking pool, also when a shutdown finds it

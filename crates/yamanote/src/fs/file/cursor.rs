@@ -149,17 +149,6 @@ impl Cursor {
         }
     }
 
-    /// As [`Cursor::finish_read`]. The kernel also ends an operation when the thread that carried
-    /// it exits; then nothing was read, and whoever wants to read starts again.
-    fn finish_ring_read(&mut self, bytes: Vec<u8>, result: io::Result<usize>) {
-        match result {
-            Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {
-                self.finish(Operation::Read);
-            }
-            result => self.finish_read(bytes, result),
-        }
-    }
-
     /// Takes as much of `bufs` behind the write in flight as leaves at most `max` queued; 0: full.
     pub(super) fn queue(&mut self, bufs: &[IoSlice<'_>], max: usize) -> usize {
         assert_eq!(self.busy, Some(Operation::Write));
@@ -337,7 +326,7 @@ impl Shared {
                     return Poll::Pending;
                 }
                 Poll::Ready((bytes, result)) => {
-                    self.lock().finish_ring_read(bytes, result);
+                    self.lock().finish_read(bytes, result);
                     self.wake_all();
                 }
             }

@@ -214,18 +214,12 @@ impl File {
     ) -> io::Result<()> {
         self.idle().await;
         let runtime = pool::live_runtime()?;
-        let mut synced = None;
-        if self.facts().is_some_and(Facts::ring_sync) && submit::has_ring(&runtime) {
-            let result = submit::to_ring(&runtime, by_ring(self.std.clone())).await;
-            // Cancelled by the kernel: nothing was synced, and nothing failed.
-            synced = Some(result).filter(|result| !submit::is_lost(result));
-        }
-        let synced = match synced {
-            Some(result) => result,
-            None => {
-                let std = self.std.clone();
-                pool::run_on(&runtime, move || by_pool(&std)).await
-            }
+        let by_ring_now = self.facts().is_some_and(Facts::ring_sync) && submit::has_ring(&runtime);
+        let synced = if by_ring_now {
+            submit::to_ring(&runtime, by_ring(self.std.clone())).await
+        } else {
+            let std = self.std.clone();
+            pool::run_on(&runtime, move || by_pool(&std)).await
         };
         let lost = self.shared.lock().write_error.take();
         lost.map_or(synced, Err)

@@ -123,19 +123,12 @@ impl File {
             std: self.std.clone(),
             _ticket: None,
         };
-        let mut read = Read::new(held, buf, Offset::At(offset));
+        let read = Read::new(held, buf, Offset::At(offset));
         if by_ring && submit::has_ring(&runtime) {
-            let (result, buf) = submit::to_ring(&runtime, read).await;
-            if !submit::is_lost(&result) {
-                return (result, buf);
-            }
-            let held = Held {
-                std: self.std.clone(),
-                _ticket: None,
-            };
-            read = Read::new(held, buf, Offset::At(offset));
+            submit::to_ring(&runtime, read).await
+        } else {
+            submit::to_pool(&runtime, read).await
         }
-        submit::to_pool(&runtime, read).await
     }
 
     /// Writes the initialised bytes of `buf` at `offset`, perhaps not all of them, and gives it
