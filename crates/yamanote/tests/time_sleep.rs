@@ -257,3 +257,38 @@ fn its_traits_are_tokios() {
     <Sleep as AmbiguousIfUnpin<_>>::some();
     drop(Runtime::new().unwrap());
 }
+
+/// A timer belongs to the runtime it was made in, wherever it is polled first.
+#[test]
+fn polled_first_elsewhere_it_waits_with_its_own_runtime() {
+    let build = || {
+        yamanote::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_time()
+            .build()
+            .unwrap()
+    };
+    let (own, other) = (build(), build());
+    let in_own = || {
+        let _entered = own.enter();
+        Box::pin(sleep(Duration::from_millis(20)))
+    };
+    let start = std::time::Instant::now();
+    other.block_on(in_own());
+    assert!(start.elapsed() >= Duration::from_millis(20));
+
+    // Outside any runtime.
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut waiting = in_own();
+    while waiting.as_mut().poll(&mut cx).is_pending() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+
+    let mut orphan = in_own();
+    drop(own);
+    let polled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        other.block_on(async { orphan.as_mut().await });
+    }));
+    let message = polled.unwrap_err().downcast::<&str>().unwrap();
+    assert!(message.contains("being shutdown"), "{message}");
+}

@@ -8,8 +8,8 @@
 //!          +---------------------------------------------------> +----> IDLE
 //! ```
 //!
-//! Until it is polled a timer is two words and a reference: what is made and dropped without ever
-//! waiting, as most timeouts are, touches no wheel.
+//! Until it is polled a timer is a deadline and the number of its driver: what is made and dropped
+//! without ever waiting, as most timeouts are, touches neither wheel nor reference count.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -19,13 +19,21 @@ use std::task::{Context, Poll, ready};
 
 use super::Instant;
 use crate::runtime::context;
-use crate::runtime::driver::{Driver, TimerKey};
+use crate::runtime::driver::{Driver, DriverId, TimerKey};
 use crate::util::coop;
+
+#[cold]
+fn panic_shut_down() -> ! {
+    panic!("A Tokio 1.x context was found, but it is being shutdown.")
+}
 
 /// See the [module](self). Movable; the wheel knows it by its key.
 pub(super) struct Timer {
     deadline: Instant,
-    driver: Arc<Driver>,
+    /// The driver of the runtime it was made in.
+    origin: DriverId,
+    /// That driver, since the first poll.
+    driver: Option<Arc<Driver>>,
     state: State,
 }
 
@@ -41,19 +49,44 @@ impl Timer {
     /// Outside of a runtime, or in one without timers.
     #[track_caller]
     pub(super) fn new(deadline: Instant) -> Self {
-        let driver = match context::with_current(|handle| handle.driver_handle().clone()) {
-            Ok(driver) => driver,
+        let (origin, time_enabled) = match context::with_current(|handle| {
+            let driver = handle.driver_handle();
+            (driver.id(), driver.time_enabled())
+        }) {
+            Ok(facts) => facts,
             Err(error) => panic!("{error}"),
         };
         assert!(
-            driver.time_enabled(),
+            time_enabled,
             "A Tokio 1.x context was found, but timers are disabled. \
              Call `enable_time` on the runtime builder to enable timers."
         );
         Timer {
             deadline,
-            driver,
+            origin,
+            driver: None,
             state: State::Idle,
+        }
+    }
+
+    /// Of a timer that was polled.
+    fn driver(&self) -> &Driver {
+        self.driver
+            .as_ref()
+            .expect("the first poll finds the driver")
+    }
+
+    /// # Panics
+    ///
+    /// If the driver is gone, with its runtime.
+    fn find_driver(&self) -> Arc<Driver> {
+        let of_current = context::with_current(|handle| {
+            let driver = handle.driver_handle();
+            (driver.id() == self.origin).then(|| driver.clone())
+        });
+        match of_current.ok().flatten().or_else(|| self.origin.find()) {
+            Some(driver) => driver,
+            None => panic_shut_down(),
         }
     }
 
@@ -65,7 +98,7 @@ impl Timer {
     pub(super) fn is_elapsed(&self) -> bool {
         match &self.state {
             State::Idle => false,
-            State::Waiting(key) => self.driver.timer_has_fired(key),
+            State::Waiting(key) => self.driver().timer_has_fired(key),
             State::Elapsed => true,
         }
     }
@@ -74,7 +107,7 @@ impl Timer {
     pub(super) fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
         if let State::Waiting(key) = &self.state {
-            if self.driver.timer_reset(key, deadline.into_std()) {
+            if self.driver().timer_reset(key, deadline.into_std()) {
                 return;
             }
         }
@@ -84,18 +117,18 @@ impl Timer {
     /// Back to idle.
     fn forget(&mut self) {
         if let State::Waiting(key) = std::mem::replace(&mut self.state, State::Idle) {
-            self.driver.timer_remove(key);
+            self.driver().timer_remove(key);
         }
     }
 
     fn poll_driver(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &self.state {
             State::Elapsed => return Poll::Ready(()),
-            State::Waiting(key) => ready!(self.driver.timer_poll(key, cx.waker())),
+            State::Waiting(key) => ready!(self.driver().timer_poll(key, cx.waker())),
             State::Idle => {
                 let deadline = self.deadline.into_std();
-                if self.driver.clock().now() < deadline {
-                    let key = self.driver.timer_add(deadline, cx.waker());
+                if self.driver().clock().now() < deadline {
+                    let key = self.driver().timer_add(deadline, cx.waker());
                     self.state = State::Waiting(key);
                     // Shutdown marks the driver before it empties the wheels; a timer that came
                     // after that would wait for nobody.
@@ -109,10 +142,9 @@ impl Timer {
     }
 
     fn assert_running(&self) {
-        assert!(
-            !self.driver.is_shutdown(),
-            "A Tokio 1.x context was found, but it is being shutdown."
-        );
+        if self.driver().is_shutdown() {
+            panic_shut_down();
+        }
     }
 }
 
@@ -126,6 +158,9 @@ impl Future for Timer {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let unit = ready!(coop::poll_proceed(cx));
+        if self.driver.is_none() {
+            self.driver = Some(self.find_driver());
+        }
         self.assert_running();
         ready!(self.poll_driver(cx));
         unit.made_progress();

@@ -12,6 +12,7 @@ mod park;
 mod parker;
 pub mod probe;
 pub(crate) mod readiness;
+mod registry;
 #[allow(dead_code)]
 pub(crate) mod ring;
 mod shutdown;
@@ -21,6 +22,7 @@ mod timers;
 
 pub use kind::DriverKind;
 pub(crate) use park::{PollIo, Role};
+pub(crate) use registry::DriverId;
 pub(crate) use slot::RingGuard;
 pub(crate) use timers::TimerKey;
 
@@ -63,6 +65,7 @@ pub(crate) struct Config {
 }
 
 pub(crate) struct Driver {
+    id: DriverId,
     kind: DriverKind,
     /// Why an `Auto` runtime is not on io_uring.
     fallback_reason: Option<String>,
@@ -115,7 +118,8 @@ impl Driver {
             }
             false => None,
         };
-        Ok(Arc::new(Driver {
+        let driver = Arc::new(Driver {
+            id: DriverId::next(),
             kind,
             fallback_reason,
             clock: Clock::new(config.start_paused),
@@ -127,7 +131,13 @@ impl Driver {
             leaked_ops: AtomicUsize::new(0),
             image: process_image(),
             config,
-        }))
+        });
+        driver.register();
+        Ok(driver)
+    }
+
+    pub(crate) fn id(&self) -> DriverId {
+        self.id
     }
 
     pub(crate) fn kind(&self) -> DriverKind {

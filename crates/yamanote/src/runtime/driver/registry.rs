@@ -1,0 +1,50 @@
+//! Drivers by number, for what remembers its driver without holding it.
+//!
+//! A timer that is made and dropped without ever waiting, as most timeouts are, then does not touch
+//! the driver's reference count, a cache line that all workers would write to.
+#![forbid(unsafe_code)]
+
+use super::Driver;
+use crate::sys::fork::process_image;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+static DRIVERS: Mutex<BTreeMap<u64, Weak<Driver>>> = Mutex::new(BTreeMap::new());
+
+fn lock() -> MutexGuard<'static, BTreeMap<u64, Weak<Driver>>> {
+    // Nothing of others runs under this lock.
+    DRIVERS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Never given out twice in a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DriverId(u64);
+
+impl DriverId {
+    pub(super) fn next() -> DriverId {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: only the number matters.
+        DriverId(NEXT.fetch_add(1, Relaxed))
+    }
+
+    /// The driver, if its runtime or something else that holds it is still there.
+    pub(crate) fn find(self) -> Option<Arc<Driver>> {
+        lock().get(&self.0)?.upgrade()
+    }
+}
+
+impl Driver {
+    pub(super) fn register(self: &Arc<Self>) {
+        lock().insert(self.id.0, Arc::downgrade(self));
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // In a forked child the lock may be held for ever, by a thread that is not there.
+        if self.image == process_image() {
+            lock().remove(&self.id.0);
+        }
+    }
+}
