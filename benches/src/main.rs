@@ -132,6 +132,7 @@ rows! {
     "64 writes of 4 KiB + flush", 100, write_many;
     "echo 64 B, 64 connections", 60_000, echo_64;
     "echo 64 B, 1,000 connections", 60_000, echo_1000;
+    "empty block_on", 1_000_000, empty_block_on;
     "spawn + join", 1_000_000, spawn_join;
     "lone yield_now", 1_000_000, lone_yield;
     "sleep create + drop", 1_000_000, sleep_create_drop;

@@ -189,6 +189,13 @@ fn echo(job: &Job, connections: u64) {
     });
 }
 
+pub fn empty_block_on(job: &Job) {
+    let runtime = runtime(job);
+    for i in 0..job.ops {
+        assert_eq!(runtime.block_on(async { std::hint::black_box(i) }), i);
+    }
+}
+
 pub fn spawn_join(job: &Job) {
     let ops = job.ops;
     run(job, async move {

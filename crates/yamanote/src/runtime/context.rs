@@ -119,6 +119,31 @@ pub(crate) fn enter_runtime<R>(
     allow_block_in_place: bool,
     f: impl FnOnce() -> R,
 ) -> R {
+    assert_not_entered();
+    let _current = set_current(handle);
+    mark_entered(allow_block_in_place, f)
+}
+
+/// As [`enter_runtime`], with the handle that is current already.
+///
+/// # Panics
+///
+/// As `enter_runtime`.
+#[track_caller]
+pub(crate) fn enter_current<R>(allow_block_in_place: bool, f: impl FnOnce() -> R) -> R {
+    assert_not_entered();
+    mark_entered(allow_block_in_place, f)
+}
+
+fn mark_entered<R>(allow_block_in_place: bool, f: impl FnOnce() -> R) -> R {
+    let _entered = EnteredGuard::set(Entered::Yes {
+        allow_block_in_place,
+    });
+    f()
+}
+
+#[track_caller]
+fn assert_not_entered() {
     assert!(
         !is_entered(),
         "Cannot start a runtime from within a runtime. This happens because a function (like \
@@ -126,12 +151,6 @@ pub(crate) fn enter_runtime<R>(
          drive asynchronous tasks. If you are in an async function, use `.await` on the future \
          instead of blocking on it."
     );
-    handle.driver_handle().assert_not_forked();
-    let _current = set_current(handle);
-    let _entered = EnteredGuard::set(Entered::Yes {
-        allow_block_in_place,
-    });
-    f()
 }
 
 /// Whether this thread is running a runtime's futures and so must not block. `false` when the
