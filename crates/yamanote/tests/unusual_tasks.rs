@@ -322,6 +322,53 @@ yamanote_test::matrix! {
         }
     }
 
+    // T2: tasks panic with an operation under way each; it ends, and takes nothing with it.
+    fn panics_with_operations_under_way(setup: Setup) {
+        use yamanote::buf::IoBuf;
+        if !yamanote_test::require(yamanote_test::Capability::Ext4) {
+            return;
+        }
+        let directory = TempDir::on_ext4();
+        let path = directory.path().join("direct");
+        std::fs::write(&path, vec![5; 64 * 1024]).unwrap();
+        let runtime = builder!(setup).build().unwrap();
+        let metrics = runtime.handle().metrics();
+        let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().flatten().filter(|entry| {
+            std::fs::read_link(entry.path()).is_ok_and(|target| target == path)
+        }).count();
+        runtime.block_on(async {
+            let mut tasks = Vec::new();
+            for _ in 0..200 {
+                let path = path.clone();
+                tasks.push(yamanote::spawn(async move {
+                    let mut options = yamanote::fs::OpenOptions::new();
+                    options.read(true).custom_flags(libc::O_DIRECT);
+                    let file = options.open(&path).await.unwrap();
+                    let bytes = vec![0; 8192];
+                    let start = bytes.as_ptr().align_offset(4096);
+                    let mut read = Box::pin(file.read_at(bytes.slice(start..start + 4096), 0));
+                    poll_fn(|cx| {
+                        let _ = read.as_mut().poll(cx);
+                        if true {
+                            std::panic::resume_unwind(Box::new("under way"));
+                        }
+                        Poll::Ready(())
+                    })
+                    .await
+                }));
+            }
+            for task in tasks {
+                assert!(task.await.unwrap_err().is_panic());
+            }
+            let start = Instant::now();
+            while metrics.live_ops() > 0 || descriptors() > 0 {
+                assert!(start.elapsed() < Duration::from_secs(10), "something is left");
+                sleep(Duration::from_millis(1)).await;
+            }
+            assert_eq!(yamanote::fs::read(&path).await.unwrap(), vec![5; 64 * 1024]);
+        });
+    }
+
     // C1: the farthest future is waited for, and given up, by everything that takes a time.
     async fn the_farthest_future() {
         let now = yamanote::time::Instant::now();
