@@ -459,10 +459,15 @@ fn many_runtimes_with_little_memory_to_lock() {
         let directory = TempDir::on_ext4();
         let path = directory.path().join("direct");
         std::fs::write(&path, numbered(0..PAGE)).unwrap();
-        // So that it can still be removed without rights.
-        for path in [directory.path(), &path] {
-            std::os::unix::fs::chown(path, Some(65534), Some(65534)).unwrap();
-        }
+        // Opened and removed while there is still the right to.
+        let files: Vec<_> = (0..32)
+            .map(|_| {
+                let mut options = std::fs::File::options();
+                std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_DIRECT);
+                options.read(true).open(&path).unwrap()
+            })
+            .collect();
+        drop(directory);
         let limit = libc::rlimit {
             rlim_cur: 64 * 1024,
             rlim_max: 64 * 1024,
@@ -477,12 +482,9 @@ fn many_runtimes_with_little_memory_to_lock() {
         let runtimes: Vec<_> = (0..32)
             .map(|number| runtime(DriverChoice::Auto, number % 3).unwrap())
             .collect();
-        for runtime in &runtimes {
-            let path = path.clone();
+        for (runtime, file) in runtimes.iter().zip(files) {
             let reading = runtime.spawn(async move {
-                let mut options = OpenOptions::new();
-                options.read(true).custom_flags(libc::O_DIRECT);
-                let file = options.open(&path).await.unwrap();
+                let file = File::from_std(file);
                 let bytes = vec![0; 2 * PAGE];
                 let start = bytes.as_ptr().align_offset(PAGE);
                 let (n, bytes) = file.read_at(bytes.slice(start..start + PAGE), 0).await;
