@@ -119,19 +119,23 @@ pub(crate) fn enter_runtime<R>(
     allow_block_in_place: bool,
     f: impl FnOnce() -> R,
 ) -> R {
-    assert_not_entered();
+    assert_may_enter(handle);
     let _current = set_current(handle);
     mark_entered(allow_block_in_place, f)
 }
 
-/// As [`enter_runtime`], with the handle that is current already.
+/// As [`enter_runtime`], with a handle that is current already.
 ///
 /// # Panics
 ///
 /// As `enter_runtime`.
 #[track_caller]
-pub(crate) fn enter_current<R>(allow_block_in_place: bool, f: impl FnOnce() -> R) -> R {
-    assert_not_entered();
+pub(crate) fn enter_current<R>(
+    handle: &Handle,
+    allow_block_in_place: bool,
+    f: impl FnOnce() -> R,
+) -> R {
+    assert_may_enter(handle);
     mark_entered(allow_block_in_place, f)
 }
 
@@ -143,7 +147,7 @@ fn mark_entered<R>(allow_block_in_place: bool, f: impl FnOnce() -> R) -> R {
 }
 
 #[track_caller]
-fn assert_not_entered() {
+fn assert_may_enter(handle: &Handle) {
     assert!(
         !is_entered(),
         "Cannot start a runtime from within a runtime. This happens because a function (like \
@@ -151,6 +155,7 @@ fn assert_not_entered() {
          drive asynchronous tasks. If you are in an async function, use `.await` on the future \
          instead of blocking on it."
     );
+    handle.driver_handle().assert_not_forked();
 }
 
 /// Whether this thread is running a runtime's futures and so must not block. `false` when the

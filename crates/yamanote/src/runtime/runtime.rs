@@ -187,10 +187,10 @@ impl Runtime {
         let future = pin!(future);
         match &self.scheduler {
             Scheduler::CurrentThread(scheduler) => {
-                context::enter_current(false, || scheduler.block_on(future))
+                context::enter_current(&self.handle, false, || scheduler.block_on(future))
             }
             Scheduler::MultiThread(scheduler) => {
-                context::enter_current(true, || scheduler.block_on(future))
+                context::enter_current(&self.handle, true, || scheduler.block_on(future))
             }
         }
     }
