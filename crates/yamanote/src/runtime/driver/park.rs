@@ -63,6 +63,9 @@ impl Driver {
 
     fn collect(&self, slot: usize, poll_io: PollIo, who: Who) -> usize {
         self.assert_not_forked();
+        if poll_io == PollIo::Skip && self.slots[slot].is_bare() {
+            return 0;
+        }
         let mut batch = take_batch();
         let mut took_wake = false;
         let mut told_by_ring = false;

@@ -9,7 +9,10 @@ use super::parker::Parker;
 use super::ring::{Ring, RingWaker};
 use super::time::wheel::Wheel;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 
@@ -76,6 +79,12 @@ impl Slot {
         // Without a waker there has never been a ring, and its lock need not be touched.
         self.ring_waker.get()?;
         RingGuard::new(self.lock_ring())
+    }
+
+    /// Whether it has neither ring nor timer: nothing to look at, as in each short `block_on`.
+    pub(super) fn is_bare(&self) -> bool {
+        // SeqCst as everywhere; a timer added by another thread meanwhile unparks the owner.
+        self.ring_waker.get().is_none() && self.next_deadline_ns.load(SeqCst) == u64::MAX
     }
 
     /// This thread takes the slot. What tells the ring of sockets is a poll of the thread that armed
