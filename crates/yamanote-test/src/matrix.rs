@@ -46,6 +46,11 @@ const TEST_LIMIT: Duration = Duration::from_secs(180);
 
 /// Runs `test`; aborts the process with a message if it takes longer than three minutes.
 pub fn run_here(module: &str, name: &str, test: impl FnOnce()) {
+    // It overrides every builder, so half of the matrix would run on the other driver unnoticed.
+    assert!(
+        std::env::var_os("YAMANOTE_DRIVER").is_none(),
+        "unset YAMANOTE_DRIVER: the tests choose their drivers themselves"
+    );
     let full_name = format!("{module}::{name}");
     let (finished, watch) = mpsc::channel::<()>();
     std::thread::spawn(move || {
