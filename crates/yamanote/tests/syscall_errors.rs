@@ -143,7 +143,7 @@ fn run_everything(runtime: Runtime, directory: &std::path::Path) {
 
 /// What runs under strace.
 #[test]
-#[ignore = "run by the other tests"]
+#[ignore = "started by the other tests"]
 fn the_program() {
     let expect = std::env::var(EXPECT).unwrap();
     let workers = std::env::var(WORKERS).unwrap().parse().unwrap();
