@@ -113,7 +113,7 @@ fn as_text(report: &Report, trial: &Trial) -> String {
                 (None, None) => {}
             }
             say(format!(
-                "A trial wrote, synced and read a file; {ops_submitted} operations went through a ring."
+                "A trial wrote, synced and read a file; operations through a ring: {ops_submitted}."
             ));
         }
         Trial::Fails(why) => say(format!("A runtime does not work here: {why}")),
