@@ -17,7 +17,7 @@ use yamanote_test::{Capability, Driver, Setup, TempDir, require};
 const CONNECTIONS: usize = 200;
 const HOG: Duration = Duration::from_secs(2);
 const CONTROL: Duration = Duration::from_millis(500);
-/// The bound of the contract. The goal is 50 ms, and the figures are printed.
+/// The bound that is promised. The goal is 50 ms, and the figures are printed.
 const BOUND: Duration = Duration::from_millis(250);
 
 /// How a task blocks its worker.

@@ -194,7 +194,7 @@ fn a_gibibyte_through_the_smallest_buffer() {
 
 /// The child of the next test: eleven ports are to be had.
 #[test]
-#[ignore = "run by no_port_is_left"]
+#[ignore = "started by `no_port_is_left`"]
 fn with_eleven_ports() {
     for setup in every_setup() {
         let before = Snapshot::take();

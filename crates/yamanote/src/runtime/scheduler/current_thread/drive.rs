@@ -53,9 +53,6 @@ pub(super) struct Driving<'a> {
     tick: u32,
     /// Left before the core is laid down, for the next thread enters it then.
     slot: Option<SlotGuard>,
-    /// The main future was not ready at once. Else there is no more to account for than one poll,
-    /// which may well be shorter than reading the clock.
-    is_worth_accounting: bool,
 }
 
 impl<'a> Driving<'a> {
@@ -66,7 +63,6 @@ impl<'a> Driving<'a> {
             local: Entered::new(shared, core.queue),
             tick: core.tick,
             slot: Some(shared.driver().enter_slot(SLOT)),
-            is_worth_accounting: false,
         }
     }
 
@@ -91,7 +87,6 @@ impl<'a> Driving<'a> {
                 }
                 polls += 1;
             }
-            self.is_worth_accounting = true;
             let main_yielded = main.is_woken();
             let round = self.run_round(event_interval.saturating_sub(polls).max(1));
             polls += round.polls;
@@ -215,9 +210,7 @@ impl<'a> Driving<'a> {
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
-        if self.is_worth_accounting {
-            self.shared.load().account(Instant::now());
-        }
+        self.shared.load().account(Instant::now());
         drop(self.slot.take());
         let core = Core {
             queue: self.local.leave(),

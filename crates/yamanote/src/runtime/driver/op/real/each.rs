@@ -121,7 +121,7 @@ fn files_are_opened_written_synced_read_stated_and_closed() {
     }
 }
 
-/// FAILURES F4, F5.
+/// Rows F4 and F5 of docs/failures.md.
 #[test]
 fn absurd_offsets_and_lengths_are_not_mistaken_for_others() {
     for way in ways() {
@@ -186,7 +186,7 @@ fn sockets_connect_accept_send_and_receive() {
     }
 }
 
-/// FAILURES O15: everything on one descriptor ends, and nothing else.
+/// Row O15: everything on one descriptor ends, and nothing else.
 #[test]
 fn cancelling_a_descriptor_ends_its_operations() {
     let Some(bench) = Bench::new(8) else { return };
@@ -209,7 +209,7 @@ fn cancelling_a_descriptor_ends_its_operations() {
     assert_eq!(bench.finish(third).0.unwrap(), 1);
 }
 
-/// FAILURES O16: the operation owns its descriptor, so the number cannot become another file's.
+/// Row O16: the operation owns its descriptor, so the number cannot become another file's.
 #[test]
 fn a_descriptors_number_is_not_reused_before_the_kernel_is_done() {
     let Some(bench) = Bench::new(8) else { return };
