@@ -17,6 +17,7 @@ use super::scheduler::multi_thread::MultiThread;
 use super::scheduler::{self, Callback, Launch};
 use super::{Id, RuntimeFlavor};
 use crate::util::rng;
+use crate::util::shutdown_text::shutting_down;
 
 /// Polls between two looks at the driver by a busy scheduler, and also Go's number for much the
 /// same purpose. A look costs up to a system call.
@@ -515,9 +516,7 @@ impl Builder {
 /// last.
 fn launcher(inner: Weak<Inner>) -> Launch {
     Arc::new(move |work| {
-        let inner = inner.upgrade().ok_or_else(|| {
-            io::Error::other("A Tokio 1.x context was found, but it is being shutdown.")
-        })?;
+        let inner = inner.upgrade().ok_or_else(shutting_down)?;
         let handle = Handle::from_inner(inner);
         let spawner = handle.blocking_spawner().clone();
         spawner.launch(Box::new(move || {

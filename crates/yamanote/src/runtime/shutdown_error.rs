@@ -3,7 +3,7 @@
 
 use std::io;
 
-const SHUTTING_DOWN: &str = "A Tokio 1.x context was found, but it is being shutdown.";
+use crate::util::shutdown_text::SHUTTING_DOWN;
 
 /// Whether `error` says that a resource's runtime has been shut down.
 ///

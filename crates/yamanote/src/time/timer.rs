@@ -21,10 +21,12 @@ use super::Instant;
 use crate::runtime::context;
 use crate::runtime::driver::{Driver, DriverId, TimerKey};
 use crate::util::coop;
+use crate::util::shutdown_text::SHUTTING_DOWN;
 
 #[cold]
 fn panic_shut_down() -> ! {
-    panic!("A Tokio 1.x context was found, but it is being shutdown.")
+    // Not `panic!`, which would make a `String` of the constant.
+    std::panic::panic_any(SHUTTING_DOWN)
 }
 
 /// See the [module](self). Movable; the wheel knows it by its key.

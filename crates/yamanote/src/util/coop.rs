@@ -7,7 +7,6 @@
 //!
 //! The budget is a plain thread-local cell at the bottom of the crate, set from above.
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 use std::cell::Cell;
 use std::marker::PhantomData;

@@ -3,7 +3,6 @@
 //!
 //! Marsaglia, "Xorshift RNGs", Journal of Statistical Software 8(14), 2003.
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 use std::cell::Cell;
 

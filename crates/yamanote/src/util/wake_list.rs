@@ -1,7 +1,6 @@
 //! Wakers collected under a lock and woken after it is released, so that no foreign code runs while
 //! the driver is borrowed.
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 use std::task::Waker;
 
@@ -15,6 +14,7 @@ pub(crate) struct WakeList {
 }
 
 impl WakeList {
+    #[cfg(test)]
     pub(crate) const fn new() -> Self {
         WakeList { wakers: Vec::new() }
     }

@@ -112,11 +112,6 @@ pub fn stderr() -> Stderr {
     }
 }
 
-/// What is said when the pool takes no more jobs.
-fn shutting_down() -> io::Error {
-    io::Error::other("A Tokio 1.x context was found, but it is being shutdown.")
-}
-
 impl AsyncRead for Stdin {
     fn poll_read(
         mut self: Pin<&mut Self>,

@@ -16,10 +16,11 @@ use std::io::{self, Read};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::{MAX_CHUNK, shutting_down};
+use super::MAX_CHUNK;
 use crate::io::ReadBuf;
 use crate::runtime::Handle;
 use crate::runtime::task::JoinHandle;
+use crate::util::shutdown_text::shutting_down;
 
 #[derive(Debug)]
 pub(super) struct PooledReader<R> {

@@ -15,9 +15,10 @@ use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::{MAX_CHUNK, shutting_down};
+use super::MAX_CHUNK;
 use crate::runtime::Handle;
 use crate::runtime::task::JoinHandle;
+use crate::util::shutdown_text::shutting_down;
 
 #[derive(Debug)]
 pub(super) struct PooledWriter<W> {

@@ -4,7 +4,6 @@
 //! whether there is something never takes the lock. No user code runs under the lock: an item that
 //! is refused is handed back, and closing returns what was left.
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 use std::collections::VecDeque;
 use std::sync::PoisonError;
@@ -46,7 +45,8 @@ impl<T> Inject<T> {
         self.len() == 0
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
+    #[cfg(test)]
+    fn is_closed(&self) -> bool {
         self.lock().closed
     }
 

@@ -18,12 +18,10 @@ pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
 /// Starts a thread of the runtime: with the configured name, stack and hooks, and inside the
 /// runtime's context. Given from above, so that a scheduler can start workers without knowing what
 /// a runtime is. The thread ends when the closure returns.
-#[allow(dead_code)]
 pub(crate) type Launch = Arc<dyn Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
 /// What the `Builder` decided for the scheduler.
 #[derive(Clone)]
-#[allow(dead_code)]
 pub(crate) struct Config {
     /// How many workers a multi-thread scheduler has; a current-thread scheduler has one.
     pub(crate) worker_threads: usize,

@@ -4,7 +4,6 @@
 //! Used by `Handle::block_on` and by every thread that is in `block_on` without running the
 //! scheduler: such a thread drives nothing, others make its resources ready.
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 use std::cell::RefCell;
 use std::pin::pin;

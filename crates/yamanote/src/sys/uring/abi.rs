@@ -2,7 +2,6 @@
 //! as we use them.
 #![forbid(unsafe_code)]
 
-pub(crate) const SETUP_CQSIZE: u32 = 1 << 3;
 pub(crate) const SETUP_SUBMIT_ALL: u32 = 1 << 7;
 pub(crate) const SETUP_COOP_TASKRUN: u32 = 1 << 8;
 pub(crate) const SETUP_TASKRUN_FLAG: u32 = 1 << 9;
@@ -17,7 +16,6 @@ pub(crate) const FEAT_FAST_POLL: u32 = 1 << 5;
 pub(crate) const FEAT_EXT_ARG: u32 = 1 << 8;
 pub(crate) const FEAT_NATIVE_WORKERS: u32 = 1 << 9;
 pub(crate) const FEAT_CQE_SKIP: u32 = 1 << 11;
-pub(crate) const FEAT_RECVSEND_BUNDLE: u32 = 1 << 14;
 pub(crate) const FEAT_MIN_TIMEOUT: u32 = 1 << 15;
 
 pub(crate) const ENTER_GETEVENTS: u32 = 1 << 0;

@@ -164,10 +164,6 @@ impl Queues {
         self.layout.sq_entries
     }
 
-    pub(crate) fn cq_entries(&self) -> u32 {
-        self.layout.cq_entries
-    }
-
     pub(crate) fn has_completions(&self) -> bool {
         self.cq_tail() != self.cq_head
     }

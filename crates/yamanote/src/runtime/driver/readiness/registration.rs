@@ -12,6 +12,7 @@ use mio::event;
 use super::source::Source;
 use super::{Direction, Interest, Readiness, Ready, ReadyEvent, Shared, token};
 use crate::util::coop;
+use crate::util::shutdown_text::shutting_down;
 
 /// Keeps a source in the set. The owner calls [`deregister`](Registration::deregister) before it
 /// closes the descriptor; dropping the registration gives the source back.
@@ -180,9 +181,4 @@ impl fmt::Debug for Registration {
             .field("source", &self.source)
             .finish()
     }
-}
-
-/// What a source answers once its runtime has gone.
-fn shutting_down() -> io::Error {
-    io::Error::other("A Tokio 1.x context was found, but it is being shutdown.")
 }

@@ -7,7 +7,6 @@
 //! Deadlines are `u64` nanoseconds since the clock was made; both this and reading the time truncate
 //! at the nanosecond in which `Instant` counts anyway, so a timer is never early by rounding.
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -32,7 +32,6 @@
 //! Generations are counted per wheel, not per entry, so that the memory of an emptied wheel can be
 //! given back without an old key ever fitting a new entry.
 #![forbid(unsafe_code)]
-#![allow(dead_code)]
 
 use std::fmt;
 use std::task::Waker;
@@ -316,10 +315,12 @@ impl Wheel {
     }
 
     /// The number of timers that have not fired.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.listed
     }
 
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.listed == 0
     }

@@ -1,0 +1,12 @@
+//! What Tokio's users know the end of a runtime by. `is_rt_shutdown_err` recognises the error by this
+//! text, so whoever reports the end takes it from here.
+#![forbid(unsafe_code)]
+
+use std::io;
+
+pub(crate) const SHUTTING_DOWN: &str = "A Tokio 1.x context was found, but it is being shutdown.";
+
+/// The error of a resource whose runtime is gone.
+pub(crate) fn shutting_down() -> io::Error {
+    io::Error::other(SHUTTING_DOWN)
+}
