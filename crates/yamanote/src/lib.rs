@@ -59,6 +59,7 @@ pub mod macros;
 mod util;
 // L1
 pub mod buf;
+pub mod sync;
 mod sys;
 // L2-L4
 pub mod runtime;

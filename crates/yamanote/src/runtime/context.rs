@@ -1,9 +1,10 @@
 //! What a thread knows about the runtime it is in.
 //!
 //! Two facts, both thread-local. **Current** is the runtime that `spawn`, timers and sockets on this
-//! thread belong to; it nests, and guards put the outer one back. **Entered** says that the thread
-//! is running a runtime's futures now, so that it must not block: it is set around `block_on` and
-//! around a worker's whole life, and lifted for the length of `block_in_place`.
+//! thread belong to; it nests, and guards put the outer one back. **Entered** (`util/entered.rs`)
+//! says that the thread is running a runtime's futures now, so that it must not block: it is set
+//! around `block_on` and around a worker's whole life, and lifted for the length of
+//! `block_in_place`.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -12,18 +13,12 @@ use std::sync::MutexGuard;
 
 use super::handle::{Handle, TryCurrentError};
 use super::scheduler::multi_thread;
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Entered {
-    No,
-    Yes { allow_block_in_place: bool },
-}
+use crate::util::entered::{self, Entered, EnteredGuard};
 
 struct Context {
     current: RefCell<Option<Handle>>,
     /// How many [`SetCurrentGuard`]s are alive.
     depth: Cell<usize>,
-    entered: Cell<Entered>,
 }
 
 thread_local! {
@@ -31,7 +26,6 @@ thread_local! {
         Context {
             current: RefCell::new(None),
             depth: Cell::new(0),
-            entered: Cell::new(Entered::No),
         }
     };
 }
@@ -149,21 +143,13 @@ fn mark_entered<R>(allow_block_in_place: bool, f: impl FnOnce() -> R) -> R {
 #[track_caller]
 fn assert_may_enter(handle: &Handle) {
     assert!(
-        !is_entered(),
+        !entered::is_entered(),
         "Cannot start a runtime from within a runtime. This happens because a function (like \
          `block_on`) attempted to block the current thread while the thread is being used to \
          drive asynchronous tasks. If you are in an async function, use `.await` on the future \
          instead of blocking on it."
     );
     handle.driver_handle().assert_not_forked();
-}
-
-/// Whether this thread is running a runtime's futures and so must not block. `false` when the
-/// thread's locals are destroyed: what runs then is no future.
-pub(crate) fn is_entered() -> bool {
-    CONTEXT
-        .try_with(|context| context.entered.get() != Entered::No)
-        .unwrap_or(false)
 }
 
 /// Runs blocking `f` on a thread of the multi-thread runtime, whose tasks move elsewhere first.
@@ -173,10 +159,7 @@ pub(crate) fn is_entered() -> bool {
 /// On a thread that runs a current-thread runtime, whose tasks cannot move.
 #[track_caller]
 pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
-    let entered = CONTEXT
-        .try_with(|context| context.entered.get())
-        .unwrap_or(Entered::No);
-    match entered {
+    match entered::get() {
         Entered::No => f(),
         Entered::Yes {
             allow_block_in_place: true,
@@ -187,24 +170,5 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
         Entered::Yes {
             allow_block_in_place: false,
         } => panic!("can call blocking only when running on the multi-threaded runtime"),
-    }
-}
-
-/// Puts the outer value back when dropped.
-struct EnteredGuard {
-    outer: Entered,
-}
-
-impl EnteredGuard {
-    fn set(entered: Entered) -> Self {
-        EnteredGuard {
-            outer: CONTEXT.with(|context| context.entered.replace(entered)),
-        }
-    }
-}
-
-impl Drop for EnteredGuard {
-    fn drop(&mut self) {
-        let _ = CONTEXT.try_with(|context| context.entered.set(self.outer));
     }
 }

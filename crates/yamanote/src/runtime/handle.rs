@@ -10,9 +10,10 @@ use std::sync::Arc;
 use super::blocking;
 use super::context::{self, SetCurrentGuard};
 use super::driver::{Driver, DriverKind};
-use super::scheduler::{self, thread_park};
+use super::scheduler;
 use super::task::{self, JoinHandle};
 use super::{Id, RuntimeFlavor, RuntimeMetrics, box_if_large};
+use crate::util::thread_park;
 
 /// A reference to a runtime, cheap to clone and to send to other threads.
 ///

@@ -262,7 +262,7 @@ impl Runtime {
         self.stopped = true;
 
         let may_wait = timeout != Some(Duration::ZERO);
-        let forbidden = may_wait && context::is_entered();
+        let forbidden = may_wait && crate::util::entered::is_entered();
         let end = Deadline::new(match forbidden {
             false => timeout,
             true => Some(Duration::ZERO),

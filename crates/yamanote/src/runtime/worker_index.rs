@@ -1,7 +1,7 @@
 //! Which worker the calling thread is.
 #![forbid(unsafe_code)]
 
-use super::{context, scheduler};
+use super::scheduler;
 
 /// The number of the worker that runs the calling code, from zero, below
 /// [`num_workers`](super::RuntimeMetrics::num_workers).
@@ -24,7 +24,7 @@ use super::{context, scheduler};
 /// assert_eq!(runtime::worker_index(), None);
 /// ```
 pub fn worker_index() -> Option<usize> {
-    context::is_entered()
+    crate::util::entered::is_entered()
         .then(scheduler::worker_index)
         .flatten()
 }

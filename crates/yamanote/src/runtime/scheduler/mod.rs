@@ -10,7 +10,6 @@ pub(crate) mod current_thread;
 pub(crate) mod inject;
 pub(crate) mod load;
 pub(crate) mod multi_thread;
-pub(crate) mod thread_park;
 
 /// A hook of the `Builder`.
 pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;

@@ -46,8 +46,9 @@ use std::future::Future;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Config, Launch, thread_park};
+use super::{Config, Launch};
 use crate::runtime::driver::Driver;
+use crate::util::thread_park;
 use worker::Core;
 
 /// The scheduler as its runtime owns it.

@@ -1,8 +1,8 @@
 //! Polling a future on a thread that has nothing else to do, with the thread's own park as its
 //! waker.
 //!
-//! Used by `Handle::block_on` and by every thread that is in `block_on` without running the
-//! scheduler: such a thread drives nothing, others make its resources ready.
+//! Used by `Handle::block_on`, by every thread that is in `block_on` without running the scheduler,
+//! and by `blocking_recv` and its kin: such a thread drives nothing, others make its resources ready.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;

@@ -1,0 +1,60 @@
+//! Whether this thread is running a runtime's futures now, so that it must not block.
+//!
+//! Set around `block_on` and around a worker's whole life, lifted for the length of
+//! `block_in_place`. A plain thread-local cell at the bottom of the crate, so that what blocks
+//! (`blocking_send` and its kin) can ask without knowing the runtime.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Entered {
+    No,
+    Yes { allow_block_in_place: bool },
+}
+
+thread_local! {
+    static ENTERED: Cell<Entered> = const { Cell::new(Entered::No) };
+}
+
+/// What this thread does. `No` when the thread's locals are destroyed: what runs then is no future.
+pub(crate) fn get() -> Entered {
+    ENTERED.try_with(Cell::get).unwrap_or(Entered::No)
+}
+
+/// Whether this thread is running a runtime's futures and so must not block.
+pub(crate) fn is_entered() -> bool {
+    get() != Entered::No
+}
+
+#[allow(dead_code, reason = "for the blocking halves of sync")]
+/// Panics on a thread that runs a runtime's futures, with Tokio's text for functions like
+/// `blocking_recv`.
+#[track_caller]
+pub(crate) fn assert_may_block() {
+    assert!(
+        !is_entered(),
+        "Cannot block the current thread from within a runtime. This happens because a function \
+         attempted to block the current thread while the thread is being used to drive \
+         asynchronous tasks."
+    );
+}
+
+/// Puts the outer value back when dropped.
+pub(crate) struct EnteredGuard {
+    outer: Entered,
+}
+
+impl EnteredGuard {
+    pub(crate) fn set(entered: Entered) -> Self {
+        EnteredGuard {
+            outer: ENTERED.with(|cell| cell.replace(entered)),
+        }
+    }
+}
+
+impl Drop for EnteredGuard {
+    fn drop(&mut self) {
+        let _ = ENTERED.try_with(|cell| cell.set(self.outer));
+    }
+}
