@@ -102,6 +102,36 @@ pub fn tokio_test(args: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(Kind::Test, Host::Tokio, args.into(), item.into()).into()
 }
 
+/// [`macro@main`] of the shim without its feature `rt-multi-thread`.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn tokio_main_rt(args: TokenStream, item: TokenStream) -> TokenStream {
+    let host = Host::TokioCurrentThread;
+    entry::expand(Kind::Main, host, args.into(), item.into()).into()
+}
+
+/// [`macro@test`] of the shim without its feature `rt-multi-thread`.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn tokio_test_rt(args: TokenStream, item: TokenStream) -> TokenStream {
+    let host = Host::TokioCurrentThread;
+    entry::expand(Kind::Test, host, args.into(), item.into()).into()
+}
+
+/// [`macro@main`] of the shim without its feature `rt`: says that it is missing.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn tokio_main_fail(_: TokenStream, _: TokenStream) -> TokenStream {
+    entry::refuse(Kind::Main, Host::Tokio).into()
+}
+
+/// [`macro@test`] of the shim without its feature `rt`: says that it is missing.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn tokio_test_fail(_: TokenStream, _: TokenStream) -> TokenStream {
+    entry::refuse(Kind::Test, Host::Tokio).into()
+}
+
 /// Behind `yamanote::select!`, which passes `$crate` first.
 #[doc(hidden)]
 #[proc_macro]

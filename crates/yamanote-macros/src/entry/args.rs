@@ -87,7 +87,17 @@ impl Args {
             }
         }
 
+        let flavor_given = flavor.is_some();
         let flavor = flavor.map_or(kind.default_flavor(), |given| given.0);
+        if flavor == Flavor::MultiThread && host == Host::TokioCurrentThread {
+            let text = if flavor_given {
+                "The runtime flavor `multi_thread` requires the `rt-multi-thread` feature."
+            } else {
+                "The default runtime flavor is `multi_thread`, but the `rt-multi-thread` feature \
+                 is disabled."
+            };
+            return Err(Error::new(Span::call_site(), text));
+        }
         // An option that the flavor does not know, and the flavor that does.
         let refuse = |option: &str, given: Option<Span>, needs: &str| match given {
             Some(span) => Err(Error::new(

@@ -41,13 +41,15 @@ impl Kind {
 pub(crate) enum Host {
     Yamanote,
     Tokio,
+    /// The shim with its feature `rt` but without `rt-multi-thread`.
+    TokioCurrentThread,
 }
 
 impl Host {
     fn name(self) -> &'static str {
         match self {
             Host::Yamanote => "yamanote",
-            Host::Tokio => "tokio",
+            Host::Tokio | Host::TokioCurrentThread => "tokio",
         }
     }
 
@@ -57,9 +59,19 @@ impl Host {
             Host::Yamanote => quote!(::yamanote),
             // Looked up where the macro is used, not in the extern prelude: crates that re-export
             // tokio rely on `use their::tokio` being enough.
-            Host::Tokio => quote!(tokio),
+            Host::Tokio | Host::TokioCurrentThread => quote!(tokio),
         }
     }
+}
+
+/// Refuses to expand, where the runtime's feature is off that has what the attribute expands to.
+pub(crate) fn refuse(kind: Kind, host: Host) -> TokenStream {
+    let text = format!(
+        "The #[{}::{}] macro requires rt or rt-multi-thread.",
+        host.name(),
+        kind.name()
+    );
+    Error::new(Span::call_site(), text).to_compile_error()
 }
 
 /// Expands `#[main]` or `#[test]`.

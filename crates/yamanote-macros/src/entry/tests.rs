@@ -1,7 +1,7 @@
 //! What the attributes expand to, and what they say when they cannot.
 #![forbid(unsafe_code)]
 
-use super::{Host, Kind, expand};
+use super::{Host, Kind, expand, refuse};
 use proc_macro2::TokenStream;
 
 fn tokens(text: &str) -> TokenStream {
@@ -14,7 +14,11 @@ fn expanded(kind: Kind, host: Host, args: &str, item: &str) -> String {
 
 /// The message of the `compile_error!`, after a function that is still there.
 fn error(kind: Kind, args: &str, item: &str) -> String {
-    let output = expand(kind, Host::Yamanote, tokens(args), tokens(item));
+    error_of(kind, Host::Yamanote, args, item)
+}
+
+fn error_of(kind: Kind, host: Host, args: &str, item: &str) -> String {
+    let output = expand(kind, host, tokens(args), tokens(item));
     let text = output.to_string();
     assert!(text.contains("fn "), "the function is gone: {text}");
     let file: syn::File = syn::parse2(output).unwrap();
@@ -37,6 +41,32 @@ fn the_crate_is_found_where_it_was_said_to_be() {
         let given = expanded(Kind::Test, host, "crate = \"a::b\"", "async fn t() {}");
         assert!(given.contains("return a :: b :: runtime :: Builder :: new_current_thread"));
     }
+}
+
+#[test]
+fn without_rt_multi_thread_the_flavor_must_be_another() {
+    let host = Host::TokioCurrentThread;
+    assert_eq!(
+        error_of(Kind::Main, host, "", MAIN),
+        "The default runtime flavor is `multi_thread`, but the `rt-multi-thread` feature is \
+         disabled."
+    );
+    for kind in [Kind::Main, Kind::Test] {
+        assert_eq!(
+            error_of(kind, host, "flavor = \"multi_thread\"", MAIN),
+            "The runtime flavor `multi_thread` requires the `rt-multi-thread` feature."
+        );
+        let given = expanded(kind, host, "flavor = \"current_thread\"", MAIN);
+        assert!(given.contains("tokio :: runtime :: Builder :: new_current_thread"));
+    }
+    let default = expanded(Kind::Test, host, "", "async fn t() {}");
+    assert!(default.contains("tokio :: runtime :: Builder :: new_current_thread"));
+}
+
+#[test]
+fn without_rt_nothing_is_expanded() {
+    let text = refuse(Kind::Test, Host::Tokio).to_string();
+    assert!(text.contains("The #[tokio::test] macro requires rt or rt-multi-thread."));
 }
 
 #[test]
