@@ -1,0 +1,306 @@
+//! A fair counting semaphore: what `Semaphore`, `Mutex`, `RwLock`, `OnceCell` and the bounded channel
+//! wait with.
+//!
+//! One word holds the free permits and two flags:
+//!
+//! ```text
+//!   permits << 2 | WAITING | CLOSED
+//! ```
+//!
+//! 1. `WAITING` is set when somebody is in the queue, and then no permit is free: who comes to wait
+//!    takes what there is, and what is released goes to the first in the queue. So nobody overtakes,
+//!    and one compare-and-swap that finds enough permits needs not ask whether somebody waits.
+//! 2. The flags change under the queue's lock only. Permits change with a compare-and-swap, under
+//!    the lock or not; acquiring and releasing take the lock only if somebody must wait or waits.
+//! 3. What is `CLOSED` gives no permits any more, has an empty queue, and takes permits back.
+//! 4. No waker is cloned, called or dropped under the lock: it may come back here.
+//!
+//! Memory ordering: what was done before a permit was released is seen by who acquires it. On the
+//! word the Release of [`Core::add_permits`] pairs with the Acquire of [`Core::try_acquire`], through
+//! any compare-and-swaps between them; through the queue, its lock and the stage of the waiter do it.
+
+mod acquire;
+mod error;
+mod queue;
+
+#[cfg(all(test, loom))]
+mod loom_models;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+pub(crate) use acquire::Acquire;
+pub use error::{AcquireError, TryAcquireError};
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::PoisonError;
+
+use crate::loom::sync::atomic::{AtomicUsize, Ordering};
+use crate::loom::sync::{Mutex, MutexGuard};
+use crate::sync::wake_batch::WakeBatch;
+
+use queue::Queue;
+
+const CLOSED: usize = 0b01;
+const WAITING: usize = 0b10;
+const SHIFT: u32 = 2;
+
+/// A fair counting semaphore without guards: who acquires must release.
+pub(crate) struct Core {
+    word: AtomicUsize,
+    queue: Mutex<Queue>,
+    /// Not unwind safe, as nothing that holds one is in Tokio.
+    _not_unwind_safe: PhantomData<dyn Send + Sync + Unpin>,
+}
+
+impl Core {
+    /// Tokio's number. Two of them fit into the word, so that a sum can be looked at.
+    pub(crate) const MAX_PERMITS: usize = usize::MAX >> 3;
+
+    #[track_caller]
+    pub(crate) fn new(permits: usize) -> Self {
+        assert_permits(permits);
+        Self::from_word(permits << SHIFT)
+    }
+
+    /// As [`Core::new`], for constants.
+    #[cfg(not(loom))]
+    pub(crate) const fn const_new(permits: usize) -> Self {
+        assert!(
+            permits <= Self::MAX_PERMITS,
+            "a semaphore may not have more than MAX_PERMITS permits"
+        );
+        Core {
+            word: AtomicUsize::new(permits << SHIFT),
+            queue: Mutex::new(Queue::new()),
+            _not_unwind_safe: PhantomData,
+        }
+    }
+
+    /// Closed and without permits.
+    pub(crate) fn new_closed() -> Self {
+        Self::from_word(CLOSED)
+    }
+
+    /// As [`Core::new_closed`], for constants.
+    #[cfg(not(loom))]
+    pub(crate) const fn const_new_closed() -> Self {
+        Core {
+            word: AtomicUsize::new(CLOSED),
+            queue: Mutex::new(Queue::new()),
+            _not_unwind_safe: PhantomData,
+        }
+    }
+
+    fn from_word(word: usize) -> Self {
+        Core {
+            word: AtomicUsize::new(word),
+            queue: Mutex::new(Queue::new()),
+            _not_unwind_safe: PhantomData,
+        }
+    }
+
+    /// Permits nobody has. None while somebody waits.
+    pub(crate) fn available_permits(&self) -> usize {
+        self.word.load(Ordering::Acquire) >> SHIFT
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        // Pairs with the Release in `close`.
+        self.word.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// Takes `n` permits or none.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than [`Core::MAX_PERMITS`].
+    #[inline]
+    pub(crate) fn try_acquire(&self, n: usize) -> Result<(), TryAcquireError> {
+        assert_permits(n);
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            if word & CLOSED != 0 {
+                return Err(TryAcquireError::Closed);
+            }
+            if word >> SHIFT < n {
+                return Err(TryAcquireError::NoPermits);
+            }
+            // Pairs with the Release in `add_permits`; a failure with the one in `close`.
+            match self.word.compare_exchange(
+                word,
+                word - (n << SHIFT),
+                Ordering::Acquire,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Ok(()),
+                Err(actual) => word = actual,
+            }
+        }
+    }
+
+    /// A future that takes `n` permits, in the order of its first poll among all that wait.
+    ///
+    /// Dropped before its end, it leaves no trace: permits it already had go to the next.
+    ///
+    /// # Panics
+    ///
+    /// If `n` is more than [`Core::MAX_PERMITS`].
+    pub(crate) fn acquire(&self, n: usize) -> Acquire<'_> {
+        assert_permits(n);
+        Acquire::new(self, n)
+    }
+
+    /// Gives `n` permits, taken or new, to who waits, the rest to whoever comes.
+    ///
+    /// # Panics
+    ///
+    /// If there would be more than [`Core::MAX_PERMITS`]. Then none were added.
+    #[inline]
+    pub(crate) fn add_permits(&self, n: usize) {
+        if n == 0 {
+            return;
+        }
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & WAITING == 0 {
+            let next = word_with_added(word, n);
+            // Pairs with the Acquire in `try_acquire` and `enqueue`.
+            match self
+                .word
+                .compare_exchange(word, next, Ordering::Release, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(actual) => word = actual,
+            }
+        }
+        self.hand_out(n);
+    }
+
+    /// Takes up to `n` free permits away for ever; says how many.
+    pub(crate) fn forget_permits(&self, n: usize) -> usize {
+        let mut word = self.word.load(Ordering::Acquire);
+        loop {
+            let forgotten = n.min(word >> SHIFT);
+            if forgotten == 0 {
+                return 0;
+            }
+            match self.word.compare_exchange(
+                word,
+                word - (forgotten << SHIFT),
+                Ordering::Acquire,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return forgotten,
+                Err(actual) => word = actual,
+            }
+        }
+    }
+
+    /// Ends the giving of permits, for those who wait too.
+    pub(crate) fn close(&self) {
+        loop {
+            let mut wakers = WakeBatch::new();
+            let mut queue = self.lock_queue();
+            // Pairs with the Acquire of who finds it closed.
+            self.word.fetch_or(CLOSED, Ordering::Release);
+            queue.close(&mut wakers);
+            let done = queue.is_empty();
+            if done {
+                self.word.fetch_and(!WAITING, Ordering::Relaxed); // under the lock (rule 2)
+            }
+            drop(queue);
+            wakers.wake_all();
+            if done {
+                return;
+            }
+        }
+    }
+
+    fn lock_queue(&self) -> MutexGuard<'_, Queue> {
+        // A panic under the lock can come from an overflow of permits only, and leaves the queue in
+        // order.
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    #[cold]
+    fn hand_out(&self, n: usize) {
+        /// A waker that panics does not take the permits of those behind it with it.
+        struct InHand<'a> {
+            core: &'a Core,
+            permits: usize,
+        }
+        impl Drop for InHand<'_> {
+            fn drop(&mut self) {
+                self.core.add_permits(self.permits);
+            }
+        }
+
+        let mut in_hand = InHand {
+            core: self,
+            permits: n,
+        };
+        while in_hand.permits > 0 {
+            let mut wakers = WakeBatch::new();
+            let mut queue = self.lock_queue();
+            queue.hand_out(&mut in_hand.permits, &mut wakers);
+            if queue.is_empty() {
+                self.end_of_queue(std::mem::take(&mut in_hand.permits));
+            }
+            drop(queue);
+            wakers.wake_all();
+        }
+    }
+
+    /// Nobody waits any more: clears the flag and frees what is left. Under the queue's lock.
+    fn end_of_queue(&self, left: usize) {
+        let mut word = self.word.load(Ordering::Relaxed);
+        loop {
+            // If this panics the flag stays, over an empty queue and no permits. The next release
+            // comes here and clears it.
+            let next = word_with_added(word & !WAITING, left);
+            // Pairs with the Acquire in `try_acquire` and `enqueue`.
+            match self
+                .word
+                .compare_exchange(word, next, Ordering::Release, Ordering::Relaxed)
+            {
+                Ok(_) => return,
+                Err(actual) => word = actual,
+            }
+        }
+    }
+}
+
+/// Tokio's text.
+#[inline]
+#[track_caller]
+fn assert_permits(n: usize) {
+    assert!(
+        n <= Core::MAX_PERMITS,
+        "a semaphore may not have more than MAX_PERMITS permits ({})",
+        Core::MAX_PERMITS
+    );
+}
+
+/// Tokio's texts.
+#[inline]
+fn word_with_added(word: usize, n: usize) -> usize {
+    assert!(
+        n <= Core::MAX_PERMITS,
+        "cannot add more than MAX_PERMITS permits ({})",
+        Core::MAX_PERMITS
+    );
+    assert!(
+        (word >> SHIFT) + n <= Core::MAX_PERMITS,
+        "number of added permits ({n}) would overflow MAX_PERMITS ({})",
+        Core::MAX_PERMITS
+    );
+    word + (n << SHIFT)
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Semaphore")
+            .field("permits", &self.available_permits())
+            .finish()
+    }
+}

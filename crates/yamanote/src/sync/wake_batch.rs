@@ -1,0 +1,91 @@
+//! A handful of wakers collected under a lock and called after it is released, on the stack.
+//!
+//! Who has more than [`WakeBatch::CAPACITY`] to wake releases the lock, wakes and comes back, so
+//! that a lock is never held for long and nothing is allocated.
+#![forbid(unsafe_code)]
+
+use std::task::Waker;
+
+/// Dropping it wakes what is left.
+pub(crate) struct WakeBatch {
+    wakers: [Option<Waker>; WakeBatch::CAPACITY],
+    len: usize,
+}
+
+impl WakeBatch {
+    const CAPACITY: usize = 16;
+
+    pub(crate) fn new() -> Self {
+        WakeBatch {
+            wakers: [const { None }; WakeBatch::CAPACITY],
+            len: 0,
+        }
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.len == WakeBatch::CAPACITY
+    }
+
+    /// # Panics
+    ///
+    /// If it is full.
+    pub(crate) fn push(&mut self, waker: Waker) {
+        self.wakers[self.len] = Some(waker);
+        self.len += 1;
+    }
+
+    /// Wakes all, in the order of collection. One that panics does not take the others with it: they
+    /// are woken while the panic unwinds.
+    pub(crate) fn wake_all(self) {
+        drop(self);
+    }
+}
+
+impl Drop for WakeBatch {
+    fn drop(&mut self) {
+        struct Rest<'a>(std::slice::IterMut<'a, Option<Waker>>);
+        impl Rest<'_> {
+            fn wake(&mut self) {
+                for waker in self.0.by_ref().filter_map(Option::take) {
+                    waker.wake();
+                }
+            }
+        }
+        impl Drop for Rest<'_> {
+            fn drop(&mut self) {
+                self.wake();
+            }
+        }
+        Rest(self.wakers[..self.len].iter_mut()).wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    struct Panics(AtomicUsize);
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
+                panic!("the first waker");
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_leaves_nobody_asleep() {
+        let calls = Arc::new(Panics(AtomicUsize::new(0)));
+        let mut batch = WakeBatch::new();
+        while !batch.is_full() {
+            batch.push(calls.clone().into());
+        }
+        catch_unwind(AssertUnwindSafe(|| batch.wake_all())).unwrap_err();
+        assert_eq!(calls.0.load(Ordering::Relaxed), WakeBatch::CAPACITY);
+        assert_eq!(Arc::strong_count(&calls), 1);
+    }
+}
