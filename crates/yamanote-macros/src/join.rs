@@ -107,19 +107,19 @@ fn generate(until: Until, join: &Join) -> TokenStream {
         Until::All => quote!((#(#outputs,)*)),
         Until::FirstError => quote!(#support::Result::Ok((#(#outputs,)*))),
     };
-    let rotated = !biased && count > 1;
-    let (declare_first, poll_all) = if rotated {
+    let (declare_first, poll_all) = if !biased {
         let numbers = 0..count;
         (
             quote_spanned!(hygienic=> let mut first = 0u32;),
             quote_spanned! {hygienic=>
-                let start = first;
-                first = if start + 1u32 == #count { 0u32 } else { start + 1u32 };
-                for step in 0u32..#count {
-                    match (start + step) % #count {
+                let mut turn = first;
+                first = if first + 1u32 == #count { 0u32 } else { first + 1u32 };
+                for _ in 0u32..#count {
+                    match turn {
                         #(#numbers => #polls)*
                         _ => #support::unreachable!(),
                     }
+                    turn = if turn + 1u32 == #count { 0u32 } else { turn + 1u32 };
                 }
             },
         )

@@ -1,8 +1,8 @@
 //! Two halves of one stream, for two tasks.
-#![forbid(unsafe_code)]
 
 use std::fmt;
 use std::io::{self, IoSlice};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -12,12 +12,27 @@ use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// The readable half of a value returned from [`split`].
 pub struct ReadHalf<T> {
     stream: Arc<Shared<T>>,
+    auto_traits: Explicit,
 }
 
 /// The writable half of a value returned from [`split`].
 pub struct WriteHalf<T> {
     stream: Arc<Shared<T>>,
+    auto_traits: Explicit,
 }
+
+/// Neither `Send` nor `Sync`, so that the halves are what is said below and nothing more.
+type Explicit = PhantomData<*const ()>;
+
+// SAFETY: the stream is reached under the lock only, and moves to another thread at most, as whole as
+// it is.
+unsafe impl<T: Send> Send for ReadHalf<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for WriteHalf<T> {}
+// SAFETY: a shared reference to a half does not lead to the stream.
+unsafe impl<T: Sync> Sync for ReadHalf<T> {}
+// SAFETY: as above. Whether writing is vectored was asked once, and is a plain bool.
+unsafe impl<T: Sync> Sync for WriteHalf<T> {}
 
 /// Splits a stream that can be read and written into a half for each.
 ///
@@ -34,8 +49,13 @@ pub fn split<T: AsyncRead + AsyncWrite>(stream: T) -> (ReadHalf<T>, WriteHalf<T>
     });
     let read = ReadHalf {
         stream: Arc::clone(&stream),
+        auto_traits: PhantomData,
     };
-    (read, WriteHalf { stream })
+    let write = WriteHalf {
+        stream,
+        auto_traits: PhantomData,
+    };
+    (read, write)
 }
 
 struct Shared<T> {

@@ -11,6 +11,7 @@ use super::config::{self, DriverChoice};
 use super::context;
 use super::driver::{self, Driver};
 use super::handle::{Handle, Inner};
+use super::local_runtime::{LocalOptions, LocalRuntime};
 use super::runtime::{Runtime, Scheduler};
 use super::scheduler::current_thread::CurrentThread;
 use super::scheduler::multi_thread::MultiThread;
@@ -406,14 +407,52 @@ impl Builder {
     /// ```
     pub fn build(&mut self) -> io::Result<Runtime> {
         match self.flavor {
-            RuntimeFlavor::CurrentThread => self.build_current_thread(),
+            RuntimeFlavor::CurrentThread => self.build_current_thread(false),
             RuntimeFlavor::MultiThread => self.build_multi_thread(),
         }
     }
 
-    fn build_current_thread(&self) -> io::Result<Runtime> {
+    /// Builds a [`LocalRuntime`], whose tasks stay on the calling thread and need not be `Send`.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    ///
+    /// # Panics
+    ///
+    /// If the builder was made by [`new_multi_thread`](Self::new_multi_thread).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::{Builder, LocalOptions};
+    ///
+    /// let rt = Builder::new_current_thread()
+    ///     .enable_all()
+    ///     .build_local(LocalOptions::default())
+    ///     .unwrap();
+    /// let not_send = std::rc::Rc::new(5);
+    /// let task = rt.spawn_local(async move { *not_send });
+    /// assert_eq!(rt.block_on(task).unwrap(), 5);
+    /// ```
+    pub fn build_local(&mut self, _options: LocalOptions) -> io::Result<LocalRuntime> {
+        match self.flavor {
+            RuntimeFlavor::CurrentThread => self
+                .build_current_thread(true)
+                .map(LocalRuntime::from_runtime),
+            RuntimeFlavor::MultiThread => {
+                panic!("multi_thread is not supported for LocalRuntime")
+            }
+        }
+    }
+
+    fn build_current_thread(&self, local: bool) -> io::Result<Runtime> {
         let driver = self.build_driver(1)?;
-        let scheduler = CurrentThread::new(self.scheduler_config(1), driver);
+        let config = scheduler::Config {
+            local,
+            ..self.scheduler_config(1)
+        };
+        let scheduler = CurrentThread::new(config, driver);
         let shared = scheduler::Handle::CurrentThread(scheduler.shared().clone());
         let (handle, pool) = self.build_handle(shared);
         // A paused clock must not run ahead of a job. Only this flavour can pause its clock.
@@ -480,6 +519,7 @@ impl Builder {
             before_park: self.before_park.clone(),
             after_unpark: self.after_unpark.clone(),
             disable_lifo_slot: false,
+            local: false,
             seed: rng::fresh_seed(),
             local_queue_capacity: LOCAL_QUEUE_CAPACITY,
         }

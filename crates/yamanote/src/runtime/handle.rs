@@ -166,6 +166,25 @@ impl Handle {
         self.inner.scheduler.spawn(future, id)
     }
 
+    /// Whether this is the handle of a [`LocalRuntime`](super::LocalRuntime).
+    pub(crate) fn is_local(&self) -> bool {
+        self.inner.scheduler.is_local()
+    }
+
+    /// Spawns a task that stays on the thread of its [`LocalRuntime`](super::LocalRuntime).
+    ///
+    /// # Panics
+    ///
+    /// On any other thread, and if it is no such runtime.
+    #[track_caller]
+    pub(crate) fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.inner.scheduler.spawn_local(future, task::Id::next())
+    }
+
     /// Runs `f` on a thread for blocking work.
     ///
     /// See [`task::spawn_blocking`](crate::task::spawn_blocking).

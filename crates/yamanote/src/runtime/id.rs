@@ -5,7 +5,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Tells a runtime from every other runtime of the process.
+/// Tells a runtime, or a [`LocalSet`](crate::task::LocalSet), from every other of the process.
 ///
 /// The numbers say nothing about the order in which runtimes were built, and are not to be relied
 /// on beyond the process.
@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Id(NonZeroU64);
 
 impl Id {
-    pub(super) fn next() -> Self {
+    pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // Relaxed: only uniqueness counts; nothing is published with the number.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -4,7 +4,8 @@
 //! ready (the driver), and keeps threads for work that blocks ([`Runtime::spawn_blocking`]). There
 //! are two flavours. [`Builder::new_multi_thread`] has worker threads of its own, which share the
 //! tasks. [`Builder::new_current_thread`] runs tasks on the thread that calls
-//! [`Runtime::block_on`], while it is there.
+//! [`Runtime::block_on`], while it is there. [`LocalRuntime`] is of that kind and bound to one thread,
+//! so that its tasks need not be `Send`.
 //!
 //! ```
 //! use yamanote::runtime::Runtime;
@@ -21,6 +22,7 @@ mod builder;
 mod config;
 mod handle;
 mod id;
+mod local_runtime;
 mod metrics;
 #[allow(clippy::module_inception)]
 mod runtime;
@@ -40,6 +42,7 @@ pub use self::driver::DriverKind;
 pub use self::driver::probe;
 pub use self::handle::{EnterGuard, Handle, TryCurrentError};
 pub use self::id::Id;
+pub use self::local_runtime::{LocalOptions, LocalRuntime};
 pub use self::metrics::RuntimeMetrics;
 pub use self::runtime::{Runtime, RuntimeFlavor};
 pub use self::shutdown_error::is_rt_shutdown_err;

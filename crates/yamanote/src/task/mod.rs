@@ -35,6 +35,16 @@
 //! [`spawn_blocking`] runs blocking code on a thread made for it; [`block_in_place`] turns the
 //! current worker into such a thread.
 //!
+//! # Tasks that are not `Send`
+//!
+//! [`spawn_local`] starts a task that stays on its thread, in a [`LocalSet`] or on a
+//! [`LocalRuntime`](crate::runtime::LocalRuntime).
+//!
+//! # Many tasks
+//!
+//! A [`JoinSet`] holds any number of tasks, hands their outputs out as they end, and aborts those
+//! left when it is dropped.
+//!
 //! # Fairness
 //!
 //! [`yield_now`] lets the other tasks run. That they get to run even when a task never waits is the
@@ -49,13 +59,22 @@ mod yield_now;
 
 mod local;
 
+mod local_set;
+
+mod spawn_local;
+
+mod join_set;
+
 pub mod coop;
 
 pub use crate::runtime::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id};
 pub use blocking::{block_in_place, spawn_blocking};
 pub use coop::{Unconstrained, consume_budget, unconstrained};
+pub use join_set::JoinSet;
 pub use local::LocalKey;
+pub use local_set::{LocalEnterGuard, LocalSet};
 pub use spawn::spawn;
+pub use spawn_local::spawn_local;
 pub use yield_now::yield_now;
 
 /// Futures named in the signatures of this module.

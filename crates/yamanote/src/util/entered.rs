@@ -58,3 +58,22 @@ impl Drop for EnteredGuard {
         let _ = ENTERED.try_with(|cell| cell.set(self.outer));
     }
 }
+
+/// Until it is dropped, a thread that runs a runtime's futures may not turn itself into one that
+/// blocks: what it runs now cannot move to another thread.
+pub(crate) struct NoBlockInPlace(
+    #[allow(dead_code, reason = "held for its drop")] Option<EnteredGuard>,
+);
+
+impl NoBlockInPlace {
+    pub(crate) fn set() -> Self {
+        let allowed = Entered::Yes {
+            allow_block_in_place: true,
+        };
+        NoBlockInPlace((get() == allowed).then(|| {
+            EnteredGuard::set(Entered::Yes {
+                allow_block_in_place: false,
+            })
+        }))
+    }
+}

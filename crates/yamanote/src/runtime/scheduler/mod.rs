@@ -37,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) disable_lifo_slot: bool,
     /// Where the scheduler's random choices start from.
     pub(crate) seed: u64,
+    /// Only the thread that builds the scheduler runs it, and tasks need not be `Send`.
+    pub(crate) local: bool,
     /// Tasks a worker's own queue holds before it overflows into the injection queue.
     pub(crate) local_queue_capacity: usize,
 }
@@ -58,6 +60,31 @@ impl Handle {
         match self {
             Handle::CurrentThread(shared) => shared.spawn(future, id),
             Handle::MultiThread(shared) => shared.spawn(future, id),
+        }
+    }
+
+    /// Whether the scheduler takes tasks that are not `Send`.
+    pub(crate) fn is_local(&self) -> bool {
+        match self {
+            Handle::CurrentThread(shared) => shared.is_local(),
+            Handle::MultiThread(_) => false,
+        }
+    }
+
+    /// As [`spawn`](Self::spawn), with a future that stays on this thread.
+    ///
+    /// # Panics
+    ///
+    /// If the scheduler does not run on this thread only.
+    #[track_caller]
+    pub(crate) fn spawn_local<F>(&self, future: F, id: Id) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        match self {
+            Handle::CurrentThread(shared) => shared.spawn_local(future, id),
+            Handle::MultiThread(_) => panic!("a scheduler of many threads has no local tasks"),
         }
     }
 

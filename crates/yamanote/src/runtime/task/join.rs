@@ -52,7 +52,7 @@ pub struct JoinHandle<T> {
 }
 
 // SAFETY: the handle moves a `T` out of the task, and is the only one to do so; all else about a task
-// may be done from any thread (its future and scheduler are Send).
+// may be done from any thread (the future is left to those who may touch it).
 unsafe impl<T: Send> Send for JoinHandle<T> {}
 // SAFETY: through a shared handle there is no way to the `T`.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
@@ -117,8 +117,8 @@ impl<T> JoinHandle<T> {
         self.header().id
     }
 
-    /// True if the task is complete; if not, `waker` will be woken when it is.
-    fn poll_complete(&mut self, waker: &Waker) -> bool {
+    /// True if the task is complete; if not, `waker` will be woken when it is. Spends no budget.
+    pub(crate) fn poll_complete(&mut self, waker: &Waker) -> bool {
         let header = self.header();
         let now = header.state.load();
         if now.is_complete() {

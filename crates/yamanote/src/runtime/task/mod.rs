@@ -6,7 +6,7 @@
 //!
 //! | type             | holds                      | may |
 //! |------------------|----------------------------|-----|
-//! | [`Task`]         | one reference              | be in an [`OwnedTasks`] list, shut the task down |
+//! | [`Task`]         | one reference              | be in an [`OwnedTasks`] or [`LocalTasks`] list, shut the task down |
 //! | [`Notified`]     | one reference (rule 2)     | travel through run queues, to be run once |
 //! | [`UnownedTask`]  | one reference, as Notified | be run, in no list; cancelled by its drop |
 //! | waker            | one reference              | wake |
@@ -27,12 +27,14 @@ mod abort;
 mod error;
 mod id;
 mod join;
+mod local;
 mod owned;
 
 pub use abort::AbortHandle;
 pub use error::JoinError;
 pub use id::{Id, id, try_id};
 pub use join::JoinHandle;
+pub(crate) use local::LocalTasks;
 pub(crate) use owned::OwnedTasks;
 
 use self::core::{Cell, Header};
@@ -67,8 +69,8 @@ pub(crate) struct Task<S: 'static> {
     scheduler: PhantomData<fn(S)>,
 }
 
-// SAFETY: the word is atomic and tells who may touch what; future and output are Send (`bind` and
-// `unowned` demand it), and so is the scheduler.
+// SAFETY: the word is atomic and tells who may touch what; future and output are Send, or the list
+// the task is in lets one thread only run and drop it; and the scheduler is Send.
 unsafe impl<S> Send for Task<S> {}
 // SAFETY: as above.
 unsafe impl<S> Sync for Task<S> {}

@@ -9,6 +9,7 @@ use super::state::State;
 use super::vtable::vtable;
 use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::owner_cell::ThreadNumber;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -23,7 +24,16 @@ pub(crate) struct OwnedTasks<S: 'static> {
     shards: Box<[Shard]>,
     /// Never zero; tells the tasks of two lists apart.
     id: u64,
+    /// The only thread that runs and drops these tasks, if they may be other than `Send`.
+    home: Option<ThreadNumber>,
     scheduler: PhantomData<fn(S)>,
+}
+
+/// The number of a list.
+pub(super) fn next_id() -> u64 {
+    static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+    // Relaxed: only uniqueness counts.
+    NEXT_ID.fetch_add(1, Relaxed)
 }
 
 /// Aligned so that two shards never share a cache line, or the pair that the prefetcher fetches.
@@ -35,10 +45,12 @@ struct Shard {
 }
 
 /// A doubly linked list through [`Header::links`], newest first. It holds one reference to each task.
-struct List {
+#[derive(Default)]
+pub(super) struct List {
     head: Option<NonNull<Header>>,
-    length: usize,
-    closed: bool,
+    tail: Option<NonNull<Header>>,
+    pub(super) length: usize,
+    pub(super) closed: bool,
 }
 
 // SAFETY: the list's references may be used and given up by any thread (they are `Task`s).
@@ -47,26 +59,41 @@ unsafe impl Send for List {}
 impl<S: Schedule> OwnedTasks<S> {
     /// `shards_hint`: how many threads will spawn.
     pub(crate) fn new(shards_hint: usize) -> OwnedTasks<S> {
-        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
         let shards = match shards_hint {
             0 | 1 => 1,
             // Four for each thread make it improbable enough that two meet.
             threads => (threads * 4).next_power_of_two().min(MAX_SHARDS),
         };
         let shard = |_| Shard {
-            list: Mutex::new(List {
-                head: None,
-                length: 0,
-                closed: false,
-            }),
+            list: Mutex::new(List::default()),
             alive: AtomicUsize::new(0),
         };
         OwnedTasks {
             shards: (0..shards).map(shard).collect(),
-            // Relaxed: only uniqueness counts.
-            id: NEXT_ID.fetch_add(1, Relaxed),
+            id: next_id(),
+            home: None,
             scheduler: PhantomData,
         }
+    }
+
+    /// A list for tasks that only the calling thread runs and drops, wherever they are spawned.
+    pub(crate) fn new_at_home() -> OwnedTasks<S> {
+        OwnedTasks {
+            home: Some(ThreadNumber::current()),
+            ..OwnedTasks::new(1)
+        }
+    }
+
+    /// Whether all tasks are run by one thread, and which.
+    pub(crate) fn home(&self) -> Option<ThreadNumber> {
+        self.home
+    }
+
+    fn assert_home(&self) {
+        assert!(
+            self.home.is_none_or(|home| home == ThreadNumber::current()),
+            "a local task met another thread"
+        );
     }
 
     /// Makes a task of `future` and takes it into the list. `None` if the list is closed: the future
@@ -81,10 +108,46 @@ impl<S: Schedule> OwnedTasks<S> {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        self.bind_any(future, scheduler, id)
+    }
+
+    /// As [`bind`](Self::bind), for futures that are not `Send`.
+    ///
+    /// # Panics
+    ///
+    /// Unless the list was made by [`new_at_home`](Self::new_at_home) on this thread.
+    pub(crate) fn bind_local<F>(
+        &self,
+        future: F,
+        scheduler: S,
+        id: Id,
+    ) -> (JoinHandle<F::Output>, Option<Notified<S>>)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        assert!(self.home.is_some(), "a local task without a home");
+        self.assert_home();
+        // Polled by `LocalNotified`s, which `assert_owner` makes here only; dropped by these, by the
+        // shutdown below, which is here too, and, if it is the output, by the `JoinHandle`, which
+        // is not Send then. While the list holds the task nobody else's reference is the last.
+        self.bind_any(future, scheduler, id)
+    }
+
+    fn bind_any<F>(
+        &self,
+        future: F,
+        scheduler: S,
+        id: Id,
+    ) -> (JoinHandle<F::Output>, Option<Notified<S>>)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
         let state = State::new_owned();
         let task = Cell::allocate(state, vtable::<F, S>(), id, self.id, future, scheduler);
         // SAFETY: the word says that there is a handle, a `Notified` and a reference for the list;
-        // here are the three. The future and its output are Send.
+        // here are the three. The future and its output are Send, or stay on one thread.
         let (handle, notified, listed) = unsafe {
             (
                 JoinHandle::new(task),
@@ -123,8 +186,9 @@ impl<S: Schedule> OwnedTasks<S> {
 
     /// Lets no task in any more and cancels those that are in: their futures are dropped here and
     /// now, but for those that run on other threads at this moment, which are cancelled when their
-    /// poll returns.
+    /// poll returns. The oldest goes first.
     pub(crate) fn close_and_shutdown_all(&self) {
+        self.assert_home();
         for shard in &self.shards {
             shard.lock().closed = true;
         }
@@ -151,6 +215,7 @@ impl<S: Schedule> OwnedTasks<S> {
     /// Checks that the task is one of these, so that this scheduler may run it.
     pub(crate) fn assert_owner(&self, task: Notified<S>) -> LocalNotified<S> {
         assert_eq!(task.0.header().owner, self.id, "a task of another list");
+        self.assert_home();
         LocalNotified::new(task)
     }
 
@@ -173,7 +238,7 @@ impl Shard {
 }
 
 impl List {
-    fn push(&mut self, task: NonNull<Header>) {
+    pub(super) fn push(&mut self, task: NonNull<Header>) {
         // SAFETY: the list holds references to both tasks; their links are the lock's, and the lock
         // is held (`&mut self`).
         unsafe {
@@ -181,25 +246,28 @@ impl List {
                 debug_assert!((*links).previous.is_none() && (*links).next.is_none());
                 (*links).next = self.head;
             });
-            if let Some(head) = self.head {
-                head.as_ref()
+            match self.head {
+                Some(head) => head
+                    .as_ref()
                     .links
-                    .with_mut(|links| (*links).previous = Some(task));
+                    .with_mut(|links| (*links).previous = Some(task)),
+                None => self.tail = Some(task),
             }
         }
         self.head = Some(task);
         self.length += 1;
     }
 
-    fn pop(&mut self) -> Option<NonNull<Header>> {
-        let task = self.head?;
+    /// Takes the oldest task out.
+    pub(super) fn pop(&mut self) -> Option<NonNull<Header>> {
+        let task = self.tail?;
         let removed = self.remove(task);
-        assert!(removed, "the head of the list is in the list");
+        assert!(removed, "the tail of the list is in the list");
         Some(task)
     }
 
     /// False if the task is not in the list. It must be of this shard, and alive.
-    fn remove(&mut self, task: NonNull<Header>) -> bool {
+    pub(super) fn remove(&mut self, task: NonNull<Header>) -> bool {
         // SAFETY: the caller keeps `task` alive and the list its neighbours; all their links are the
         // lock's, which is held.
         unsafe {
@@ -216,10 +284,12 @@ impl List {
                 None if self.head == Some(task) => self.head = next,
                 None => return false,
             }
-            if let Some(next) = next {
-                next.as_ref()
+            match next {
+                Some(next) => next
+                    .as_ref()
                     .links
-                    .with_mut(|links| (*links).previous = previous);
+                    .with_mut(|links| (*links).previous = previous),
+                None => self.tail = previous,
             }
         }
         self.length -= 1;

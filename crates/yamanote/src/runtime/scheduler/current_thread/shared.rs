@@ -11,6 +11,7 @@ use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::task::{self, Id, JoinHandle, OwnedTasks, Schedule, Task};
+use crate::util::owner_cell::ThreadNumber;
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
 
@@ -27,7 +28,10 @@ impl Shared {
     pub(super) fn new(config: Config, driver: Arc<Driver>) -> Self {
         Shared {
             driver,
-            owned: OwnedTasks::new(1),
+            owned: match config.local {
+                true => OwnedTasks::new_at_home(),
+                false => OwnedTasks::new(1),
+            },
             inject: Inject::new(),
             seat: Seat::new(),
             load: Load::new(),
@@ -47,6 +51,33 @@ impl Shared {
             self.schedule(task);
         }
         join
+    }
+
+    /// As [`spawn`](Self::spawn), with a future that stays on this thread.
+    ///
+    /// # Panics
+    ///
+    /// If the scheduler was not made for local tasks, or on another thread.
+    #[track_caller]
+    pub(crate) fn spawn_local<F>(self: &Arc<Self>, future: F, id: Id) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        assert!(
+            self.owned.home() == Some(ThreadNumber::current()),
+            "Local tasks can only be spawned on a LocalRuntime from the thread the runtime was \
+             created on"
+        );
+        let (join, runnable) = self.owned.bind_local(future, self.clone(), id);
+        if let Some(task) = runnable {
+            self.schedule(task);
+        }
+        join
+    }
+
+    pub(crate) fn is_local(&self) -> bool {
+        self.owned.home().is_some()
     }
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {

@@ -1,0 +1,105 @@
+//! The list of a `LocalSet`'s living tasks: everything about it happens on one thread, without a
+//! lock.
+
+use super::core::Cell;
+use super::id::Id;
+use super::owned::{List, next_id};
+use super::state::State;
+use super::vtable::vtable;
+use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
+use crate::util::owner_cell::OwnerCell;
+use std::cell::RefCell;
+use std::future::Future;
+use std::marker::PhantomData;
+
+pub(crate) struct LocalTasks<S: 'static> {
+    /// Never borrowed while user code runs.
+    list: OwnerCell<RefCell<List>>,
+    /// Never zero; tells the tasks of two lists apart.
+    id: u64,
+    scheduler: PhantomData<fn(S)>,
+}
+
+impl<S: Schedule> LocalTasks<S> {
+    /// A list for the calling thread.
+    pub(crate) fn new() -> LocalTasks<S> {
+        LocalTasks {
+            list: OwnerCell::new(RefCell::new(List::default())),
+            id: next_id(),
+            scheduler: PhantomData,
+        }
+    }
+
+    /// As all that follow, panics on any thread but the one that made the list.
+    fn list(&self) -> &RefCell<List> {
+        self.list.get().expect("a local task met another thread")
+    }
+
+    /// Makes a task of `future` and takes it into the list. `None` if the list is closed: the future
+    /// has been dropped and the handle resolves to a cancelled error.
+    pub(crate) fn bind<F>(
+        &self,
+        future: F,
+        scheduler: S,
+        id: Id,
+    ) -> (JoinHandle<F::Output>, Option<Notified<S>>)
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let list = self.list();
+        let state = State::new_owned();
+        let task = Cell::allocate(state, vtable::<F, S>(), id, self.id, future, scheduler);
+        // SAFETY: the word says that there is a handle, a `Notified` and a reference for the list;
+        // here are the three. The future stays on this thread: it is polled by `LocalNotified`s,
+        // which `assert_owner` makes here only, and dropped by these or by the shutdown below, which
+        // is here too; while the list holds the task nobody else's reference is the last. The output
+        // may leave with the `JoinHandle`, which is Send only if the output is.
+        let (handle, notified, listed) = unsafe {
+            (
+                JoinHandle::new(task),
+                Notified::from_raw(task),
+                Task::<S>::from_raw(task),
+            )
+        };
+        if list.borrow().closed {
+            drop(notified);
+            listed.shutdown();
+            return (handle, None);
+        }
+        list.borrow_mut().push(listed.into_raw());
+        (handle, Some(notified))
+    }
+
+    /// Takes a task out, and returns the list's reference; `None` if the task was not in it (any more).
+    pub(crate) fn remove(&self, task: &Task<S>) -> Option<Task<S>> {
+        assert_eq!(task.header().owner, self.id, "a task of another list");
+        let found = self.list().borrow_mut().remove(task.raw());
+        // SAFETY: the list's reference, just taken out of it.
+        found.then(|| unsafe { Task::from_raw(task.raw()) })
+    }
+
+    /// Lets no task in any more and drops the futures of those that are in, the oldest first.
+    pub(crate) fn close_and_shutdown_all(&self) {
+        let list = self.list();
+        list.borrow_mut().closed = true;
+        loop {
+            // The future's drop is user code and may spawn: nothing is borrowed meanwhile.
+            let task = list.borrow_mut().pop();
+            let Some(task) = task else { break };
+            // SAFETY: the list's reference, just taken out of it.
+            unsafe { Task::<S>::from_raw(task) }.shutdown();
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.list().borrow().length == 0
+    }
+
+    /// Checks that the task is one of these, so that this thread may run it.
+    pub(crate) fn assert_owner(&self, task: Notified<S>) -> LocalNotified<S> {
+        assert_eq!(task.0.header().owner, self.id, "a task of another list");
+        let _ = self.list();
+        LocalNotified::new(task)
+    }
+}

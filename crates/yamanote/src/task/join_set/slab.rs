@@ -1,0 +1,153 @@
+//! Values at numbered places, which are found again in one step.
+//!
+//! A place is an index and a generation; once its value was taken out it never finds another one.
+#![forbid(unsafe_code)]
+
+use std::mem;
+
+/// Where a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    index: u32,
+    generation: u32,
+}
+
+pub(super) struct Slab<V> {
+    slots: Vec<Slot<V>>,
+    /// The first of the free slots, which are a list.
+    free: Option<u32>,
+    len: usize,
+}
+
+struct Slot<V> {
+    generation: u32,
+    state: State<V>,
+}
+
+enum State<V> {
+    Taken(V),
+    /// And the next free one.
+    Free(Option<u32>),
+}
+
+impl<V> Slab<V> {
+    pub(super) const fn new() -> Slab<V> {
+        Slab {
+            slots: Vec::new(),
+            free: None,
+            len: 0,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts in what `value` makes of the place. If that panics, nothing has changed.
+    pub(super) fn insert(&mut self, value: impl FnOnce(Place) -> V) {
+        let index = match self.free {
+            Some(index) => index,
+            None => u32::try_from(self.slots.len()).expect("a set of more than 2^32 tasks"),
+        };
+        let generation = self
+            .slots
+            .get(index as usize)
+            .map_or(0, |slot| slot.generation);
+        let state = State::Taken(value(Place { index, generation }));
+        match self.slots.get_mut(index as usize) {
+            Some(slot) => match mem::replace(&mut slot.state, state) {
+                State::Free(next) => self.free = next,
+                State::Taken(_) => unreachable!("a free slot was taken"),
+            },
+            None => self.slots.push(Slot { generation, state }),
+        }
+        self.len += 1;
+    }
+
+    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut V> {
+        match self.slots.get_mut(place.index as usize)? {
+            Slot {
+                generation,
+                state: State::Taken(value),
+            } if *generation == place.generation => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(super) fn remove(&mut self, place: Place) -> Option<V> {
+        self.get_mut(place)?;
+        let slot = &mut self.slots[place.index as usize];
+        let State::Taken(value) = mem::replace(&mut slot.state, State::Free(self.free)) else {
+            unreachable!("there was a value a moment ago");
+        };
+        // After 2^32 values at one place a waker of the first might be taken for the last one's, and
+        // cause a poll for nothing.
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free = Some(place.index);
+        self.len -= 1;
+        Some(value)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &V> {
+        self.slots.iter().filter_map(|slot| match &slot.state {
+            State::Taken(value) => Some(value),
+            State::Free(_) => None,
+        })
+    }
+
+    /// Takes all values out.
+    pub(super) fn take_all(&mut self) -> Vec<V> {
+        let mut values = Vec::with_capacity(self.len);
+        for index in 0..self.slots.len() as u32 {
+            let generation = self.slots[index as usize].generation;
+            values.extend(self.remove(Place { index, generation }));
+        }
+        values
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::util::rng::FastRand;
+    use std::collections::HashMap;
+
+    #[test]
+    fn it_finds_what_a_map_finds() {
+        let mut rng = FastRand::new(7);
+        let mut slab = Slab::new();
+        let mut map = HashMap::new();
+        let mut places = Vec::new();
+        for value in 0..5_000u32 {
+            match rng.below(4) {
+                0 | 1 => slab.insert(|place| {
+                    assert!(!places.contains(&place), "a place is used once");
+                    places.push(place);
+                    map.insert(places.len() - 1, value);
+                    value
+                }),
+                2 if !places.is_empty() => {
+                    let which = rng.below(places.len() as u32) as usize;
+                    assert_eq!(slab.remove(places[which]), map.remove(&which));
+                }
+                _ if value % 500 == 0 => {
+                    let mut all = slab.take_all();
+                    let mut expected: Vec<_> = map.drain().map(|(_, value)| value).collect();
+                    all.sort();
+                    expected.sort();
+                    assert_eq!(all, expected);
+                }
+                _ => {}
+            }
+            assert_eq!(slab.len(), map.len());
+            assert_eq!(slab.iter().count(), map.len());
+            let last = places.iter().enumerate().rev().take(8);
+            for (which, place) in last {
+                assert_eq!(
+                    slab.get_mut(*place).map(|value| *value),
+                    map.get(&which).copied()
+                );
+            }
+        }
+    }
+}

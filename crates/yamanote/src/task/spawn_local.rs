@@ -1,0 +1,64 @@
+//! Starting a task that stays on this thread.
+#![forbid(unsafe_code)]
+
+use super::{JoinHandle, local_set};
+use crate::runtime::box_if_large;
+use crate::runtime::context;
+use std::future::Future;
+
+/// Starts a task that runs `future` on this thread, and returns the handle by which to wait for it.
+/// The future need not be `Send`.
+///
+/// The task goes to the [`LocalSet`](super::LocalSet) this is called in, or to the
+/// [`LocalRuntime`](crate::runtime::LocalRuntime). It begins to run when that gets to it, whether the
+/// handle is awaited or not.
+///
+/// # Panics
+///
+/// Outside of both; and in the context of a `LocalRuntime` of another thread.
+///
+/// # Examples
+///
+/// ```
+/// use std::rc::Rc;
+/// use yamanote::task;
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let local = task::LocalSet::new();
+/// local
+///     .run_until(async {
+///         let not_send = Rc::new(42);
+///         let answer = task::spawn_local(async move { *not_send }).await;
+///         assert_eq!(answer.unwrap(), 42);
+///     })
+///     .await;
+/// # }
+/// ```
+#[track_caller]
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    box_if_large!(future => spawn(future))
+}
+
+#[track_caller]
+fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    // The handle is cloned only if it is that of a local runtime.
+    let local = context::with_current(|handle| handle.is_local().then(|| handle.clone()));
+    if let Ok(Some(handle)) = local {
+        return handle.spawn_local(future);
+    }
+    match local_set::current() {
+        Some(set) => set.spawn(future),
+        None => panic!(
+            "`spawn_local` called from outside of a `task::LocalSet` or `runtime::LocalRuntime`"
+        ),
+    }
+}
