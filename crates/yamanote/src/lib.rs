@@ -43,7 +43,7 @@
 //!
 //! # Not there yet
 //!
-//! `sync`, UDP and Unix sockets, `process`, `signal`, `task::JoinSet` and `task::LocalSet`.
+//! `sync`, UDP and Unix sockets, `task::JoinSet` and `task::LocalSet`.
 #![deny(missing_docs)]
 
 #[cfg(not(target_os = "linux"))]
@@ -70,6 +70,8 @@ pub mod time;
 // L6
 pub mod fs;
 pub mod net;
+pub mod process;
+pub mod signal;
 
 pub use task::spawn;
 pub use yamanote_macros::{main, test};

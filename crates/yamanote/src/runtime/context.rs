@@ -11,6 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::sync::MutexGuard;
 
+use super::driver::Driver;
 use super::handle::{Handle, TryCurrentError};
 use super::scheduler::multi_thread;
 use crate::util::entered::{self, Entered, EnteredGuard};
@@ -42,6 +43,27 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, TryCurr
         Ok(Some(result)) => Ok(result),
         Ok(None) => Err(TryCurrentError::no_context()),
         Err(_) => Err(TryCurrentError::thread_local_destroyed()),
+    }
+}
+
+/// Calls `f` with the driver of the current runtime, which has a readiness set.
+///
+/// # Panics
+///
+/// Outside a runtime, and in one that was built without `enable_io`.
+#[track_caller]
+pub(crate) fn with_io<R>(f: impl FnOnce(&Driver) -> R) -> R {
+    let result = with_current(|handle| {
+        let driver = handle.driver_handle();
+        driver.io().is_some().then(|| f(driver))
+    });
+    match result {
+        Ok(Some(result)) => result,
+        Ok(None) => panic!(
+            "A Tokio 1.x context was found, but IO is disabled. \
+             Call `enable_io` on the runtime builder to enable IO."
+        ),
+        Err(no_runtime) => panic!("{no_runtime}"),
     }
 }
 

@@ -1,9 +1,12 @@
 //! Raw system calls, each wrapped once.
 
+pub(crate) mod child_pipe;
 pub(crate) mod eventfd;
 pub(crate) mod fork;
 pub(crate) mod fs;
 pub(crate) mod futex;
 pub(crate) mod net;
+pub(crate) mod pidfd;
 pub(crate) mod poll;
+pub(crate) mod signal;
 pub(crate) mod uring;

@@ -5,9 +5,11 @@
 //! nothing to run; any thread may [`Driver::unpark`] a slot. `park.rs` holds the event loop.
 
 pub(crate) mod batch;
+mod bells;
 mod kind;
 #[allow(dead_code)]
 pub(crate) mod op;
+pub(crate) mod orphans;
 mod park;
 mod parker;
 pub mod probe;
@@ -16,6 +18,7 @@ mod registry;
 #[allow(dead_code)]
 pub(crate) mod ring;
 mod shutdown;
+pub(crate) mod signals;
 mod slot;
 pub(crate) mod time;
 mod timers;
@@ -133,6 +136,7 @@ impl Driver {
             config,
         });
         driver.register();
+        bells::hear_all(&driver)?;
         Ok(driver)
     }
 

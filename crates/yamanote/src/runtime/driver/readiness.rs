@@ -22,14 +22,17 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{
-    AtomicBool,
+    AtomicBool, AtomicU8,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
+use mio::unix::SourceFd;
+
 use self::table::Table;
+use super::bells::Bell;
 use crate::sys;
 use crate::util::wake_list::WakeList;
 
@@ -42,6 +45,8 @@ pub(crate) struct Readiness {
     /// The last look took as much as it might, not all there was. Written with the selector held;
     /// whoever left something looks again before it sleeps, so nobody waits for this. Relaxed.
     left_some: AtomicBool,
+    /// Bells that are in the set.
+    bells: AtomicU8,
     epoll_fd: RawFd,
     shared: Arc<Shared>,
 }
@@ -110,6 +115,7 @@ impl Readiness {
             epoll_fd: poll.as_raw_fd(),
             missed: AtomicBool::new(false),
             left_some: AtomicBool::new(false),
+            bells: AtomicU8::new(0),
             selector: Mutex::new(Selector {
                 poll,
                 events: mio::Events::with_capacity(max_events),
@@ -304,6 +310,9 @@ impl Readiness {
         if event.token() == WAKE {
             return false;
         }
+        if let Some(bell) = Bell::of(event.token()) {
+            return bell.answer(wakers);
+        }
         let (index, generation) = index_and_generation(event.token());
         match self.shared.table.get(index) {
             Some(source) => source.deliver(generation, Ready::from_mio(event), wakers),
@@ -314,6 +323,21 @@ impl Readiness {
     /// Makes a [`drain`](Readiness::drain) that waits, or the next one that would, return.
     pub(crate) fn wake(&self) -> io::Result<()> {
         self.shared.waker.wake()
+    }
+
+    /// Answers `bell`, whose descriptor is `fd`, from the next drain on.
+    pub(super) fn hear(&self, bell: Bell, fd: RawFd) -> io::Result<()> {
+        // Relaxed: set after the kernel has taken the bell, it only spares a second question.
+        if self.bells.load(Relaxed) & bell.bit() != 0 {
+            return Ok(());
+        }
+        let registry = &self.shared.registry;
+        match registry.register(&mut SourceFd(&fd), bell.token(), mio::Interest::READABLE) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        self.bells.fetch_or(bell.bit(), Relaxed);
+        Ok(())
     }
 
     /// Refuses registrations from now on; every wait, present and future, ends with an error.

@@ -34,6 +34,11 @@ impl DriverId {
     }
 }
 
+/// The drivers there are. The caller may be left with the last use of one.
+pub(super) fn all() -> Vec<Arc<Driver>> {
+    lock().values().filter_map(Weak::upgrade).collect()
+}
+
 impl Driver {
     pub(super) fn register(self: &Arc<Self>) {
         lock().insert(self.id.0, Arc::downgrade(self));

@@ -1,0 +1,158 @@
+//! Our ends of a child's standard streams.
+#![forbid(unsafe_code)]
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::pin::Pin;
+use std::process::Stdio;
+use std::task::{Context, Poll};
+
+use crate::io::evented::Evented;
+use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use crate::sys::child_pipe::ChildPipe;
+
+/// The standard input of a child, to be written to.
+///
+/// The child sees the end of its input when this is dropped; neither a flush nor a shutdown does
+/// anything. Writing when the child has closed its end or exited is a
+/// [`BrokenPipe`](io::ErrorKind::BrokenPipe).
+#[derive(Debug)]
+pub struct ChildStdin {
+    pipe: Evented<ChildPipe>,
+}
+
+/// The standard output of a child, to be read from.
+///
+/// Its end comes when the child, and whoever inherited the pipe from it, have closed theirs.
+#[derive(Debug)]
+pub struct ChildStdout {
+    pipe: Evented<ChildPipe>,
+}
+
+/// The standard error of a child, to be read from.
+///
+/// Its end comes when the child, and whoever inherited the pipe from it, have closed theirs.
+#[derive(Debug)]
+pub struct ChildStderr {
+    pipe: Evented<ChildPipe>,
+}
+
+#[track_caller]
+fn register(end: OwnedFd, interest: Interest) -> io::Result<Evented<ChildPipe>> {
+    Evented::with_interest(ChildPipe::new(end)?, interest)
+}
+
+macro_rules! ends {
+    ($($end:ident, $std:ident, $interest:ident;)*) => { $(
+        impl $end {
+            /// Takes over the stream of a child that std has started.
+            ///
+            /// # Errors
+            ///
+            /// If the pipe cannot be made non-blocking, or the runtime is shut down.
+            ///
+            /// # Panics
+            ///
+            /// Outside a runtime, and in one that was built without `enable_io`.
+            pub fn from_std(inner: std::process::$std) -> io::Result<Self> {
+                let pipe = register(inner.into(), Interest::$interest)?;
+                Ok($end { pipe })
+            }
+
+            /// Takes the descriptor out of the runtime, and makes it blocking.
+            ///
+            /// # Errors
+            ///
+            /// If the kernel refuses either; the stream is closed then.
+            pub fn into_owned_fd(self) -> io::Result<OwnedFd> {
+                self.pipe.into_inner()?.into_blocking()
+            }
+        }
+
+        impl AsRawFd for $end {
+            fn as_raw_fd(&self) -> RawFd {
+                self.pipe.as_raw_fd()
+            }
+        }
+
+        impl AsFd for $end {
+            fn as_fd(&self) -> BorrowedFd<'_> {
+                self.pipe.as_fd()
+            }
+        }
+    )* };
+}
+
+ends! {
+    ChildStdin, ChildStdin, WRITABLE;
+    ChildStdout, ChildStdout, READABLE;
+    ChildStderr, ChildStderr, READABLE;
+}
+
+/// As the stream of another child, in blocking mode, as programs expect it.
+///
+/// `TryInto` rather than `TryFrom` because that is what Tokio implements.
+macro_rules! try_into_stdio {
+    ($($end:ident)*) => { $(
+        #[allow(clippy::from_over_into, reason = "the impl is part of the API")]
+        impl TryInto<Stdio> for $end {
+            type Error = io::Error;
+
+            fn try_into(self) -> io::Result<Stdio> {
+                self.into_owned_fd().map(Stdio::from)
+            }
+        }
+    )* };
+}
+
+try_into_stdio! { ChildStdin ChildStdout ChildStderr }
+
+impl AsyncWrite for ChildStdin {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.pipe.poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.pipe.poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}
+
+impl AsyncRead for ChildStdout {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.pipe.poll_read(cx, buf)
+    }
+}
+
+impl AsyncRead for ChildStderr {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.pipe.poll_read(cx, buf)
+    }
+}

@@ -1,0 +1,237 @@
+//! Children whose handle was dropped before they exited: somebody has to wait for them, or they
+//! stay in the process table as zombies.
+//!
+//! An orphan is watched by its pidfd, in a set whose own descriptor is a bell that every runtime
+//! hears; so whichever is driven when the orphan exits reaps it, and only it. Where there is no
+//! pidfd (before Linux 5.3, under a seccomp filter, out of descriptors) SIGCHLD tells that one of
+//! those unwatched may have exited, and all of them are asked.
+//!
+//! While no runtime is driven nothing is reaped. The next one hears at once what it missed, and the
+//! next child that is spawned is an occasion to look too.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::process::Child;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mio::unix::SourceFd;
+
+use super::bells::{self, Bell};
+use super::signals;
+use crate::sys::fork::process_image;
+
+static NURSERY: Mutex<Nursery> = Mutex::new(Nursery::new(0));
+
+/// Orphans that nobody has waited for yet. Relaxed: who reads a number that is out of date leaves
+/// the work to the bell.
+static ORPHANS: AtomicUsize = AtomicUsize::new(0);
+
+struct Nursery {
+    /// The process whose children these are.
+    image: u64,
+    /// Made for the first orphan with a pidfd.
+    set: Option<Set>,
+    unwatched: Vec<Child>,
+}
+
+struct Set {
+    poll: mio::Poll,
+    events: mio::Events,
+    watched: BTreeMap<usize, Watched>,
+    next_token: usize,
+}
+
+struct Watched {
+    child: Child,
+    pidfd: OwnedFd,
+}
+
+/// Waits for `child`, in the background, in the place of whoever dropped it.
+pub(crate) fn adopt(mut child: Child, pidfd: Option<OwnedFd>) {
+    if is_gone(&mut child) {
+        return;
+    }
+    let left = match pidfd {
+        Some(pidfd) => watch(Watched { child, pidfd }),
+        None => Some(child),
+    };
+    let Some(child) = left else { return };
+    // Without a handler the next spawn looks.
+    let _ = signals::enable_child_signal();
+    let mut nursery = lock();
+    nursery.unwatched.push(child);
+    // It may have exited before the handler was there.
+    nursery.reap_unwatched();
+}
+
+/// Gives the child back if it cannot be watched.
+fn watch(orphan: Watched) -> Option<Child> {
+    let mut nursery = lock();
+    let mut new_bell = None;
+    let set = match &mut nursery.set {
+        Some(set) => set,
+        none => match Set::new() {
+            Ok(set) => {
+                new_bell = Some(set.poll.as_raw_fd());
+                none.insert(set)
+            }
+            Err(_) => return Some(orphan.child),
+        },
+    };
+    let left = set.watch(orphan).err();
+    nursery.count();
+    drop(nursery);
+    // Not under the lock: this may end the last use of a driver, and with it who knows what.
+    if let Some(fd) = new_bell {
+        bells::hang(Bell::Orphans, fd);
+    }
+    left
+}
+
+/// Reaps the orphans whose pidfds say that they exited.
+pub(super) fn reap_exited() {
+    let mut nursery = lock();
+    let Nursery { set, unwatched, .. } = &mut *nursery;
+    if let Some(set) = set {
+        set.reap(unwatched);
+    }
+    nursery.count();
+}
+
+/// Reaps those without a pidfd that have exited.
+pub(super) fn reap_unwatched() {
+    if ORPHANS.load(Relaxed) > 0 {
+        lock().reap_unwatched();
+    }
+}
+
+/// Reaps what there is, for somebody who is about to make another child.
+pub(crate) fn reap() {
+    if ORPHANS.load(Relaxed) > 0 {
+        reap_exited();
+        reap_unwatched();
+    }
+}
+
+/// The nursery of this process. A forked child leaves its parent's as it is.
+fn lock() -> MutexGuard<'static, Nursery> {
+    let mut nursery = NURSERY.lock().unwrap_or_else(PoisonError::into_inner);
+    let image = process_image();
+    if nursery.image != image {
+        let inherited = std::mem::replace(&mut *nursery, Nursery::new(image));
+        // The set is the parent's too, and must not lose anything.
+        std::mem::forget(inherited);
+        nursery.count();
+    }
+    nursery
+}
+
+/// Whether there is nothing left to wait for: the child was reaped, now or by somebody else.
+fn is_gone(child: &mut Child) -> bool {
+    !matches!(child.try_wait(), Ok(None))
+}
+
+impl Nursery {
+    const fn new(image: u64) -> Nursery {
+        Nursery {
+            image,
+            set: None,
+            unwatched: Vec::new(),
+        }
+    }
+
+    fn reap_unwatched(&mut self) {
+        self.unwatched.retain_mut(|child| !is_gone(child));
+        self.count();
+    }
+
+    fn count(&self) {
+        let watched = self.set.as_ref().map_or(0, |set| set.watched.len());
+        ORPHANS.store(watched + self.unwatched.len(), Relaxed);
+    }
+}
+
+impl Set {
+    fn new() -> io::Result<Set> {
+        Ok(Set {
+            poll: mio::Poll::new()?,
+            events: mio::Events::with_capacity(64),
+            watched: BTreeMap::new(),
+            next_token: 0,
+        })
+    }
+
+    /// Gives the child back if the kernel refuses.
+    fn watch(&mut self, orphan: Watched) -> Result<(), Child> {
+        let fd: RawFd = orphan.pidfd.as_raw_fd();
+        let token = mio::Token(self.next_token);
+        let registry = self.poll.registry();
+        match registry.register(&mut SourceFd(&fd), token, mio::Interest::READABLE) {
+            Ok(()) => {
+                self.next_token += 1;
+                self.watched.insert(token.0, orphan);
+                Ok(())
+            }
+            Err(_) => Err(orphan.child),
+        }
+    }
+
+    fn reap(&mut self, unwatched: &mut Vec<Child>) {
+        loop {
+            match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return,
+            }
+            let mut taken = 0;
+            for event in &self.events {
+                taken += 1;
+                let Some(mut orphan) = self.watched.remove(&event.token().0) else {
+                    continue;
+                };
+                let _ = self
+                    .poll
+                    .registry()
+                    .deregister(&mut SourceFd(&orphan.pidfd.as_raw_fd()));
+                if !is_gone(&mut orphan.child) {
+                    // A tracer has the first word on it; SIGCHLD comes when it lets go.
+                    unwatched.push(orphan.child);
+                }
+            }
+            if taken < self.events.capacity() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use std::time::Instant;
+
+    fn assert_reaped(pid: u32) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while std::path::Path::new(&format!("/proc/{pid}")).exists() {
+            assert!(Instant::now() < deadline, "{pid} is still there");
+            reap();
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn with_and_without_a_pidfd() {
+        for watched in [true, false] {
+            let child = Command::new("sleep").arg("0.05").spawn().unwrap();
+            let pid = child.id();
+            let pidfd = watched.then(|| crate::sys::pidfd::open(pid).unwrap());
+            adopt(child, pidfd);
+            assert_reaped(pid);
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Signals of the process, and who listens.
+//!
+//! ```text
+//!   handler: set the signal's bit, ring the bell         (any thread, any moment)
+//!        │
+//!   a driver's turn: take all bits ── deliver ──► version of each signal + 1, its wakers woken
+//!        │
+//!   Listener::poll_recv: is the version another than the one I saw?
+//! ```
+//!
+//! All that is known of signals is the process's, so a listener does not belong to the runtime it
+//! was made in: it hears as long as any runtime with I/O is driven. Signals that come between two
+//! polls of a listener are one to it, as the kernel's own signals are.
+//!
+//! Bits are set before the bell is rung and taken after it was heard, so a bit that is set is always
+//! followed by a ring that nobody has answered yet. Two runtimes hear the same ring; one of them
+//! finds the bits, the other nothing.
+//!
+//! Handlers stay for ever, as Tokio documents: what a signal does by default does not come back when
+//! nobody listens any more.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use super::bells::{self, Bell};
+use super::{Driver, orphans};
+use crate::sys;
+use crate::util::wake_list::WakeList;
+use crate::util::{coop, trace};
+
+/// One bit for each signal that arrived and was not yet delivered.
+static PENDING: AtomicU64 = AtomicU64::new(0);
+
+/// What the handlers ring.
+static BELL: OnceLock<OwnedFd> = OnceLock::new();
+
+/// Linux has signals from 1 to 64.
+static KINDS: [Kind; 64] = [const { Kind::new() }; 64];
+
+/// All there is to one signal.
+struct Kind {
+    /// Whether the handler is in place, or the errno that kept it out.
+    handler: OnceLock<Result<(), Option<i32>>>,
+    listeners: Mutex<Listeners>,
+}
+
+struct Listeners {
+    /// Deliveries so far.
+    version: u64,
+    /// A place for each listener that has waited.
+    wakers: Vec<Option<Waker>>,
+    free: Vec<usize>,
+}
+
+impl Kind {
+    const fn new() -> Kind {
+        Kind {
+            handler: OnceLock::new(),
+            listeners: Mutex::new(Listeners {
+                version: 0,
+                wakers: Vec::new(),
+                free: Vec::new(),
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Listeners> {
+        // No foreign code runs under the lock, so what a panic may leave behind is whole.
+        self.listeners
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn deliver(&self, wakers: &mut WakeList) -> bool {
+        let mut listeners = self.lock();
+        listeners.version += 1;
+        let before = wakers.len();
+        for waker in listeners.wakers.iter_mut().filter_map(Option::take) {
+            wakers.push(waker);
+        }
+        wakers.len() > before
+    }
+
+    fn listener(&'static self) -> Listener {
+        Listener {
+            kind: self,
+            seen: self.lock().version,
+            place: None,
+            _not_unwind_safe: PhantomData,
+        }
+    }
+}
+
+/// Tells every listener of what arrived. True if somebody was waiting.
+pub(super) fn deliver(wakers: &mut WakeList) -> bool {
+    // Pairs with the Release in the handler (`sys/signal.rs`): what a thread did before it raised a
+    // signal is seen by who is told of it.
+    let mut pending = PENDING.swap(0, Acquire);
+    let mut somebody_waited = false;
+    while pending != 0 {
+        let index = pending.trailing_zeros() as usize;
+        pending &= pending - 1;
+        somebody_waited |= KINDS[index].deliver(wakers);
+        if index + 1 == libc::SIGCHLD as usize {
+            orphans::reap_unwatched();
+        }
+    }
+    somebody_waited
+}
+
+/// Makes a listener for `signal`, for the users of `driver`, which has I/O.
+///
+/// # Errors
+///
+/// With the texts of Tokio, whose callers may show them: the signal cannot be listened to, the
+/// runtime is shut down, or the kernel refuses.
+pub(crate) fn listen(signal: i32, driver: &Driver) -> io::Result<Listener> {
+    if signal <= 0 || sys::signal::FORBIDDEN.contains(&signal) {
+        return Err(io::Error::other(format!(
+            "Refusing to register signal {signal}"
+        )));
+    }
+    if driver.is_shutdown() {
+        return Err(io::Error::other("signal driver gone"));
+    }
+    let Some(kind) = KINDS.get(signal as usize - 1) else {
+        return Err(io::Error::other("signal too large"));
+    };
+    let bell = bell()?;
+    driver.hear(Bell::Signals, bell.as_raw_fd())?;
+    install(signal, kind, bell)?;
+    Ok(kind.listener())
+}
+
+/// Has children that exit without being watched reaped by whatever runtime is driven.
+pub(super) fn enable_child_signal() -> io::Result<()> {
+    install(
+        libc::SIGCHLD,
+        &KINDS[libc::SIGCHLD as usize - 1],
+        bell()?,
+    )
+}
+
+fn bell() -> io::Result<&'static OwnedFd> {
+    if let Some(bell) = BELL.get() {
+        return Ok(bell);
+    }
+    let fresh = sys::eventfd::new()?;
+    let bell = BELL.get_or_init(|| fresh);
+    bells::hang(Bell::Signals, bell.as_raw_fd());
+    Ok(bell)
+}
+
+fn install(signal: i32, kind: &Kind, bell: &'static OwnedFd) -> io::Result<()> {
+    let installed = kind.handler.get_or_init(|| {
+        sys::signal::note_and_ring(signal, &PENDING, bell).map_err(|error| error.raw_os_error())
+    });
+    installed.map_err(|errno| match errno {
+        Some(errno) => io::Error::from_raw_os_error(errno),
+        None => io::Error::other("registering signal handler failed"),
+    })
+}
+
+/// Hears one signal, from the moment it was made.
+pub(crate) struct Listener {
+    kind: &'static Kind,
+    /// The last delivery that was told of.
+    seen: u64,
+    /// Where our waker is, from the first poll that found nothing.
+    place: Option<usize>,
+    /// As in Tokio, what holds a listener is not `UnwindSafe`.
+    _not_unwind_safe: PhantomData<dyn Send + Sync>,
+}
+
+impl Listener {
+    /// Ready once for all deliveries since the last time. Remembers the task of the last call.
+    pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(trace::trace_leaf(cx));
+        let unit = ready!(coop::poll_proceed(cx));
+        let waker = cx.waker().clone();
+        let mut listeners = self.kind.lock();
+        if listeners.version != self.seen {
+            self.seen = listeners.version;
+            drop(listeners);
+            unit.made_progress();
+            return Poll::Ready(());
+        }
+        let place = *self.place.get_or_insert_with(|| listeners.new_place());
+        let unused = listeners.wakers[place].replace(waker);
+        drop(listeners);
+        drop(unused);
+        Poll::Pending
+    }
+}
+
+impl Listeners {
+    fn new_place(&mut self) -> usize {
+        self.free.pop().unwrap_or_else(|| {
+            self.wakers.push(None);
+            self.wakers.len() - 1
+        })
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let mut listeners = self.kind.lock();
+            let unused = listeners.wakers[place].take();
+            listeners.free.push(place);
+            drop(listeners);
+            drop(unused);
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("seen", &self.seen)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn is_ready(listener: &mut Listener) -> bool {
+        listener
+            .poll_recv(&mut Context::from_waker(Waker::noop()))
+            .is_ready()
+    }
+
+    #[test]
+    fn deliveries_between_two_polls_are_one_to_each_listener() {
+        static KIND: Kind = Kind::new();
+        let (mut early, mut idle) = (KIND.listener(), KIND.listener());
+        assert!(!is_ready(&mut early));
+        let mut wakers = WakeList::new();
+        assert!(KIND.deliver(&mut wakers), "one waits");
+        assert!(!KIND.deliver(&mut wakers), "and was told");
+        assert_eq!(wakers.len(), 1);
+        let mut late = KIND.listener();
+        assert!(is_ready(&mut early) && is_ready(&mut idle));
+        assert!(!is_ready(&mut early) && !is_ready(&mut idle) && !is_ready(&mut late));
+    }
+
+    #[test]
+    fn a_place_is_used_again() {
+        static KIND: Kind = Kind::new();
+        for _ in 0..1000 {
+            let (mut one, mut two) = (KIND.listener(), KIND.listener());
+            assert!(!is_ready(&mut one) && !is_ready(&mut two));
+        }
+        assert_eq!(KIND.lock().wakers.len(), 2);
+    }
+}
