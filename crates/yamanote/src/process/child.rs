@@ -41,7 +41,8 @@ impl Child {
     /// Takes over what std has started. If that fails the process runs on unobserved.
     #[track_caller]
     pub(super) fn new(mut child: std::process::Child, kill_on_drop: bool) -> io::Result<Child> {
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         // First of all: whatever fails from here on, somebody waits for the process.
         let running = Running::new(child, kill_on_drop)?;
         Ok(Child {

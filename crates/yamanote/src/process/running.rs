@@ -113,7 +113,11 @@ impl Running {
 
     fn poll_exit(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
         loop {
-            let news = self.watch.as_mut().expect("taken only by the drop").poll(cx);
+            let news = self
+                .watch
+                .as_mut()
+                .expect("taken only by the drop")
+                .poll(cx);
             if news == News::NoneYet {
                 return Poll::Pending;
             }
@@ -192,7 +196,12 @@ impl fmt::Debug for Running {
 struct Pidfd(OwnedFd);
 
 impl Source for Pidfd {
-    fn register(&mut self, set: &Registry, token: Token, interest: mio::Interest) -> io::Result<()> {
+    fn register(
+        &mut self,
+        set: &Registry,
+        token: Token,
+        interest: mio::Interest,
+    ) -> io::Result<()> {
         SourceFd(&self.0.as_raw_fd()).register(set, token, interest)
     }
 

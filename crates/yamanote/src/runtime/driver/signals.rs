@@ -140,11 +140,7 @@ pub(crate) fn listen(signal: i32, driver: &Driver) -> io::Result<Listener> {
 
 /// Has children that exit without being watched reaped by whatever runtime is driven.
 pub(super) fn enable_child_signal() -> io::Result<()> {
-    install(
-        libc::SIGCHLD,
-        &KINDS[libc::SIGCHLD as usize - 1],
-        bell()?,
-    )
+    install(libc::SIGCHLD, &KINDS[libc::SIGCHLD as usize - 1], bell()?)
 }
 
 fn bell() -> io::Result<&'static OwnedFd> {
