@@ -1,0 +1,540 @@
+//! `Notify`: telling a task, or all, that something happened, without saying what.
+//!
+//! One word holds everything but the list of waiters:
+//!
+//! ```text
+//!   calls of notify_waiters │ WAITERS │ PERMIT
+//! ```
+//!
+//! - PERMIT: a `notify_one` found nobody; the next to wait takes it.
+//! - WAITERS: somebody stands in the queue of [`Waiters`]. Never together with PERMIT.
+//!
+//! 1. While WAITERS is set, the word changes only under the list's lock; while it is not, by compare
+//!    and exchange of the whole word. So whoever finds it unset needs no lock.
+//! 2. A future remembers the number of calls at its creation. If it differs from the word's, a
+//!    `notify_waiters` came in between, and the future is ready.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::future::Future;
+use std::ops::Deref;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use pin_project_lite::pin_project;
+
+use super::waiters::{Carrier, Guard, Queue, Wait, Waiters, Word};
+use crate::loom::sync::atomic::AtomicUsize;
+use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use crate::util::trace::trace_leaf;
+
+const PERMIT: usize = 0b01;
+const WAITERS: usize = 0b10;
+/// One call of `notify_waiters`.
+const CALL: usize = 0b100;
+
+/// The calls of `notify_waiters` in a word, in steps of [`CALL`].
+fn calls_in(word: usize) -> usize {
+    word & !(PERMIT | WAITERS)
+}
+
+/// By `notify_one`: goes on to who has waited longest if not used.
+const TOLD_FIRST: Word = 0;
+/// By `notify_last`: goes on to who came last if not used.
+const TOLD_LAST: Word = 1;
+/// By `notify_waiters`: for everybody, so there is nothing to go on.
+const TOLD_ALL: Word = 2;
+
+/// Wakes one task or all that wait, carrying no data.
+///
+/// It is a semaphore with at most one permit, which starts with none. [`notify_one`] hands the
+/// permit to a waiting task, or keeps it for the next; [`notified`] waits for it. Keeping it is what
+/// makes a consumer easy to write: look at the shared state, then wait; a change in between is not
+/// missed. [`notify_waiters`] tells all who wait at that moment and keeps nothing.
+///
+/// Works under any executor. What a task did before it notified is visible to the task it told.
+///
+/// # Examples
+///
+/// A queue without a bound; `notify_one` after each value:
+///
+/// ```
+/// use std::collections::VecDeque;
+/// use std::sync::Mutex;
+/// use yamanote::sync::Notify;
+///
+/// #[derive(Default)]
+/// struct Queue {
+///     values: Mutex<VecDeque<u32>>,
+///     pushed: Notify,
+/// }
+///
+/// impl Queue {
+///     fn push(&self, value: u32) {
+///         self.values.lock().unwrap().push_back(value);
+///         self.pushed.notify_one();
+///     }
+///
+///     async fn pop(&self) -> u32 {
+///         loop {
+///             if let Some(value) = self.values.lock().unwrap().pop_front() {
+///                 return value;
+///             }
+///             self.pushed.notified().await;
+///         }
+///     }
+/// }
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let queue = Queue::default();
+/// let (value, ()) = yamanote::join!(queue.pop(), async { queue.push(7) });
+/// assert_eq!(value, 7);
+/// # }
+/// ```
+///
+/// One permit is kept at most, so with several consumers a permit may stand for several values: each
+/// must first [`enable`] its future, then look, then wait.
+///
+/// [`notify_one`]: Notify::notify_one
+/// [`notified`]: Notify::notified
+/// [`notify_waiters`]: Notify::notify_waiters
+/// [`enable`]: Notified::enable
+pub struct Notify {
+    word: AtomicUsize,
+    pub(super) waiters: Waiters<()>,
+}
+
+impl Notify {
+    /// Without a permit.
+    ///
+    /// ```
+    /// let notify = yamanote::sync::Notify::new();
+    /// # drop(notify);
+    /// ```
+    pub fn new() -> Notify {
+        Notify {
+            word: AtomicUsize::new(0),
+            waiters: Waiters::new(()),
+        }
+    }
+
+    /// [`new`](Notify::new), for a constant or a static.
+    ///
+    /// ```
+    /// use yamanote::sync::Notify;
+    ///
+    /// static NOTIFY: Notify = Notify::const_new();
+    /// # NOTIFY.notify_one();
+    /// ```
+    #[cfg(not(loom))]
+    pub const fn const_new() -> Notify {
+        Notify {
+            word: AtomicUsize::new(0),
+            waiters: Waiters::new(()),
+        }
+    }
+
+    /// Waits for a notification.
+    ///
+    /// Ready at once if a permit is kept, which it takes. From its creation on, and before it is
+    /// first polled, the future hears [`notify_waiters`](Notify::notify_waiters); [`notify_one`]
+    /// reaches it when it was polled or [enabled](Notified::enable), in the order in which
+    /// that was done.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future loses its place in the queue when it is dropped. A notification from [`notify_one`]
+    /// that it got and did not report goes to the next in the queue, or is kept.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use yamanote::sync::Notify;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let notify = Arc::new(Notify::new());
+    /// let task = yamanote::spawn({
+    ///     let notify = notify.clone();
+    ///     async move { notify.notified().await }
+    /// });
+    /// notify.notify_one();
+    /// task.await.unwrap();
+    /// # }
+    /// ```
+    ///
+    /// [`notify_one`]: Notify::notify_one
+    pub fn notified(&self) -> Notified<'_> {
+        Notified {
+            waiting: Waiting::new(self),
+        }
+    }
+
+    /// [`notified`](Notify::notified), with a future that keeps the `Notify` alive and borrows
+    /// nothing.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use yamanote::sync::Notify;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let notify = Arc::new(Notify::new());
+    /// let task = yamanote::spawn(notify.clone().notified_owned());
+    /// notify.notify_one();
+    /// task.await.unwrap();
+    /// # }
+    /// ```
+    pub fn notified_owned(self: Arc<Self>) -> OwnedNotified {
+        OwnedNotified {
+            waiting: Waiting::new(self),
+        }
+    }
+
+    /// Tells the task that has waited longest, or keeps a permit for the next to wait.
+    ///
+    /// One permit is kept at most: two calls that find nobody are one notification.
+    pub fn notify_one(&self) {
+        self.notify(TOLD_FIRST);
+    }
+
+    /// Tells the task that came last, or keeps a permit for the next to wait.
+    ///
+    /// As [`notify_one`](Notify::notify_one), in the opposite order.
+    pub fn notify_last(&self) {
+        self.notify(TOLD_LAST);
+    }
+
+    fn notify(&self, whom: Word) {
+        if self.keep_permit() {
+            return;
+        }
+        let mut guard = self.waiters.lock();
+        // The last may have left in the meantime; under the lock nobody comes.
+        if self.keep_permit() {
+            return;
+        }
+        let waker = match whom {
+            TOLD_LAST => guard.tell_last(TOLD_LAST),
+            _ => guard.tell_first(TOLD_FIRST),
+        };
+        self.someone_left(&guard);
+        drop(guard);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Leaves a permit; `false` if somebody waits.
+    fn keep_permit(&self) -> bool {
+        // Release pairs with the Acquire of whoever takes the permit. Written also if one is there:
+        // what was done before this call must be seen too.
+        self.word
+            .fetch_update(AcqRel, Acquire, |word| {
+                (word & WAITERS == 0).then_some(word | PERMIT)
+            })
+            .is_ok()
+    }
+
+    /// Under the lock, after somebody left the queue.
+    fn someone_left(&self, guard: &Guard<'_, ()>) {
+        if !guard.has_waiters() {
+            self.word.fetch_and(!WAITERS, Release);
+        }
+    }
+
+    /// Tells all who wait now; keeps nothing for who comes later.
+    ///
+    /// Who waits is every future that [`notified`](Notify::notified) has returned, polled or not. A
+    /// permit that is kept stays.
+    ///
+    /// ```
+    /// use yamanote::sync::Notify;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let notify = Notify::new();
+    /// let (first, second) = (notify.notified(), notify.notified());
+    /// notify.notify_waiters();
+    /// first.await;
+    /// second.await;
+    /// # }
+    /// ```
+    pub fn notify_waiters(&self) {
+        if self.count_call() {
+            return;
+        }
+        let guard = self.waiters.lock();
+        if self.count_call() {
+            return;
+        }
+        // Rule 1: nobody else changes the word now.
+        let word = self.word.load(Acquire);
+        // Pairs with the Acquire in `Waiting`.
+        self.word.store(word.wrapping_add(CALL) & !WAITERS, Release);
+        guard.tell_all(TOLD_ALL);
+    }
+
+    /// Counts a call of `notify_waiters`; `false` if somebody stands in the queue.
+    fn count_call(&self) -> bool {
+        // Release pairs with the Acquire in `Waiting`: what was done before is seen.
+        self.word
+            .fetch_update(AcqRel, Acquire, |word| {
+                (word & WAITERS == 0).then_some(word.wrapping_add(CALL))
+            })
+            .is_ok()
+    }
+
+    /// Makes a future of `calls` ready if it can be. If not and `to_wait`, says that somebody waits,
+    /// which the caller, holding the lock, then does.
+    fn arrive(&self, calls: usize, to_wait: bool) -> bool {
+        let mut word = self.word.load(Acquire);
+        loop {
+            // Before the permit: that one is then for others.
+            if calls_in(word) != calls {
+                return true;
+            }
+            let (next, ready) = match (word & PERMIT != 0, to_wait) {
+                (true, _) => (word & !PERMIT, true),
+                (false, true) if word & WAITERS == 0 => (word | WAITERS, false),
+                (false, _) => return false,
+            };
+            // Acquire pairs with the Release of `notify_one` and `notify_waiters`.
+            match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
+                Ok(_) => return ready,
+                Err(now) => word = now,
+            }
+        }
+    }
+}
+
+impl Default for Notify {
+    fn default() -> Notify {
+        Notify::new()
+    }
+}
+
+impl fmt::Debug for Notify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = self.word.load(Acquire);
+        f.debug_struct("Notify")
+            .field("permit", &(word & PERMIT != 0))
+            .field("waiters", &(word & WAITERS != 0))
+            .finish_non_exhaustive()
+    }
+}
+
+// Foreign code never runs while anything here is half done.
+impl UnwindSafe for Notify {}
+impl RefUnwindSafe for Notify {}
+
+pin_project! {
+    /// What both futures are.
+    struct Waiting<C>
+    where
+        C: Carrier,
+        C: Deref<Target = Notify>,
+    {
+        #[pin]
+        wait: Wait<C>,
+        // At creation.
+        calls: usize,
+        done: bool,
+    }
+
+    impl<C> PinnedDrop for Waiting<C>
+    where
+        C: Carrier,
+        C: Deref<Target = Notify>,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            this.give_up();
+        }
+    }
+}
+
+impl<C> Waiting<C>
+where
+    C: Carrier,
+    C: Deref<Target = Notify>,
+{
+    fn new(notify: C) -> Self {
+        // Acquire: whoever notified before is seen; pairs with `notify_waiters`.
+        let calls = calls_in(notify.word.load(Acquire));
+        Waiting {
+            wait: Wait::new(notify),
+            calls,
+            done: false,
+        }
+    }
+
+    /// Without a waker the future stands in the queue and nobody is woken.
+    fn poll(self: Pin<&mut Self>, waker: Option<&Waker>) -> Poll<()> {
+        let this = self.project();
+        if !*this.done {
+            *this.done = Self::wait(this.wait.into_ref(), *this.calls, waker).is_ready();
+        }
+        match *this.done {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    }
+
+    fn wait(wait: Pin<&Wait<C>>, calls: usize, waker: Option<&Waker>) -> Poll<()> {
+        if wait.told().is_some() {
+            return Poll::Ready(());
+        }
+        let notify = wait.get_ref().owner();
+        // Cloning and dropping wakers is foreign code, so it is done without the lock: the clone
+        // before, and what `clone` holds when this returns after the guard.
+        let mut clone = None;
+        if !wait.is_queued() {
+            if notify.arrive(calls, false) {
+                return Poll::Ready(());
+            }
+            clone = waker.cloned();
+        }
+        loop {
+            let mut guard = notify.waiters.lock();
+            if wait.told().is_some() {
+                return Poll::Ready(());
+            }
+            if notify.arrive(calls, true) {
+                // If it stood in the list, then among those whom `notify_waiters` is telling.
+                wait.leave(&mut guard, &mut clone);
+                return Poll::Ready(());
+            }
+            match wait.queue(&mut guard, waker, &mut clone) {
+                Queue::Stands => return Poll::Pending,
+                Queue::WantsWaker => {
+                    notify.someone_left(&guard);
+                    drop(guard);
+                    clone = waker.cloned();
+                }
+            }
+        }
+    }
+
+    fn give_up(self: Pin<&mut Self>) {
+        let this = self.project();
+        if *this.done {
+            return;
+        }
+        let wait = this.wait.into_ref();
+        let notify = wait.get_ref().owner();
+        let mut told = wait.told();
+        if told.is_none() && wait.is_queued() {
+            let mut waker = None;
+            let mut guard = notify.waiters.lock();
+            told = wait.leave(&mut guard, &mut waker);
+            notify.someone_left(&guard);
+            drop(guard);
+            drop(waker);
+        }
+        if let Some(whom @ (TOLD_FIRST | TOLD_LAST)) = told {
+            notify.notify(whom);
+        }
+    }
+}
+
+pin_project! {
+    /// Waits for a notification; made by [`Notify::notified`].
+    ///
+    /// Once ready it stays ready, whatever is notified later.
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    #[derive(Debug)]
+    pub struct Notified<'a> {
+        #[pin]
+        waiting: Waiting<&'a Notify>,
+    }
+}
+
+pin_project! {
+    /// Waits for a notification and keeps the `Notify` alive; made by [`Notify::notified_owned`].
+    ///
+    /// Once ready it stays ready, whatever is notified later.
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    #[derive(Debug)]
+    pub struct OwnedNotified {
+        #[pin]
+        waiting: Waiting<Arc<Notify>>,
+    }
+}
+
+impl Notified<'_> {
+    /// Puts the future in the queue without polling it, and returns whether it is ready.
+    ///
+    /// From then on [`notify_one`](Notify::notify_one) can reach it. If it is ready it has taken the
+    /// permit, and stays ready. Who looks at shared state between this and the first poll misses
+    /// nothing, also with several tasks waiting:
+    ///
+    /// ```
+    /// use std::pin::pin;
+    /// use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    /// use yamanote::sync::Notify;
+    ///
+    /// async fn take_one(left: &AtomicU32, added: &Notify) {
+    ///     let mut notified = pin!(added.notified());
+    ///     loop {
+    ///         notified.as_mut().enable();
+    ///         if left.fetch_update(SeqCst, SeqCst, |n| n.checked_sub(1)).is_ok() {
+    ///             return;
+    ///         }
+    ///         notified.as_mut().await;
+    ///         notified.set(added.notified());
+    ///     }
+    /// }
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// # let (left, added) = (AtomicU32::new(0), Notify::new());
+    /// # yamanote::join!(take_one(&left, &added), take_one(&left, &added), async {
+    /// #     for _ in 0..2 { left.fetch_add(1, SeqCst); added.notify_one(); }
+    /// # });
+    /// # }
+    /// ```
+    pub fn enable(self: Pin<&mut Self>) -> bool {
+        self.project().waiting.poll(None).is_ready()
+    }
+}
+
+impl OwnedNotified {
+    /// Puts the future in the queue without polling it, and returns whether it is ready; see
+    /// [`Notified::enable`].
+    pub fn enable(self: Pin<&mut Self>) -> bool {
+        self.project().waiting.poll(None).is_ready()
+    }
+}
+
+impl Future for Notified<'_> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(trace_leaf(cx));
+        self.project().waiting.poll(Some(cx.waker()))
+    }
+}
+
+impl Future for OwnedNotified {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(trace_leaf(cx));
+        self.project().waiting.poll(Some(cx.waker()))
+    }
+}
+
+impl<C> fmt::Debug for Waiting<C>
+where
+    C: Carrier,
+    C: Deref<Target = Notify>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("notify", self.wait.owner())
+            .field("queued", &self.wait.is_queued())
+            .field("done", &self.done)
+            .finish_non_exhaustive()
+    }
+}

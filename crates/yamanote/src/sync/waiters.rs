@@ -1,0 +1,563 @@
+//! Who waits: a list of wakers behind a lock, without an allocation, shared by `Notify` and
+//! `broadcast`.
+//!
+//! A [`Wait`] is the part of a future that can stand in the list of [`Waiters`]; the list's links run
+//! through the futures themselves. Everything unsafe about that is in this file, and its door is
+//! safe: who waits is pinned, and a `Wait` leaves the list before its memory goes.
+//!
+//! # States of a `Wait`
+//!
+//! ```text
+//!              queue                          tell
+//!   IDLE ─────────────────▶ QUEUED ───────────────────────▶ told a word
+//!     ▲        leave         │ ▲              queue             │   │
+//!     ├──────────────────────┘ └────────────────────────────────┘   │
+//!     └─────────────────────────────────────────────────────────────┘ leave
+//! ```
+//!
+//! 1. Every step is made with the list's lock held; all but `tell` by the waiter's owner.
+//! 2. The links and the waker are touched with the lock held, by others than the owner only while
+//!    QUEUED.
+//! 3. The step to told is the teller's last touch: from then on the memory is the owner's alone.
+//!
+//! # Telling all
+//!
+//! The lock is released every few wakers, so that they run outside it; meanwhile new ones may come
+//! to wait, who are not meant. Who was meant is in a second list, *leaving*: telling all begins with
+//! a new epoch and moves the queue there in one step. Which of the two lists somebody stands in is
+//! told by the epoch in which they came.
+
+use std::marker::PhantomPinned;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::sync::PoisonError;
+use std::task::Waker;
+
+use crate::loom::cell::UnsafeCell;
+use crate::loom::sync::atomic::{AtomicU8, Ordering};
+use crate::loom::sync::{Mutex, MutexGuard};
+use crate::sync::wake_batch::WakeBatch;
+
+/// What a waiter is told when it is taken from the list; its meaning is the user's.
+pub(super) type Word = u8;
+
+const IDLE: u8 = 0;
+const QUEUED: u8 = 1;
+/// The state of who was told `word` is `TOLD + word`.
+const TOLD: u8 = 2;
+
+/// A list of waiters and `S`, what else its lock guards.
+pub(super) struct Waiters<S> {
+    locked: Mutex<Locked<S>>,
+}
+
+struct Locked<S> {
+    kept: S,
+    /// Who came in this epoch stands in `queue`, who came before in `leaving`.
+    epoch: u64,
+    queue: List,
+    leaving: List,
+}
+
+impl<S> Waiters<S> {
+    #[cfg(not(loom))]
+    pub(super) const fn new(kept: S) -> Self {
+        Waiters {
+            locked: Mutex::new(Locked::new(kept)),
+        }
+    }
+
+    #[cfg(loom)]
+    pub(super) fn new(kept: S) -> Self {
+        Waiters {
+            locked: Mutex::new(Locked::new(kept)),
+        }
+    }
+
+    pub(super) fn lock(&self) -> Guard<'_, S> {
+        Guard {
+            waiters: self,
+            // No user code runs under the lock but drops of `S`, and no step can stop half-way.
+            locked: self.locked.lock().unwrap_or_else(PoisonError::into_inner),
+        }
+    }
+}
+
+impl<S> Locked<S> {
+    const fn new(kept: S) -> Self {
+        Locked {
+            kept,
+            epoch: 0,
+            queue: List::new(),
+            leaving: List::new(),
+        }
+    }
+
+    /// Takes a queued node out of the list that its epoch names, and its waker from it.
+    ///
+    /// # Safety
+    ///
+    /// - The lock is held, and the node is queued in a list of this very lock.
+    unsafe fn unlink(&mut self, node: NonNull<Node>) -> Option<Waker> {
+        // SAFETY: handed on; `tell_all` keeps epoch and list in step.
+        unsafe {
+            match epoch_of(node) == self.epoch {
+                true => self.queue.unlink(node),
+                false => self.leaving.unlink(node),
+            }
+        }
+    }
+}
+
+/// The list's lock, held.
+pub(super) struct Guard<'a, S> {
+    waiters: &'a Waiters<S>,
+    locked: MutexGuard<'a, Locked<S>>,
+}
+
+impl<S> Deref for Guard<'_, S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.locked.kept
+    }
+}
+
+impl<S> DerefMut for Guard<'_, S> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.locked.kept
+    }
+}
+
+impl<S> Guard<'_, S> {
+    /// Whether somebody waits who is not already being told.
+    pub(super) fn has_waiters(&self) -> bool {
+        !self.locked.queue.is_empty()
+    }
+
+    /// Tells who has waited longest. The waker is for the caller to wake, the lock released.
+    ///
+    /// # Panics
+    ///
+    /// If nobody waits.
+    #[must_use = "the waker is not woken yet"]
+    pub(super) fn tell_first(&mut self, word: Word) -> Option<Waker> {
+        let node = self.locked.queue.head.expect("somebody waits");
+        // SAFETY: the lock is held and the node stands in `queue`.
+        unsafe { self.locked.queue.tell(node, word) }
+    }
+
+    /// Tells who came last. The waker is for the caller to wake, the lock released.
+    ///
+    /// # Panics
+    ///
+    /// If nobody waits.
+    #[must_use = "the waker is not woken yet"]
+    pub(super) fn tell_last(&mut self, word: Word) -> Option<Waker> {
+        let node = self.locked.queue.tail.expect("somebody waits");
+        // SAFETY: the lock is held and the node stands in `queue`.
+        unsafe { self.locked.queue.tell(node, word) }
+    }
+
+    /// Tells all who wait now, and wakes them in the order in which they came, the lock released.
+    pub(super) fn tell_all(mut self, word: Word) {
+        let locked = &mut *self.locked;
+        if locked.queue.is_empty() {
+            // Who is leaving is told by who moved them there.
+            return;
+        }
+        locked.epoch += 1;
+        let before = locked.epoch;
+        // SAFETY: the lock is held; the epoch has passed, so those moved belong to `leaving`.
+        unsafe { locked.leaving.append(&mut locked.queue) };
+        Telling {
+            waiters: self.waiters,
+            before,
+            word,
+            done: false,
+        }
+        .run(self);
+    }
+}
+
+/// Telling all who came before an epoch. If a waker panics, the rest is told while it unwinds.
+struct Telling<'a, S> {
+    waiters: &'a Waiters<S>,
+    before: u64,
+    word: Word,
+    done: bool,
+}
+
+impl<S> Telling<'_, S> {
+    fn run<'a>(&mut self, mut guard: Guard<'a, S>)
+    where
+        Self: 'a,
+        S: 'a,
+    {
+        loop {
+            let mut batch = WakeBatch::new();
+            while !self.done && !batch.is_full() {
+                // SAFETY: the lock is held.
+                match unsafe { guard.locked.leaving.tell_before(self.before, self.word) } {
+                    Some(waker) => waker.map_or((), |waker| batch.push(waker)),
+                    None => self.done = true,
+                }
+            }
+            let waiters = guard.waiters;
+            drop(guard);
+            batch.wake_all();
+            if self.done {
+                return;
+            }
+            guard = waiters.lock();
+        }
+    }
+}
+
+impl<S> Drop for Telling<'_, S> {
+    fn drop(&mut self) {
+        if !self.done {
+            let guard = self.waiters.lock();
+            self.run(guard);
+        }
+    }
+}
+
+/// Who has waiters.
+///
+/// # Safety
+///
+/// - [`waiters`](Owner::waiters) returns the same list each time for one `self`.
+pub(super) unsafe trait Owner {
+    type Kept;
+
+    fn waiters(&self) -> &Waiters<Self::Kept>;
+}
+
+/// How a [`Wait`] reaches the owner of its list.
+///
+/// # Safety
+///
+/// - Dereferencing returns the same place each time, and the owner there stays alive and is not
+///   replaced as long as the carrier lives.
+pub(super) unsafe trait Carrier: Deref<Target: Owner> {}
+
+// SAFETY: a shared borrow points to one place, which nobody moves or drops while it lasts.
+unsafe impl<T: Owner> Carrier for &T {}
+
+// SAFETY: an Arc never changes what it points to, and keeps it alive; `get_mut` needs `&mut Arc`,
+// which nobody has while the Wait owns it.
+unsafe impl<T: Owner> Carrier for std::sync::Arc<T> {}
+
+/// One waiter: part of a future, and while it waits a member of its owner's list.
+pub(super) struct Wait<C: Carrier> {
+    carrier: C,
+    node: Node,
+}
+
+/// What [`Wait::queue`] did.
+#[must_use]
+pub(super) enum Queue {
+    /// The waiter stands in the list and its waker is right.
+    Stands,
+    /// A clone of the waker is needed, to be made without the lock: nothing was done.
+    WantsWaker,
+}
+
+impl<C: Carrier> Wait<C> {
+    pub(super) fn new(carrier: C) -> Self {
+        Wait {
+            carrier,
+            node: Node {
+                state: AtomicU8::new(IDLE),
+                place: UnsafeCell::new(Place {
+                    waker: None,
+                    previous: None,
+                    next: None,
+                    epoch: 0,
+                }),
+                _pinned: PhantomPinned,
+            },
+        }
+    }
+
+    pub(super) fn owner(&self) -> &C::Target {
+        &self.carrier
+    }
+
+    /// Whether it stood in the list a moment ago; it may have been told since.
+    pub(super) fn is_queued(&self) -> bool {
+        self.node.state.load(Ordering::Relaxed) == QUEUED // a hint
+    }
+
+    /// What it was told, if it was since it came.
+    pub(super) fn told(&self) -> Option<Word> {
+        // Pairs with the Release in `tell`: what was done before telling is seen by the told.
+        self.node.state.load(Ordering::Acquire).checked_sub(TOLD)
+    }
+
+    /// Stands in the list, at its end if it did not before, and will be woken by `waker`. What it was
+    /// told before is forgotten.
+    ///
+    /// `clone`, if there is one, is a clone of `waker`; a waker that is not needed any more stays
+    /// there, to be dropped when the lock is released. Without `waker` the waiter stands in the list
+    /// and nobody is woken.
+    ///
+    /// # Panics
+    ///
+    /// If `guard` is another list's.
+    pub(super) fn queue(
+        self: Pin<&Self>,
+        guard: &mut Guard<'_, <C::Target as Owner>::Kept>,
+        waker: Option<&Waker>,
+        clone: &mut Option<Waker>,
+    ) -> Queue {
+        let this = self.get_ref();
+        this.assert_own(guard);
+        let queued = this.node.state.load(Ordering::Relaxed) == QUEUED; // changes under the lock only
+        // SAFETY: the lock is held, so by rule 2 nobody else touches the place.
+        let suits = this.node.place.with(|place| unsafe {
+            match (waker, &(*place).waker) {
+                (None, _) => true,
+                (Some(new), Some(old)) => old.will_wake(new),
+                (Some(_), None) => false,
+            }
+        });
+        if !suits {
+            if clone.is_none() {
+                return Queue::WantsWaker;
+            }
+            // SAFETY: as above.
+            this.node
+                .place
+                .with_mut(|place| unsafe { std::mem::swap(&mut (*place).waker, clone) });
+        }
+        if !queued {
+            let locked = &mut *guard.locked;
+            // SAFETY: the lock is held, the node is in no list; it is pinned, and `Wait::drop` takes
+            // it out before its memory goes, for the carrier leads to this list until then.
+            unsafe { locked.queue.push(NonNull::from(&this.node), locked.epoch) };
+            this.node.state.store(QUEUED, Ordering::Relaxed); // read by others under the lock only
+        }
+        Queue::Stands
+    }
+
+    /// Leaves the list; it is idle now. Returns what it was told before it could leave.
+    ///
+    /// The waker goes to `waker`, to be dropped when the lock is released.
+    ///
+    /// # Panics
+    ///
+    /// If `guard` is another list's.
+    pub(super) fn leave(
+        self: Pin<&Self>,
+        guard: &mut Guard<'_, <C::Target as Owner>::Kept>,
+        waker: &mut Option<Waker>,
+    ) -> Option<Word> {
+        let this = self.get_ref();
+        this.assert_own(guard);
+        // With the lock held nobody tells; the Acquire is the lock's.
+        let state = this.node.state.load(Ordering::Relaxed);
+        if state == QUEUED {
+            // SAFETY: the lock is held, and the node is queued in its list.
+            *waker = unsafe { guard.locked.unlink(NonNull::from(&this.node)) };
+        }
+        this.node.state.store(IDLE, Ordering::Relaxed); // unlinked: the owner's alone
+        state.checked_sub(TOLD)
+    }
+
+    fn assert_own(&self, guard: &Guard<'_, <C::Target as Owner>::Kept>) {
+        assert!(
+            std::ptr::eq(guard.waiters, self.carrier.waiters()),
+            "the lock is another list's"
+        );
+    }
+}
+
+impl<C: Carrier> Drop for Wait<C> {
+    fn drop(&mut self) {
+        // Acquire pairs with the Release in `tell`, after which nobody touches this memory.
+        if self.node.state.load(Ordering::Acquire) == QUEUED {
+            let mut waker = None;
+            let Wait { carrier, node } = &*self;
+            let mut guard = carrier.waiters().lock();
+            if node.state.load(Ordering::Relaxed) == QUEUED {
+                // SAFETY: the lock is held, and the node is queued in its carrier's list.
+                waker = unsafe { guard.locked.unlink(NonNull::from(node)) };
+            }
+            drop(guard);
+            drop(waker);
+        }
+    }
+}
+
+struct Node {
+    state: AtomicU8,
+    place: UnsafeCell<Place>,
+    /// Neighbours hold its address.
+    _pinned: PhantomPinned,
+}
+
+/// Guarded by the list's lock.
+struct Place {
+    waker: Option<Waker>,
+    previous: Option<NonNull<Node>>,
+    next: Option<NonNull<Node>>,
+    epoch: u64,
+}
+
+// SAFETY: `place` is touched with the list's lock held, by whichever thread (rule 2); the waker in it
+// is Send and Sync. The rest is atomic.
+unsafe impl Send for Node {}
+// SAFETY: as above.
+unsafe impl Sync for Node {}
+
+/// A doubly linked list of nodes, oldest first.
+struct List {
+    head: Option<NonNull<Node>>,
+    tail: Option<NonNull<Node>>,
+}
+
+// SAFETY: the list lives behind its lock, and its nodes may be touched from any thread that holds it.
+unsafe impl Send for List {}
+
+/// The epoch in which a node was queued.
+///
+/// # Safety
+///
+/// - The lock is held and the node stands in one of its lists.
+unsafe fn epoch_of(node: NonNull<Node>) -> u64 {
+    // SAFETY: in a list it is alive; with the lock held nobody writes the place.
+    unsafe { node.as_ref().place.with(|place| (*place).epoch) }
+}
+
+impl List {
+    const fn new() -> Self {
+        List {
+            head: None,
+            tail: None,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.head.is_none()
+    }
+
+    /// # Safety
+    ///
+    /// - The lock is held.
+    /// - The node is in no list, is pinned, and is unlinked before its memory goes.
+    unsafe fn push(&mut self, node: NonNull<Node>, epoch: u64) {
+        let previous = self.tail.replace(node);
+        // SAFETY: the caller holds the lock and vouches for the node; a tail stands in this list and
+        // so is alive.
+        unsafe {
+            node.as_ref().place.with_mut(|place| {
+                (*place).previous = previous;
+                (*place).next = None;
+                (*place).epoch = epoch;
+            });
+            match previous {
+                Some(previous) => set_next(previous, Some(node)),
+                None => self.head = Some(node),
+            }
+        }
+    }
+
+    /// Takes the node out, and its waker from it.
+    ///
+    /// # Safety
+    ///
+    /// - The lock is held and the node stands in this very list.
+    unsafe fn unlink(&mut self, node: NonNull<Node>) -> Option<Waker> {
+        // SAFETY: the node stands in the list and so do its neighbours: all are alive, and with the
+        // lock held nobody else touches their places.
+        unsafe {
+            let (waker, previous, next) = node.as_ref().place.with_mut(|place| {
+                (
+                    (*place).waker.take(),
+                    (*place).previous.take(),
+                    (*place).next.take(),
+                )
+            });
+            match previous {
+                Some(previous) => set_next(previous, next),
+                None => self.head = next,
+            }
+            match next {
+                Some(next) => next
+                    .as_ref()
+                    .place
+                    .with_mut(|place| (*place).previous = previous),
+                None => self.tail = previous,
+            }
+            waker
+        }
+    }
+
+    /// Takes the node out and tells it.
+    ///
+    /// # Safety
+    ///
+    /// - The lock is held and the node stands in this very list.
+    unsafe fn tell(&mut self, node: NonNull<Node>, word: Word) -> Option<Waker> {
+        // SAFETY: handed on. The node is alive until its state says told, which is the last touch.
+        unsafe {
+            let waker = self.unlink(node);
+            // Pairs with the Acquire in `hear` and in `Wait::drop`.
+            node.as_ref().state.store(TOLD + word, Ordering::Release);
+            waker
+        }
+    }
+
+    /// Tells the oldest, if it came before `epoch`.
+    ///
+    /// # Safety
+    ///
+    /// - The lock is held.
+    unsafe fn tell_before(&mut self, epoch: u64, word: Word) -> Option<Option<Waker>> {
+        let node = self.head?;
+        // SAFETY: the caller holds the lock, and the head stands in this list.
+        unsafe { (epoch_of(node) < epoch).then(|| self.tell(node, word)) }
+    }
+
+    /// Moves all of `other` to the end of this list.
+    ///
+    /// # Safety
+    ///
+    /// - The lock is held.
+    unsafe fn append(&mut self, other: &mut List) {
+        let (Some(head), tail) = (other.head.take(), other.tail.take()) else {
+            return;
+        };
+        // SAFETY: both stand in lists of this lock, so they are alive and nobody else touches them.
+        unsafe {
+            head.as_ref()
+                .place
+                .with_mut(|place| (*place).previous = self.tail);
+            match self.tail {
+                Some(last) => set_next(last, Some(head)),
+                None => self.head = Some(head),
+            }
+        }
+        self.tail = tail;
+    }
+}
+
+/// # Safety
+///
+/// - The lock is held and the node stands in one of its lists.
+unsafe fn set_next(node: NonNull<Node>, next: Option<NonNull<Node>>) {
+    // SAFETY: in a list it is alive; with the lock held nobody else touches the place.
+    unsafe { node.as_ref().place.with_mut(|place| (*place).next = next) }
+}
+
+// SAFETY: a field, returned each time.
+unsafe impl Owner for super::Notify {
+    type Kept = ();
+
+    fn waiters(&self) -> &Waiters<()> {
+        &self.waiters
+    }
+}
