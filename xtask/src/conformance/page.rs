@@ -1,0 +1,132 @@
+//! docs/conformance.md: the results, and why they differ where they do.
+//!
+//! The reasons are written by hand in docs/conformance.toml, by the name of the test or file; a
+//! difference without a reason is shown as one.
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use toml::Table;
+
+use super::baseline::Circumstances;
+use super::options::Options;
+use super::report::{markdown_table, name, shares};
+use super::suites::{versions, write};
+use super::verdict::{Column, Unsteady, Verdict};
+
+pub fn update(
+    root: &Path,
+    columns: &[Column],
+    verdict: &Verdict,
+    options: &Options,
+    circumstances: &Circumstances,
+) -> Result<(), String> {
+    let path = root.join("docs").join("conformance.toml");
+    let reasons = fs::read_to_string(&path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| text.parse::<Table>().map_err(|error| error.to_string()))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let Circumstances {
+        date,
+        rustc,
+        kernel,
+        cpus,
+    } = circumstances;
+    let mut text = format!(
+        "# Conformance with Tokio's own tests\n\n\
+         The released tests of {}, unmodified, run with the shim on both drivers and with the real \
+         Tokio, on the same machine in the same hour. Each test ran {} in a process of its own \
+         with {} seconds of time. What counts is what the real Tokio passed; nothing was retried, \
+         no failure is excused.\n\n\
+         Repeat it: `cargo xtask conformance --runs {} --table`, which writes this page. The \
+         reasons below are kept in conformance.toml beside it.\n\n\
+         {date}; {rustc}; {kernel}; {cpus} CPUs.\n\n",
+        versions(),
+        times(options.runs),
+        options.timeout.as_secs(),
+        options.runs,
+    );
+    let _ = writeln!(text, "## Differences\n");
+    if verdict.differences.is_empty() {
+        let _ = writeln!(text, "None.\n");
+    }
+    for (id, test) in verdict.differing() {
+        let key = name(id, test);
+        let _ = writeln!(text, "- `{key}`: {}", reason(&reasons, &key));
+        for one in &verdict.differences {
+            if one.file == *id && one.test.as_deref() == test {
+                let _ = writeln!(text, "  - {}: {}", one.column, one.what);
+            }
+        }
+    }
+    let there = [
+        ("Fails for Tokio too", &verdict.fails_there_too),
+        ("Flaky for Tokio itself", &verdict.flaky_there),
+    ];
+    for (head, list) in there {
+        let _ = writeln!(text, "\n## {head}\n");
+        if list.is_empty() {
+            let _ = writeln!(text, "None.");
+        }
+        for one in list {
+            let key = name(&one.file, one.test.as_deref());
+            let _ = writeln!(
+                text,
+                "- `{key}` ({}): {}",
+                shares(one),
+                reason_there(&reasons, &key, one)
+            );
+        }
+    }
+    let _ = writeln!(
+        text,
+        "\n## File by file\n\nTests passed; files without a test for this system are left out. A \
+         test counts by its worst run.\n"
+    );
+    text.push_str(&markdown_table(columns));
+    write(&root.join("docs").join("conformance.md"), &text)?;
+
+    let known: BTreeSet<String> = verdict
+        .differing()
+        .into_iter()
+        .map(|(id, test)| name(id, test))
+        .chain(
+            there
+                .iter()
+                .flat_map(|(_, list)| list.iter().map(|one| name(&one.file, one.test.as_deref()))),
+        )
+        .collect();
+    for key in reasons.keys().filter(|key| !known.contains(*key)) {
+        println!("docs/conformance.toml explains {key}, which did not differ this time");
+    }
+    Ok(())
+}
+
+fn times(runs: usize) -> String {
+    match runs {
+        1 => "once".to_owned(),
+        runs => format!("{runs} times"),
+    }
+}
+
+fn reason<'a>(reasons: &'a Table, key: &str) -> &'a str {
+    reasons
+        .get(key)
+        .and_then(toml::Value::as_str)
+        .unwrap_or("**not explained**")
+}
+
+/// What Tokio says itself is reason enough if none was written.
+fn reason_there(reasons: &Table, key: &str, one: &Unsteady) -> String {
+    if let Some(reason) = reasons.get(key).and_then(toml::Value::as_str) {
+        return reason.to_owned();
+    }
+    let said = one.said.lines().find(|line| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with("running") && !line.starts_with("thread '")
+    });
+    format!("`{}`", said.unwrap_or("no output").trim().replace('`', "'"))
+}
