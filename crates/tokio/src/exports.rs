@@ -7,8 +7,14 @@
 #[cfg(feature = "fs")]
 pub use yamanote::fs;
 
+#[cfg(feature = "process")]
+pub use yamanote::process;
+
 #[cfg(feature = "rt")]
 pub use yamanote::runtime;
+
+#[cfg(feature = "signal")]
+pub use yamanote::signal;
 
 #[cfg(feature = "sync")]
 pub use yamanote::sync;
@@ -39,7 +45,7 @@ pub mod net {
     pub use yamanote::net::ToSocketAddrs;
 
     #[cfg(feature = "net")]
-    pub use yamanote::net::{TcpListener, TcpSocket, TcpStream, lookup_host, tcp};
+    pub use yamanote::net::*;
 }
 
 /// Empty, as in Tokio: streams are in the crate `tokio-stream`.
@@ -52,8 +58,8 @@ pub mod task {
 
     #[cfg(feature = "rt")]
     pub use yamanote::task::{
-        AbortHandle, Id, JoinError, JoinHandle, LocalKey, coop, futures, id, spawn, spawn_blocking,
-        try_id, yield_now,
+        AbortHandle, Id, JoinError, JoinHandle, JoinSet, LocalEnterGuard, LocalKey, LocalSet, coop,
+        futures, id, spawn, spawn_blocking, spawn_local, try_id, yield_now,
     };
 
     #[cfg(feature = "rt")]
