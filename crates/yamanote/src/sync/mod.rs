@@ -5,14 +5,28 @@
 
 #[allow(dead_code, reason = "for the channels of many senders")]
 pub(crate) mod atomic_waker;
+mod mutex;
 mod notify;
+mod once_cell;
 pub mod oneshot;
-#[allow(dead_code, reason = "for the locks and the bounded channel")]
+mod protected;
+mod rwlock;
+mod semaphore;
 pub(crate) mod semaphore_core;
+mod slot;
 mod waiters;
 pub(crate) mod wake_batch;
 
+pub use mutex::{
+    MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard, TryLockError,
+};
 pub use notify::Notify;
+pub use once_cell::{OnceCell, SetError};
+pub use rwlock::{
+    OwnedRwLockMappedWriteGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock,
+    RwLockMappedWriteGuard, RwLockReadGuard, RwLockWriteGuard,
+};
+pub use semaphore::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 pub use semaphore_core::{AcquireError, TryAcquireError};
 
 /// The futures that have names.

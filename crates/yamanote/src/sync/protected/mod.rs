@@ -1,0 +1,203 @@
+//! A value behind a semaphore: the unsafe half of `Mutex` and `RwLock`.
+//!
+//! The semaphore has as many permits as may look at the value at once. Who has one of them may read
+//! it, who has all may write it. Permits are taken here only, and what comes out is a view
+//! ([`Exclusive`], [`Shared`]) that holds its permits for as long as it lives; the guards are thin
+//! and safe wraps of views.
+
+mod permits;
+mod view;
+
+pub(super) use permits::{Count, Holder, Many, One, Permits};
+pub(super) use view::{Exclusive, Shared};
+
+use std::cell::UnsafeCell;
+use std::ops::Deref;
+
+use crate::sync::mutex::{Mutex, TryLockError};
+use crate::sync::rwlock::RwLock;
+use crate::sync::semaphore_core::Core;
+
+/// `all` permits of `core` make a writer; the core was created with as many and is never closed.
+pub(super) struct Protected<All, T: ?Sized> {
+    core: Core,
+    all: All,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: with one permit in all there is one thread at the value at a time. It gets `&mut T`, so the
+// value must be allowed to change threads.
+unsafe impl<T: ?Sized + Send> Sync for Protected<One, T> {}
+// SAFETY: as above; and with several permits there are several threads at the value, with `&T`.
+unsafe impl<T: ?Sized + Send + Sync> Sync for Protected<Many, T> {}
+
+impl<T> Protected<One, T> {
+    pub(super) fn new(value: T) -> Self {
+        Protected {
+            core: Core::new(1),
+            all: One,
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    #[cfg(not(loom))]
+    pub(super) const fn const_new(value: T) -> Self {
+        Protected {
+            core: Core::const_new(1),
+            all: One,
+            value: UnsafeCell::new(value),
+        }
+    }
+}
+
+impl<T> Protected<Many, T> {
+    pub(super) fn with_readers(value: T, readers: u32) -> Self {
+        Protected {
+            core: Core::new(readers as usize),
+            all: Many(readers),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    #[cfg(not(loom))]
+    pub(super) const fn const_with_readers(value: T, readers: u32) -> Self {
+        Protected {
+            core: Core::const_new(readers as usize),
+            all: Many(readers),
+            value: UnsafeCell::new(value),
+        }
+    }
+}
+
+impl<All, T: ?Sized> Protected<All, T> {
+    pub(super) fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
+    pub(super) fn into_inner(self) -> T
+    where
+        T: Sized,
+    {
+        self.value.into_inner()
+    }
+}
+
+/// What has a protected value inside.
+///
+/// # Safety
+///
+/// `protected` always returns the same.
+pub(super) unsafe trait Lock {
+    type All: Count;
+    type Value: ?Sized;
+    fn protected(&self) -> &Protected<Self::All, Self::Value>;
+}
+
+// SAFETY: a field.
+unsafe impl<T: ?Sized> Lock for Mutex<T> {
+    type All = One;
+    type Value = T;
+    fn protected(&self) -> &Protected<One, T> {
+        &self.protected
+    }
+}
+
+// SAFETY: a field.
+unsafe impl<T: ?Sized> Lock for RwLock<T> {
+    type All = Many;
+    type Value = T;
+    fn protected(&self) -> &Protected<Many, T> {
+        &self.protected
+    }
+}
+
+/// Waits for all permits. `holder` is a reference to the lock or an `Arc` of it.
+pub(super) async fn exclusive<H>(
+    holder: H,
+) -> Exclusive<Permits<H, <H::Target as Lock>::All>, <H::Target as Lock>::Value>
+where
+    H: Holder + Deref<Target: Lock>,
+{
+    let all = holder.protected().all.number();
+    acquire(holder.protected().core.acquire(all)).await;
+    // SAFETY: all permits were acquired.
+    unsafe { assume_exclusive(holder) }
+}
+
+/// Takes all permits if nobody has one.
+#[allow(
+    clippy::type_complexity,
+    reason = "a view by the holder's own types, as above"
+)]
+pub(super) fn try_exclusive<H>(
+    holder: H,
+) -> Result<Exclusive<Permits<H, <H::Target as Lock>::All>, <H::Target as Lock>::Value>, TryLockError>
+where
+    H: Holder + Deref<Target: Lock>,
+{
+    let all = holder.protected().all.number();
+    match holder.protected().core.try_acquire(all) {
+        // SAFETY: all permits were acquired.
+        Ok(()) => Ok(unsafe { assume_exclusive(holder) }),
+        Err(_) => Err(TryLockError::new()),
+    }
+}
+
+/// Waits for one of many permits.
+pub(super) async fn shared<H, T: ?Sized>(holder: H) -> Shared<Permits<H, One>, T>
+where
+    H: Holder + Deref<Target: Lock<All = Many, Value = T>>,
+{
+    acquire(holder.protected().core.acquire(1)).await;
+    // SAFETY: a permit was acquired.
+    unsafe { assume_shared(holder) }
+}
+
+/// Takes one of many permits if there is one.
+pub(super) fn try_shared<H, T: ?Sized>(
+    holder: H,
+) -> Result<Shared<Permits<H, One>, T>, TryLockError>
+where
+    H: Holder + Deref<Target: Lock<All = Many, Value = T>>,
+{
+    match holder.protected().core.try_acquire(1) {
+        // SAFETY: a permit was acquired.
+        Ok(()) => Ok(unsafe { assume_shared(holder) }),
+        Err(_) => Err(TryLockError::new()),
+    }
+}
+
+async fn acquire(acquire: crate::sync::semaphore_core::Acquire<'_>) {
+    acquire
+        .await
+        .expect("the semaphore of a lock is not closed");
+}
+
+/// # Safety
+///
+/// All permits are the caller's, who gives them away here.
+unsafe fn assume_exclusive<H>(
+    holder: H,
+) -> Exclusive<Permits<H, <H::Target as Lock>::All>, <H::Target as Lock>::Value>
+where
+    H: Holder + Deref<Target: Lock>,
+{
+    let Protected { all, value, .. } = holder.protected();
+    let (all, value) = (*all, value.get());
+    // SAFETY: the permits are there (contract), and nobody else has one. They are returned when the
+    // view goes; and the holder keeps the value where it is until then.
+    unsafe { Exclusive::new(Permits::assume(holder, all), value) }
+}
+
+/// # Safety
+///
+/// A permit is the caller's, who gives it away here.
+unsafe fn assume_shared<H, T: ?Sized>(holder: H) -> Shared<Permits<H, One>, T>
+where
+    H: Holder + Deref<Target: Lock<All = Many, Value = T>>,
+{
+    let value = holder.protected().value.get();
+    // SAFETY: the permit is there (contract), so nobody has all of them. It is returned when the view
+    // goes; and the holder keeps the value where it is until then.
+    unsafe { Shared::new(Permits::assume(holder, One), value) }
+}
