@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -13,11 +14,16 @@ use crate::sync::protected::{One, Permits, Shared};
 #[clippy::has_significant_drop]
 pub struct OwnedRwLockReadGuard<T: ?Sized, U: ?Sized = T> {
     view: Shared<Permits<Arc<RwLock<T>>, One>, U>,
+    /// `Unpin` asks for it, as in Tokio.
+    _traits: PhantomData<T>,
 }
 
 impl<T: ?Sized, U: ?Sized> OwnedRwLockReadGuard<T, U> {
     pub(super) fn new(view: Shared<Permits<Arc<RwLock<T>>, One>, U>) -> Self {
-        OwnedRwLockReadGuard { view }
+        OwnedRwLockReadGuard {
+            view,
+            _traits: PhantomData,
+        }
     }
 
     /// Narrows the guard to a part of the value.

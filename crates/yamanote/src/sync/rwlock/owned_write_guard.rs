@@ -14,8 +14,9 @@ use crate::sync::protected::{Exclusive, Many, Permits};
 #[clippy::has_significant_drop]
 pub struct OwnedRwLockWriteGuard<T: ?Sized> {
     view: Exclusive<Permits<Arc<RwLock<T>>, Many>, T>,
-    /// It may become a read guard, which others share: `Send` and `Sync` ask for both of `T`.
-    _shared_later: PhantomData<Arc<T>>,
+    /// It may become a read guard, which others share: `Send` and `Sync` ask for both of `T`; and
+    /// `Unpin` asks for it, as in Tokio.
+    _traits: PhantomData<(Arc<T>, T)>,
 }
 
 /// The right to read and write a part of the value of a [`RwLock`] in an `Arc`, from
@@ -23,15 +24,15 @@ pub struct OwnedRwLockWriteGuard<T: ?Sized> {
 #[clippy::has_significant_drop]
 pub struct OwnedRwLockMappedWriteGuard<T: ?Sized, U: ?Sized = T> {
     view: Exclusive<Permits<Arc<RwLock<T>>, Many>, U>,
-    /// As the guard it comes from, for both types.
-    _shared_later: PhantomData<(Arc<T>, Arc<U>)>,
+    /// As the guard it comes from; `Send` and `Sync` ask for both of `U` too.
+    _traits: PhantomData<(Arc<U>, Arc<T>, T)>,
 }
 
 impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
     pub(super) fn new(view: Exclusive<Permits<Arc<RwLock<T>>, Many>, T>) -> Self {
         OwnedRwLockWriteGuard {
             view,
-            _shared_later: PhantomData,
+            _traits: PhantomData,
         }
     }
 
@@ -114,7 +115,7 @@ impl<T: ?Sized, U: ?Sized> OwnedRwLockMappedWriteGuard<T, U> {
     fn new(view: Exclusive<Permits<Arc<RwLock<T>>, Many>, U>) -> Self {
         OwnedRwLockMappedWriteGuard {
             view,
-            _shared_later: PhantomData,
+            _traits: PhantomData,
         }
     }
 

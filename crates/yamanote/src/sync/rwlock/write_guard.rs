@@ -19,7 +19,7 @@ pub struct RwLockWriteGuard<'a, T: ?Sized> {
     view: Exclusive<Permits<&'a Core, Many>, T>,
     _borrows: PhantomData<&'a mut T>,
     /// It may become a read guard, which others share: `Send` and `Sync` ask for both of `T`.
-    _shared_later: PhantomData<std::sync::Arc<T>>,
+    _traits: PhantomData<std::sync::Arc<T>>,
 }
 
 /// The right to read and write a part of the value of a [`RwLock`], from
@@ -29,7 +29,7 @@ pub struct RwLockMappedWriteGuard<'a, T: ?Sized> {
     view: Exclusive<Permits<&'a Core, Many>, T>,
     _borrows: PhantomData<&'a mut T>,
     /// As the guard it comes from.
-    _shared_later: PhantomData<std::sync::Arc<T>>,
+    _traits: PhantomData<std::sync::Arc<T>>,
 }
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
@@ -37,7 +37,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         RwLockWriteGuard {
             view,
             _borrows: PhantomData,
-            _shared_later: PhantomData,
+            _traits: PhantomData,
         }
     }
 
@@ -135,7 +135,7 @@ impl<'a, T: ?Sized> RwLockMappedWriteGuard<'a, T> {
         RwLockMappedWriteGuard {
             view,
             _borrows: PhantomData,
-            _shared_later: PhantomData,
+            _traits: PhantomData,
         }
     }
 
