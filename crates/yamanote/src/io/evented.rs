@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, IoSlice, Write};
 use std::ops::Deref;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::BufMut;
 use mio::event::Source;
@@ -14,7 +14,7 @@ pub use crate::runtime::driver::readiness::{Interest, Ready};
 use super::ReadBuf;
 use super::read_buf::poll_buf_mut;
 use crate::runtime::context;
-use crate::runtime::driver::readiness::Registration;
+use crate::runtime::driver::readiness::{Direction, Registration};
 use crate::sys::net::ReadUninit;
 
 /// A source together with its registration. Dropping it takes the source out of the set before it
@@ -63,6 +63,17 @@ impl<E: Source> Evented<E> {
         })
     }
 
+    /// Like [`with_interest`](Evented::with_interest), for a source whose closed halves may open
+    /// again; see [`Registration::that_may_reopen`].
+    #[track_caller]
+    pub(crate) fn that_may_reopen(mut io: E, interest: Interest) -> io::Result<Self> {
+        let registration = register(&mut io, interest)?.that_may_reopen();
+        Ok(Evented {
+            io: Some(io),
+            registration,
+        })
+    }
+
     pub(crate) fn registration(&self) -> &Registration {
         &self.registration
     }
@@ -83,24 +94,11 @@ impl<E: Source> Evented<E> {
     where
         E: ReadUninit,
     {
-        loop {
-            let event = ready!(self.registration.poll_read_ready(cx))?;
-            let room = buf.remaining();
-            match read_into(&**self, buf) {
-                Ok(read) => {
-                    // A short read has emptied the socket: what comes later brings an event, so
-                    // the next read need not find out with a system call.
-                    if 0 < read && read < room {
-                        self.registration.clear_readiness(event);
-                    }
-                    return Poll::Ready(Ok(()));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.registration.clear_readiness(event);
-                }
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        let room = buf.remaining();
+        let read = self
+            .registration
+            .poll_stream_io(cx, Direction::Read, room, || read_into(&**self, buf));
+        read.map_ok(drop)
     }
 
     /// One write of `buf`, as [`AsyncWrite`](super::AsyncWrite) wants it.
@@ -112,7 +110,8 @@ impl<E: Source> Evented<E> {
     where
         &'a E: Write,
     {
-        self.poll_write_with(cx, buf.len(), |mut io| io.write(buf))
+        self.registration
+            .poll_stream_io(cx, Direction::Write, buf.len(), || (&**self).write(buf))
     }
 
     /// One write of all `bufs`, or of as many as the kernel takes at a time.
@@ -125,32 +124,10 @@ impl<E: Source> Evented<E> {
         &'a E: Write,
     {
         let offered = bufs.iter().take(SLICES_PER_CALL).map(|buf| buf.len()).sum();
-        self.poll_write_with(cx, offered, |mut io| io.write_vectored(bufs))
-    }
-
-    fn poll_write_with<'a>(
-        &'a self,
-        cx: &mut Context<'_>,
-        offered: usize,
-        mut write: impl FnMut(&'a E) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            let event = ready!(self.registration.poll_write_ready(cx))?;
-            match write(self) {
-                Ok(written) => {
-                    // A short write has filled the socket's buffer: there will be an event when it
-                    // has room again.
-                    if 0 < written && written < offered {
-                        self.registration.clear_readiness(event);
-                    }
-                    return Poll::Ready(Ok(written));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.registration.clear_readiness(event);
-                }
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
+        self.registration
+            .poll_stream_io(cx, Direction::Write, offered, || {
+                (&**self).write_vectored(bufs)
+            })
     }
 }
 

@@ -26,6 +26,14 @@ pub(super) fn resolve(addresses: impl ToSocketAddrs) -> Resolving {
     addresses.resolve(sealed::Internal)
 }
 
+/// The error of a connect or bind without an address to try.
+pub(super) fn no_address() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        "could not resolve to any address",
+    )
+}
+
 /// A look-up. For what needs no resolver it is ready at once.
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]

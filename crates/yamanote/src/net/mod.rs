@@ -1,9 +1,12 @@
-//! TCP sockets for asynchronous programs.
+//! Sockets for asynchronous programs: TCP, UDP, and those of the local machine.
 //!
-//! The asynchronous twin of [`std::net`]:
+//! The asynchronous twin of [`std::net`] and [`std::os::unix::net`]:
 //!
 //! - [`TcpListener`] accepts connections, [`TcpStream`] is one of them, and [`TcpSocket`] is a
 //!   socket to be configured before it becomes either.
+//! - [`UdpSocket`] sends and receives datagrams.
+//! - [`UnixListener`], [`UnixStream`], [`UnixSocket`] and [`UnixDatagram`] do the same between
+//!   processes of one machine, and [`unix::pipe`] has pipes and FIFOs.
 //! - [`lookup_host`] resolves a name; everything that takes an address takes a name too, by
 //!   [`ToSocketAddrs`].
 //!
@@ -17,10 +20,26 @@ mod lookup_host;
 pub use addr::ToSocketAddrs;
 pub use lookup_host::lookup_host;
 
+mod bytes;
+mod conversions;
+mod datagrams;
+mod halves;
+mod readiness;
+
 pub mod tcp;
 pub use tcp::listener::TcpListener;
 pub use tcp::socket::TcpSocket;
 pub use tcp::stream::TcpStream;
+
+mod udp;
+#[doc(inline)]
+pub use udp::UdpSocket;
+
+pub mod unix;
+pub use unix::datagram::UnixDatagram;
+pub use unix::listener::UnixListener;
+pub use unix::socket::UnixSocket;
+pub use unix::stream::UnixStream;
 
 /// Asserts in debug builds that a socket that comes from outside is non-blocking; a blocking one
 /// would stop the thread, and with it every other task on it.

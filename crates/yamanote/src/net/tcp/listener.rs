@@ -1,10 +1,9 @@
 //! A socket that accepts connections: [`TcpListener`].
 #![forbid(unsafe_code)]
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::task::{Context, Poll, ready};
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -12,7 +11,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::io::Interest;
 use crate::io::evented::Evented;
 use crate::net::TcpStream;
-use crate::net::{ToSocketAddrs, addr, debug_assert_nonblocking};
+use crate::net::conversions::{descriptor_traits, impl_debug, std_conversions};
+use crate::net::{ToSocketAddrs, addr};
 
 /// A TCP socket server, listening for connections.
 ///
@@ -57,7 +57,7 @@ impl TcpListener {
                 Err(error) => failure = Some(error),
             }
         }
-        Err(failure.unwrap_or_else(super::stream::no_address))
+        Err(failure.unwrap_or_else(addr::no_address))
     }
 
     #[track_caller]
@@ -93,33 +93,6 @@ impl TcpListener {
         Poll::Ready(TcpStream::accepted(stream).map(|stream| (stream, peer)))
     }
 
-    /// Takes a listener of the standard library, which must be in non-blocking mode.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime, and in one that was built without `enable_io`. In debug builds also if
-    /// the listener is in blocking mode.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn example() -> std::io::Result<()> {
-    /// let listener = std::net::TcpListener::bind("127.0.0.1:2345")?;
-    /// listener.set_nonblocking(true)?;
-    /// let listener = yamanote::net::TcpListener::from_std(listener)?;
-    /// # Ok(()) }
-    /// ```
-    #[track_caller]
-    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-        debug_assert_nonblocking(&listener)?;
-        TcpListener::new(mio::net::TcpListener::from_std(listener))
-    }
-
-    /// Takes the listener out of the runtime. It stays in non-blocking mode.
-    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
-        self.io.into_inner().map(std::net::TcpListener::from)
-    }
-
     /// The address this listens at.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.local_addr()
@@ -149,29 +122,6 @@ fn bind(address: SocketAddr) -> io::Result<mio::net::TcpListener> {
     Ok(OwnedFd::from(socket).into())
 }
 
-impl TryFrom<std::net::TcpListener> for TcpListener {
-    type Error = io::Error;
-
-    /// [`from_std`](TcpListener::from_std).
-    fn try_from(listener: std::net::TcpListener) -> Result<Self, io::Error> {
-        TcpListener::from_std(listener)
-    }
-}
-
-impl fmt::Debug for TcpListener {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (*self.io).fmt(f)
-    }
-}
-
-impl AsRawFd for TcpListener {
-    fn as_raw_fd(&self) -> RawFd {
-        self.io.as_raw_fd()
-    }
-}
-
-impl AsFd for TcpListener {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.as_fd()
-    }
-}
+std_conversions!(TcpListener, std::net::TcpListener, mio::net::TcpListener);
+descriptor_traits!(TcpListener, io);
+impl_debug!(TcpListener);

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::net::conversions::descriptor_traits;
 use crate::net::{TcpListener, TcpStream};
 
 /// A TCP socket to be configured, before it becomes a [`TcpStream`] by
@@ -233,17 +234,7 @@ impl fmt::Debug for TcpSocket {
     }
 }
 
-impl AsRawFd for TcpSocket {
-    fn as_raw_fd(&self) -> RawFd {
-        self.inner.as_raw_fd()
-    }
-}
-
-impl AsFd for TcpSocket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.as_fd()
-    }
-}
+descriptor_traits!(TcpSocket, inner);
 
 impl IntoRawFd for TcpSocket {
     fn into_raw_fd(self) -> RawFd {

@@ -4,19 +4,18 @@
 mod nonblocking;
 mod options;
 
-use std::fmt;
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
-use std::net::{Shutdown, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
-use std::pin::Pin;
+use std::io;
+use std::net::SocketAddr;
 use std::task::{Context, Poll};
 
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, split, split_owned};
 use crate::io::evented::{Evented, read_into};
-use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
-use crate::net::{ToSocketAddrs, addr, debug_assert_nonblocking};
-use crate::sys::net::Peek;
+use crate::io::{Interest, ReadBuf, Ready};
+use crate::net::bytes::{impl_async_read, impl_async_write, shut_down_write_method};
+use crate::net::conversions::{descriptor_traits, impl_debug, std_conversions};
+use crate::net::{ToSocketAddrs, addr};
+use crate::sys::net::Receive;
 
 /// A TCP connection between a local and a remote socket.
 ///
@@ -39,7 +38,7 @@ use crate::sys::net::Peek;
 /// # Ok(()) }
 /// ```
 pub struct TcpStream {
-    io: Evented<mio::net::TcpStream>,
+    pub(in crate::net) io: Evented<mio::net::TcpStream>,
 }
 
 impl TcpStream {
@@ -68,7 +67,7 @@ impl TcpStream {
                 Err(error) => failure = Some(error),
             }
         }
-        Err(failure.unwrap_or_else(no_address))
+        Err(failure.unwrap_or_else(addr::no_address))
     }
 
     /// Waits for the end of a connect(2) under way.
@@ -97,34 +96,6 @@ impl TcpStream {
         let ready = Ready::READABLE | Ready::WRITABLE;
         stream.io.registration().assume_ready(ready);
         Ok(stream)
-    }
-
-    /// Takes a stream of the standard library, which must be in non-blocking mode.
-    ///
-    /// # Panics
-    ///
-    /// Outside a runtime, and in one that was built without `enable_io`. In debug builds also if
-    /// the stream is in blocking mode.
-    ///
-    /// # Examples
-    ///
-    /// ```no_run
-    /// # async fn example() -> std::io::Result<()> {
-    /// let stream = std::net::TcpStream::connect("127.0.0.1:34254")?;
-    /// stream.set_nonblocking(true)?;
-    /// let stream = yamanote::net::TcpStream::from_std(stream)?;
-    /// # Ok(()) }
-    /// ```
-    #[track_caller]
-    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
-        debug_assert_nonblocking(&stream)?;
-        TcpStream::new(mio::net::TcpStream::from_std(stream))
-    }
-
-    /// Takes the stream out of the runtime. It stays in non-blocking mode; to use it with blocking
-    /// calls, set [`set_nonblocking(false)`](std::net::TcpStream::set_nonblocking).
-    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
-        self.io.into_inner().map(std::net::TcpStream::from)
     }
 
     /// The address of this end.
@@ -168,7 +139,7 @@ impl TcpStream {
     ) -> Poll<io::Result<usize>> {
         self.io
             .registration()
-            .poll_read_io(cx, || read_into(&Peek(&self.io), buf))
+            .poll_read_io(cx, || read_into(&Receive::peek(&*self.io), buf))
     }
 
     /// Splits the stream into halves that borrow it, to be used in one task. It costs nothing.
@@ -182,118 +153,17 @@ impl TcpStream {
         split_owned::split(self)
     }
 
-    pub(super) fn poll_read_shared(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.io.poll_read(cx, buf)
-    }
-
-    pub(super) fn poll_write_shared(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.io.poll_write(cx, buf)
-    }
-
-    pub(super) fn poll_write_vectored_shared(
-        &self,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.io.poll_write_vectored(cx, bufs)
-    }
-
-    /// Closes the write half. A connection that is gone already is as closed as it can be.
-    pub(super) fn shut_down_write(&self) -> io::Result<()> {
-        match self.io.shutdown(Shutdown::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
-            result => result,
-        }
-    }
+    shut_down_write_method!();
 }
 
-/// The error of a connect or bind without an address to try.
-pub(super) fn no_address() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        "could not resolve to any address",
-    )
-}
-
-impl AsyncRead for TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_read_shared(cx, buf)
-    }
-}
-
-impl AsyncWrite for TcpStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_shared(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored_shared(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    /// Does nothing: what was written is in the kernel.
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    /// Closes the write half: the peer reads the end of the stream. Reading goes on.
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shut_down_write())
-    }
-}
-
-impl TryFrom<std::net::TcpStream> for TcpStream {
-    type Error = io::Error;
-
-    /// [`from_std`](TcpStream::from_std).
-    fn try_from(stream: std::net::TcpStream) -> Result<Self, io::Error> {
-        TcpStream::from_std(stream)
-    }
-}
+std_conversions!(TcpStream, std::net::TcpStream, mio::net::TcpStream);
+descriptor_traits!(TcpStream, io);
+impl_debug!(TcpStream);
+impl_async_read!(TcpStream, this => this.io);
+impl_async_write!(TcpStream, this => this.io, this.shut_down_write());
 
 impl AsRef<TcpStream> for TcpStream {
     fn as_ref(&self) -> &TcpStream {
         self
-    }
-}
-
-impl fmt::Debug for TcpStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (*self.io).fmt(f)
-    }
-}
-
-impl AsRawFd for TcpStream {
-    fn as_raw_fd(&self) -> RawFd {
-        self.io.as_raw_fd()
-    }
-}
-
-impl AsFd for TcpStream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.io.as_fd()
     }
 }

@@ -23,6 +23,9 @@ pub(crate) struct Registration {
     source: Arc<Source>,
     index: u32,
     set: Arc<Shared>,
+    /// Whether a half that was reported closed may open again. See
+    /// [`that_may_reopen`](Registration::that_may_reopen).
+    may_reopen: bool,
 }
 
 impl Registration {
@@ -39,13 +42,27 @@ impl Registration {
              fork()"
         );
         let (index, source) = set.table.insert().map_err(|_| shutting_down())?;
-        let registration = Registration { source, index, set };
+        let registration = Registration {
+            source,
+            index,
+            set,
+            may_reopen: false,
+        };
         let token = token(index, registration.source.generation());
         registration
             .set
             .registry
             .register(io, token, interest.to_mio())?;
         Ok(registration)
+    }
+
+    /// For a source whose closed halves may open again: a datagram socket, whose passing errors look
+    /// like a close to epoll, and a FIFO, which gets a new process at its other end. An operation
+    /// that finds nothing there then ends the closed state with the readiness; as that state never
+    /// waits, it would be tried for ever otherwise.
+    pub(crate) fn that_may_reopen(mut self) -> Registration {
+        self.may_reopen = true;
+        self
     }
 
     /// Takes `io` out of the set. Without this a descriptor that has duplicates would stay in it
@@ -65,6 +82,14 @@ impl Registration {
     /// Takes back what `event` says, unless another event came since.
     pub(crate) fn clear_readiness(&self, event: ReadyEvent) {
         self.source.clear(event);
+    }
+
+    /// Takes back what `event` says after an operation has answered `WouldBlock`.
+    fn found_nothing(&self, event: ReadyEvent) {
+        match self.may_reopen {
+            true => self.source.clear_with_closed(event),
+            false => self.source.clear(event),
+        }
     }
 
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<ReadyEvent>> {
@@ -95,15 +120,64 @@ impl Registration {
     pub(crate) fn poll_read_io<R>(
         &self,
         cx: &mut Context<'_>,
+        operation: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_io(cx, Direction::Read, operation)
+    }
+
+    /// Calls `operation` whenever there may be room to write, until it answers anything but
+    /// `WouldBlock`.
+    pub(crate) fn poll_write_io<R>(
+        &self,
+        cx: &mut Context<'_>,
+        operation: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.poll_io(cx, Direction::Write, operation)
+    }
+
+    fn poll_io<R>(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
         mut operation: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         loop {
-            let event = ready!(self.poll_read_ready(cx))?;
+            let event = ready!(self.poll_ready(cx, direction))?;
             match operation() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.clear_readiness(event);
+                    self.found_nothing(event);
                 }
                 result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// [`poll_read_io`](Self::poll_read_io) for an operation that moves bytes of a stream and tells
+    /// how many of the `offered` it moved.
+    #[inline]
+    pub(crate) fn poll_stream_io(
+        &self,
+        cx: &mut Context<'_>,
+        direction: Direction,
+        offered: usize,
+        mut operation: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let event = ready!(self.poll_ready(cx, direction))?;
+            match operation() {
+                Ok(moved) => {
+                    // A short read has emptied the socket, a short write filled it: there will be an
+                    // event when that changes, so the next call need not find out with a system
+                    // call.
+                    if 0 < moved && moved < offered {
+                        self.clear_readiness(event);
+                    }
+                    return Poll::Ready(Ok(moved));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.found_nothing(event);
+                }
+                Err(error) => return Poll::Ready(Err(error)),
             }
         }
     }
@@ -121,7 +195,7 @@ impl Registration {
         }
         let result = operation();
         if matches!(&result, Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            self.clear_readiness(event);
+            self.found_nothing(event);
         }
         result
     }
@@ -154,7 +228,7 @@ impl Registration {
             let unit = poll_fn(coop::poll_proceed).await;
             match operation() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.clear_readiness(event);
+                    self.found_nothing(event);
                 }
                 result => {
                     unit.made_progress();

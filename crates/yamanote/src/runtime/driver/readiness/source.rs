@@ -19,7 +19,8 @@
 //!    survives. Two threads may deliver to one source at the same time.
 //! 3. A source is used again for another descriptor after `release`. An event carries the generation
 //!    of its registration and does nothing to a later one.
-//! 4. The closed bits are never cleared: a closed half stays closed.
+//! 4. The closed bits are cleared by `clear_with_closed` only: the closed half of a connection stays
+//!    closed, even if an operation finds nothing.
 //! 5. Wakers are cloned before the lock is taken, and woken or dropped after it is released.
 //!
 //! # Memory ordering
@@ -171,7 +172,13 @@ impl Source {
 
     /// Takes back the readiness in `event`, unless another event came since it was seen.
     pub(crate) fn clear(&self, event: ReadyEvent) {
-        let gone = event.ready - Ready::READ_CLOSED - Ready::WRITE_CLOSED;
+        let closed = Ready::READ_CLOSED | Ready::WRITE_CLOSED;
+        self.clear_with_closed(event.with_ready(event.ready - closed));
+    }
+
+    /// Like [`clear`](Source::clear), for a source whose closed halves may open again.
+    pub(crate) fn clear_with_closed(&self, event: ReadyEvent) {
+        let gone = event.ready;
         self.change(|word| {
             (word.version() == event.version).then(|| word.with_ready(word.ready() - gone))
         });

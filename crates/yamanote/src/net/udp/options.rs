@@ -1,0 +1,134 @@
+//! Socket options of a [`UdpSocket`].
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use socket2::SockRef;
+
+use crate::net::UdpSocket;
+
+/// # Options
+impl UdpSocket {
+    /// Whether datagrams may be sent to broadcast addresses (`SO_BROADCAST`).
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.io.broadcast()
+    }
+
+    /// Lets datagrams be sent to broadcast addresses (`SO_BROADCAST`); EACCES otherwise.
+    pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        self.io.set_broadcast(on)
+    }
+
+    /// Whether IPv4 multicasts of this machine come back to it (`IP_MULTICAST_LOOP`).
+    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
+        self.io.multicast_loop_v4()
+    }
+
+    /// Sets whether IPv4 multicasts sent here come back to sockets of this machine
+    /// (`IP_MULTICAST_LOOP`). On by default; of no effect on IPv6 sockets.
+    pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
+        self.io.set_multicast_loop_v4(on)
+    }
+
+    /// How many hops an IPv4 multicast goes (`IP_MULTICAST_TTL`).
+    pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
+        self.io.multicast_ttl_v4()
+    }
+
+    /// Sets how many hops an IPv4 multicast goes (`IP_MULTICAST_TTL`). One by default: it stays in
+    /// the local network. Of no effect on IPv6 sockets.
+    pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
+        self.io.set_multicast_ttl_v4(ttl)
+    }
+
+    /// Whether IPv6 multicasts of this machine come back to it (`IPV6_MULTICAST_LOOP`).
+    pub fn multicast_loop_v6(&self) -> io::Result<bool> {
+        self.io.multicast_loop_v6()
+    }
+
+    /// Sets whether IPv6 multicasts sent here come back to sockets of this machine
+    /// (`IPV6_MULTICAST_LOOP`). On by default; an error on IPv4 sockets.
+    pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
+        self.io.set_multicast_loop_v6(on)
+    }
+
+    /// Joins the IPv4 multicast group `multiaddr` (`IP_ADD_MEMBERSHIP`) on the interface with the
+    /// address `interface`, or on one that the system chooses if that is `0.0.0.0`.
+    pub fn join_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.io.join_multicast_v4(&multiaddr, &interface)
+    }
+
+    /// Joins the IPv6 multicast group `multiaddr` (`IPV6_ADD_MEMBERSHIP`) on the interface of index
+    /// `interface`, or on one that the system chooses if that is 0.
+    pub fn join_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.io.join_multicast_v6(multiaddr, interface)
+    }
+
+    /// Leaves what [`join_multicast_v4`](UdpSocket::join_multicast_v4) with the same arguments has
+    /// joined (`IP_DROP_MEMBERSHIP`).
+    pub fn leave_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.io.leave_multicast_v4(&multiaddr, &interface)
+    }
+
+    /// Leaves what [`join_multicast_v6`](UdpSocket::join_multicast_v6) with the same arguments has
+    /// joined (`IPV6_DROP_MEMBERSHIP`).
+    pub fn leave_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.io.leave_multicast_v6(multiaddr, interface)
+    }
+
+    /// The time to live of datagrams (`IP_TTL`); see [`set_ttl`](UdpSocket::set_ttl).
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.io.ttl()
+    }
+
+    /// Sets the time to live of datagrams (`IP_TTL`): the number of hops.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.io.set_ttl(ttl)
+    }
+
+    /// The traffic class of IPv6 datagrams (`IPV6_TCLASS`).
+    pub fn tclass_v6(&self) -> io::Result<u32> {
+        SockRef::from(self).tclass_v6()
+    }
+
+    /// Sets the traffic class of IPv6 datagrams (`IPV6_TCLASS`).
+    pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
+        SockRef::from(self).set_tclass_v6(tclass)
+    }
+
+    /// The type of service of IPv4 datagrams (`IP_TOS`).
+    pub fn tos_v4(&self) -> io::Result<u32> {
+        SockRef::from(self).tos_v4()
+    }
+
+    /// Sets the type of service of IPv4 datagrams (`IP_TOS`).
+    pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
+        SockRef::from(self).set_tos_v4(tos)
+    }
+
+    /// The former name of [`tos_v4`](UdpSocket::tos_v4).
+    #[doc(hidden)]
+    #[deprecated = "renamed to `tos_v4`, as it is about IPv4 only"]
+    pub fn tos(&self) -> io::Result<u32> {
+        self.tos_v4()
+    }
+
+    /// The former name of [`set_tos_v4`](UdpSocket::set_tos_v4).
+    #[doc(hidden)]
+    #[deprecated = "renamed to `set_tos_v4`, as it is about IPv4 only"]
+    pub fn set_tos(&self, tos: u32) -> io::Result<()> {
+        self.set_tos_v4(tos)
+    }
+
+    /// The interface this is bound to (`SO_BINDTODEVICE`).
+    pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
+        SockRef::from(self).device()
+    }
+
+    /// Binds this to an interface, such as `b"eth0"` (`SO_BINDTODEVICE`); `None` takes the binding
+    /// back.
+    pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
+        SockRef::from(self).bind_device(interface)
+    }
+}

@@ -1,0 +1,200 @@
+//! A Unix socket for datagrams: [`UnixDatagram`].
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::net::Shutdown;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::task::{Context, Poll};
+
+use socket2::SockRef;
+
+use super::{SocketAddr, address};
+use crate::io::evented::Evented;
+use crate::io::{Interest, Ready};
+use crate::net::conversions::{descriptor_traits, impl_debug, std_conversions};
+use crate::net::datagrams::datagram_methods;
+use crate::net::readiness::{custom_operations, read_readiness, ready_method, write_readiness};
+
+/// A Unix socket that sends and receives datagrams. Within the machine none is lost, and they arrive
+/// in order.
+///
+/// Where a path is asked for, one that begins with a zero byte is an abstract name. The file at the
+/// path of a bound socket outlives the socket.
+///
+/// A receiver's queue is short (`net.unix.max_dgram_qlen`, 10 or 512). When it is full, a sender that
+/// is [connected](UnixDatagram::connect) to it waits for room. The kernel tells a sender that is not
+/// connected nothing of the kind: its [`send_to`](UnixDatagram::send_to) goes on at the next event of
+/// its own socket, which may never come. So connect where a queue may fill up.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::net::UnixDatagram;
+///
+/// # yamanote::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let (here, there) = UnixDatagram::pair()?;
+/// here.send(b"hello").await?;
+///
+/// let mut buf = [0; 16];
+/// let length = there.recv(&mut buf).await?;
+/// assert_eq!(&buf[..length], b"hello");
+/// # std::io::Result::Ok(()) })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "uds")]
+pub struct UnixDatagram {
+    io: Evented<mio::net::UnixDatagram>,
+}
+
+impl UnixDatagram {
+    /// Makes a socket at `path`.
+    ///
+    /// # Errors
+    ///
+    /// Those of bind(2); `InvalidInput` if the path is too long, or has a zero byte within.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    #[track_caller]
+    pub fn bind<P>(path: P) -> io::Result<UnixDatagram>
+    where
+        P: AsRef<Path>,
+    {
+        let address = address::of_path(path.as_ref())?;
+        UnixDatagram::new(mio::net::UnixDatagram::bind_addr(&address)?)
+    }
+
+    /// Makes two sockets that are connected to each other and have no name.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    #[track_caller]
+    pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
+        let (one, other) = mio::net::UnixDatagram::pair()?;
+        let (one, other) = (UnixDatagram::new(one)?, UnixDatagram::new(other)?);
+        for end in [&one, &other] {
+            end.io.registration().assume_ready(Ready::WRITABLE);
+        }
+        Ok((one, other))
+    }
+
+    /// Makes a socket without a name, which can send but to which nobody can.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    #[track_caller]
+    pub fn unbound() -> io::Result<UnixDatagram> {
+        UnixDatagram::new(mio::net::UnixDatagram::unbound()?)
+    }
+
+    #[track_caller]
+    pub(super) fn new(socket: mio::net::UnixDatagram) -> io::Result<UnixDatagram> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        Ok(UnixDatagram {
+            io: Evented::that_may_reopen(socket, both)?,
+        })
+    }
+
+    /// Sets where [`send`](UnixDatagram::send) sends to, and drops what comes from elsewhere. It can
+    /// be called again.
+    pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
+        let address = address::of_path_for_kernel(path.as_ref())?;
+        SockRef::from(self).connect(&address)
+    }
+
+    /// Sends `buf` as one datagram to the socket at `target`. Returns its length.
+    ///
+    /// # Errors
+    ///
+    /// Those of sendto(2): ENOENT or ECONNREFUSED if nobody is there, EMSGSIZE if it is too long.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: if it is dropped before it is ready, nothing was sent.
+    pub async fn send_to<P>(&self, buf: &[u8], target: P) -> io::Result<usize>
+    where
+        P: AsRef<Path>,
+    {
+        let target = target.as_ref();
+        self.io
+            .registration()
+            .async_io(Interest::WRITABLE, || self.send_to_path(buf, target))
+            .await
+    }
+
+    /// Polls for room, and sends `buf` as one datagram to the socket at `target`. Only the task of
+    /// the last call that polls for room is woken.
+    pub fn poll_send_to<P>(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+        target: P,
+    ) -> Poll<io::Result<usize>>
+    where
+        P: AsRef<Path>,
+    {
+        self.io
+            .registration()
+            .poll_write_io(cx, || self.send_to_path(buf, target.as_ref()))
+    }
+
+    /// Sends `buf` as one datagram to the socket at `target`, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room; those of [`send_to`](UnixDatagram::send_to).
+    pub fn try_send_to<P>(&self, buf: &[u8], target: P) -> io::Result<usize>
+    where
+        P: AsRef<Path>,
+    {
+        self.io.registration().try_io(Interest::WRITABLE, || {
+            self.send_to_path(buf, target.as_ref())
+        })
+    }
+
+    fn send_to_path(&self, buf: &[u8], target: &Path) -> io::Result<usize> {
+        match target.as_os_str().as_bytes() {
+            [0, ..] => SockRef::from(self).send_to(buf, &address::of_path_for_kernel(target)?),
+            _ => self.io.send_to(buf, target),
+        }
+    }
+
+    ready_method!();
+    read_readiness!(poll_recv_ready);
+    write_readiness!(poll_send_ready);
+    datagram_methods!(SocketAddr, address::of_kernel);
+    custom_operations!();
+
+    /// The address of this socket.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.local_addr().map(SocketAddr)
+    }
+
+    /// The address this is connected to; ENOTCONN if it is not.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.peer_addr().map(SocketAddr)
+    }
+
+    /// Takes the error that is pending on the socket (`SO_ERROR`), if there is one.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.take_error()
+    }
+
+    /// Ends sending, receiving or both. Who waits to receive gets what is still queued, then empty
+    /// reads; who sends gets EPIPE.
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.shutdown(how)
+    }
+}
+
+std_conversions!(
+    UnixDatagram,
+    std::os::unix::net::UnixDatagram,
+    mio::net::UnixDatagram
+);
+descriptor_traits!(UnixDatagram, io);
+impl_debug!(UnixDatagram);

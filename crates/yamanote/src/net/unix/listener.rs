@@ -1,0 +1,114 @@
+//! A Unix socket that accepts connections: [`UnixListener`].
+#![forbid(unsafe_code)]
+
+use std::io;
+use std::path::Path;
+use std::task::{Context, Poll, ready};
+
+use super::{SocketAddr, address};
+use crate::io::Interest;
+use crate::io::evented::Evented;
+use crate::net::UnixStream;
+use crate::net::conversions::{descriptor_traits, impl_debug, std_conversions};
+
+/// A Unix socket server, listening for connections.
+///
+/// The file at its path outlives it, and the next bind to that path fails with `AddrInUse`: remove
+/// it before, or use an abstract name.
+///
+/// # Examples
+///
+/// ```no_run
+/// use yamanote::net::UnixListener;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let listener = UnixListener::bind("/run/service.sock")?;
+/// loop {
+///     let (stream, _) = listener.accept().await?;
+///     println!("{:?} is here", stream.peer_cred()?);
+/// }
+/// # }
+/// ```
+#[doc(alias = "uds")]
+pub struct UnixListener {
+    io: Evented<mio::net::UnixListener>,
+}
+
+impl UnixListener {
+    /// Makes a listener at `path`. A path that begins with a zero byte is an abstract name. As many
+    /// connections may wait to be accepted as the system allows (`net.core.somaxconn`); for another
+    /// number make a [`UnixSocket`](crate::net::UnixSocket) first.
+    ///
+    /// # Errors
+    ///
+    /// Those of bind(2); `InvalidInput` if the path is too long, or has a zero byte within.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    #[track_caller]
+    pub fn bind<P>(path: P) -> io::Result<UnixListener>
+    where
+        P: AsRef<Path>,
+    {
+        let address = address::of_path(path.as_ref())?;
+        UnixListener::bind_addr(&SocketAddr(address))
+    }
+
+    /// Makes a listener at an address; as [`bind`](UnixListener::bind).
+    #[track_caller]
+    pub fn bind_addr(socket_addr: &SocketAddr) -> io::Result<UnixListener> {
+        UnixListener::new(mio::net::UnixListener::bind_addr(&socket_addr.0)?)
+    }
+
+    #[track_caller]
+    pub(super) fn new(listener: mio::net::UnixListener) -> io::Result<UnixListener> {
+        Ok(UnixListener {
+            io: Evented::new(listener)?,
+        })
+    }
+
+    /// Accepts a connection; waits for one if there is none. Returns it with its peer's address.
+    ///
+    /// # Errors
+    ///
+    /// Those of accept(2). After one that concerns the process, such as EMFILE, the connection is
+    /// still waiting, and the next call tries again at once: give it time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: if it is dropped before it is ready, no connection was accepted.
+    pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        let (stream, peer) = self
+            .io
+            .registration()
+            .async_io(Interest::READABLE, || self.io.accept())
+            .await?;
+        Ok((UnixStream::accepted(stream)?, SocketAddr(peer)))
+    }
+
+    /// Polls for a connection. Only the task of the last call is woken.
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
+        let accepted = self.io.registration().poll_read_io(cx, || self.io.accept());
+        let (stream, peer) = ready!(accepted)?;
+        Poll::Ready(UnixStream::accepted(stream).map(|stream| (stream, SocketAddr(peer))))
+    }
+
+    /// The address this listens at.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.local_addr().map(SocketAddr)
+    }
+
+    /// Takes the error that is pending on the socket (`SO_ERROR`), if there is one.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.take_error()
+    }
+}
+
+std_conversions!(
+    UnixListener,
+    std::os::unix::net::UnixListener,
+    mio::net::UnixListener
+);
+descriptor_traits!(UnixListener, io);
+impl_debug!(UnixListener);

@@ -1,0 +1,185 @@
+//! A connection within the machine: [`UnixStream`].
+#![forbid(unsafe_code)]
+
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::{
+    OwnedReadHalf, OwnedWriteHalf, ReadHalf, SocketAddr, UCred, WriteHalf, address, split,
+    split_owned,
+};
+use crate::io::Ready;
+use crate::io::evented::Evented;
+use crate::net::bytes::{
+    impl_async_read, impl_async_write, shut_down_write_method, try_read_methods, try_write_methods,
+};
+use crate::net::conversions::{descriptor_traits, impl_debug, std_conversions};
+use crate::net::readiness::{custom_operations, read_readiness, ready_method, write_readiness};
+
+/// A connection between two Unix sockets.
+///
+/// Read and write with the methods of [`AsyncReadExt`](crate::io::AsyncReadExt) and
+/// [`AsyncWriteExt`](crate::io::AsyncWriteExt). To do both at once, use
+/// [`split`](UnixStream::split) or [`into_split`](UnixStream::into_split).
+///
+/// Writing is not buffered: what a write has accepted is in the kernel. `shutdown` of
+/// `AsyncWriteExt` closes the write half; dropping the stream closes the connection.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+/// use yamanote::net::UnixStream;
+///
+/// # yamanote::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+/// let (mut here, mut there) = UnixStream::pair()?;
+/// here.write_all(b"hello").await?;
+/// drop(here);
+///
+/// let mut text = String::new();
+/// there.read_to_string(&mut text).await?;
+/// assert_eq!(text, "hello");
+/// # std::io::Result::Ok(()) })?;
+/// # std::io::Result::Ok(())
+/// ```
+#[doc(alias = "uds")]
+pub struct UnixStream {
+    pub(in crate::net) io: Evented<mio::net::UnixStream>,
+}
+
+impl UnixStream {
+    /// Connects to the socket at `path`. A path that begins with a zero byte is an abstract name.
+    ///
+    /// # Errors
+    ///
+    /// Those of connect(2): ENOENT if there is nothing, ECONNREFUSED if nobody listens, and
+    /// EAGAIN (`WouldBlock`) if the listener's queue is full, for which the kernel does not let
+    /// anybody wait: try again later. `InvalidInput` if the path is too long, or has a zero byte
+    /// within.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the socket.
+    pub async fn connect<P>(path: P) -> io::Result<UnixStream>
+    where
+        P: AsRef<Path>,
+    {
+        let address = address::of_path(path.as_ref())?;
+        UnixStream::connect_addr(&SocketAddr(address)).await
+    }
+
+    /// Connects to the socket at an address; as [`connect`](UnixStream::connect).
+    pub async fn connect_addr(socket_addr: &SocketAddr) -> io::Result<UnixStream> {
+        UnixStream::connecting(mio::net::UnixStream::connect_addr(&socket_addr.0)?).await
+    }
+
+    /// Waits for the end of a connect(2) under way.
+    pub(super) async fn connecting(stream: mio::net::UnixStream) -> io::Result<UnixStream> {
+        let stream = UnixStream::new(stream)?;
+        poll_fn(|cx| stream.poll_write_ready(cx)).await?;
+        match stream.take_error()? {
+            Some(error) => Err(error),
+            None => Ok(stream),
+        }
+    }
+
+    #[track_caller]
+    fn new(stream: mio::net::UnixStream) -> io::Result<UnixStream> {
+        Ok(UnixStream {
+            io: Evented::new(stream)?,
+        })
+    }
+
+    /// A fresh connection is writable, and often its first bytes are there already: one attempt
+    /// is cheaper than a turn of the driver.
+    #[track_caller]
+    pub(super) fn accepted(stream: mio::net::UnixStream) -> io::Result<UnixStream> {
+        let stream = UnixStream::new(stream)?;
+        let ready = Ready::READABLE | Ready::WRITABLE;
+        stream.io.registration().assume_ready(ready);
+        Ok(stream)
+    }
+
+    /// Makes two streams that are connected to each other and have no name.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    #[track_caller]
+    pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
+        let (one, other) = mio::net::UnixStream::pair()?;
+        let (one, other) = (UnixStream::new(one)?, UnixStream::new(other)?);
+        for end in [&one, &other] {
+            end.io.registration().assume_ready(Ready::WRITABLE);
+        }
+        Ok((one, other))
+    }
+
+    /// The address of this end.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.local_addr().map(SocketAddr)
+    }
+
+    /// The address of the other end.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.peer_addr().map(SocketAddr)
+    }
+
+    /// Who is at the other end (`SO_PEERCRED`).
+    pub fn peer_cred(&self) -> io::Result<UCred> {
+        UCred::of_peer(self.as_fd())
+    }
+
+    /// Takes the error that is pending on the socket (`SO_ERROR`), if there is one.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.take_error()
+    }
+
+    /// Splits the stream into halves that borrow it, to be used in one task. It costs nothing.
+    pub fn split<'a>(&'a mut self) -> (ReadHalf<'a>, WriteHalf<'a>) {
+        split::split(self)
+    }
+
+    /// Splits the stream into halves that may go to different tasks, at the price of one
+    /// allocation. Dropping the write half shuts that direction down.
+    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+        split_owned::split(self)
+    }
+
+    shut_down_write_method!();
+}
+
+/// # Readiness and non-blocking operations
+///
+/// Wait for readiness, then try: because readiness is a hint, an attempt may still answer
+/// [`WouldBlock`](io::ErrorKind::WouldBlock), which ends the readiness.
+impl UnixStream {
+    ready_method!();
+    read_readiness!(poll_read_ready);
+    write_readiness!(poll_write_ready);
+    try_read_methods!();
+    try_write_methods!();
+    custom_operations!();
+}
+
+std_conversions!(
+    UnixStream,
+    std::os::unix::net::UnixStream,
+    mio::net::UnixStream
+);
+descriptor_traits!(UnixStream, io);
+impl_debug!(UnixStream);
+impl_async_read!(UnixStream, this => this.io);
+impl_async_write!(UnixStream, this => this.io, this.shut_down_write());
+
+impl AsRef<UnixStream> for UnixStream {
+    fn as_ref(&self) -> &UnixStream {
+        self
+    }
+}
