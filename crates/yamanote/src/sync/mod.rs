@@ -5,6 +5,8 @@
 
 #[allow(dead_code, reason = "for the channels of many senders")]
 pub(crate) mod atomic_waker;
+mod barrier;
+mod cooperative;
 mod mutex;
 mod notify;
 mod once_cell;
@@ -13,10 +15,13 @@ mod protected;
 mod rwlock;
 mod semaphore;
 pub(crate) mod semaphore_core;
+mod set_once;
 mod slot;
 mod waiters;
 pub(crate) mod wake_batch;
+pub mod watch;
 
+pub use barrier::{Barrier, BarrierWaitResult};
 pub use mutex::{
     MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard, TryLockError,
 };
@@ -28,6 +33,7 @@ pub use rwlock::{
 };
 pub use semaphore::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 pub use semaphore_core::{AcquireError, TryAcquireError};
+pub use set_once::{SetOnce, SetOnceError};
 
 /// The futures that have names.
 pub mod futures {
