@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "for the channels of many senders")]
 pub(crate) mod atomic_waker;
 mod barrier;
+pub mod broadcast;
 mod cooperative;
 mod mutex;
 mod notify;

@@ -30,6 +30,9 @@ use crate::loom::sync::atomic::AtomicUsize;
 use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use crate::util::trace::trace_leaf;
 
+#[cfg(all(test, loom))]
+mod loom_models;
+
 const PERMIT: usize = 0b01;
 const WAITERS: usize = 0b10;
 /// One call of `notify_waiters`.

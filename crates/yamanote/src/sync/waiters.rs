@@ -561,3 +561,12 @@ unsafe impl Owner for super::Notify {
         &self.waiters
     }
 }
+
+// SAFETY: a field, returned each time.
+unsafe impl<T> Owner for super::broadcast::shared::Shared<T> {
+    type Kept = ();
+
+    fn waiters(&self) -> &Waiters<()> {
+        &self.waiters
+    }
+}

@@ -1,0 +1,65 @@
+//! What can go wrong in a `broadcast` channel.
+#![forbid(unsafe_code)]
+
+use std::error::Error;
+use std::fmt;
+
+/// Nobody receives; the value comes back.
+#[derive(Debug)]
+pub struct SendError<T>(pub T);
+
+impl<T> fmt::Display for SendError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("channel closed")
+    }
+}
+
+impl<T: fmt::Debug> Error for SendError<T> {}
+
+/// Why [`Receiver::recv`](super::Receiver::recv) returned no value.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub enum RecvError {
+    /// All senders are gone and everything was read.
+    Closed,
+
+    /// So many values were overwritten before they were read. The next call returns the oldest that is
+    /// there.
+    Lagged(u64),
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RecvError::Closed => f.write_str("channel closed"),
+            RecvError::Lagged(missed) => write!(f, "channel lagged by {missed}"),
+        }
+    }
+}
+
+impl Error for RecvError {}
+
+/// Why [`Receiver::try_recv`](super::Receiver::try_recv) returned no value.
+#[derive(Debug, PartialEq, Eq, Clone)]
+pub enum TryRecvError {
+    /// Everything was read. There are senders, so more may come.
+    Empty,
+
+    /// All senders are gone and everything was read.
+    Closed,
+
+    /// So many values were overwritten before they were read. The next call returns the oldest that is
+    /// there.
+    Lagged(u64),
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            TryRecvError::Empty => f.write_str("channel empty"),
+            TryRecvError::Closed => f.write_str("channel closed"),
+            TryRecvError::Lagged(missed) => write!(f, "channel lagged by {missed}"),
+        }
+    }
+}
+
+impl Error for TryRecvError {}
