@@ -3,11 +3,11 @@
 //! Nothing here knows a runtime: a task waits by leaving its waker, so everything works under any
 //! executor, and across runtimes.
 
-#[allow(dead_code, reason = "for the channels of many senders")]
 pub(crate) mod atomic_waker;
 mod barrier;
 pub mod broadcast;
 mod cooperative;
+pub mod mpsc;
 mod mutex;
 mod notify;
 mod once_cell;

@@ -31,6 +31,7 @@
 mod instant;
 mod interval;
 mod pause;
+mod send_timeout;
 mod sleep;
 mod timeout;
 mod timer;

@@ -1,0 +1,72 @@
+//! Channels for many values, from many senders to one receiver.
+//!
+//! | | made by | sending |
+//! |---|---|---|
+//! | bounded | [`channel`] | waits for room: [`Sender::send`] |
+//! | unbounded | [`unbounded_channel`] | never waits: [`UnboundedSender::send`] |
+//!
+//! Prefer the bounded channel. Its capacity is what slows a fast producer down to the pace of the
+//! consumer; in an unbounded channel the values pile up until the memory is gone.
+//!
+//! # The end of a channel
+//!
+//! When all senders are dropped, the receiver receives what is left, and then `None`. Weak senders do
+//! not count. When the receiver is dropped, or [closed](Receiver::close), sending fails and gives the
+//! value back; a closed receiver still receives what was sent, and what is sent with room reserved
+//! before. Values nobody received are dropped with the receiver.
+//!
+//! # Order
+//!
+//! What one task sends arrives in its order. Who waits for room gets it in the order of asking.
+//!
+//! # Between asynchronous code and threads
+//!
+//! The unbounded sender works anywhere. [`Sender::blocking_send`] and [`Receiver::blocking_recv`] are
+//! for threads that run no futures. The channel belongs to no runtime: its ends may be in two of them,
+//! or in none.
+//!
+//! # Memory
+//!
+//! Values are kept in blocks of 32. A channel that is never long has two of them, in turns: sending
+//! allocates nothing. Blocks that a long queue needed are freed as they empty, but for one.
+//!
+//! # Examples
+//!
+//! ```
+//! use yamanote::sync::mpsc;
+//!
+//! # #[yamanote::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let (sender, mut receiver) = mpsc::channel(8);
+//! for worker in 0..3 {
+//!     let sender = sender.clone();
+//!     yamanote::spawn(async move {
+//!         sender.send(worker).await.expect("the receiver is there");
+//!     });
+//! }
+//! drop(sender);
+//!
+//! let mut sum = 0;
+//! while let Some(worker) = receiver.recv().await {
+//!     sum += worker;
+//! }
+//! assert_eq!(sum, 3);
+//! # }
+//! ```
+
+mod bounded;
+mod channel;
+mod permit;
+mod queue;
+mod receiver;
+mod unbounded;
+
+pub mod error;
+
+pub use bounded::{Sender, WeakSender, channel};
+pub use permit::{OwnedPermit, Permit, PermitIterator};
+pub use receiver::Receiver;
+pub use unbounded::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
+
+#[cfg(all(test, loom))]
+mod loom_models;

@@ -1,0 +1,187 @@
+//! A row of slots, and the word that says what is in them.
+//!
+//! ```text
+//! word: | slot 31 is awaited ... slot 0 is awaited | slot 31 is filled ... slot 0 is filled |
+//! ```
+//!
+//! A slot is used once in the life of its block: a producer writes the value and sets "filled"; the
+//! consumer reads it. Before it goes to sleep the consumer sets "awaited" on the slot that comes next.
+//! Both are one operation on one word, so either the consumer sees the value or the producer sees that
+//! it is awaited, and the producers of all other slots know that there is nobody to wake.
+
+use std::alloc::{Layout, alloc, handle_alloc_error};
+use std::mem::MaybeUninit;
+use std::ptr::{self, NonNull};
+
+use crate::loom::cell::UnsafeCell;
+use crate::loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// As many as one word can tell of.
+#[cfg(not(loom))]
+pub(super) const SLOTS: usize = 32;
+/// Few, so that a model meets the seam between blocks.
+#[cfg(loom)]
+pub(super) const SLOTS: usize = 2;
+
+const FILLED: u64 = (1 << SLOTS) - 1;
+const AWAITED_SHIFT: usize = 32;
+
+pub(super) struct Block<T> {
+    /// The ticket of slot 0. Written only while nobody else knows the block.
+    first: u64,
+    /// The block after this one, put there once by whoever needs it first.
+    next: AtomicPtr<Block<T>>,
+    word: AtomicU64,
+    /// See `Consumer::leave_block`. The consumer's; atomic because producers may hold the block.
+    free_at: AtomicU64,
+    slots: [UnsafeCell<MaybeUninit<T>>; SLOTS],
+}
+
+/// The ticket of slot 0 of the block that `ticket` belongs to.
+pub(super) fn first_of(ticket: u64) -> u64 {
+    ticket - ticket % SLOTS as u64
+}
+
+pub(super) fn slot_of(ticket: u64) -> usize {
+    (ticket % SLOTS as u64) as usize
+}
+
+/// Whether a word says that `slot` was filled.
+pub(super) fn is_filled(word: u64, slot: usize) -> bool {
+    word & (1 << slot) != 0
+}
+
+impl<T> Block<T> {
+    /// A new block. Made in place: with big values it is too big for a stack.
+    pub(super) fn allocate(first: u64) -> NonNull<Block<T>> {
+        let layout = Layout::new::<Block<T>>();
+        // SAFETY: a block has at least its header, so the size is not zero.
+        let block = unsafe { alloc(layout) }.cast::<Block<T>>();
+        let Some(allocated) = NonNull::new(block) else {
+            handle_alloc_error(layout)
+        };
+        // SAFETY: `block` is fresh memory for a Block; every field is written once.
+        unsafe {
+            (&raw mut (*block).first).write(first);
+            (&raw mut (*block).next).write(AtomicPtr::new(ptr::null_mut()));
+            (&raw mut (*block).word).write(AtomicU64::new(0));
+            (&raw mut (*block).free_at).write(AtomicU64::new(0));
+            for slot in 0..SLOTS {
+                (&raw mut (*block).slots[slot]).write(UnsafeCell::new(MaybeUninit::uninit()));
+            }
+        }
+        allocated
+    }
+
+    /// Makes an emptied block as good as new, but for its place in the row.
+    ///
+    /// # Safety
+    ///
+    /// The block is from `allocate`, nobody else knows it, and no slot has a value.
+    pub(super) unsafe fn reset(block: NonNull<Block<T>>) {
+        // SAFETY: the caller's promise.
+        let block = unsafe { block.as_ref() };
+        // Relaxed: the block is handed on by a Release of whoever puts it somewhere.
+        block.next.store(ptr::null_mut(), Ordering::Relaxed);
+        block.word.store(0, Ordering::Relaxed);
+    }
+
+    /// # Safety
+    ///
+    /// The block is from `allocate` and nobody else knows it.
+    pub(super) unsafe fn set_first(block: NonNull<Block<T>>, first: u64) {
+        // SAFETY: the caller's promise.
+        unsafe { (&raw mut (*block.as_ptr()).first).write(first) }
+    }
+
+    /// Gives the memory back. Values in slots are not dropped.
+    ///
+    /// # Safety
+    ///
+    /// The block is from `allocate` and nobody else knows it.
+    pub(super) unsafe fn free(block: NonNull<Block<T>>) {
+        // SAFETY: `allocate` made it with the global allocator and the layout of its type, as Box
+        // does. The slots are MaybeUninit, so no value is dropped.
+        drop(unsafe { Box::from_raw(block.as_ptr()) });
+    }
+
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    pub(super) fn next(&self) -> Option<NonNull<Block<T>>> {
+        // Acquire: pairs with the Release in `append`, for what is in the next block.
+        NonNull::new(self.next.load(Ordering::Acquire))
+    }
+
+    /// Puts `next` behind this block, unless there is one: then that one is returned.
+    pub(super) fn append(&self, next: NonNull<Block<T>>) -> Result<(), NonNull<Block<T>>> {
+        // Release: pairs with the Acquire in `next` and here.
+        let appended = self.next.compare_exchange(
+            ptr::null_mut(),
+            next.as_ptr(),
+            Ordering::Release,
+            Ordering::Acquire,
+        );
+        match appended {
+            Ok(_) => Ok(()),
+            Err(other) => Err(NonNull::new(other).expect("the exchange found a block")),
+        }
+    }
+
+    /// Whether all slots were filled, so that no producer will look for this block again.
+    pub(super) fn is_full(&self) -> bool {
+        // Relaxed: a full block stays full, and nothing is read because of it.
+        self.word.load(Ordering::Relaxed) & FILLED == FILLED
+    }
+
+    pub(super) fn word(&self) -> u64 {
+        // Acquire: pairs with the Release in `fill`, for the values.
+        self.word.load(Ordering::Acquire)
+    }
+
+    /// Writes the value of a slot and says so; returns whether the consumer awaits it.
+    ///
+    /// # Safety
+    ///
+    /// * The block is alive when this begins. It may be gone when this returns.
+    /// * The caller has the slot's ticket, and calls this once for it.
+    pub(super) unsafe fn fill(block: NonNull<Block<T>>, slot: usize, value: T) -> bool {
+        let block = block.as_ptr();
+        // SAFETY: alive, and the slot is the caller's until it says "filled".
+        let place = unsafe { &(&(*block).slots)[slot] };
+        // SAFETY: as above.
+        place.with_mut(|place| unsafe { (*place).write(value) });
+        // SAFETY: alive. Only the word is borrowed: once it says "filled" the rest may be gone.
+        let word = unsafe { &(*block).word };
+        // Release: pairs with the Acquire in `word` and `awaiting`, for the value.
+        // Acquire: pairs with the Release in `awaiting`, for the waker registered before it.
+        let before = word.fetch_or(1 << slot, Ordering::AcqRel);
+        before & (1 << (AWAITED_SHIFT + slot)) != 0
+    }
+
+    /// Says that the consumer awaits a slot; returns the word.
+    pub(super) fn awaiting(&self, slot: usize) -> u64 {
+        // See `fill`.
+        self.word
+            .fetch_or(1 << (AWAITED_SHIFT + slot), Ordering::AcqRel)
+    }
+
+    /// Takes the value out of a slot.
+    ///
+    /// # Safety
+    ///
+    /// The slot was seen filled, and is taken once, by the consumer.
+    pub(super) unsafe fn take(&self, slot: usize) -> T {
+        // SAFETY: filled: the producer is through with it, and the value is there.
+        self.slots[slot].with(|place| unsafe { (*place).assume_init_read() })
+    }
+
+    pub(super) fn set_free_at(&self, ticket: u64) {
+        self.free_at.store(ticket, Ordering::Relaxed); // the consumer's own
+    }
+
+    pub(super) fn free_at(&self) -> u64 {
+        self.free_at.load(Ordering::Relaxed) // the consumer's own
+    }
+}

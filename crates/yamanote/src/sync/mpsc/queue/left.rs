@@ -1,0 +1,59 @@
+//! The blocks and values of a queue without a consumer: dropped with the queue.
+
+use std::ptr::NonNull;
+
+use super::block::{self, Block, SLOTS};
+
+pub(super) struct Left<T> {
+    head: NonNull<Block<T>>,
+    slot: usize,
+    oldest: NonNull<Block<T>>,
+}
+
+impl<T> Left<T> {
+    /// What begins at `slot` of `head`; the blocks begin with `oldest`. Whoever drops it must be the
+    /// only one left that knows them.
+    pub(super) fn new(head: NonNull<Block<T>>, slot: usize, oldest: NonNull<Block<T>>) -> Self {
+        Left { head, slot, oldest }
+    }
+
+    fn next_value(&mut self) -> Option<T> {
+        if self.slot == SLOTS {
+            // SAFETY: nobody has the blocks but the one who drops the queue.
+            self.head = unsafe { self.head.as_ref() }.next()?;
+            self.slot = 0;
+        }
+        // SAFETY: as above.
+        let head = unsafe { self.head.as_ref() };
+        if !block::is_filled(head.word(), self.slot) {
+            return None;
+        }
+        self.slot += 1;
+        // SAFETY: filled, and left behind at once.
+        Some(unsafe { head.take(self.slot - 1) })
+    }
+}
+
+impl<T> Drop for Left<T> {
+    fn drop(&mut self) {
+        // A guard, because dropping a value may panic.
+        let _blocks = Blocks(self.oldest);
+        while let Some(value) = self.next_value() {
+            drop(value);
+        }
+    }
+}
+
+struct Blocks<T>(NonNull<Block<T>>);
+
+impl<T> Drop for Blocks<T> {
+    fn drop(&mut self) {
+        let mut at = Some(self.0);
+        while let Some(block) = at {
+            // SAFETY: nobody has the blocks but the one who drops the queue.
+            at = unsafe { block.as_ref() }.next();
+            // SAFETY: as above.
+            unsafe { Block::free(block) };
+        }
+    }
+}

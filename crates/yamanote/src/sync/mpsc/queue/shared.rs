@@ -1,0 +1,193 @@
+//! What all ends of a queue share: the tail, from which tickets come, and the way to the blocks.
+
+use std::ptr::{self, NonNull};
+
+use super::block::{self, Block, SLOTS};
+use super::left::Left;
+use crate::loom::cell::UnsafeCell;
+use crate::loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+
+/// The tail is `tickets << 2 | PRODUCERS_GONE | CLOSED`.
+pub(super) const CLOSED: u64 = 1;
+pub(super) const PRODUCERS_GONE: u64 = 2;
+const TICKET: u64 = 4;
+pub(super) const TICKET_SHIFT: u32 = 2;
+
+/// `E` is what the user of the queue wants to have beside it.
+pub(super) struct Shared<T, E> {
+    tail: Padded<AtomicU64>,
+    blocks: Padded<Blocks<T>>,
+    /// What the consumer left behind.
+    left: UnsafeCell<Option<Left<T>>>,
+    extra: E,
+}
+
+struct Blocks<T> {
+    hint: AtomicPtr<Block<T>>,
+    /// A block nobody uses, or null.
+    spare: AtomicPtr<Block<T>>,
+}
+
+/// Two lines: processors fetch them in pairs.
+#[repr(align(128))]
+struct Padded<V>(V);
+
+// SAFETY: a value is written by one thread and read by another, never looked at by two: it must be
+// Send. Blocks are shared by rules 1 and 2. `left` is written by the consumer, which goes, and read
+// by the last owner. `extra` is shared as it is.
+unsafe impl<T: Send, E: Send> Send for Shared<T, E> {}
+// SAFETY: as above.
+unsafe impl<T: Send, E: Sync> Sync for Shared<T, E> {}
+
+impl<T, E> Shared<T, E> {
+    pub(super) fn new(first: NonNull<Block<T>>, extra: E) -> Self {
+        Shared {
+            tail: Padded(AtomicU64::new(0)),
+            blocks: Padded(Blocks {
+                hint: AtomicPtr::new(first.as_ptr()),
+                spare: AtomicPtr::new(ptr::null_mut()),
+            }),
+            left: UnsafeCell::new(None),
+            extra,
+        }
+    }
+
+    pub(super) fn extra(&self) -> &E {
+        &self.extra
+    }
+
+    pub(super) fn tail(&self, ordering: Ordering) -> u64 {
+        self.tail.0.load(ordering)
+    }
+
+    /// Sets a flag of the tail; returns the tail before.
+    pub(super) fn mark(&self, flag: u64, ordering: Ordering) -> u64 {
+        self.tail.0.fetch_or(flag, ordering)
+    }
+
+    /// Takes a ticket; returns the tail before, which has its number and the flags.
+    pub(super) fn take_ticket(&self) -> u64 {
+        // Acquire: pairs with the Release in `leave_block`: what `hint` was before that is not seen
+        // any more (rule 2).
+        self.tail.0.fetch_add(TICKET, Ordering::Acquire)
+    }
+
+    pub(super) fn position(&self) -> (*const (), u64) {
+        let hint = self.blocks.0.hint.load(Ordering::Relaxed); // not followed
+        let tail = self.tail(Ordering::Relaxed); // only shown
+        (hint.cast_const().cast(), tail >> TICKET_SHIFT)
+    }
+
+    /// Puts the value of `ticket` into its slot; returns whether the consumer awaits it.
+    ///
+    /// # Safety
+    ///
+    /// The caller has taken `ticket`, not void, and calls this once for it.
+    pub(super) unsafe fn fill(&self, ticket: u64, value: T) -> bool {
+        let block = self.find(ticket);
+        // SAFETY: the block is not freed before this ticket is filled (rule 2), which happens
+        // here, once.
+        unsafe { Block::fill(block, block::slot_of(ticket), value) }
+    }
+
+    /// The block of a ticket that the caller has taken and not filled.
+    fn find(&self, ticket: u64) -> NonNull<Block<T>> {
+        let wanted = block::first_of(ticket);
+        // Acquire: pairs with the Release of whoever moved it, for the block's beginnings.
+        let hint = self.blocks.0.hint.load(Ordering::Acquire);
+        let mut at = NonNull::new(hint).expect("the hint is never null");
+        let mut at_hint = true;
+        loop {
+            // SAFETY: `at` was reached from a hint loaded after the ticket was taken, so it is not
+            // freed before the ticket is filled (rule 2).
+            let block = unsafe { at.as_ref() };
+            debug_assert!(block.first() <= wanted, "the hint has passed a slot in use");
+            if block.first() == wanted {
+                return at;
+            }
+            let next = self.next_or_append(block);
+            at_hint = at_hint && block.is_full() && self.move_hint(at, next);
+            at = next;
+        }
+    }
+
+    /// Moves the hint from a full block to the next one, if it is still there.
+    pub(super) fn move_hint(&self, full: NonNull<Block<T>>, next: NonNull<Block<T>>) -> bool {
+        // Release: hands on what made `next`. Relaxed: a failure is not looked into.
+        let moved = self.blocks.0.hint.compare_exchange(
+            full.as_ptr(),
+            next.as_ptr(),
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        moved.is_ok()
+    }
+
+    pub(super) fn next_or_append(&self, block: &Block<T>) -> NonNull<Block<T>> {
+        if let Some(next) = block.next() {
+            return next;
+        }
+        let first = block.first() + SLOTS as u64;
+        let spare = &self.blocks.0.spare;
+        // Acquire: pairs with the Release in `keep`.
+        let fresh = match NonNull::new(spare.swap(ptr::null_mut(), Ordering::Acquire)) {
+            Some(spare) => {
+                // SAFETY: a spare block is known to nobody, and was just taken.
+                unsafe { Block::set_first(spare, first) };
+                spare
+            }
+            None => Block::allocate(first),
+        };
+        match block.append(fresh) {
+            Ok(()) => fresh,
+            Err(next) => {
+                // SAFETY: `fresh` was not appended, so nobody else knows it; its slots are empty.
+                unsafe { self.keep(fresh) };
+                next
+            }
+        }
+    }
+
+    /// Keeps a block for the next to be appended, or frees it if there is one already.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else knows the block, and its slots are empty.
+    pub(super) unsafe fn keep(&self, block: NonNull<Block<T>>) {
+        // SAFETY: the caller's promise.
+        unsafe { Block::reset(block) };
+        // Release: pairs with the Acquire in `next_or_append`. Relaxed: a failure is not looked into.
+        let kept = self.blocks.0.spare.compare_exchange(
+            ptr::null_mut(),
+            block.as_ptr(),
+            Ordering::Release,
+            Ordering::Relaxed,
+        );
+        if kept.is_err() {
+            // SAFETY: the caller's promise.
+            unsafe { Block::free(block) };
+        }
+    }
+
+    /// The consumer goes, and leaves its blocks to be freed with the queue.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the consumer, and calls this once; `left` is of this queue.
+    pub(super) unsafe fn leave(&self, left: Left<T>) {
+        // SAFETY: written once, here, and read by the last owner only.
+        self.left.with_mut(|place| unsafe { *place = Some(left) });
+    }
+}
+
+impl<T, E> Drop for Shared<T, E> {
+    fn drop(&mut self) {
+        // Relaxed: the last owner has seen, through the count of owners, all that was done.
+        if let Some(spare) = NonNull::new(self.blocks.0.spare.load(Ordering::Relaxed)) {
+            // SAFETY: a spare block is known to nobody.
+            unsafe { Block::free(spare) };
+        }
+        // SAFETY: the last owner, so the consumer is gone too.
+        drop(self.left.with_mut(|place| unsafe { (*place).take() }));
+    }
+}
