@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask <task>`.
 #![forbid(unsafe_code)]
 
+mod api;
 mod conformance;
 mod loom;
 mod nightly;
@@ -21,6 +22,7 @@ Tasks:
   test [ARGS]     run every test of the workspace and count what ran and what was skipped;
                   ARGS are passed to `cargo test`
   loom [ARGS]     explore the models of the runtime's protocols (loom)
+  api [OPTIONS]   compare the shim's public API with the real Tokio's (--help)
   conformance [OPTIONS]
                   run Tokio's own released tests with the shim and with the real Tokio (--help)
   nightly         what takes too long for every change: more seeds, longer orders, more preemptions
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
         .parent()
         .expect("xtask lies in the workspace");
     match task.as_deref() {
+        Some("api") => api::run(root, &rest),
         Some("conformance") => conformance::run(root, &rest),
         Some("tidy") if rest.is_empty() => tidy::run(root),
         Some("loom") => loom::run(root, &rest),

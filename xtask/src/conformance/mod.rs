@@ -14,7 +14,7 @@ mod probe;
 mod process;
 mod report;
 mod run;
-mod suites;
+pub mod suites;
 mod verdict;
 mod workspace;
 

@@ -1,0 +1,189 @@
+//! `cargo xtask api`: the public API of the shim, compared with that of the real Tokio.
+//!
+//! Both are documented as JSON (`rustdoc`); what is public is found under its public path, through
+//! the shim's re-exports into Yamanote (`names`), and written as lines (`surface`, `render`) that
+//! can be compared one by one.
+#![forbid(unsafe_code)]
+
+mod names;
+mod render;
+mod rustdoc;
+mod surface;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use toml::Table;
+
+use crate::conformance::suites::{tokio_version, write};
+use names::Side;
+use rustdoc::Crate;
+use surface::Surface;
+
+const HELP: &str = "\
+Compares the public API of the shim (package `tokio`) with the real Tokio's: items, signatures,
+trait impls, auto traits, #[must_use], #[deprecated], #[track_caller].
+
+Usage: cargo xtask api [--extra] [--target-dir DIR]
+
+  --extra           also list what the shim has and Tokio has not
+  --target-dir DIR  where cargo builds (target/api)
+
+Exit status 1 if something is missing or differs without a reason in docs/api.toml.
+";
+
+/// Stable, and everything on.
+const FEATURES: [&str; 2] = ["full", "test-util"];
+
+pub fn run(root: &Path, args: &[String]) -> ExitCode {
+    let mut target = root.join("target").join("api");
+    let mut wants_extra = false;
+    let mut args = args.iter();
+    while let Some(arg) = args.next() {
+        match arg.as_str() {
+            "--extra" => wants_extra = true,
+            "--target-dir" => match args.next() {
+                Some(directory) => target = PathBuf::from(directory),
+                None => return refused("--target-dir needs a value"),
+            },
+            "--help" | "-h" => {
+                print!("{HELP}");
+                return ExitCode::SUCCESS;
+            }
+            other => return refused(&format!("unknown option {other}; see --help")),
+        }
+    }
+    match compare(root, &target, wants_extra) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => refused(&error),
+    }
+}
+
+fn refused(error: &str) -> ExitCode {
+    eprintln!("cargo xtask api: {error}");
+    ExitCode::from(2)
+}
+
+fn compare(root: &Path, target: &Path, wants_extra: bool) -> Result<bool, String> {
+    let scratch = root.join("target").join("api");
+    let theirs = Side::new(vec![document_tokio(&scratch, target)?], None);
+    let ours = vec![
+        Crate::document(root, "tokio", &FEATURES, target)?,
+        Crate::document(root, "yamanote", &[], target)?,
+        Crate::document(root, "yamanote-macros", &[], target)?,
+    ];
+    let ours = Side::new(ours, Some(&theirs));
+    let (theirs, ours) = (surface::of(&theirs), surface::of(&ours));
+    let reasons = reasons(&root.join("docs").join("api.toml"))?;
+    Ok(print(&theirs, &ours, &reasons, wants_extra))
+}
+
+/// The real Tokio, as a dependency of an empty package.
+fn document_tokio(scratch: &Path, target: &Path) -> Result<Crate, String> {
+    let manifest = format!(
+        "[package]\nname = \"api\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n\
+         [lib]\npath = \"lib.rs\"\n[dependencies]\n\
+         tokio = {{ version = \"={}\", features = {FEATURES:?} }}\n",
+        tokio_version()
+    );
+    write(&scratch.join("Cargo.toml"), &manifest)?;
+    write(&scratch.join("lib.rs"), "")?;
+    Crate::document(scratch, "tokio", &[], target)
+}
+
+fn reasons(path: &Path) -> Result<Table, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => text
+            .parse()
+            .map_err(|error| format!("{}: {error}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Table::new()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Whether everything missing or differing has a reason.
+fn print(theirs: &Surface, ours: &Surface, reasons: &Table, wants_extra: bool) -> bool {
+    let mut by_module: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut counts = (0, 0, 0);
+    for (name, text) in theirs {
+        let what = match ours.get(name) {
+            Some(same) if is_as_good(same, text) => continue,
+            Some(other) => {
+                format!("differs  {name}\n           tokio: {text}\n           ours:  {other}")
+            }
+            None => format!("missing  {name}  {text}"),
+        };
+        if let Some(reason) = reasons.get(name).and_then(toml::Value::as_str) {
+            counts.2 += 1;
+            println!("explained {name}: {reason}");
+            continue;
+        }
+        match ours.contains_key(name) {
+            true => counts.1 += 1,
+            false => counts.0 += 1,
+        }
+        by_module.entry(module(name)).or_default().push(what);
+    }
+    for (module, lines) in &by_module {
+        println!("\n== {module}: {}", lines.len());
+        lines.iter().for_each(|line| println!("  {line}"));
+    }
+    let extra: Vec<&String> = ours
+        .keys()
+        .filter(|name| !theirs.contains_key(*name))
+        .collect();
+    if wants_extra {
+        println!("\n== beyond Tokio: {}", extra.len());
+        extra.iter().for_each(|name| println!("  {name}"));
+    }
+    for name in reasons.keys() {
+        if theirs
+            .get(name)
+            .is_none_or(|text| ours.get(name).is_some_and(|ours| is_as_good(ours, text)))
+        {
+            println!("docs/api.toml explains {name}, which does not differ");
+        }
+    }
+    println!(
+        "\n{} items and impls of Tokio {}: {} missing, {} differ, {} explained; {} beyond Tokio",
+        theirs.len(),
+        tokio_version(),
+        counts.0,
+        counts.1,
+        counts.2,
+        extra.len()
+    );
+    counts.0 == 0 && counts.1 == 0
+}
+
+/// Whether `ours` promises what `theirs` does. To name the caller in a panic, or to be `const`,
+/// where Tokio does not is no difference to its users.
+fn is_as_good(ours: &str, theirs: &str) -> bool {
+    let more = |text: &str| {
+        text.replace(" #[track_caller]", "")
+            .replace("const fn(", "fn(")
+    };
+    ours == theirs
+        || more(ours) == more(theirs)
+            && (ours.contains("#[track_caller]") || !theirs.contains("#[track_caller]"))
+            && (ours.contains("const fn(") || !theirs.contains("const fn("))
+}
+
+/// Two segments: `tokio::sync`. An impl belongs where its type stands.
+fn module(name: &str) -> String {
+    let path = name.rsplit(" for ").next().unwrap_or(name);
+    let start = path.find("tokio::").or(None);
+    let path = match start {
+        Some(start) => &path[start..],
+        None => &name[name.find("tokio::").unwrap_or(0)..],
+    };
+    let ends = |c: char| !(c.is_alphanumeric() || c == '_' || c == ':');
+    let path = path.split(ends).next().unwrap_or(path);
+    let segments: Vec<&str> = path.split("::").collect();
+    match segments[..] {
+        [top, module, _, ..] => format!("{top}::{module}"),
+        _ => "tokio".to_owned(),
+    }
+}
