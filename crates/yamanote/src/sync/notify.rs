@@ -25,7 +25,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
-use super::waiters::{Carrier, Guard, Queue, Wait, Waiters, Word};
+use super::waiters::{Carrier, Guard, Queue, Stage, Wait, Waiters, Word};
 use crate::loom::sync::atomic::AtomicUsize;
 use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use crate::util::trace::trace_leaf;
@@ -386,22 +386,19 @@ where
     }
 
     fn wait(wait: Pin<&Wait<C>>, calls: usize, waker: Option<&Waker>) -> Poll<()> {
-        if wait.told().is_some() {
-            return Poll::Ready(());
-        }
         let notify = wait.get_ref().owner();
         // Cloning and dropping wakers is foreign code, so it is done without the lock: the clone
         // before, and what `clone` holds when this returns after the guard.
         let mut clone = None;
-        if !wait.is_queued() {
-            if notify.arrive(calls, false) {
-                return Poll::Ready(());
-            }
-            clone = waker.cloned();
+        match wait.stage() {
+            Stage::Told(_) => return Poll::Ready(()),
+            Stage::Idle if notify.arrive(calls, false) => return Poll::Ready(()),
+            Stage::Idle => clone = waker.cloned(),
+            Stage::Queued => {}
         }
         loop {
             let mut guard = notify.waiters.lock();
-            if wait.told().is_some() {
+            if let Stage::Told(_) = wait.stage() {
                 return Poll::Ready(());
             }
             if notify.arrive(calls, true) {
@@ -427,15 +424,20 @@ where
         }
         let wait = this.wait.into_ref();
         let notify = wait.get_ref().owner();
-        let mut told = wait.told();
-        if told.is_none() && wait.is_queued() {
-            let mut waker = None;
-            let mut guard = notify.waiters.lock();
-            told = wait.leave(&mut guard, &mut waker);
-            notify.someone_left(&guard);
-            drop(guard);
-            drop(waker);
-        }
+        let told = match wait.stage() {
+            Stage::Idle => None,
+            Stage::Told(whom) => Some(whom),
+            Stage::Queued => {
+                let mut waker = None;
+                let mut guard = notify.waiters.lock();
+                // It may have been told just before.
+                let told = wait.leave(&mut guard, &mut waker);
+                notify.someone_left(&guard);
+                drop(guard);
+                drop(waker);
+                told
+            }
+        };
         if let Some(whom @ (TOLD_FIRST | TOLD_LAST)) = told {
             notify.notify(whom);
         }
@@ -536,7 +538,7 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Waiting")
             .field("notify", self.wait.owner())
-            .field("queued", &self.wait.is_queued())
+            .field("stage", &self.wait.stage())
             .field("done", &self.done)
             .finish_non_exhaustive()
     }

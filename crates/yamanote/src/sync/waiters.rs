@@ -256,6 +256,14 @@ pub(super) struct Wait<C: Carrier> {
     node: Node,
 }
 
+/// Where a [`Wait`] is; see the states above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Idle,
+    Queued,
+    Told(Word),
+}
+
 /// What [`Wait::queue`] did.
 #[must_use]
 pub(super) enum Queue {
@@ -286,15 +294,14 @@ impl<C: Carrier> Wait<C> {
         &self.carrier
     }
 
-    /// Whether it stood in the list a moment ago; it may have been told since.
-    pub(super) fn is_queued(&self) -> bool {
-        self.node.state.load(Ordering::Relaxed) == QUEUED // a hint
-    }
-
-    /// What it was told, if it was since it came.
-    pub(super) fn told(&self) -> Option<Word> {
+    /// Where it is. Unless the lock is held, who is queued may be told at any moment: ask once.
+    pub(super) fn stage(&self) -> Stage {
         // Pairs with the Release in `tell`: what was done before telling is seen by the told.
-        self.node.state.load(Ordering::Acquire).checked_sub(TOLD)
+        match self.node.state.load(Ordering::Acquire) {
+            IDLE => Stage::Idle,
+            QUEUED => Stage::Queued,
+            told => Stage::Told(told - TOLD),
+        }
     }
 
     /// Stands in the list, at its end if it did not before, and will be woken by `waker`. What it was

@@ -8,7 +8,7 @@ use pin_project_lite::pin_project;
 
 use super::error::{RecvError, TryRecvError};
 use super::shared::Shared;
-use crate::sync::waiters::{Queue, Wait};
+use crate::sync::waiters::{Queue, Stage, Wait};
 
 pin_project! {
     pub(super) struct Recv<'a, T> {
@@ -55,7 +55,7 @@ fn stands<T>(wait: Pin<&Wait<&Shared<T>>>, next: u64, waker: &Waker) -> bool {
     // Cloning and dropping wakers is foreign code, so it is done without the lock: the clone before,
     // and what `clone` holds when this returns after the guard.
     let mut clone = None;
-    if !wait.is_queued() {
+    if wait.stage() != Stage::Queued {
         clone = Some(waker.clone());
     }
     loop {
