@@ -111,10 +111,14 @@ unsafe impl<T: ?Sized> Lock for RwLock<T> {
     }
 }
 
+/// What all permits of the lock behind `H` allow to see.
+type Whole<H> = Exclusive<
+    Permits<H, <<H as Deref>::Target as Lock>::All>,
+    <<H as Deref>::Target as Lock>::Value,
+>;
+
 /// Waits for all permits. `holder` is a reference to the lock or an `Arc` of it.
-pub(super) async fn exclusive<H>(
-    holder: H,
-) -> Exclusive<Permits<H, <H::Target as Lock>::All>, <H::Target as Lock>::Value>
+pub(super) async fn exclusive<H>(holder: H) -> Whole<H>
 where
     H: Holder + Deref<Target: Lock>,
 {
@@ -125,13 +129,7 @@ where
 }
 
 /// Takes all permits if nobody has one.
-#[allow(
-    clippy::type_complexity,
-    reason = "a view by the holder's own types, as above"
-)]
-pub(super) fn try_exclusive<H>(
-    holder: H,
-) -> Result<Exclusive<Permits<H, <H::Target as Lock>::All>, <H::Target as Lock>::Value>, TryLockError>
+pub(super) fn try_exclusive<H>(holder: H) -> Result<Whole<H>, TryLockError>
 where
     H: Holder + Deref<Target: Lock>,
 {
@@ -176,9 +174,7 @@ async fn acquire(acquire: crate::sync::semaphore_core::Acquire<'_>) {
 /// # Safety
 ///
 /// All permits are the caller's, who gives them away here.
-unsafe fn assume_exclusive<H>(
-    holder: H,
-) -> Exclusive<Permits<H, <H::Target as Lock>::All>, <H::Target as Lock>::Value>
+unsafe fn assume_exclusive<H>(holder: H) -> Whole<H>
 where
     H: Holder + Deref<Target: Lock>,
 {
