@@ -184,10 +184,17 @@ impl UnixDatagram {
         self.io.take_error()
     }
 
-    /// Ends sending, receiving or both. Who waits to receive gets what is still queued, then empty
-    /// reads; who sends gets EPIPE.
+    /// Ends sending, receiving or both. Who waits to send, or does so later, gets EPIPE.
+    ///
+    /// What is queued can still be received. After that a non-blocking socket answers as if
+    /// something could still come, and receiving waits for ever.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.io.shutdown(how)
+        self.io.shutdown(how)?;
+        if how != Shutdown::Read {
+            // The kernel tells the peer of a stream, but nobody of this.
+            self.io.registration().announce(Ready::WRITE_CLOSED);
+        }
+        Ok(())
     }
 }
 

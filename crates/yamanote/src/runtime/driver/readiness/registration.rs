@@ -13,6 +13,7 @@ use super::source::Source;
 use super::{Direction, Interest, Readiness, Ready, ReadyEvent, Shared, token};
 use crate::util::coop;
 use crate::util::shutdown_text::shutting_down;
+use crate::util::wake_list::WakeList;
 
 /// Keeps a source in the set. The owner calls [`deregister`](Registration::deregister) before it
 /// closes the descriptor; dropping the registration gives the source back.
@@ -77,6 +78,14 @@ impl Registration {
     /// See [`Source::assume`].
     pub(crate) fn assume_ready(&self, ready: Ready) {
         self.source.assume(ready);
+    }
+
+    /// Acts as if the kernel had told that the source is `ready`, where it does not. Wakes tasks.
+    pub(crate) fn announce(&self, ready: Ready) {
+        let mut wakers = WakeList::default();
+        self.source
+            .deliver(self.source.generation(), ready, &mut wakers);
+        wakers.wake_all();
     }
 
     /// Takes back what `event` says, unless another event came since.
