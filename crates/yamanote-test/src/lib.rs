@@ -5,10 +5,12 @@
 //! - [`require`] asks for something a machine may lack and records the skip.
 //! - [`Snapshot`] compares descriptors and threads before and after; [`CountingWaker`] and
 //!   [`CountingAlloc`] count wakers and heap.
-//! - [`in_own_process`] runs such a test alone in a process.
+//! - [`in_own_process`] runs such a test alone in a process; [`deny_syscall`] takes a system call
+//!   away from it.
 
 mod alloc;
 mod capability;
+mod deny;
 mod matrix;
 mod pipe;
 mod process;
@@ -18,6 +20,7 @@ mod waker;
 
 pub use alloc::CountingAlloc;
 pub use capability::{Capability, require};
+pub use deny::deny_syscall;
 pub use matrix::{Driver, Setup, run_alone, run_here};
 pub use pipe::pipe;
 pub use process::{in_own_process, raise_descriptor_limit};

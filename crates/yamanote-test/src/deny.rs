@@ -1,0 +1,30 @@
+//! System calls that fail, as on a kernel that lacks them or under a container's filter.
+
+/// Lets the system call `number` fail with `errno` from now on, in this thread and in those it
+/// starts. There is no way back: for tests that run alone in a process.
+pub fn deny_syscall(number: libc::c_long, errno: i32) {
+    const LOAD_SYSCALL_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+    const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut filter = [
+        step(LOAD_SYSCALL_NUMBER, 0, 0, 0),
+        step(JUMP_IF_EQUAL, 0, 1, number as u32),
+        step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: the program and its filter live through the calls.
+    let failed = unsafe {
+        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) != 0
+    };
+    assert!(
+        !failed,
+        "no filter to be had: {}",
+        std::io::Error::last_os_error()
+    );
+}
