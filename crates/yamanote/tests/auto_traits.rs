@@ -415,9 +415,48 @@ mod macros {
     }
 }
 
+mod process {
+    use super::*;
+    use yamanote::process::*;
+    types! {
+        Child: Send Sync Unpin;
+        ChildStderr: Send Sync Unpin;
+        ChildStdin: Send Sync Unpin;
+        ChildStdout: Send Sync Unpin;
+        Command: Send Sync Unpin;
+    }
+    futures! {
+        any::<&mut Child>().kill() => Send Sync;
+        any::<&mut Child>().wait() => Send Sync;
+        any::<Child>().wait_with_output() => Send Sync;
+        any::<&mut Command>().output() => Send Sync;
+        any::<&mut Command>().status() => Send Sync;
+    }
+    const _: () = {
+        assert!(!IsUnwindSafe::<Child>::ANSWER && !IsRefUnwindSafe::<Child>::ANSWER);
+        assert!(!IsUnwindSafe::<Command>::ANSWER && !IsRefUnwindSafe::<Command>::ANSWER);
+    };
+}
+
+mod signal {
+    use super::*;
+    use yamanote::signal::ctrl_c;
+    use yamanote::signal::unix::*;
+    types! {
+        Signal: Send Sync Unpin;
+        SignalKind: Send Sync Unpin;
+    }
+    futures! {
+        ctrl_c() => Send Sync;
+        any::<&mut Signal>().recv() => Send Sync;
+    }
+    const _: () =
+        assert!(!IsUnwindSafe::<Signal>::ANSWER && !IsRefUnwindSafe::<Signal>::ANSWER);
+}
+
 mod unwinding {
     use super::*;
-    use yamanote::{fs, io, net, runtime, task, time};
+    use yamanote::{fs, io, net, process, runtime, signal, task, time};
 
     /// These may be shared with a `catch_unwind`. Only what Tokio promises too is asserted; where
     /// ours happen to be unwind safe as well, that is no promise.
@@ -433,6 +472,10 @@ mod unwinding {
     }
     unwind_safe! {
         fs::DirBuilder;
+        process::ChildStderr;
+        process::ChildStdin;
+        process::ChildStdout;
+        signal::unix::SignalKind;
         fs::FileTimes;
         fs::OpenOptions;
         io::Empty;

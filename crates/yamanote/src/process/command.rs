@@ -10,7 +10,7 @@ use std::process::{ExitStatus, Output, Stdio};
 
 use super::Child;
 use crate::runtime::context;
-use crate::runtime::driver::orphans;
+use crate::runtime::driver::strays;
 
 /// A process to be started, built like [`std::process::Command`].
 ///
@@ -232,7 +232,7 @@ impl Command {
     pub fn spawn(&mut self) -> io::Result<Child> {
         // Asked first, so that a mistake leaves no process behind.
         context::with_io(|_| ());
-        orphans::reap();
+        strays::reap();
         Child::new(self.std.spawn()?, self.kill_on_drop)
     }
 

@@ -7,8 +7,8 @@
 //!     └── no pidfd ────────────────────────────────────────► Sigchld ──► its status
 //! ```
 //!
-//! Dropped before its status is known, it becomes an orphan of the process
-//! (`runtime/driver/orphans.rs`).
+//! Dropped before its status is known, it becomes a stray of the process
+//! (`runtime/driver/strays.rs`).
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -23,8 +23,8 @@ use mio::{Registry, Token, event::Source};
 use crate::io::Interest;
 use crate::io::evented::Evented;
 use crate::runtime::context;
-use crate::runtime::driver::orphans;
 use crate::runtime::driver::signals::{self, Listener};
+use crate::runtime::driver::strays;
 use crate::sys;
 use crate::util::{coop, trace};
 
@@ -59,7 +59,7 @@ impl Watch {
 }
 
 impl Running {
-    /// Watches `child` in the current runtime. If that fails the child runs on as an orphan.
+    /// Watches `child` in the current runtime. If that fails the child runs on as a stray.
     #[track_caller]
     pub(super) fn new(child: std::process::Child, kill_on_drop: bool) -> io::Result<Running> {
         match Watch::start(&child) {
@@ -69,7 +69,7 @@ impl Running {
                 kill_on_drop,
             }),
             Err(error) => {
-                orphans::adopt(child, None);
+                strays::adopt(child, None);
                 Err(error)
             }
         }
@@ -179,7 +179,7 @@ impl Drop for Running {
             Some(Watch::Pidfd(pidfd)) => pidfd.into_inner().ok(),
             _ => None,
         };
-        orphans::adopt(child, pidfd.map(|Pidfd(fd)| fd));
+        strays::adopt(child, pidfd.map(|Pidfd(fd)| fd));
     }
 }
 

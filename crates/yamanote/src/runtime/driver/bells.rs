@@ -19,7 +19,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Driver, orphans, registry, signals};
+use super::{Driver, registry, signals, strays};
 use crate::sys::fork::process_image;
 use crate::util::wake_list::WakeList;
 
@@ -28,8 +28,8 @@ use crate::util::wake_list::WakeList;
 pub(super) enum Bell {
     /// A signal arrived. An eventfd that nobody reads: each ring is an event in every set.
     Signals,
-    /// Orphaned children exited. The set that holds their pidfds.
-    Orphans,
+    /// Stray children exited. The set that holds their pidfds.
+    Strays,
 }
 
 impl Bell {
@@ -37,7 +37,7 @@ impl Bell {
     pub(super) fn token(self) -> mio::Token {
         match self {
             Bell::Signals => mio::Token(usize::MAX - 1),
-            Bell::Orphans => mio::Token(usize::MAX - 2),
+            Bell::Strays => mio::Token(usize::MAX - 2),
         }
     }
 
@@ -45,12 +45,12 @@ impl Bell {
     pub(super) fn bit(self) -> u8 {
         match self {
             Bell::Signals => 1,
-            Bell::Orphans => 2,
+            Bell::Strays => 2,
         }
     }
 
     pub(super) fn of(token: mio::Token) -> Option<Bell> {
-        [Bell::Signals, Bell::Orphans]
+        [Bell::Signals, Bell::Strays]
             .into_iter()
             .find(|bell| bell.token() == token)
     }
@@ -59,8 +59,8 @@ impl Bell {
     pub(super) fn answer(self, wakers: &mut WakeList) -> bool {
         match self {
             Bell::Signals => signals::deliver(wakers),
-            Bell::Orphans => {
-                orphans::reap_exited();
+            Bell::Strays => {
+                strays::reap_exited();
                 false
             }
         }

@@ -9,7 +9,6 @@ mod bells;
 mod kind;
 #[allow(dead_code)]
 pub(crate) mod op;
-pub(crate) mod orphans;
 mod park;
 mod parker;
 pub mod probe;
@@ -20,6 +19,7 @@ pub(crate) mod ring;
 mod shutdown;
 pub(crate) mod signals;
 mod slot;
+pub(crate) mod strays;
 pub(crate) mod time;
 mod timers;
 

@@ -29,7 +29,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use super::bells::{self, Bell};
-use super::{Driver, orphans};
+use super::{Driver, strays};
 use crate::sys;
 use crate::util::wake_list::WakeList;
 use crate::util::{coop, trace};
@@ -108,7 +108,7 @@ pub(super) fn deliver(wakers: &mut WakeList) -> bool {
         pending &= pending - 1;
         somebody_waited |= KINDS[index].deliver(wakers);
         if index + 1 == libc::SIGCHLD as usize {
-            orphans::reap_unwatched();
+            strays::reap_unwatched();
         }
     }
     somebody_waited
@@ -171,7 +171,7 @@ pub(crate) struct Listener {
     /// Where our waker is, from the first poll that found nothing.
     place: Option<usize>,
     /// As in Tokio, what holds a listener is not `UnwindSafe`.
-    _not_unwind_safe: PhantomData<dyn Send + Sync>,
+    _not_unwind_safe: PhantomData<dyn Send + Sync + Unpin>,
 }
 
 impl Listener {

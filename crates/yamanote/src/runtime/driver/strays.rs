@@ -1,8 +1,8 @@
 //! Children whose handle was dropped before they exited: somebody has to wait for them, or they
 //! stay in the process table as zombies.
 //!
-//! An orphan is watched by its pidfd, in a set whose own descriptor is a bell that every runtime
-//! hears; so whichever is driven when the orphan exits reaps it, and only it. Where there is no
+//! A stray is watched by its pidfd, in a set whose own descriptor is a bell that every runtime
+//! hears; so whichever is driven when the stray exits reaps it, and only it. Where there is no
 //! pidfd (before Linux 5.3, under a seccomp filter, out of descriptors) SIGCHLD tells that one of
 //! those unwatched may have exited, and all of them are asked.
 //!
@@ -26,14 +26,14 @@ use crate::sys::fork::process_image;
 
 static NURSERY: Mutex<Nursery> = Mutex::new(Nursery::new(0));
 
-/// Orphans that nobody has waited for yet. Relaxed: who reads a number that is out of date leaves
+/// Strays that nobody has waited for yet. Relaxed: who reads a number that is out of date leaves
 /// the work to the bell.
-static ORPHANS: AtomicUsize = AtomicUsize::new(0);
+static STRAYS: AtomicUsize = AtomicUsize::new(0);
 
 struct Nursery {
     /// The process whose children these are.
     image: u64,
-    /// Made for the first orphan with a pidfd.
+    /// Made for the first stray with a pidfd.
     set: Option<Set>,
     unwatched: Vec<Child>,
 }
@@ -69,7 +69,7 @@ pub(crate) fn adopt(mut child: Child, pidfd: Option<OwnedFd>) {
 }
 
 /// Gives the child back if it cannot be watched.
-fn watch(orphan: Watched) -> Option<Child> {
+fn watch(stray: Watched) -> Option<Child> {
     let mut nursery = lock();
     let mut new_bell = None;
     let set = match &mut nursery.set {
@@ -79,20 +79,20 @@ fn watch(orphan: Watched) -> Option<Child> {
                 new_bell = Some(set.poll.as_raw_fd());
                 none.insert(set)
             }
-            Err(_) => return Some(orphan.child),
+            Err(_) => return Some(stray.child),
         },
     };
-    let left = set.watch(orphan).err();
+    let left = set.watch(stray).err();
     nursery.count();
     drop(nursery);
     // Not under the lock: this may end the last use of a driver, and with it who knows what.
     if let Some(fd) = new_bell {
-        bells::hang(Bell::Orphans, fd);
+        bells::hang(Bell::Strays, fd);
     }
     left
 }
 
-/// Reaps the orphans whose pidfds say that they exited.
+/// Reaps the strays whose pidfds say that they exited.
 pub(super) fn reap_exited() {
     let mut nursery = lock();
     let Nursery { set, unwatched, .. } = &mut *nursery;
@@ -104,14 +104,14 @@ pub(super) fn reap_exited() {
 
 /// Reaps those without a pidfd that have exited.
 pub(super) fn reap_unwatched() {
-    if ORPHANS.load(Relaxed) > 0 {
+    if STRAYS.load(Relaxed) > 0 {
         lock().reap_unwatched();
     }
 }
 
 /// Reaps what there is, for somebody who is about to make another child.
 pub(crate) fn reap() {
-    if ORPHANS.load(Relaxed) > 0 {
+    if STRAYS.load(Relaxed) > 0 {
         reap_exited();
         reap_unwatched();
     }
@@ -151,7 +151,7 @@ impl Nursery {
 
     fn count(&self) {
         let watched = self.set.as_ref().map_or(0, |set| set.watched.len());
-        ORPHANS.store(watched + self.unwatched.len(), Relaxed);
+        STRAYS.store(watched + self.unwatched.len(), Relaxed);
     }
 }
 
@@ -166,17 +166,17 @@ impl Set {
     }
 
     /// Gives the child back if the kernel refuses.
-    fn watch(&mut self, orphan: Watched) -> Result<(), Child> {
-        let fd: RawFd = orphan.pidfd.as_raw_fd();
+    fn watch(&mut self, stray: Watched) -> Result<(), Child> {
+        let fd: RawFd = stray.pidfd.as_raw_fd();
         let token = mio::Token(self.next_token);
         let registry = self.poll.registry();
         match registry.register(&mut SourceFd(&fd), token, mio::Interest::READABLE) {
             Ok(()) => {
                 self.next_token += 1;
-                self.watched.insert(token.0, orphan);
+                self.watched.insert(token.0, stray);
                 Ok(())
             }
-            Err(_) => Err(orphan.child),
+            Err(_) => Err(stray.child),
         }
     }
 
@@ -190,16 +190,16 @@ impl Set {
             let mut taken = 0;
             for event in &self.events {
                 taken += 1;
-                let Some(mut orphan) = self.watched.remove(&event.token().0) else {
+                let Some(mut stray) = self.watched.remove(&event.token().0) else {
                     continue;
                 };
                 let _ = self
                     .poll
                     .registry()
-                    .deregister(&mut SourceFd(&orphan.pidfd.as_raw_fd()));
-                if !is_gone(&mut orphan.child) {
+                    .deregister(&mut SourceFd(&stray.pidfd.as_raw_fd()));
+                if !is_gone(&mut stray.child) {
                     // A tracer has the first word on it; SIGCHLD comes when it lets go.
-                    unwatched.push(orphan.child);
+                    unwatched.push(stray.child);
                 }
             }
             if taken < self.events.capacity() {
