@@ -450,8 +450,7 @@ mod signal {
         ctrl_c() => Send Sync;
         any::<&mut Signal>().recv() => Send Sync;
     }
-    const _: () =
-        assert!(!IsUnwindSafe::<Signal>::ANSWER && !IsRefUnwindSafe::<Signal>::ANSWER);
+    const _: () = assert!(!IsUnwindSafe::<Signal>::ANSWER && !IsRefUnwindSafe::<Signal>::ANSWER);
 }
 
 mod unwinding {
