@@ -140,6 +140,9 @@ mod runtime {
         EnterGuard<'static>: Sync Unpin;
         Handle: Send Sync Unpin;
         Id: Send Sync Unpin;
+        // Their tasks stay on their thread, and so do they.
+        LocalOptions: Unpin;
+        LocalRuntime: Unpin;
         Runtime: Send Sync Unpin;
         RuntimeFlavor: Send Sync Unpin;
         RuntimeMetrics: Send Sync Unpin;
@@ -160,6 +163,11 @@ mod task {
         JoinHandle<u8>: Send Sync Unpin;
         JoinHandle<SendOnly>: Send Sync Unpin;
         JoinHandle<Local>: Unpin;
+        JoinSet<u8>: Send Sync Unpin;
+        JoinSet<SendOnly>: Send Sync Unpin;
+        JoinSet<Local>: Unpin;
+        LocalEnterGuard: Unpin;
+        LocalSet: Unpin;
         LocalKey<u8>: Send Sync Unpin;
         LocalKey<SendOnly>: Send Sync Unpin;
         LocalKey<Local>: Send Sync Unpin;
@@ -201,6 +209,8 @@ mod io {
         Lines<TcpStream>: Send Sync Unpin;
         ReadBuf<'static>: Send Sync Unpin;
         ReadHalf<TcpStream>: Send Sync Unpin;
+        // `Sync` asks for `Sync`, although a shared half does not lead to the stream.
+        ReadHalf<SendOnly>: Send Unpin;
         ReadHalf<Local>: Unpin;
         Ready: Send Sync Unpin;
         Repeat: Send Sync Unpin;
@@ -212,6 +222,7 @@ mod io {
         Stdout: Send Sync Unpin;
         Take<TcpStream>: Send Sync Unpin;
         WriteHalf<TcpStream>: Send Sync Unpin;
+        WriteHalf<SendOnly>: Send Unpin;
         WriteHalf<Local>: Unpin;
     }
 
@@ -479,9 +490,11 @@ mod unwinding {
         fs::OpenOptions;
         io::Empty;
         io::Interest;
+        io::ReadHalf<Local>;
         io::Ready;
         io::Repeat;
         io::Sink;
+        io::WriteHalf<Local>;
         net::TcpListener;
         net::TcpSocket;
         net::TcpStream;
@@ -491,6 +504,8 @@ mod unwinding {
         net::tcp::WriteHalf<'static>;
         runtime::Handle;
         runtime::Id;
+        runtime::LocalOptions;
+        runtime::LocalRuntime;
         runtime::Runtime;
         runtime::RuntimeFlavor;
         runtime::TryCurrentError;

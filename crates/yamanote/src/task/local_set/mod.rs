@@ -1,10 +1,12 @@
 //! A set of tasks that stay on one thread.
 //!
 //! A `LocalSet` is a small scheduler inside a future: polling it runs its tasks. `shared` is how they
-//! become runnable, `current` how `spawn_local` finds the set.
+//! become runnable, `inbox` the way from other threads, `current` how `spawn_local` finds the set.
 #![forbid(unsafe_code)]
 
 mod shared;
+
+mod inbox;
 
 mod current;
 

@@ -1,16 +1,13 @@
 //! What a `LocalSet`, its tasks and their wakers share.
 //!
 //! ```text
-//!    the set's thread        home: the run queue, the list of tasks, the set's waker   no lock
-//!    any other thread        remote: a queue and a second copy of that waker           a lock
+//!    the set's thread        home: the run queue, the set's waker       no lock
+//!    any other thread        inbox: a queue, another copy of the waker  a lock
 //! ```
 //!
-//! 1. The set is polled under the waker that was used last. A poll begins by taking over what is in
-//!    `remote` and leaving its waker in both places ([`Shared::begin_poll`]).
-//! 2. Who makes a task runnable from another thread pushes it to `remote`, sets `dirty`, and takes
-//!    the waker there away to wake it. So one poll of the set is asked for however many tasks come,
-//!    and while `dirty` is clear, `remote` is empty and has the waker: a poll under the same waker
-//!    then needs no lock.
+//! 1. The set is polled under some waker; the last one counts. A poll begins by taking over what is
+//!    in the inbox ([`Shared::begin_poll`]).
+//! 2. Who makes a task runnable from another thread goes by the inbox.
 //! 3. Who does so on the set's thread pushes to the home queue. While the set is being polled that
 //!    is all; otherwise the waker is woken, once until the next poll.
 #![forbid(unsafe_code)]
@@ -18,11 +15,10 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
-use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Waker;
 
+use super::inbox::Inbox;
 use crate::runtime;
 use crate::runtime::task::{self, Id, JoinHandle, LocalTasks, Schedule, Task};
 use crate::util::owner_cell::OwnerCell;
@@ -32,9 +28,7 @@ pub(super) type Notified = task::Notified<Arc<Shared>>;
 pub(in crate::task) struct Shared {
     home: OwnerCell<Home>,
     pub(super) tasks: LocalTasks<Arc<Shared>>,
-    remote: Mutex<Remote>,
-    /// Rule 2.
-    dirty: AtomicBool,
+    inbox: Inbox<Notified>,
     pub(super) id: runtime::Id,
 }
 
@@ -48,14 +42,6 @@ struct Home {
     polling: Cell<bool>,
 }
 
-#[derive(Default)]
-struct Remote {
-    queue: VecDeque<Notified>,
-    waker: Option<Waker>,
-    /// The set is gone, and all its tasks are over.
-    closed: bool,
-}
-
 impl Shared {
     /// Of the calling thread.
     pub(super) fn new() -> Arc<Shared> {
@@ -67,8 +53,7 @@ impl Shared {
                 polling: Cell::new(false),
             }),
             tasks: LocalTasks::new(),
-            remote: Mutex::default(),
-            dirty: AtomicBool::new(false),
+            inbox: Inbox::new(),
             id: runtime::Id::next(),
         })
     }
@@ -91,35 +76,20 @@ impl Shared {
         self.home.get().expect("a LocalSet stays on its thread")
     }
 
-    fn remote(&self) -> MutexGuard<'_, Remote> {
-        // No user code runs under this lock; nothing is left half done by a panic.
-        self.remote.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The set is about to be polled under `waker`, and takes over what came from other threads.
     pub(super) fn begin_poll(&self, waker: &Waker) {
         let home = self.home();
         home.woken.set(false);
         let known = matches!(&*home.waker.borrow(), Some(known) if known.will_wake(waker));
-        // Acquire pairs with the Release in `schedule`: who finds it set finds the task too. Who
-        // does not find it will be woken, as the waker is in its place.
-        if known && !self.dirty.load(Ordering::Acquire) {
+        if known && !self.inbox.is_dirty() {
             return;
         }
-        // Cloned before and dropped after the lock and the borrow: both are user code.
-        let mut ours = (!known).then(|| waker.clone());
+        // Cloned before anything is borrowed, and dropped after: both are user code.
+        let ours = (!known).then(|| waker.clone());
         let theirs = waker.clone();
-        let stale = {
-            let mut remote = self.remote();
-            home.queue.borrow_mut().append(&mut remote.queue);
-            // Relaxed: changed under the lock only.
-            self.dirty.store(false, Ordering::Relaxed);
-            remote.waker.replace(theirs)
-        };
-        if ours.is_some() {
-            mem::swap(&mut *home.waker.borrow_mut(), &mut ours);
-        }
-        drop((stale, ours));
+        let stale_theirs = self.inbox.take_over(&mut home.queue.borrow_mut(), theirs);
+        let stale_ours = ours.and_then(|ours| home.waker.borrow_mut().replace(ours));
+        drop((stale_ours, stale_theirs));
     }
 
     /// The next runnable task.
@@ -140,16 +110,8 @@ impl Shared {
     pub(super) fn close(&self) {
         let home = self.home();
         self.tasks.close_and_shutdown_all();
-        let remote = {
-            let mut remote = self.remote();
-            let closed = Remote {
-                closed: true,
-                ..Remote::default()
-            };
-            mem::replace(&mut *remote, closed)
-        };
         // Tasks that are over, and only wait to be freed.
-        drop(remote);
+        drop(self.inbox.close());
         // One at a time: freeing a task may run a destructor that wakes another.
         while let Some(task) = self.pop() {
             drop(task);
@@ -187,21 +149,11 @@ impl Schedule for Arc<Shared> {
             }
             return;
         }
-        let waker = {
-            let mut remote = self.remote();
-            if remote.closed {
-                drop(remote);
-                // Over: only its memory is left to free.
-                drop(task);
-                return;
-            }
-            remote.queue.push_back(task);
-            // Pairs with the Acquire in `begin_poll`.
-            self.dirty.store(true, Ordering::Release);
-            remote.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
+        match self.inbox.push(task) {
+            Ok(Some(waker)) => waker.wake(),
+            Ok(None) => {}
+            // The set is gone and the task over: only its memory is left to free.
+            Err(task) => drop(task),
         }
     }
 
