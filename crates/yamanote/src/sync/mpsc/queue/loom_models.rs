@@ -51,7 +51,7 @@ fn loom_queue_recycles() {
     });
 }
 
-/// The consumer sees the value, or the producer sees that it is awaited.
+/// The consumer sees the value, or the producer sees that it is awaited; or both.
 #[test]
 fn loom_queue_awaited_or_seen() {
     loom::model(|| {
@@ -63,7 +63,7 @@ fn loom_queue_awaited_or_seen() {
         let thread = thread::spawn(move || producer.push(Box::new(7)));
         consumer.await_next();
         let seen = matches!(consumer.pop(), Pop::Value(_));
-        assert_eq!(thread.join().unwrap(), !seen);
+        assert!(thread.join().unwrap() || seen);
     });
 }
 

@@ -217,7 +217,9 @@ impl<T, E> Consumer<T, E> {
     }
 
     /// Why there is no value.
-    fn nothing(&self) -> Pop<T> {
+    fn nothing(&mut self) -> Pop<T> {
+        // Nothing to do, so time to look after the block left last: its time has come by now.
+        self.free_used();
         // Acquire: pairs with the Release in `finish`, for all that was pushed before.
         let tail = self.shared.tail(Ordering::Acquire);
         if self.taken != self.end.unwrap_or(tail >> TICKET_SHIFT) {

@@ -1,0 +1,67 @@
+//! What channels take from the heap, in a process with nothing else.
+
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+use yamanote::sync::{mpsc, oneshot};
+use yamanote_test::CountingAlloc;
+
+#[global_allocator]
+static HEAP: CountingAlloc = CountingAlloc::new();
+
+fn allocations<R>(work: impl FnOnce() -> R) -> (R, usize) {
+    let before = HEAP.allocations();
+    let result = work();
+    (result, HEAP.allocations() - before)
+}
+
+/// One test: a second one would allocate beside it.
+#[test]
+fn channels_allocate_once_and_values_never() {
+    let mut cx = Context::from_waker(Waker::noop());
+
+    let ((), count) = allocations(|| {
+        let (tx, rx) = oneshot::channel();
+        let mut rx = pin!(rx);
+        assert!(rx.as_mut().poll(&mut cx).is_pending());
+        tx.send([1; 100]).unwrap();
+        assert!(rx.as_mut().poll(&mut cx).is_ready());
+    });
+    assert_eq!(count, 1);
+
+    // The channel, its first block, and the one that takes turns with it.
+    let ((), count) = allocations(|| {
+        let (tx, mut rx) = mpsc::unbounded_channel();
+        for n in 0..10_000 {
+            assert!(rx.poll_recv(&mut cx).is_pending());
+            tx.send([n; 10]).unwrap();
+            assert!(rx.poll_recv(&mut cx).is_ready());
+        }
+    });
+    assert_eq!(count, 3);
+
+    let ((), count) = allocations(|| {
+        let (tx, mut rx) = mpsc::channel(20);
+        for n in 0..1_000 {
+            for _ in 0..20 {
+                tx.try_send([n; 10]).unwrap();
+            }
+            assert!(tx.try_send([n; 10]).is_err());
+            while rx.try_recv().is_ok() {}
+        }
+    });
+    assert_eq!(count, 3);
+
+    // A long queue takes a block for 32 values and gives all but one back.
+    let (tx, mut rx) = mpsc::unbounded_channel();
+    let empty = HEAP.live_bytes();
+    for n in 0..32_000_u64 {
+        tx.send(n).unwrap();
+    }
+    let full = HEAP.live_bytes() - empty;
+    assert!(full < 32_000 * 10, "{full} bytes for 32,000 values of 8");
+    while rx.try_recv().is_ok() {}
+    let left = HEAP.live_bytes().saturating_sub(empty);
+    assert!(left < 1_000, "{left} bytes left");
+    drop((tx, rx));
+}
