@@ -87,6 +87,13 @@ pub use yamanote::pin;
 #[cfg(feature = "rt")]
 pub use yamanote::task_local;
 
+/// What expanded macros name. Not part of the public API, there as here; Tokio's own tests use it.
+#[doc(hidden)]
+pub mod macros {
+    #[cfg(feature = "macros")]
+    pub use yamanote::macros::support;
+}
+
 #[cfg(feature = "macros")]
 pub use yamanote::{join, select, try_join};
 
