@@ -3,6 +3,7 @@
 
 mod api;
 mod conformance;
+mod examples;
 mod loom;
 mod nightly;
 mod source;
@@ -21,6 +22,8 @@ Tasks:
   tidy            check layers, unsafe rooms and file heads against ARCHITECTURE.md
   test [ARGS]     run every test of the workspace and count what ran and what was skipped;
                   ARGS are passed to `cargo test`
+  examples        run crates of others on this runtime, on both drivers
+                  (--driver uring or --driver epoll: on one)
   loom [ARGS]     explore the models of the runtime's protocols (loom)
   api [OPTIONS]   compare the shim's public API with the real Tokio's (--help)
   conformance [OPTIONS]
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Some("api") => api::run(root, &rest),
         Some("conformance") => conformance::run(root, &rest),
         Some("tidy") if rest.is_empty() => tidy::run(root),
+        Some("examples") => examples::run(root, &rest),
         Some("loom") => loom::run(root, &rest),
         Some("nightly") if rest.is_empty() => nightly::run(root),
         Some("test") => test::run(root, &rest),

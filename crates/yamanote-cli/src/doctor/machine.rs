@@ -1,4 +1,4 @@
-//! `yamanote doctor`: what this kernel and this process may use, and which driver follows from it.
+//! What this kernel and this process may use, and which driver follows from it.
 #![forbid(unsafe_code)]
 
 use serde_json::{Value, json};
@@ -9,33 +9,17 @@ use yamanote::io::AsyncWriteExt;
 use yamanote::runtime::Builder;
 use yamanote::runtime::probe::{self, Finding, Limit, Need, Report};
 
-/// Say which driver the runtime takes on this machine, and why.
-///
-/// Sets up a ring, asks the kernel what it knows, writes a temporary file through the runtime and
-/// counts the operations that went through the ring. Exit status 0 if the runtime works, on either driver.
-#[derive(clap::Args)]
-#[command(after_help = "Examples:\n  \
-    yamanote doctor\n  \
-    yamanote doctor --json | jq .driver\n  \
-    YAMANOTE_DRIVER=epoll yamanote doctor")]
-pub struct Args {
-    /// Print one JSON object instead of sentences
-    #[arg(long)]
-    json: bool,
-}
-
-pub fn run(args: Args) -> ExitCode {
+/// What to print, and the exit status: 0 if a runtime works here.
+pub fn examine(json: bool) -> (String, ExitCode) {
     let report = probe::report();
     let trial = Trial::run();
-    let text = match args.json {
+    let text = match json {
         true => format!("{:#}\n", as_json(&report, &trial)),
         false => as_text(&report, &trial),
     };
-    // A reader that has seen enough closes the pipe; that is no failure.
-    let _ = io::Write::write_all(&mut io::stdout(), text.as_bytes());
     match trial {
-        Trial::Works { .. } => ExitCode::SUCCESS,
-        Trial::Fails(_) => ExitCode::FAILURE,
+        Trial::Works { .. } => (text, ExitCode::SUCCESS),
+        Trial::Fails(_) => (text, ExitCode::FAILURE),
     }
 }
 

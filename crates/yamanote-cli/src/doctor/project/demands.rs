@@ -1,0 +1,186 @@
+//! What each package asks of Tokio: a version, and features.
+#![forbid(unsafe_code)]
+
+use semver::VersionReq;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fmt;
+
+#[derive(Debug, PartialEq)]
+pub struct Demand {
+    /// Name and version of the package that asks.
+    pub by: String,
+    /// Its name alone.
+    pub package: String,
+    /// Whether it belongs to the project itself.
+    pub is_member: bool,
+    pub version: VersionReq,
+    pub features: BTreeSet<String>,
+    /// Where it wants it from, if that is not crates.io.
+    pub elsewhere: Option<String>,
+}
+
+impl Demand {
+    pub fn as_json(&self) -> Value {
+        json!({
+            "by": self.by,
+            "version": self.version.to_string(),
+            "features": self.features,
+            "elsewhere": self.elsewhere,
+        })
+    }
+}
+
+impl fmt::Display for Demand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let features: Vec<&str> = self.features.iter().map(String::as_str).collect();
+        write!(
+            f,
+            "{:28} {:8} {}",
+            self.by,
+            self.version.to_string(),
+            features.join(", ")
+        )
+    }
+}
+
+fn strings(value: &Value) -> impl Iterator<Item = &str> {
+    value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+}
+
+/// From what `cargo metadata` says.
+pub fn demands(metadata: &Value) -> Vec<Demand> {
+    let members: BTreeSet<&str> = strings(&metadata["workspace_members"]).collect();
+    let nodes = metadata["resolve"]["nodes"].as_array();
+    let mut found: Vec<Demand> = Vec::new();
+    for node in nodes.into_iter().flatten() {
+        let id = node["id"].as_str().unwrap_or_default();
+        let packages = metadata["packages"].as_array();
+        let package = packages.into_iter().flatten().find(|it| it["id"] == id);
+        let Some(package) = package else { continue };
+        let enabled: BTreeSet<&str> = strings(&node["features"]).collect();
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let is_member = members.contains(id);
+            // Only the project's own tests are built.
+            let is_built = dependency["kind"] != "dev" || is_member;
+            if dependency["name"] != "tokio" || !is_built || !is_active(node, dependency) {
+                continue;
+            }
+            let name = |field: &str| package[field].as_str().unwrap_or_default();
+            let by = format!("{} {}", name("name"), name("version"));
+            let req = dependency["req"].as_str().unwrap_or("*");
+            let version = VersionReq::parse(req).unwrap_or(VersionReq::STAR);
+            let features = features(package, dependency, &enabled);
+            let source = dependency["source"].as_str();
+            let elsewhere = match source {
+                Some(source) if source.contains("crates.io-index") => None,
+                Some(source) => Some(source.to_owned()),
+                None => Some(format!(
+                    "path {}",
+                    dependency["path"].as_str().unwrap_or("")
+                )),
+            };
+            match found
+                .iter_mut()
+                .find(|it| it.by == by && it.version == version)
+            {
+                Some(same) => same.features.extend(features),
+                None => found.push(Demand {
+                    by,
+                    package: name("name").to_owned(),
+                    is_member,
+                    version,
+                    features,
+                    elsewhere,
+                }),
+            }
+        }
+    }
+    found.sort_by(|a, b| a.by.cmp(&b.by));
+    found
+}
+
+/// The name under which the package knows Tokio.
+fn alias(dependency: &Value) -> &str {
+    dependency["rename"].as_str().unwrap_or("tokio")
+}
+
+/// An optional dependency that nothing turns on is no edge of the graph.
+fn is_active(node: &Value, dependency: &Value) -> bool {
+    let crate_name = alias(dependency).replace('-', "_");
+    let edges = node["deps"].as_array();
+    edges
+        .into_iter()
+        .flatten()
+        .any(|it| it["name"] == *crate_name)
+}
+
+/// Those of the dependency itself, and those that enabled features of the package add.
+fn features(package: &Value, dependency: &Value, enabled: &BTreeSet<&str>) -> BTreeSet<String> {
+    let alias = alias(dependency);
+    let mut found: BTreeSet<String> = strings(&dependency["features"])
+        .map(str::to_owned)
+        .collect();
+    for feature in enabled {
+        for value in strings(&package["features"][*feature]) {
+            if let Some((name, feature)) = value.split_once('/') {
+                if name.trim_end_matches('?') == alias {
+                    found.insert(feature.to_owned());
+                }
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_come_from_dependencies_and_from_enabled_features() {
+        let metadata = json!({
+            "workspace_members": ["app"],
+            "packages": [
+                {
+                    "id": "app", "name": "app", "version": "0.1.0", "features": {},
+                    "dependencies": [{
+                        "name": "tokio", "req": "^1.40", "kind": "dev", "rename": null,
+                        "features": ["full"], "source": "registry+https://github.com/rust-lang/crates.io-index",
+                    }],
+                },
+                {
+                    "id": "lib", "name": "lib", "version": "2.0.0",
+                    "features": {"net": ["rt?/net", "other/x"], "fs": ["rt/fs"]},
+                    "dependencies": [
+                        {
+                            "name": "tokio", "req": "^1", "kind": null, "rename": "rt",
+                            "features": ["rt"], "source": "git+https://example.org/tokio",
+                        },
+                        { "name": "tokio", "req": "^0.2", "kind": "dev", "rename": null, "features": [] },
+                    ],
+                },
+            ],
+            "resolve": {"nodes": [
+                {"id": "app", "features": [], "deps": [{"name": "tokio"}]},
+                {"id": "lib", "features": ["net"], "deps": [{"name": "rt"}]},
+            ]},
+        });
+        let found = demands(&metadata);
+        let [app, lib] = &found[..] else {
+            panic!("{found:?}")
+        };
+        assert_eq!(app.by, "app 0.1.0");
+        assert_eq!(app.version, VersionReq::parse("^1.40").unwrap());
+        assert_eq!(app.elsewhere, None);
+        assert_eq!(lib.features, ["net", "rt"].map(str::to_owned).into());
+        assert_eq!(
+            lib.elsewhere.as_deref(),
+            Some("git+https://example.org/tokio")
+        );
+    }
+}

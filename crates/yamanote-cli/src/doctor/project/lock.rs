@@ -1,0 +1,149 @@
+//! What Cargo has chosen: the lock file.
+#![forbid(unsafe_code)]
+
+use semver::Version;
+use std::io::ErrorKind;
+use std::path::Path;
+use toml::{Table, Value};
+
+#[derive(Debug, Default, PartialEq)]
+pub struct Lock {
+    pub tokios: Vec<Tokio>,
+    /// The version of a patch for `tokio` that Cargo has read and not used.
+    pub unused_patch: Option<String>,
+}
+
+/// A locked package of the name `tokio`.
+#[derive(Debug, PartialEq)]
+pub struct Tokio {
+    pub version: Version,
+    /// `None` for a path.
+    pub source: Option<String>,
+    pub is_yamanote: bool,
+    /// The packages that depend on it: names and versions.
+    pub used_by: Vec<String>,
+}
+
+impl Tokio {
+    /// Whether it is of the 1.x series and comes from crates.io, so that the patch would replace it.
+    pub fn is_replaceable(&self) -> bool {
+        let of_registry = |source: &String| source.starts_with("registry+");
+        self.version.major == 1 && self.source.as_ref().is_some_and(of_registry)
+    }
+}
+
+/// The lock file at `path`, or `None` if there is none.
+pub fn read(path: &Path) -> Result<Option<Lock>, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&text)
+            .map(Some)
+            .map_err(|why| format!("{}: {why}", path.display())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+fn parse(text: &str) -> Result<Lock, String> {
+    let lock: Table = text.parse().map_err(|error| format!("{error}"))?;
+    let packages = tables(lock.get("package"));
+    let unused = lock.get("patch").and_then(|patch| patch.get("unused"));
+    let unused_patch = tables(unused)
+        .into_iter()
+        .find(|package| field(package, "name") == "tokio")
+        .map(|package| field(package, "version").to_owned());
+    let mut tokios = Vec::new();
+    for package in packages.iter().filter(|it| field(it, "name") == "tokio") {
+        let version = field(package, "version");
+        tokios.push(Tokio {
+            version: Version::parse(version).map_err(|error| format!("{version}: {error}"))?,
+            source: package
+                .get("source")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            is_yamanote: dependencies(package).any(|name| name == "yamanote"),
+            used_by: packages
+                .iter()
+                .filter(|user| dependencies(user).any(|name| is_this(name, version)))
+                .map(|user| format!("{} {}", field(user, "name"), field(user, "version")))
+                .collect(),
+        });
+    }
+    Ok(Lock {
+        tokios,
+        unused_patch,
+    })
+}
+
+/// A dependency is `tokio`, or where there are several `tokio VERSION`, perhaps with a source.
+fn is_this(dependency: &str, version: &str) -> bool {
+    let mut words = dependency.split(' ');
+    words.next() == Some("tokio") && words.next().is_none_or(|word| word == version)
+}
+
+fn tables(value: Option<&Value>) -> Vec<&Table> {
+    let array = value.and_then(Value::as_array);
+    array
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_table)
+        .collect()
+}
+
+fn field<'a>(package: &'a Table, name: &str) -> &'a str {
+    package
+        .get(name)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+fn dependencies(package: &Table) -> impl Iterator<Item = &str> {
+    let array = package.get("dependencies").and_then(Value::as_array);
+    array.into_iter().flatten().filter_map(Value::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tokio_is_found_with_its_users() {
+        let lock = parse(
+            r#"
+version = 4
+[[package]]
+name = "app"
+version = "0.1.0"
+dependencies = ["old", "tokio 1.54.99"]
+[[package]]
+name = "old"
+version = "0.3.0"
+source = "registry+https://github.com/rust-lang/crates.io-index"
+dependencies = ["tokio 0.2.25", "tokio-util"]
+[[package]]
+name = "tokio"
+version = "0.2.25"
+source = "registry+https://github.com/rust-lang/crates.io-index"
+[[package]]
+name = "tokio"
+version = "1.54.99"
+dependencies = ["yamanote", "yamanote-macros"]
+"#,
+        )
+        .unwrap();
+        assert_eq!(lock.unused_patch, None);
+        let [old, ours] = &lock.tokios[..] else {
+            panic!("{lock:?}")
+        };
+        assert_eq!((old.is_yamanote, ours.is_yamanote), (false, true));
+        assert_eq!(old.used_by, ["old 0.3.0"]);
+        assert_eq!(ours.used_by, ["app 0.1.0"]);
+        assert!(!old.is_replaceable() && !ours.is_replaceable());
+    }
+
+    #[test]
+    fn a_patch_that_is_not_used_is_seen() {
+        let lock = parse("[[patch.unused]]\nname = \"tokio\"\nversion = \"1.54.99\"\n").unwrap();
+        assert_eq!(lock.unused_patch.as_deref(), Some("1.54.99"));
+        assert_eq!(lock.tokios, []);
+    }
+}

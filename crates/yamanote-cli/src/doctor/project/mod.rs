@@ -1,0 +1,154 @@
+//! Whether a Cargo project runs on Yamanote, and what to do where it does not.
+//!
+//! Three things are read and nothing is changed: what Cargo would read to find patches and flags
+//! (`settings`), what it has chosen (`lock`), and what the packages ask for (`demands`). The verdict
+//! (`verdict`) looks at nothing else.
+#![forbid(unsafe_code)]
+
+mod cargo;
+mod demands;
+mod lock;
+mod settings;
+mod shim;
+mod verdict;
+
+use serde_json::json;
+use std::fmt::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use verdict::{Check, State};
+
+use demands::Demand;
+use lock::Lock;
+
+/// What is known of a project.
+struct Project {
+    settings: settings::Settings,
+    /// `None` if there is no lock file yet.
+    lock: Option<Lock>,
+    /// What the packages ask of Tokio, or why Cargo could not say.
+    demands: Result<Vec<Demand>, String>,
+    /// The lowest Rust version that a package of the workspace promises to build with.
+    rust_version: Option<(String, semver::Version)>,
+    /// Of the compiler this project uses.
+    rustc: Option<semver::Version>,
+}
+
+/// What to print, and the exit status: 0 if the next build runs on Yamanote.
+pub fn examine(path: &Path, config: &[String], json: bool) -> (String, ExitCode) {
+    let project = match read(path, config) {
+        Ok(project) => project,
+        Err(why) => {
+            let text = match json {
+                true => format!("{:#}\n", json!({ "switched": false, "error": why })),
+                false => format!("{why}\n"),
+            };
+            return (text, ExitCode::FAILURE);
+        }
+    };
+    let checks = verdict::checks(&project);
+    let switched = checks.iter().all(|check| check.state != State::Bad);
+    let text = match json {
+        true => as_json(&project, &checks, switched),
+        false => as_text(&project, &checks, switched),
+    };
+    match switched {
+        true => (text, ExitCode::SUCCESS),
+        false => (text, ExitCode::FAILURE),
+    }
+}
+
+fn read(path: &Path, config: &[String]) -> Result<Project, String> {
+    let here = path
+        .canonicalize()
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    // A manifest will do for the directory it lies in.
+    let dir = match here.is_file() {
+        true => here.parent().unwrap_or(Path::new("/")),
+        false => &here,
+    };
+    let cargo = cargo::Cargo::new(dir, config);
+    let workspace = cargo.workspace()?;
+    let settings = settings::Settings::read(dir, &workspace.root, config)?;
+    let lock = lock::read(&workspace.root.join("Cargo.lock"))?;
+    let demands = match lock {
+        Some(_) => cargo.metadata().map(|it| demands::demands(&it)),
+        None => Err("there is no Cargo.lock".to_owned()),
+    };
+    Ok(Project {
+        settings,
+        lock,
+        demands,
+        rust_version: workspace.rust_version,
+        rustc: cargo.rustc(),
+    })
+}
+
+fn as_text(project: &Project, checks: &[Check], switched: bool) -> String {
+    let mut out = String::new();
+    for check in checks {
+        let mark = match check.state {
+            State::Good => "yes ",
+            State::Note => "note",
+            State::Bad => "NO  ",
+        };
+        writeln!(out, "{mark}  {}", check.found).expect("a String grows");
+        if let Some(advice) = &check.advice {
+            for line in advice.lines() {
+                writeln!(out, "        {line}").expect("a String grows");
+            }
+        }
+    }
+    if let Ok(demands) = &project.demands {
+        writeln!(out, "\nasked for by").expect("a String grows");
+        for demand in demands {
+            writeln!(out, "  {demand}").expect("a String grows");
+        }
+    }
+    out.push_str(match switched {
+        true => "\nSwitched: the next build runs on Yamanote.\n",
+        false => "\nNot switched: see the lines that begin with NO.\n",
+    });
+    out
+}
+
+fn as_json(project: &Project, checks: &[Check], switched: bool) -> String {
+    let tokios: Vec<_> = project.lock.iter().flat_map(|lock| &lock.tokios).collect();
+    let tokios: serde_json::Value = tokios
+        .into_iter()
+        .map(|tokio| {
+            json!({
+                "version": tokio.version.to_string(),
+                "source": tokio.source,
+                "is_yamanote": tokio.is_yamanote,
+                "used_by": tokio.used_by,
+            })
+        })
+        .collect();
+    let checks: serde_json::Value = checks
+        .iter()
+        .map(|check| {
+            json!({
+                "name": check.name,
+                "state": check.state.name(),
+                "found": check.found,
+                "advice": check.advice,
+            })
+        })
+        .collect();
+    let demands = project.demands.as_ref().ok().map(|demands| {
+        demands
+            .iter()
+            .map(Demand::as_json)
+            .collect::<serde_json::Value>()
+    });
+    format!(
+        "{:#}\n",
+        json!({
+            "switched": switched,
+            "tokio": tokios,
+            "checks": checks,
+            "demands": demands,
+        })
+    )
+}

@@ -1,0 +1,277 @@
+//! What follows from all that was read, one check after the other, each with what to do about it.
+#![forbid(unsafe_code)]
+
+use super::demands::Demand;
+use super::lock::{Lock, Tokio};
+use super::{Project, shim};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Good,
+    /// Worth knowing; the build runs on Yamanote all the same.
+    Note,
+    Bad,
+}
+
+impl State {
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Good => "good",
+            State::Note => "note",
+            State::Bad => "bad",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Check {
+    pub name: &'static str,
+    pub state: State,
+    pub found: String,
+    pub advice: Option<String>,
+}
+
+impl Check {
+    fn good(name: &'static str, found: String) -> Check {
+        Check {
+            name,
+            state: State::Good,
+            found,
+            advice: None,
+        }
+    }
+
+    fn note(name: &'static str, found: String, advice: &str) -> Check {
+        Check {
+            state: State::Note,
+            advice: Some(advice.to_owned()),
+            ..Check::good(name, found)
+        }
+    }
+
+    fn bad(name: &'static str, found: String, advice: &str) -> Check {
+        Check {
+            state: State::Bad,
+            ..Check::note(name, found, advice)
+        }
+    }
+}
+
+const UPDATE: &str = "run: cargo update -p tokio";
+
+pub fn checks(project: &Project) -> Vec<Check> {
+    let mut checks = vec![patch(project)];
+    match &project.lock {
+        None => checks.push(Check::bad(
+            "lock",
+            "there is no Cargo.lock yet, so nothing is chosen".to_owned(),
+            "run: cargo generate-lockfile",
+        )),
+        Some(lock) => {
+            checks.extend(locked(lock));
+            checks.extend(unused(project, lock));
+        }
+    }
+    match &project.demands {
+        Ok(demands) => checks.extend(demands.iter().flat_map(|it| demanded(project, it))),
+        Err(why) if project.lock.is_some() => checks.push(unknown_demands(project, why)),
+        Err(_) => {}
+    }
+    checks.extend(environment(project));
+    checks
+}
+
+/// Whether Yamanote is what the lock file has.
+fn is_switched(lock: &Lock) -> bool {
+    let ours = lock.tokios.iter().any(|tokio| tokio.is_yamanote);
+    ours && !lock.tokios.iter().any(Tokio::is_replaceable)
+}
+
+fn patch(project: &Project) -> Check {
+    match &project.settings.patches[..] {
+        [patch, ..] => Check::good(
+            "patch",
+            format!("tokio is patched with {} in {}", patch.to, patch.place),
+        ),
+        [] if project.lock.as_ref().is_some_and(is_switched) => Check::note(
+            "patch",
+            "no patch of tokio is in sight, though the lock file has one".to_owned(),
+            "If your builds pass it with cargo --config, pass the same to this command.",
+        ),
+        [] => Check::bad(
+            "patch",
+            "tokio is not patched".to_owned(),
+            &format!(
+                "add to {}:\n  [patch.crates-io]\n  tokio = {{ path = \".../yamanote/crates/tokio\" }}\n\
+                 then {UPDATE}",
+                project.settings.root.join("Cargo.toml").display()
+            ),
+        ),
+    }
+}
+
+/// One check for each `tokio` of the lock file.
+fn locked(lock: &Lock) -> Vec<Check> {
+    if lock.tokios.is_empty() {
+        let found = "nothing here depends on tokio, so there is nothing to switch".to_owned();
+        return vec![Check::bad(
+            "lock",
+            found,
+            "Depend on it, as for Tokio: cargo add tokio",
+        )];
+    }
+    let mut checks: Vec<Check> = lock.tokios.iter().map(of_one).collect();
+    checks.sort_by_key(|check| check.state != State::Good);
+    checks
+}
+
+fn of_one(tokio: &Tokio) -> Check {
+    let source = tokio.source.as_deref().unwrap_or("a path");
+    let users = tokio.used_by.join(", ");
+    let found = format!("Cargo.lock has tokio {} from {source}", tokio.version);
+    if tokio.is_yamanote {
+        Check::good("lock", format!("{found}: Yamanote, for {users}"))
+    } else if tokio.is_replaceable() {
+        Check::bad("lock", format!("{found}, for {users}"), UPDATE)
+    } else if tokio.version.major == 0 {
+        Check::note(
+            "lock",
+            format!("{found}, for {users}"),
+            "That is another API and another package to Cargo. It stays as it is, with a runtime of \
+             its own,\nuntil those that use it move to tokio 1.",
+        )
+    } else {
+        Check::bad(
+            "lock",
+            format!("{found}, for {users}"),
+            "[patch.crates-io] does not reach what comes from elsewhere. Patch that source by its \
+             URL too:\n  [patch.\"URL\"]\n  tokio = { path = \".../yamanote/crates/tokio\" }",
+        )
+    }
+}
+
+fn unused(project: &Project, lock: &Lock) -> Option<Check> {
+    let version = lock.unused_patch.as_ref()?;
+    let asks_for_more = project.demands.as_ref().is_ok_and(|demands| {
+        let refused = |demand: &Demand| !fits(demand) || !unknown_features(demand).is_empty();
+        demands.iter().any(refused)
+    });
+    let advice = match asks_for_more {
+        true => "What is asked for below is more than it has.",
+        false => {
+            "The lock file was there before the patch, and keeps the Tokio that it names.\n\
+                  run: cargo update -p tokio"
+        }
+    };
+    let found = format!("Cargo has found the patch, tokio {version}, and does not use it");
+    Some(Check::bad("unused patch", found, advice))
+}
+
+fn fits(demand: &Demand) -> bool {
+    demand.version.matches(&shim::version())
+}
+
+fn unknown_features(demand: &Demand) -> Vec<&str> {
+    let known = |feature: &&str| shim::FEATURES.contains(feature);
+    let features = demand.features.iter().map(String::as_str);
+    features.filter(|feature| !known(feature)).collect()
+}
+
+fn demanded(project: &Project, demand: &Demand) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let Demand { by, version, .. } = demand;
+    let is_old = version.comparators.iter().all(|it| it.major == 0);
+    if let Some(elsewhere) = &demand.elsewhere {
+        let reached = project.lock.as_ref().is_some_and(is_switched);
+        if !reached {
+            let found =
+                format!("{by} takes tokio from {elsewhere}, which the patch does not reach");
+            let advice =
+                "let it take tokio = \"1\" from crates.io, or patch that source by its URL";
+            checks.push(Check::bad("source", found, advice));
+        }
+    } else if !fits(demand) && !is_old {
+        let advice = match demand.is_member {
+            true => {
+                format!("Ask for less, as far as your code allows: tokio = \"1.54\", then {UPDATE}")
+            }
+            false => format!(
+                "Hold it at a version that asks for less (cargo update -p {} --precise VERSION), take \
+                 a newer Yamanote,\nor stay with Tokio for now: both at once cannot be.",
+                demand.package
+            ),
+        };
+        let found = format!(
+            "{by} asks for tokio {version}, and Yamanote is tokio {}",
+            shim::version()
+        );
+        checks.push(Check::bad("version", found, &advice));
+    }
+    for feature in unknown_features(demand) {
+        checks.push(Check::bad(
+            "feature",
+            format!(
+                "{by} asks for the feature {feature} of tokio, which Yamanote does not declare"
+            ),
+            "Cargo drops the patch for that. Take a version of it that does not ask, or a newer \
+             Yamanote.",
+        ));
+    }
+    checks
+}
+
+/// Cargo cannot say who asks for what; mostly because it would have to change the lock file first.
+fn unknown_demands(project: &Project, why: &str) -> Check {
+    let patched = !project.settings.patches.is_empty();
+    let switched = project.lock.as_ref().is_some_and(is_switched);
+    let first = why.lines().next().unwrap_or(why);
+    if why.contains("--locked") && patched && !switched {
+        let found = "Cargo.lock has not been touched since the patch was added".to_owned();
+        return Check::bad("lock is current", found, UPDATE);
+    }
+    if why.contains("--locked") {
+        let found = format!("Cargo.lock is not up to date: {first}");
+        return Check::bad("lock is current", found, "run: cargo update --workspace");
+    }
+    let found = format!("who asks for which version could not be found out: {first}");
+    let advice = "If something has yet to be downloaded, run: cargo fetch";
+    Check::note("demands", found, advice)
+}
+
+fn environment(project: &Project) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for place in &project.settings.unstable {
+        checks.push(Check::bad(
+            "tokio_unstable",
+            format!("--cfg tokio_unstable is set in {place}"),
+            "Yamanote has the stable API only and does not compile with it: remove the flag.",
+        ));
+    }
+    for (target, place) in &project.settings.targets {
+        if !target.contains("linux") {
+            checks.push(Check::bad(
+                "target",
+                format!("{place} says to build for {target}"),
+                "Yamanote runs on Linux only: keep the patch out of such builds.",
+            ));
+        }
+    }
+    let oldest = shim::rust_version();
+    match &project.rustc {
+        Some(rustc) if *rustc < oldest => checks.push(Check::bad(
+            "rustc",
+            format!("the compiler here is {rustc}, and Yamanote needs {oldest}"),
+            "run: rustup update",
+        )),
+        _ => {}
+    }
+    match &project.rust_version {
+        Some((package, version)) if *version < oldest => checks.push(Check::note(
+            "rust-version",
+            format!("{package} promises to build with Rust {version}, and Yamanote needs {oldest}"),
+            "With the patch it does not; Tokio 1.54 needs the same.",
+        )),
+        _ => {}
+    }
+    checks
+}
