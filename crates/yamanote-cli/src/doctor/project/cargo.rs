@@ -18,6 +18,12 @@ pub struct Workspace {
     pub rust_version: Option<(String, Version)>,
 }
 
+pub struct Compiler {
+    pub version: Version,
+    /// Its own triple.
+    pub host: String,
+}
+
 impl<'a> Cargo<'a> {
     pub fn new(dir: &'a Path, config: &'a [String]) -> Self {
         Cargo { dir, config }
@@ -42,9 +48,11 @@ impl<'a> Cargo<'a> {
         })
     }
 
-    /// Everything, as it is locked. Fails where Cargo would have to change the lock file first.
-    pub fn metadata(&self) -> Result<Value, String> {
-        self.json(&["--locked"])
+    /// Everything that a build here looks at, as it is locked. Fails where Cargo would have to
+    /// change the lock file first.
+    pub fn metadata(&self, compiler: &Compiler) -> Result<Value, String> {
+        // What is for other systems only need not have been downloaded.
+        self.json(&["--locked", "--filter-platform", &compiler.host])
     }
 
     fn json(&self, args: &[&str]) -> Result<Value, String> {
@@ -76,16 +84,24 @@ impl<'a> Cargo<'a> {
         serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))
     }
 
-    /// The version of the compiler that a build in this directory would use.
-    pub fn rustc(&self) -> Option<Version> {
+    /// The compiler that a build in this directory would use.
+    pub fn compiler(&self) -> Result<Compiler, String> {
         let output = Command::new("rustc")
             .current_dir(self.dir)
-            .arg("--version")
+            .arg("-vV")
             .stdin(Stdio::null())
             .output()
-            .ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        Version::parse(text.split_whitespace().nth(1)?).ok()
+            .map_err(|error| format!("rustc cannot be started: {error}"))?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let field = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
+        let version = field("release: ").and_then(|it| Version::parse(it).ok());
+        match (version, field("host: ")) {
+            (Some(version), Some(host)) => Ok(Compiler {
+                version,
+                host: host.to_owned(),
+            }),
+            _ => Err(format!("rustc -vV says {text:?}")),
+        }
     }
 }
 

@@ -30,8 +30,8 @@ struct Project {
     demands: Result<Vec<Demand>, String>,
     /// The lowest Rust version that a package of the workspace promises to build with.
     rust_version: Option<(String, semver::Version)>,
-    /// Of the compiler this project uses.
-    rustc: Option<semver::Version>,
+    /// What this project is built with.
+    compiler: cargo::Compiler,
 }
 
 /// What to print, and the exit status: 0 if the next build runs on Yamanote.
@@ -69,10 +69,11 @@ fn read(path: &Path, config: &[String]) -> Result<Project, String> {
     };
     let cargo = cargo::Cargo::new(dir, config);
     let workspace = cargo.workspace()?;
+    let compiler = cargo.compiler()?;
     let settings = settings::Settings::read(dir, &workspace.root, config)?;
     let lock = lock::read(&workspace.root.join("Cargo.lock"))?;
     let demands = match lock {
-        Some(_) => cargo.metadata().map(|it| demands::demands(&it)),
+        Some(_) => cargo.metadata(&compiler).map(|it| demands::demands(&it)),
         None => Err("there is no Cargo.lock".to_owned()),
     };
     Ok(Project {
@@ -80,7 +81,7 @@ fn read(path: &Path, config: &[String]) -> Result<Project, String> {
         lock,
         demands,
         rust_version: workspace.rust_version,
-        rustc: cargo.rustc(),
+        compiler,
     })
 }
 

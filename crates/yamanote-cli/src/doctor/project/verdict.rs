@@ -257,13 +257,13 @@ fn environment(project: &Project) -> Vec<Check> {
         }
     }
     let oldest = shim::rust_version();
-    match &project.rustc {
-        Some(rustc) if *rustc < oldest => checks.push(Check::bad(
+    let version = &project.compiler.version;
+    if *version < oldest {
+        checks.push(Check::bad(
             "rustc",
-            format!("the compiler here is {rustc}, and Yamanote needs {oldest}"),
+            format!("the compiler here is {version}, and Yamanote needs {oldest}"),
             "run: rustup update",
-        )),
-        _ => {}
+        ));
     }
     match &project.rust_version {
         Some((package, version)) if *version < oldest => checks.push(Check::note(

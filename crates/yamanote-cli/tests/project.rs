@@ -1,0 +1,278 @@
+//! `yamanote doctor --project` on small projects that Cargo really resolves, without a network: what
+//! is not Yamanote's comes from a directory of packages made up for the purpose.
+#![forbid(unsafe_code)]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use yamanote_test::TempDir;
+
+const REPOSITORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+struct Project {
+    directory: TempDir,
+}
+
+impl Project {
+    /// An application with these lines under `[dependencies]` and these after it.
+    fn new(dependencies: &str, rest: &str) -> Project {
+        let project = Project {
+            directory: TempDir::new(),
+        };
+        project.package(
+            "app",
+            "0.1.0",
+            &format!("[workspace]\n{rest}\n[dependencies]\n{dependencies}"),
+        );
+        project
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("app")
+    }
+
+    /// Writes a package beside the application.
+    fn package(&self, name: &str, version: &str, rest: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        write(&path.join("src/lib.rs"), "");
+        let head =
+            format!("[package]\nname = \"{name}\"\nversion = \"{version}\"\nedition = \"2021\"");
+        write(&path.join("Cargo.toml"), &format!("{head}\n{rest}"));
+        path
+    }
+
+    /// Puts a directory in place of crates.io in which there is this Tokio and nothing else.
+    fn with_tokio(self, version: &str) -> Project {
+        let path = format!("registry/tokio-{version}");
+        let features = "[features]\nfull = []\nrt = []\nbrand-new = []";
+        let directory = self.package("tokio", version, features);
+        let target = self.directory.path().join(path);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::rename(directory, &target).unwrap();
+        let checksum = format!("{{\"files\":{{}},\"package\":\"{}\"}}", "0".repeat(64));
+        write(&target.join(".cargo-checksum.json"), &checksum);
+        let config =
+            "[source.crates-io]\nreplace-with = \"here\"\n[source.here]\ndirectory = \"registry\"";
+        write(&self.directory.path().join(".cargo/config.toml"), config);
+        self
+    }
+
+    /// Starts from the versions that this repository locks, which are on this machine.
+    fn with_our_lock(self) -> Project {
+        let lock = Path::new(REPOSITORY).join("Cargo.lock");
+        std::fs::copy(lock, self.path().join("Cargo.lock")).unwrap();
+        self
+    }
+
+    fn cargo(&self, args: &[&str]) -> &Project {
+        let output = Command::new("cargo")
+            .current_dir(self.path())
+            .args(args)
+            .arg("--offline")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        self
+    }
+
+    fn append(&self, file: &str, text: &str) -> &Project {
+        let file = self.path().join(file);
+        let old = std::fs::read_to_string(&file).unwrap_or_default();
+        write(&file, &(old + "\n" + text));
+        self
+    }
+
+    fn lock(&self) -> String {
+        std::fs::read_to_string(self.path().join("Cargo.lock")).unwrap_or_default()
+    }
+
+    fn doctor(&self, args: &[&str]) -> Output {
+        let lock = self.lock();
+        let output = Command::new(env!("CARGO_BIN_EXE_yamanote"))
+            .args(["doctor", "--project"])
+            .arg(self.path())
+            .args(args)
+            .env_remove("RUSTFLAGS")
+            .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .output()
+            .unwrap();
+        assert_eq!(self.lock(), lock, "the doctor changes nothing");
+        output
+    }
+
+    fn diagnosis(&self) -> Diagnosis {
+        let output = self.doctor(&["--json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!(json["switched"], output.status.success(), "{json:#}");
+        Diagnosis(json)
+    }
+}
+
+struct Diagnosis(Value);
+
+impl Diagnosis {
+    fn is_switched(&self) -> bool {
+        self.0["switched"] == true
+    }
+
+    /// Of each check that failed, what was found and what to do.
+    fn bad(&self) -> Vec<(&str, &str, &str)> {
+        let text = |check: &'_ Value, field| check[field].as_str().unwrap_or_default().to_owned();
+        let checks = self.0["checks"].as_array().unwrap();
+        let bad = checks.iter().filter(|check| text(check, "state") == "bad");
+        bad.map(|check| {
+            let part = |field: &str| check[field].as_str().unwrap_or_default();
+            (part("name"), part("found"), part("advice"))
+        })
+        .collect()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.bad().iter().map(|bad| bad.0).collect()
+    }
+}
+
+fn write(path: &Path, text: &str) {
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text).unwrap();
+}
+
+fn patch() -> String {
+    format!("[patch.crates-io]\ntokio = {{ path = \"{REPOSITORY}/crates/tokio\" }}\n")
+}
+
+const TOKIO: &str = "tokio = { version = \"1\", features = [\"full\"] }";
+
+#[test]
+fn a_project_that_is_switched() {
+    let project = Project::new(TOKIO, &patch()).with_our_lock();
+    project.cargo(&["update", "--workspace"]);
+    let diagnosis = project.diagnosis();
+    assert!(diagnosis.is_switched(), "{:#}", diagnosis.0);
+    assert_eq!(diagnosis.0["tokio"][0]["is_yamanote"], true);
+    assert_eq!(diagnosis.0["tokio"].as_array().unwrap().len(), 1);
+    assert_eq!(diagnosis.0["demands"][0]["by"], "app 0.1.0");
+    assert_eq!(diagnosis.0["demands"][0]["features"][0], "full");
+
+    let output = project.doctor(&[]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.ends_with("\nSwitched: the next build runs on Yamanote.\n"),
+        "{text}"
+    );
+    assert!(!text.contains("NO"), "{text}");
+}
+
+#[test]
+fn a_project_without_the_patch() {
+    let project = Project::new(TOKIO, "").with_tokio("1.54.1");
+    project.cargo(&["generate-lockfile"]);
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["patch", "lock"]);
+    let (_, _, advice) = diagnosis.bad()[0];
+    assert!(advice.contains("[patch.crates-io]"), "{advice}");
+    let (_, found, _) = diagnosis.bad()[1];
+    assert!(found.contains("tokio 1.54.1 from registry+"), "{found}");
+    assert!(found.ends_with("for app 0.1.0"), "{found}");
+}
+
+#[test]
+fn a_patch_that_the_lock_file_does_not_know_yet() {
+    let project = Project::new(TOKIO, "").with_tokio("1.54.1");
+    project.cargo(&["generate-lockfile"]);
+    project.append("Cargo.toml", &patch());
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["lock", "lock is current"]);
+    assert!(
+        diagnosis
+            .bad()
+            .iter()
+            .all(|bad| bad.2 == "run: cargo update -p tokio")
+    );
+
+    // What Cargo does at the next build: it notes the patch, and that it is not used.
+    project.cargo(&["metadata", "--format-version", "1"]);
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["lock", "unused patch"]);
+    assert!(diagnosis.bad()[1].2.ends_with("run: cargo update -p tokio"));
+}
+
+#[test]
+fn a_dependency_that_asks_for_a_newer_tokio() {
+    let project = Project::new("lib = { path = \"../lib\" }", &patch()).with_tokio("1.60.0");
+    project.package("lib", "2.0.0", "[dependencies]\ntokio = \"1.60\"");
+    project.cargo(&["generate-lockfile"]);
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["lock", "unused patch", "version"]);
+    let (_, found, advice) = diagnosis.bad()[2];
+    assert_eq!(
+        found,
+        "lib 2.0.0 asks for tokio ^1.60, and Yamanote is tokio 1.54.99"
+    );
+    assert!(advice.contains("cargo update -p lib --precise"), "{advice}");
+}
+
+#[test]
+fn a_feature_that_is_not_declared() {
+    let tokio = "tokio = { version = \"1\", features = [\"brand-new\"] }";
+    let project = Project::new(tokio, &patch()).with_tokio("1.54.1");
+    project.cargo(&["generate-lockfile"]);
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["lock", "unused patch", "feature"]);
+    let (_, found, _) = diagnosis.bad()[2];
+    assert!(
+        found.starts_with("app 0.1.0 asks for the feature brand-new"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_patch_outside_of_the_manifest() {
+    let project = Project::new(TOKIO, "").with_our_lock();
+    let file = project.directory.path().join("yamanote.toml");
+    write(&file, &patch());
+    let config = file.to_str().unwrap();
+    project.cargo(&["update", "--workspace", "--config", config]);
+    let output = project.doctor(&["--config", config]);
+    assert!(output.status.success(), "{output:?}");
+    // And one in the user's configuration, which Cargo finds by itself.
+    project.append(".cargo/config.toml", &patch());
+    assert!(project.diagnosis().is_switched());
+}
+
+#[test]
+fn what_does_not_compile_is_told_beforehand() {
+    let project = Project::new(TOKIO, &patch()).with_our_lock();
+    project.cargo(&["update", "--workspace"]);
+    let flags =
+        "[build]\nrustflags = [\"--cfg\", \"tokio_unstable\"]\ntarget = \"x86_64-pc-windows-msvc\"";
+    project.append(".cargo/config.toml", flags);
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["tokio_unstable", "target"]);
+    assert!(diagnosis.bad()[0].1.ends_with("app/.cargo/config.toml"));
+}
+
+#[test]
+fn what_is_no_project_of_use() {
+    let project = Project::new("", &patch());
+    assert_eq!(project.diagnosis().names(), ["lock"]);
+    project.cargo(&["generate-lockfile"]);
+    let diagnosis = project.diagnosis();
+    assert!(
+        diagnosis.bad()[0]
+            .1
+            .starts_with("nothing here depends on tokio")
+    );
+
+    let output = Command::new(env!("CARGO_BIN_EXE_yamanote"))
+        .args(["doctor", "--project"])
+        .arg(project.directory.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        text.starts_with("error: could not find `Cargo.toml`"),
+        "{text}"
+    );
+}
