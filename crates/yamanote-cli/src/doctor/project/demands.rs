@@ -4,7 +4,6 @@
 use semver::VersionReq;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::fmt;
 
 #[derive(Debug, PartialEq)]
 pub struct Demand {
@@ -28,19 +27,6 @@ impl Demand {
             "features": self.features,
             "elsewhere": self.elsewhere,
         })
-    }
-}
-
-impl fmt::Display for Demand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let features: Vec<&str> = self.features.iter().map(String::as_str).collect();
-        write!(
-            f,
-            "{:28} {:8} {}",
-            self.by,
-            self.version.to_string(),
-            features.join(", ")
-        )
     }
 }
 

@@ -101,9 +101,19 @@ fn as_text(project: &Project, checks: &[Check], switched: bool) -> String {
         }
     }
     if let Ok(demands) = &project.demands {
-        writeln!(out, "\nasked for by").expect("a String grows");
+        let widest = |length: fn(&Demand) -> usize| demands.iter().map(length).max();
+        let by = widest(|demand| demand.by.len()).unwrap_or(0);
+        let version = widest(|demand| demand.version.to_string().len()).unwrap_or(0);
+        out.push_str("\nasked for by\n");
         for demand in demands {
-            writeln!(out, "  {demand}").expect("a String grows");
+            let features: Vec<&str> = demand.features.iter().map(String::as_str).collect();
+            let line = format!(
+                "  {:by$}  {:version$}  {}",
+                demand.by,
+                demand.version.to_string(),
+                features.join(", ")
+            );
+            writeln!(out, "{}", line.trim_end()).expect("a String grows");
         }
     }
     out.push_str(match switched {

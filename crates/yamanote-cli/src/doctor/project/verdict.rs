@@ -127,7 +127,10 @@ fn locked(lock: &Lock) -> Vec<Check> {
 
 fn of_one(tokio: &Tokio) -> Check {
     let source = tokio.source.as_deref().unwrap_or("a path");
-    let users = tokio.used_by.join(", ");
+    let users = match tokio.used_by.len() {
+        0..=4 => tokio.used_by.join(", "),
+        many => format!("{many} packages"),
+    };
     let found = format!("Cargo.lock has tokio {} from {source}", tokio.version);
     if tokio.is_yamanote {
         Check::good("lock", format!("{found}: Yamanote, for {users}"))
