@@ -43,7 +43,7 @@
 //!
 //! # Not there yet
 //!
-//! `sync`, UDP and Unix sockets.
+//! UDP and Unix sockets.
 #![deny(missing_docs)]
 
 #[cfg(not(target_os = "linux"))]

@@ -193,6 +193,96 @@ mod task {
     }
 }
 
+/// `Mutex`, `RwLock`, `Semaphore`, `OnceCell` and their guards.
+mod locks {
+    use super::*;
+    use std::sync::Arc;
+    use yamanote::sync::*;
+
+    /// `Sync`, not `Send`.
+    type SyncOnly = std::sync::MutexGuard<'static, u8>;
+
+    types! {
+        Semaphore: Send Sync Unpin;
+        SemaphorePermit<'static>: Send Sync Unpin;
+        OwnedSemaphorePermit: Send Sync Unpin;
+        AcquireError: Send Sync Unpin;
+        TryAcquireError: Send Sync Unpin;
+        TryLockError: Send Sync Unpin;
+        // One at a time gets at the value: what may be sent may be locked from anywhere.
+        Mutex<u8>: Send Sync Unpin;
+        Mutex<SendOnly>: Send Sync Unpin;
+        Mutex<SyncOnly>: Unpin;
+        MutexGuard<'static, u8>: Send Sync Unpin;
+        MutexGuard<'static, SendOnly>: Send Unpin;
+        MutexGuard<'static, SyncOnly>: Unpin;
+        OwnedMutexGuard<SendOnly>: Send Unpin;
+        OwnedMutexGuard<SyncOnly>: Unpin;
+        MappedMutexGuard<'static, SendOnly>: Send Unpin;
+        MappedMutexGuard<'static, SyncOnly>: Sync Unpin;
+        OwnedMappedMutexGuard<u8, u8>: Send Sync Unpin;
+        OwnedMappedMutexGuard<u8, SendOnly>: Send Unpin;
+        OwnedMappedMutexGuard<SendOnly, u8>: Send Unpin;
+        OwnedMappedMutexGuard<u8, SyncOnly>: Unpin;
+        OwnedMappedMutexGuard<SyncOnly, u8>: Unpin;
+        RwLock<u8>: Send Sync Unpin;
+        RwLock<SendOnly>: Send Unpin;
+        RwLock<SyncOnly>: Unpin;
+        RwLockReadGuard<'static, u8>: Send Sync Unpin;
+        RwLockReadGuard<'static, SendOnly>: Unpin;
+        RwLockReadGuard<'static, SyncOnly>: Send Unpin;
+        RwLockWriteGuard<'static, u8>: Send Sync Unpin;
+        RwLockWriteGuard<'static, SendOnly>: Unpin;
+        RwLockWriteGuard<'static, SyncOnly>: Unpin;
+        RwLockMappedWriteGuard<'static, SendOnly>: Unpin;
+        RwLockMappedWriteGuard<'static, SyncOnly>: Unpin;
+        OwnedRwLockReadGuard<u8, u8>: Send Sync Unpin;
+        OwnedRwLockReadGuard<u8, SendOnly>: Unpin;
+        OwnedRwLockReadGuard<u8, SyncOnly>: Send Unpin;
+        OwnedRwLockReadGuard<SendOnly, u8>: Unpin;
+        OwnedRwLockWriteGuard<u8>: Send Sync Unpin;
+        OwnedRwLockWriteGuard<SendOnly>: Unpin;
+        OwnedRwLockMappedWriteGuard<u8, u8>: Send Sync Unpin;
+        OwnedRwLockMappedWriteGuard<u8, SendOnly>: Unpin;
+        OwnedRwLockMappedWriteGuard<SyncOnly, u8>: Unpin;
+        OnceCell<u8>: Send Sync Unpin;
+        OnceCell<SendOnly>: Send Unpin;
+        OnceCell<Local>: Unpin;
+        SetError<u8>: Send Sync Unpin;
+    }
+    futures! {
+        any::<&Semaphore>().acquire() => Send Sync;
+        any::<Arc<Semaphore>>().acquire_many_owned(2) => Send Sync;
+        any::<&Mutex<SendOnly>>().lock() => Send Sync;
+        any::<Arc<Mutex<SendOnly>>>().lock_owned() => Send Sync;
+        any::<&Mutex<Local>>().lock() =>;
+        any::<&RwLock<u8>>().read() => Send Sync;
+        any::<&RwLock<u8>>().write() => Send Sync;
+        any::<&RwLock<SendOnly>>().read() =>;
+        any::<Arc<RwLock<u8>>>().write_owned() => Send Sync;
+        any::<&OnceCell<u8>>().get_or_init(any::<fn() -> BoxedSync<u8>>()) => Send Sync;
+        any::<&OnceCell<u8>>().get_or_init(any::<fn() -> BoxedSend<u8>>()) => Send;
+        any::<&OnceCell<SendOnly>>().get_or_init(any::<fn() -> BoxedSync<SendOnly>>()) =>;
+    }
+
+    /// As in Tokio: what waits in a lock is not unwind safe, so nothing with a lock in it is.
+    macro_rules! not_unwind_safe {
+        ($($t:ty;)*) => {
+            $(const _: () = assert!(!IsUnwindSafe::<$t>::ANSWER && !IsRefUnwindSafe::<$t>::ANSWER);)*
+        };
+    }
+    not_unwind_safe! {
+        Semaphore;
+        OwnedSemaphorePermit;
+        Mutex<u8>;
+        MutexGuard<'static, u8>;
+        RwLock<u8>;
+        RwLockReadGuard<'static, u8>;
+        OwnedRwLockMappedWriteGuard<u8, u8>;
+        OnceCell<u8>;
+    }
+}
+
 mod io {
     use super::*;
     use yamanote::io::*;

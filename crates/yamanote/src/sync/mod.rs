@@ -1,7 +1,50 @@
 //! Channels, locks and signals between tasks.
 //!
-//! Nothing here knows a runtime: a task waits by leaving its waker, so everything works under any
-//! executor, and across runtimes.
+//! Tasks that run beside each other either tell each other something or share something.
+//!
+//! # To tell
+//!
+//! | what | how many values | who sends, who receives |
+//! |---|---|---|
+//! | [`oneshot`] | one | one, one |
+//! | [`mpsc`] | many, in order, each received once; bounded or not | many, one |
+//! | [`broadcast`] | many, each received by everybody; who is slow misses the oldest | many, many |
+//! | [`watch`] | the latest only | many, many |
+//! | [`Notify`] | none: a wake-up | many, many |
+//!
+//! A task that owns a resource and serves requests from an [`mpsc`] channel, each with a [`oneshot`]
+//! to answer by, often takes the place of a lock, and the requests keep their order by themselves.
+//!
+//! # To share
+//!
+//! | what | who is let in |
+//! |---|---|
+//! | [`Mutex`] | one at a time |
+//! | [`RwLock`] | many readers, or one writer |
+//! | [`Semaphore`] | as many as there are permits |
+//! | [`Barrier`] | nobody until all are there, then all |
+//! | [`OnceCell`] | everybody, when the first has computed the value |
+//! | [`SetOnce`] | everybody, when somebody has brought the value |
+//!
+//! Their guards may live across an `.await`. Where they need not, the locks of [`std::sync`] are
+//! quicker, in asynchronous code too.
+//!
+//! # Common to all
+//!
+//! **Any runtime.** Nothing here needs one: a task waits by leaving its waker, so both sides may run
+//! on different runtimes, on another executor, or on a thread, for which there are the `blocking_`
+//! methods. These panic on a thread that runs tasks, which they would stop. Only
+//! `mpsc::Sender::send_timeout` wants a timer.
+//!
+//! **Fairness.** Who waits for a lock or permits gets them in the order of asking. The price is that
+//! a waiter which is dropped loses its place; [`select!`](macro@crate::select) in a loop over one
+//! such future should keep it (`&mut future`) rather than ask anew.
+//!
+//! **Cancellation.** Dropping a future that waits takes it out of the line. What it was given and had
+//! not looked at yet goes on to the next. Each method says what else dropping it does.
+//!
+//! **Cooperation.** What succeeds at once still counts against the budget of the task's poll, so that
+//! a loop over a channel that is never empty lets other tasks run.
 
 pub(crate) mod atomic_waker;
 mod barrier;

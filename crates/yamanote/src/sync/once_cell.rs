@@ -93,14 +93,14 @@ impl<T> OnceCell<T> {
     #[cfg(not(loom))]
     pub const fn const_new_with(value: T) -> Self {
         OnceCell {
-            slot: Slot::with(value),
+            slot: Slot::Given(value),
             to_fill: Core::const_new_closed(),
         }
     }
 
     /// Whether the cell is filled.
     pub fn initialized(&self) -> bool {
-        self.slot.is_set()
+        self.slot.get().is_some()
     }
 
     /// The value, if the cell is filled.
@@ -254,7 +254,7 @@ impl<T: Eq> Eq for OnceCell<T> {}
 impl<T> From<T> for OnceCell<T> {
     fn from(value: T) -> Self {
         OnceCell {
-            slot: Slot::with(value),
+            slot: Slot::Given(value),
             to_fill: Core::new_closed(),
         }
     }

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use crate::loom::sync::atomic::Ordering;
 use crate::util::coop;
+use crate::util::trace::trace_leaf;
 
 use super::error::{AcquireError, TryAcquireError};
 use super::queue::{Stage, Waiter};
@@ -126,6 +127,7 @@ impl Future for Acquire<'_> {
     type Output = Result<(), AcquireError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(trace_leaf(cx));
         let this = self.into_ref().get_ref();
         let stage = match this.waiter.stage() {
             Stage::Idle => match this.core.try_acquire(this.needed) {
