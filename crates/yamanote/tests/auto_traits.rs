@@ -411,6 +411,63 @@ mod net {
     }
 }
 
+mod datagrams {
+    use super::*;
+    use yamanote::net::*;
+    types! {
+        UdpSocket: Send Sync Unpin;
+        UnixDatagram: Send Sync Unpin;
+    }
+    futures! {
+        UdpSocket::bind(any::<SocketAddr>()) => Send Sync;
+        any::<&UdpSocket>().connect(any::<SocketAddr>()) => Send Sync;
+        any::<&UdpSocket>().send(any()) => Send Sync;
+        any::<&UdpSocket>().send_to(any(), any::<SocketAddr>()) => Send Sync;
+        any::<&UdpSocket>().recv(any()) => Send Sync;
+        any::<&UdpSocket>().recv_from(any()) => Send Sync;
+        any::<&UdpSocket>().recv_buf(any::<&mut Vec<u8>>()) => Send Sync;
+        any::<&UdpSocket>().recv_buf_from(any::<&mut Vec<u8>>()) => Send Sync;
+        any::<&UdpSocket>().peek(any()) => Send Sync;
+        any::<&UdpSocket>().peek_from(any()) => Send Sync;
+        any::<&UdpSocket>().peek_sender() => Send Sync;
+        any::<&UnixDatagram>().send(any()) => Send Sync;
+        any::<&UnixDatagram>().send_to(any(), "") => Send Sync;
+        any::<&UnixDatagram>().recv(any()) => Send Sync;
+        any::<&UnixDatagram>().recv_from(any()) => Send Sync;
+    }
+}
+
+mod unix_streams {
+    use super::*;
+    use yamanote::net::unix::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError};
+    use yamanote::net::unix::{SocketAddr, UCred, WriteHalf, pipe};
+    use yamanote::net::*;
+    types! {
+        UnixListener: Send Sync Unpin;
+        UnixSocket: Send Sync Unpin;
+        UnixStream: Send Sync Unpin;
+        SocketAddr: Send Sync Unpin;
+        UCred: Send Sync Unpin;
+        OwnedReadHalf: Send Sync Unpin;
+        OwnedWriteHalf: Send Sync Unpin;
+        ReadHalf<'static>: Send Sync Unpin;
+        WriteHalf<'static>: Send Sync Unpin;
+        ReuniteError: Send Sync Unpin;
+        pipe::OpenOptions: Send Sync Unpin;
+        pipe::Sender: Send Sync Unpin;
+        pipe::Receiver: Send Sync Unpin;
+    }
+    futures! {
+        any::<&UnixListener>().accept() => Send Sync;
+        any::<UnixSocket>().connect("") => Send Sync;
+        UnixStream::connect("") => Send Sync;
+        any::<&UnixStream>().readable() => Send Sync;
+        any::<&UnixStream>().writable() => Send Sync;
+        any::<&pipe::Receiver>().readable() => Send Sync;
+        any::<&pipe::Sender>().writable() => Send Sync;
+    }
+}
+
 mod fs {
     use super::*;
     use yamanote::fs::*;
@@ -586,6 +643,17 @@ mod unwinding {
         io::Sink;
         io::WriteHalf<Local>;
         net::TcpListener;
+        net::UdpSocket;
+        net::UnixDatagram;
+        net::UnixListener;
+        net::UnixSocket;
+        net::UnixStream;
+        net::unix::SocketAddr;
+        net::unix::UCred;
+        net::unix::OwnedReadHalf;
+        net::unix::OwnedWriteHalf;
+        net::unix::pipe::Receiver;
+        net::unix::pipe::Sender;
         net::TcpSocket;
         net::TcpStream;
         net::tcp::OwnedReadHalf;

@@ -112,7 +112,7 @@ yamanote_test::matrix! {
         let back = UnixDatagram::bind(format!("{name} back")).unwrap();
         back.send_to(b"z", &name).await.unwrap();
         let (_, sender) = named.recv_from(&mut [0; 2]).await.unwrap();
-        assert_eq!(sender.as_abstract_name(), Some(format!("{name} back")[1..].as_bytes()));
+        assert_eq!(sender.as_abstract_name(), Some(&format!("{name} back").as_bytes()[1..]));
 
         for path in ["a\0b".to_owned(), "long".repeat(30)] {
             assert_eq!(UnixDatagram::bind(&path).unwrap_err().kind(), ErrorKind::InvalidInput);

@@ -5,15 +5,6 @@
 /// What a read half can do, in an `impl` block; its `$Stream` is `$stream` of `$this`.
 macro_rules! read_half_methods {
     ($Stream:ident, $Address:ty, $this:ident => $stream:expr) => {
-        #[doc = concat!("Waits for readiness. Cancel safe; see [`", stringify!($Stream), "::ready`].")]
-        pub async fn ready(
-            &self,
-            interest: crate::io::Interest,
-        ) -> std::io::Result<crate::io::Ready> {
-            let $this = self;
-            $stream.ready(interest).await
-        }
-
         #[doc = concat!("Waits until there is something to read. Cancel safe; see [`", stringify!($Stream), "::readable`].")]
         pub async fn readable(&self) -> std::io::Result<()> {
             let $this = self;
@@ -41,22 +32,13 @@ macro_rules! read_half_methods {
             $stream.try_read_buf(buf)
         }
 
-        crate::net::halves::address_methods!($Address, $this => $stream);
+        crate::net::halves::half_methods!($Stream, $Address, $this => $stream);
     };
 }
 
 /// What a write half can do, in an `impl` block; its `$Stream` is `$stream` of `$this`.
 macro_rules! write_half_methods {
     ($Stream:ident, $Address:ty, $this:ident => $stream:expr) => {
-        #[doc = concat!("Waits for readiness. Cancel safe; see [`", stringify!($Stream), "::ready`].")]
-        pub async fn ready(
-            &self,
-            interest: crate::io::Interest,
-        ) -> std::io::Result<crate::io::Ready> {
-            let $this = self;
-            $stream.ready(interest).await
-        }
-
         #[doc = concat!("Waits until there is room to write. Cancel safe; see [`", stringify!($Stream), "::writable`].")]
         pub async fn writable(&self) -> std::io::Result<()> {
             let $this = self;
@@ -75,12 +57,22 @@ macro_rules! write_half_methods {
             $stream.try_write_vectored(bufs)
         }
 
-        crate::net::halves::address_methods!($Address, $this => $stream);
+        crate::net::halves::half_methods!($Stream, $Address, $this => $stream);
     };
 }
 
-macro_rules! address_methods {
-    ($Address:ty, $this:ident => $stream:expr) => {
+/// What both halves can do.
+macro_rules! half_methods {
+    ($Stream:ident, $Address:ty, $this:ident => $stream:expr) => {
+        #[doc = concat!("Waits for readiness. Cancel safe; see [`", stringify!($Stream), "::ready`].")]
+        pub async fn ready(
+            &self,
+            interest: crate::io::Interest,
+        ) -> std::io::Result<crate::io::Ready> {
+            let $this = self;
+            $stream.ready(interest).await
+        }
+
         /// The address of the other end.
         pub fn peer_addr(&self) -> std::io::Result<$Address> {
             let $this = self;
@@ -262,5 +254,5 @@ macro_rules! owned_halves {
 }
 
 pub(super) use {
-    address_methods, borrowed_halves, owned_halves, read_half_methods, write_half_methods,
+    borrowed_halves, half_methods, owned_halves, read_half_methods, write_half_methods,
 };

@@ -24,6 +24,7 @@ mod bytes;
 mod conversions;
 mod datagrams;
 mod halves;
+mod ip_options;
 mod readiness;
 
 pub mod tcp;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::net::conversions::descriptor_traits;
+use crate::net::ip_options::ip_options;
 use crate::net::{TcpListener, TcpStream};
 
 /// A TCP socket to be configured, before it becomes a [`TcpStream`] by
@@ -183,49 +184,7 @@ impl TcpSocket {
         self.inner.set_tcp_nodelay(nodelay)
     }
 
-    /// The traffic class of IPv6 packets (`IPV6_TCLASS`).
-    pub fn tclass_v6(&self) -> io::Result<u32> {
-        self.inner.tclass_v6()
-    }
-
-    /// Sets the traffic class of IPv6 packets (`IPV6_TCLASS`).
-    pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
-        self.inner.set_tclass_v6(tclass)
-    }
-
-    /// The type of service of IPv4 packets (`IP_TOS`).
-    pub fn tos_v4(&self) -> io::Result<u32> {
-        self.inner.tos_v4()
-    }
-
-    /// Sets the type of service of IPv4 packets (`IP_TOS`).
-    pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
-        self.inner.set_tos_v4(tos)
-    }
-
-    /// The former name of [`tos_v4`](TcpSocket::tos_v4).
-    #[doc(hidden)]
-    #[deprecated = "renamed to `tos_v4`, as it is about IPv4 only"]
-    pub fn tos(&self) -> io::Result<u32> {
-        self.tos_v4()
-    }
-
-    /// The former name of [`set_tos_v4`](TcpSocket::set_tos_v4).
-    #[doc(hidden)]
-    #[deprecated = "renamed to `set_tos_v4`, as it is about IPv4 only"]
-    pub fn set_tos(&self, tos: u32) -> io::Result<()> {
-        self.set_tos_v4(tos)
-    }
-
-    /// The interface the socket is bound to (`SO_BINDTODEVICE`).
-    pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
-        self.inner.device()
-    }
-
-    /// Binds the socket to an interface (`SO_BINDTODEVICE`); `None` takes the binding back.
-    pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
-        self.inner.bind_device(interface)
-    }
+    ip_options!();
 }
 
 impl fmt::Debug for TcpSocket {
