@@ -356,6 +356,84 @@ mod io {
     }
 }
 
+mod notify {
+    use super::*;
+    use yamanote::sync::futures::{Notified, OwnedNotified};
+    use yamanote::sync::*;
+    types! {
+        Barrier: Send Sync Unpin;
+        BarrierWaitResult: Send Sync Unpin;
+        Notified<'static>: Send Sync;
+        Notify: Send Sync Unpin;
+        OwnedNotified: Send Sync;
+        // Anybody may look at the value, and any thread may bring or take it.
+        SetOnce<u8>: Send Sync Unpin;
+        SetOnce<SendOnly>: Send Unpin;
+        SetOnce<Local>: Unpin;
+        SetOnceError<u8>: Send Sync Unpin;
+        SetOnceError<Local>: Unpin;
+    }
+    futures! {
+        any::<&Barrier>().wait() => Send Sync;
+        any::<&Notify>().notified() => Send Sync;
+        any::<&SetOnce<u8>>().wait() => Send Sync;
+        any::<&SetOnce<SendOnly>>().wait() =>;
+        any::<&SetOnce<Local>>().wait() =>;
+    }
+}
+
+mod watch {
+    use super::*;
+    use yamanote::sync::watch::error::*;
+    use yamanote::sync::watch::*;
+    types! {
+        // All look at one value: to share it, it must be `Sync`.
+        Receiver<u8>: Send Sync Unpin;
+        Receiver<SendOnly>: Unpin;
+        Receiver<Local>: Unpin;
+        RecvError: Send Sync Unpin;
+        // A lock is given back by its thread.
+        Ref<'static, u8>: Sync Unpin;
+        Ref<'static, SendOnly>: Unpin;
+        SendError<SendOnly>: Send Unpin;
+        Sender<u8>: Send Sync Unpin;
+        Sender<SendOnly>: Unpin;
+        Sender<Local>: Unpin;
+    }
+    futures! {
+        any::<&mut Receiver<u8>>().changed() => Send Sync;
+        any::<&mut Receiver<SendOnly>>().changed() =>;
+        any::<&mut Receiver<u8>>().wait_for(|_| true) => Send Sync;
+        any::<&Sender<u8>>().closed() => Send Sync;
+        any::<&Sender<SendOnly>>().closed() =>;
+    }
+}
+
+mod broadcast {
+    use super::*;
+    use yamanote::sync::broadcast::error::*;
+    use yamanote::sync::broadcast::*;
+    types! {
+        // Each gets a clone, made under a lock: `Send` is enough.
+        Receiver<u8>: Send Sync Unpin;
+        Receiver<SendOnly>: Send Sync Unpin;
+        Receiver<Local>: Unpin;
+        RecvError: Send Sync Unpin;
+        SendError<SendOnly>: Send Unpin;
+        Sender<SendOnly>: Send Sync Unpin;
+        Sender<Local>: Unpin;
+        TryRecvError: Send Sync Unpin;
+        WeakSender<SendOnly>: Send Sync Unpin;
+        WeakSender<Local>: Unpin;
+    }
+    futures! {
+        any::<&mut Receiver<u8>>().recv() => Send Sync;
+        any::<&mut Receiver<SendOnly>>().recv() => Send Sync;
+        any::<&mut Receiver<Local>>().recv() =>;
+        any::<&Sender<SendOnly>>().closed() => Send Sync;
+    }
+}
+
 mod async_fd {
     use super::*;
     use yamanote::io::unix::*;

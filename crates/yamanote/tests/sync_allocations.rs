@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-use yamanote::sync::{mpsc, oneshot};
+use yamanote::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use yamanote_test::CountingAlloc;
 
 #[global_allocator]
@@ -64,4 +64,41 @@ fn channels_allocate_once_and_values_never() {
     let left = HEAP.live_bytes().saturating_sub(empty);
     assert!(left < 1_000, "{left} bytes left");
     drop((tx, rx));
+
+    // Those who wait stand in lists through their futures, those who are told on the stack.
+    let ((), count) = allocations(|| {
+        let notify = Notify::new();
+        for _ in 0..100 {
+            let (mut first, mut second) = (pin!(notify.notified()), pin!(notify.notified()));
+            assert!(first.as_mut().poll(&mut cx).is_pending());
+            assert!(second.as_mut().poll(&mut cx).is_pending());
+            notify.notify_waiters();
+            assert!(first.poll(&mut cx).is_ready());
+            assert!(second.poll(&mut cx).is_ready());
+        }
+    });
+    assert_eq!(count, 0);
+
+    let ((), count) = allocations(|| {
+        let (tx, mut rx) = watch::channel(0);
+        for n in 0..100 {
+            let mut changed = pin!(rx.changed());
+            assert!(changed.as_mut().poll(&mut cx).is_pending());
+            tx.send(n).unwrap();
+            assert!(changed.poll(&mut cx).is_ready());
+        }
+    });
+    assert_eq!(count, 1);
+
+    // The channel and its slots.
+    let ((), count) = allocations(|| {
+        let (tx, mut rx) = broadcast::channel(4);
+        for n in 0..100 {
+            let mut recv = pin!(rx.recv());
+            assert!(recv.as_mut().poll(&mut cx).is_pending());
+            tx.send(n).unwrap();
+            assert!(recv.poll(&mut cx).is_ready());
+        }
+    });
+    assert_eq!(count, 2);
 }

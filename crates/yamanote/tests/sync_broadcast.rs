@@ -381,7 +381,7 @@ proptest! {
             }
             let longest = receivers.iter().map(|(_, naive)| naive.unread.len()).max();
             prop_assert_eq!(sender.len(), longest.unwrap_or(0));
-            prop_assert_eq!(sender.is_empty(), sender.len() == 0);
+            prop_assert_eq!(sender.is_empty(), longest.unwrap_or(0) == 0);
             prop_assert_eq!(sender.receiver_count(), receivers.len());
         }
     }
