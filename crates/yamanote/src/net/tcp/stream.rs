@@ -127,7 +127,7 @@ impl TcpStream {
     }
 
     /// Polls for bytes without taking them. Only the task of the last call is woken, and
-    /// [`poll_read`](AsyncRead::poll_read) counts as such a call.
+    /// [`poll_read`](crate::io::AsyncRead::poll_read) counts as such a call.
     ///
     /// # Errors
     ///

@@ -8,7 +8,7 @@ use crate::net::readiness::{custom_operations, read_readiness, ready_method, wri
 /// # Readiness and non-blocking operations
 ///
 /// Wait for readiness, then try: because readiness is a hint, an attempt may still answer
-/// [`WouldBlock`](io::ErrorKind::WouldBlock), which ends the readiness.
+/// [`WouldBlock`](std::io::ErrorKind::WouldBlock), which ends the readiness.
 ///
 /// ```no_run
 /// # use yamanote::net::TcpStream;
