@@ -5,7 +5,7 @@
 //!
 //! ```toml
 //! [patch.crates-io]
-//! tokio = { git = "https://github.com/yamanote-rs/yamanote" }
+//! tokio = { path = ".../yamanote/crates/tokio" }
 //! ```
 //!
 //! followed by `cargo update -p tokio`, without which an existing `Cargo.lock` keeps the Tokio that

@@ -57,7 +57,14 @@ impl Check {
     }
 }
 
-const UPDATE: &str = "run: cargo update -p tokio";
+/// The command that lets Cargo choose again. Where there are several, the version says which.
+fn update(lock: Option<&Lock>) -> String {
+    let several = lock.filter(|lock| lock.tokios.len() > 1);
+    match several.and_then(|lock| lock.tokios.iter().find(|it| it.is_replaceable())) {
+        Some(tokio) => format!("run: cargo update -p tokio@{}", tokio.version),
+        None => "run: cargo update -p tokio".to_owned(),
+    }
+}
 
 pub fn checks(project: &Project) -> Vec<Check> {
     let mut checks = vec![patch(project)];
@@ -103,8 +110,9 @@ fn patch(project: &Project) -> Check {
             "tokio is not patched".to_owned(),
             &format!(
                 "add to {}:\n  [patch.crates-io]\n  tokio = {{ path = \".../yamanote/crates/tokio\" }}\n\
-                 then {UPDATE}",
-                project.settings.root.join("Cargo.toml").display()
+                 then {}",
+                project.settings.root.join("Cargo.toml").display(),
+                update(project.lock.as_ref())
             ),
         ),
     }
@@ -120,12 +128,12 @@ fn locked(lock: &Lock) -> Vec<Check> {
             "Depend on it, as for Tokio: cargo add tokio",
         )];
     }
-    let mut checks: Vec<Check> = lock.tokios.iter().map(of_one).collect();
+    let mut checks: Vec<Check> = lock.tokios.iter().map(|it| of_one(lock, it)).collect();
     checks.sort_by_key(|check| check.state != State::Good);
     checks
 }
 
-fn of_one(tokio: &Tokio) -> Check {
+fn of_one(lock: &Lock, tokio: &Tokio) -> Check {
     let source = tokio.source.as_deref().unwrap_or("a path");
     let users = match tokio.used_by.len() {
         0..=4 => tokio.used_by.join(", "),
@@ -135,7 +143,7 @@ fn of_one(tokio: &Tokio) -> Check {
     if tokio.is_yamanote {
         Check::good("lock", format!("{found}: Yamanote, for {users}"))
     } else if tokio.is_replaceable() {
-        Check::bad("lock", format!("{found}, for {users}"), UPDATE)
+        Check::bad("lock", format!("{found}, for {users}"), &update(Some(lock)))
     } else if tokio.version.major == 0 {
         Check::note(
             "lock",
@@ -160,14 +168,14 @@ fn unused(project: &Project, lock: &Lock) -> Option<Check> {
         demands.iter().any(refused)
     });
     let advice = match asks_for_more {
-        true => "What is asked for below is more than it has.",
-        false => {
-            "The lock file was there before the patch, and keeps the Tokio that it names.\n\
-                  run: cargo update -p tokio"
-        }
+        true => "What is asked for below is more than it has.".to_owned(),
+        false => format!(
+            "The lock file was there before the patch, and keeps the Tokio that it names.\n{}",
+            update(Some(lock))
+        ),
     };
     let found = format!("Cargo has found the patch, tokio {version}, and does not use it");
-    Some(Check::bad("unused patch", found, advice))
+    Some(Check::bad("unused patch", found, &advice))
 }
 
 fn fits(demand: &Demand) -> bool {
@@ -196,7 +204,8 @@ fn demanded(project: &Project, demand: &Demand) -> Vec<Check> {
     } else if !fits(demand) && !is_old {
         let advice = match demand.is_member {
             true => {
-                format!("Ask for less, as far as your code allows: tokio = \"1.54\", then {UPDATE}")
+                let update = update(project.lock.as_ref());
+                format!("Ask for less, as far as your code allows: tokio = \"1.54\", then {update}")
             }
             false => format!(
                 "Hold it at a version that asks for less (cargo update -p {} --precise VERSION), take \
@@ -230,7 +239,7 @@ fn unknown_demands(project: &Project, why: &str) -> Check {
     let first = why.lines().next().unwrap_or(why);
     if why.contains("--locked") && patched && !switched {
         let found = "Cargo.lock has not been touched since the patch was added".to_owned();
-        return Check::bad("lock is current", found, UPDATE);
+        return Check::bad("lock is current", found, &update(project.lock.as_ref()));
     }
     if why.contains("--locked") {
         let found = format!("Cargo.lock is not up to date: {first}");
