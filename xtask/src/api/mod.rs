@@ -36,6 +36,22 @@ Exit status 1 if something is missing or differs without a reason in docs/api.to
 /// Stable, and everything on.
 const FEATURES: [&str; 2] = ["full", "test-util"];
 
+/// The same with std's locks.
+const WITHOUT_PARKING_LOT: [&str; 12] = [
+    "fs",
+    "io-std",
+    "io-util",
+    "macros",
+    "net",
+    "process",
+    "rt",
+    "rt-multi-thread",
+    "signal",
+    "sync",
+    "test-util",
+    "time",
+];
+
 pub fn run(root: &Path, args: &[String]) -> ExitCode {
     let mut target = root.join("target").join("api");
     let mut wants_extra = false;
@@ -68,29 +84,52 @@ fn refused(error: &str) -> ExitCode {
 
 fn compare(root: &Path, target: &Path, wants_extra: bool) -> Result<bool, String> {
     let scratch = root.join("target").join("api");
-    let theirs = Side::new(vec![document_tokio(&scratch, target)?], None);
+    let theirs = Side::new(vec![document_tokio(&scratch, target, &FEATURES)?], None);
+    let without = document_tokio(&scratch, target, &WITHOUT_PARKING_LOT)?;
+    let without = surface::of(&Side::new(vec![without], None));
     let ours = vec![
-        Crate::document(root, "tokio", &FEATURES, target)?,
-        Crate::document(root, "yamanote", &[], target)?,
-        Crate::document(root, "yamanote-macros", &[], target)?,
+        // The attribute macros' own names are hidden, and with them what offers them here.
+        Crate::document(
+            root,
+            "tokio",
+            &FEATURES,
+            &["--document-hidden-items"],
+            target,
+        )?,
+        Crate::document(root, "yamanote", &[], &[], target)?,
+        Crate::document(root, "yamanote-macros", &[], &[], target)?,
     ];
     let ours = Side::new(ours, Some(&theirs));
-    let (theirs, ours) = (surface::of(&theirs), surface::of(&ours));
+    let (mut theirs, ours) = (surface::of(&theirs), surface::of(&ours));
+    demand_either(&mut theirs, without);
     let reasons = reasons(&root.join("docs").join("api.toml"))?;
     Ok(print(&theirs, &ours, &reasons, wants_extra))
 }
 
 /// The real Tokio, as a dependency of an empty package.
-fn document_tokio(scratch: &Path, target: &Path) -> Result<Crate, String> {
+fn document_tokio(scratch: &Path, target: &Path, features: &[&str]) -> Result<Crate, String> {
     let manifest = format!(
         "[package]\nname = \"api\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n\
          [lib]\npath = \"lib.rs\"\n[dependencies]\n\
-         tokio = {{ version = \"={}\", features = {FEATURES:?} }}\n",
+         tokio = {{ version = \"={}\", features = {features:?} }}\n",
         tokio_version()
     );
     write(&scratch.join("Cargo.toml"), &manifest)?;
     write(&scratch.join("lib.rs"), "")?;
-    Crate::document(scratch, "tokio", &[], target)
+    Crate::document(scratch, "tokio", &[], &[], target)
+}
+
+/// What is safe to unwind through depends on the locks inside, which come with a feature that
+/// programs may leave out: what holds with or without it is asked for.
+fn demand_either(theirs: &mut Surface, without: Surface) {
+    for (name, text) in without {
+        if let Some(with) = theirs
+            .get_mut(&name)
+            .filter(|with| with.starts_with("!impl"))
+        {
+            *with = text;
+        }
+    }
 }
 
 fn reasons(path: &Path) -> Result<Table, String> {

@@ -25,6 +25,7 @@ impl Crate {
         directory: &Path,
         package: &str,
         features: &[&str],
+        flags: &[&str],
         target: &Path,
     ) -> Result<Self, String> {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -42,6 +43,7 @@ impl Crate {
                 "--output-format=json",
                 "--cap-lints=allow",
             ])
+            .args(flags)
             // JSON is behind an unstable option, which the stable toolchain takes only so.
             .env("RUSTC_BOOTSTRAP", "1")
             .output()
