@@ -72,7 +72,6 @@ impl Seen {
 
 impl OpenOptions {
     /// Everything off.
-    #[must_use]
     pub fn new() -> OpenOptions {
         OpenOptions {
             std: StdOpenOptions::new(),

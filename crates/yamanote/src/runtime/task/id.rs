@@ -81,6 +81,7 @@ pub fn id() -> Id {
 }
 
 /// The id of the task that calls this, or `None` outside a task.
+#[track_caller]
 pub fn try_id() -> Option<Id> {
     CURRENT.try_with(Cell::get).ok().flatten()
 }

@@ -32,7 +32,7 @@ pub(crate) use acquire::Acquire;
 pub use error::{AcquireError, TryAcquireError};
 
 use std::fmt;
-use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::PoisonError;
 
 use crate::loom::sync::atomic::{AtomicUsize, Ordering};
@@ -49,8 +49,6 @@ const SHIFT: u32 = 2;
 pub(crate) struct Core {
     word: AtomicUsize,
     queue: Mutex<Queue>,
-    /// Not unwind safe, as nothing that holds one is in Tokio.
-    _not_unwind_safe: PhantomData<dyn Send + Sync + Unpin>,
 }
 
 impl Core {
@@ -73,7 +71,6 @@ impl Core {
         Core {
             word: AtomicUsize::new(permits << SHIFT),
             queue: Mutex::new(Queue::new()),
-            _not_unwind_safe: PhantomData,
         }
     }
 
@@ -88,7 +85,6 @@ impl Core {
         Core {
             word: AtomicUsize::new(CLOSED),
             queue: Mutex::new(Queue::new()),
-            _not_unwind_safe: PhantomData,
         }
     }
 
@@ -96,7 +92,6 @@ impl Core {
         Core {
             word: AtomicUsize::new(word),
             queue: Mutex::new(Queue::new()),
-            _not_unwind_safe: PhantomData,
         }
     }
 
@@ -296,6 +291,11 @@ fn word_with_added(word: usize, n: usize) -> usize {
     );
     word + (n << SHIFT)
 }
+
+// Foreign code never runs while anything here is half done. Tokio without `parking_lot` promises it,
+// and so for all that waits in this.
+impl UnwindSafe for Core {}
+impl RefUnwindSafe for Core {}
 
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
