@@ -17,7 +17,12 @@ mod on_tokio {
     use tokio as rt;
     #[path = "suite.rs"]
     mod suite;
-    pub use suite::*;
+    #[path = "suite_net.rs"]
+    mod suite_net;
+    #[path = "suite_tasks.rs"]
+    mod suite_tasks;
+    use suite::{run, runtime};
+    pub use {suite::*, suite_net::*, suite_tasks::*};
 }
 
 /// The work on Yamanote.
@@ -26,7 +31,12 @@ mod on_yamanote {
     use yamanote as rt;
     #[path = "suite.rs"]
     mod suite;
-    pub use suite::*;
+    #[path = "suite_net.rs"]
+    mod suite_net;
+    #[path = "suite_tasks.rs"]
+    mod suite_tasks;
+    use suite::{run, runtime};
+    pub use {suite::*, suite_net::*, suite_tasks::*};
 }
 
 use clap::Parser;
@@ -142,4 +152,21 @@ rows! {
     "sleep register + drop", 1_000_000, sleep_register_drop;
     "duplex 64 B", 1_000_000, duplex_64;
     "duplex 64 KiB", 20_000, duplex_64k;
+    "mpsc unbounded", 1_000_000, mpsc_unbounded;
+    "mpsc of 64", 1_000_000, mpsc_bounded;
+    "mpsc of 64, 8 senders", 1_000_000, mpsc_contended;
+    "request + reply", 200_000, request_reply;
+    "oneshot, sent before", 1_000_000, oneshot_ready;
+    "Mutex alone", 2_000_000, mutex_alone;
+    "Mutex, 8 tasks", 500_000, mutex_contended;
+    "RwLock read alone", 2_000_000, rwlock_read;
+    "Semaphore of 2, 8 tasks", 500_000, semaphore_contended;
+    "Notify there and back", 200_000, notify_ping;
+    "watch, 8 listeners", 200_000, watch_eight;
+    "broadcast, 8 listeners", 400_000, broadcast_eight;
+    "JoinSet of 100", 500_000, join_set;
+    "spawn_local + join", 500_000, local_set;
+    "UDP 64 B there and back", 50_000, udp_ping;
+    "Unix 64 B there and back", 50_000, unix_ping;
+    "child that ends at once", 300, child;
 }

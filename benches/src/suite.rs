@@ -4,7 +4,7 @@ use super::rt;
 use crate::measure::{Flavor, Job};
 use rt::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 
-fn runtime(job: &Job) -> rt::runtime::Runtime {
+pub(super) fn runtime(job: &Job) -> rt::runtime::Runtime {
     match job.flavor {
         Flavor::CurrentThread => rt::runtime::Builder::new_current_thread(),
         Flavor::MultiThread => rt::runtime::Builder::new_multi_thread(),
@@ -16,7 +16,7 @@ fn runtime(job: &Job) -> rt::runtime::Runtime {
 }
 
 /// Runs `work` as a spawned task, as a server's work would.
-fn run<F>(job: &Job, work: F)
+pub(super) fn run<F>(job: &Job, work: F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
