@@ -56,6 +56,12 @@ impl<'a> Acquire<'a> {
             if word & CLOSED != 0 {
                 return Stage::Closed;
             }
+            if word == WAITING {
+                // Nothing is free, and who waits keeps it so (rule 1), as does the lock.
+                // SAFETY: as below.
+                unsafe { queue.push_back(&self.waiter, needed, waker) };
+                return Stage::Queued;
+            }
             let free = word >> SHIFT;
             let next = match free.checked_sub(needed) {
                 Some(left) => word & WAITING | left << SHIFT,
