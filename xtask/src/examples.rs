@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 
 const DRIVERS: [&str; 2] = ["uring", "epoll"];
 
+/// What a program says is kept here, below `examples`.
+const LOGS: &str = "target/logs";
+
 /// The slowest program takes a few seconds.
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -37,6 +40,7 @@ pub fn run(root: &Path, args: &[String]) -> ExitCode {
         return ExitCode::FAILURE;
     };
     let built = started.elapsed();
+    std::fs::create_dir_all(dir.join(LOGS)).expect("the target directory is writable");
     let mut table = format!("built in {} s\n", built.as_secs());
     let mut failures = 0;
     for driver in drivers {
@@ -128,7 +132,7 @@ impl<'a> Run<'a> {
 
     fn start(&self, dir: &Path) -> Outcome {
         let log = dir
-            .join("target")
+            .join(LOGS)
             .join(format!("{}-{}.log", self.name, self.driver));
         let output = File::create(&log).expect("the target directory is writable");
         let mut command = Command::new(dir.join(self.program));
