@@ -3,6 +3,7 @@
 //! - Arrows between modules point down the layer table.
 //! - Unsafe code lives in the listed rooms; every other file forbids it.
 //! - Every file says what it is in its first line.
+//! - Only tests look at `--cfg loom`, which a program may set for models of its own.
 //! - Nothing names a path of some developer's machine.
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ pub fn run(root: &Path) -> ExitCode {
     check_layers(&map, &sources, &mut complaints);
     check_unsafe_rooms(&map, &sources, &mut complaints);
     check_heads(&sources, &mut complaints);
+    check_loom(&sources, &mut complaints);
     check_machine_paths(root, &sources, &mut complaints);
     for complaint in &complaints {
         eprintln!("tidy: {complaint}");
@@ -213,6 +215,20 @@ fn check_heads(sources: &[Source], complaints: &mut Vec<String>) {
                 "{}: does not begin with //!",
                 source.path.display()
             ));
+        }
+    }
+}
+
+fn check_loom(sources: &[Source], complaints: &mut Vec<String>) {
+    for source in sources.iter().filter(|it| it.path.starts_with(RUNTIME_SRC)) {
+        for (number, line) in source.text.lines().enumerate() {
+            if line.contains("cfg") && line.contains("loom)") && !line.contains("(test, ") {
+                complaints.push(format!(
+                    "{}:{}: loom is for tests: write all(test, loom)",
+                    source.path.display(),
+                    number + 1
+                ));
+            }
         }
     }
 }

@@ -76,7 +76,7 @@ impl<T> OnceCell<T> {
     }
 
     /// An empty cell, for a `static` or `const`.
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub const fn const_new() -> Self {
         OnceCell {
             slot: Slot::new(),
@@ -90,7 +90,7 @@ impl<T> OnceCell<T> {
     }
 
     /// A cell filled with `value`, for a `static` or `const`.
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub const fn const_new_with(value: T) -> Self {
         OnceCell {
             slot: Slot::Given(value),

@@ -48,7 +48,7 @@ impl<T> SetOnce<T> {
     }
 
     /// [`new`](SetOnce::new), for a constant or a static.
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub const fn const_new() -> Self {
         SetOnce {
             value: Value::Awaited(OnceLock::new()),
@@ -79,7 +79,7 @@ impl<T> SetOnce<T> {
     /// static ANSWER: SetOnce<u32> = SetOnce::const_new_with(42);
     /// assert_eq!(ANSWER.get(), Some(&42));
     /// ```
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub const fn const_new_with(value: T) -> Self {
         SetOnce {
             value: Value::Given(value),

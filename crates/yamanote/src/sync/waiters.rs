@@ -61,14 +61,14 @@ struct Locked<S> {
 }
 
 impl<S> Waiters<S> {
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub(super) const fn new(kept: S) -> Self {
         Waiters {
             locked: Mutex::new(Locked::new(kept)),
         }
     }
 
-    #[cfg(loom)]
+    #[cfg(all(test, loom))]
     pub(super) fn new(kept: S) -> Self {
         Waiters {
             locked: Mutex::new(Locked::new(kept)),

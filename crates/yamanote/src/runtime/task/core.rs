@@ -32,7 +32,7 @@ pub(super) struct Header {
     pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
 }
 
-#[cfg(all(not(loom), target_pointer_width = "64"))]
+#[cfg(all(not(all(test, loom)), target_pointer_width = "64"))]
 const _: () = assert!(size_of::<Header>() == 64, "the header is one cache line");
 
 /// Neighbours in the owner's list.

@@ -97,7 +97,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// static CONFIGURATION: Mutex<String> = Mutex::const_new(String::new());
     /// ```
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub const fn const_new(t: T) -> Self
     where
         T: Sized,

@@ -40,7 +40,7 @@ impl<T> Protected<One, T> {
         }
     }
 
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub(super) const fn const_new(value: T) -> Self {
         Protected {
             core: Core::const_new(1),
@@ -59,7 +59,7 @@ impl<T> Protected<Many, T> {
         }
     }
 
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub(super) const fn const_with_readers(value: T, readers: u32) -> Self {
         Protected {
             core: Core::const_new(readers as usize),

@@ -89,7 +89,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// static PEERS: RwLock<Vec<String>> = RwLock::const_new(Vec::new());
     /// ```
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub const fn const_new(value: T) -> RwLock<T>
     where
         T: Sized,
@@ -102,7 +102,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Panics
     ///
     /// As [`with_max_readers`](RwLock::with_max_readers).
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub const fn const_with_max_readers(value: T, max_reads: u32) -> RwLock<T>
     where
         T: Sized,

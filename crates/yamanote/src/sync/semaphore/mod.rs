@@ -83,7 +83,7 @@ impl Semaphore {
     /// # Panics
     ///
     /// As [`new`](Semaphore::new).
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub const fn const_new(permits: usize) -> Self {
         Semaphore {
             core: Core::const_new(permits),

@@ -62,7 +62,7 @@ impl Core {
     }
 
     /// As [`Core::new`], for constants.
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub(crate) const fn const_new(permits: usize) -> Self {
         assert!(
             permits <= Self::MAX_PERMITS,
@@ -80,7 +80,7 @@ impl Core {
     }
 
     /// As [`Core::new_closed`], for constants.
-    #[cfg(not(loom))]
+    #[cfg(not(all(test, loom)))]
     pub(crate) const fn const_new_closed() -> Self {
         Core {
             word: AtomicUsize::new(CLOSED),

@@ -20,9 +20,9 @@ const CLOSED: usize = 1;
 /// The version stands above [`CLOSED`] and wraps.
 const STEP: usize = 2;
 
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 const SHARDS: usize = 8;
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 const SHARDS: usize = 2;
 
 /// Which value: compared for equality only.

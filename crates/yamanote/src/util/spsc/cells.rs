@@ -3,12 +3,12 @@
 //! Outside of loom this is plain memory, copied in blocks. Under loom each byte is a cell that loom
 //! watches, so that a part touched by both sides at once is an error of the model.
 
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 pub(super) use plain::Cells;
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 pub(super) use watched::Cells;
 
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 mod plain {
     use std::mem::MaybeUninit;
     use std::ptr::NonNull;
@@ -79,7 +79,7 @@ mod plain {
     }
 }
 
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 mod watched {
     use crate::loom::cell::UnsafeCell;
 

@@ -40,7 +40,7 @@ pub(crate) use signal::Park;
 use signal::{Position, Signal};
 
 /// The first segment is not smaller than this, unless the pipe is.
-const SMALLEST_SEGMENT: usize = if cfg!(loom) { 2 } else { 256 };
+const SMALLEST_SEGMENT: usize = if cfg!(all(test, loom)) { 2 } else { 256 };
 
 /// A larger bound would be none: this is beyond what can be addressed. Positions keep their meaning as
 /// long as they are not further apart.

@@ -17,10 +17,10 @@ use crate::loom::cell::UnsafeCell;
 use crate::loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// As many as one word can tell of.
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 pub(super) const SLOTS: usize = 32;
 /// Few, so that a model meets the seam between blocks.
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 pub(super) const SLOTS: usize = 2;
 
 const FILLED: u64 = (1 << SLOTS) - 1;

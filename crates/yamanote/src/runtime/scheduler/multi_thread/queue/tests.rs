@@ -13,7 +13,7 @@ unsafe impl Pointer for Box<u32> {
     }
 }
 
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 mod plain {
     use super::*;
     use crate::util::rng::FastRand;
@@ -121,7 +121,7 @@ mod plain {
     }
 }
 
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 mod loom_queue {
     use super::*;
     use loom::thread;
