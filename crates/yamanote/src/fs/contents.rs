@@ -21,6 +21,10 @@ use crate::util::coop;
 ///
 /// As [`std::fs::read`]: the file does not exist or cannot be read.
 ///
+/// # Cancel safety
+///
+/// Cancel safe: dropping the future stops the waiting only.
+///
 /// # Examples
 ///
 /// ```no_run
@@ -109,6 +113,10 @@ fn read_rest(mut file: StdFile, mut contents: Vec<u8>) -> io::Result<Vec<u8>> {
 /// # Errors
 ///
 /// As [`std::fs::read_to_string`]: also `InvalidData` if it is not UTF-8.
+///
+/// # Cancel safety
+///
+/// Cancel safe: dropping the future stops the waiting only.
 pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
     String::from_utf8(read(path).await?).map_err(|_| {
         io::Error::new(
@@ -128,6 +136,11 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 /// # Errors
 ///
 /// As [`std::fs::write`].
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, the file is written although the future is dropped, and nobody is
+/// told of an error.
 pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let contents = owned::take(contents);
     pool::with_path(path.as_ref(), move |path| std::fs::write(path, contents)).await

@@ -49,6 +49,10 @@ impl DirBuilder {
     /// # Errors
     ///
     /// As [`std::fs::DirBuilder::create`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: once polled, the directory may be created although the future is dropped.
     pub async fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(self.recursive);

@@ -4,6 +4,20 @@
 use std::time::SystemTime;
 
 /// Time stamps for [`File::set_times`](super::File::set_times); those not set stay as they are.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::time::SystemTime;
+/// use yamanote::fs::{File, FileTimes};
+///
+/// # async fn example() -> std::io::Result<()> {
+/// let file = File::options().write(true).open("cache.bin").await?;
+/// let now = SystemTime::now();
+/// file.set_times(FileTimes::new().set_accessed(now).set_modified(now)).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 #[must_use = "must be applied to a file via `File::set_times` to have any effect"]
 pub struct FileTimes {

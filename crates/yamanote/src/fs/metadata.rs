@@ -14,6 +14,10 @@ use super::strategy::{self, Inline};
 ///
 /// As [`std::fs::metadata`]: it does not exist, or something on the way may not be searched.
 ///
+/// # Cancel safety
+///
+/// Cancel safe: dropping the future stops the waiting only.
+///
 /// # Examples
 ///
 /// ```no_run
@@ -38,6 +42,10 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// # Errors
 ///
 /// As [`std::fs::symlink_metadata`].
+///
+/// # Cancel safety
+///
+/// Cancel safe: dropping the future stops the waiting only.
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref();
     pool::progress().await;
@@ -55,6 +63,10 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 /// # Errors
 ///
 /// It cannot be said, for example because a directory on the way may not be searched.
+///
+/// # Cancel safety
+///
+/// Cancel safe: dropping the future stops the waiting only.
 pub async fn try_exists(path: impl AsRef<Path>) -> io::Result<bool> {
     match metadata(path).await {
         Ok(_) => Ok(true),

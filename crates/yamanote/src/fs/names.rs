@@ -16,6 +16,10 @@ use super::pool;
 ///
 /// As [`std::fs::canonicalize`]: something on the way does not exist, or is no directory.
 ///
+/// # Cancel safety
+///
+/// Cancel safe: dropping the future stops the waiting only.
+///
 /// # Examples
 ///
 /// ```no_run
@@ -34,6 +38,10 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// # Errors
 ///
 /// As [`std::fs::copy`]: `from` is no file or cannot be read, or `to` cannot be written.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, the file may be copied although the future is dropped.
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let to = to.as_ref().to_owned();
     pool::with_path(from.as_ref(), move |from| std::fs::copy(from, to)).await
@@ -44,6 +52,10 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
 /// # Errors
 ///
 /// As [`std::fs::create_dir`]: its parent does not exist, it exists, or may not be created.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, the directory may be created although the future is dropped.
 pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     pool::with_path(path.as_ref(), |path| std::fs::create_dir(path)).await
 }
@@ -53,6 +65,10 @@ pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Errors
 ///
 /// As [`std::fs::create_dir_all`].
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, the directories may be created although the future is dropped.
 pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     pool::with_path(path.as_ref(), |path| std::fs::create_dir_all(path)).await
 }
@@ -63,6 +79,10 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// As [`std::fs::hard_link`]: `original` does not exist, `link` does, or they are on different
 /// file systems.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, the link may be made although the future is dropped.
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let link = link.as_ref().to_owned();
     pool::with_path(original.as_ref(), move |original| {
@@ -76,6 +96,10 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 /// # Errors
 ///
 /// As [`std::fs::read_link`]: `path` does not exist or is no symbolic link.
+///
+/// # Cancel safety
+///
+/// Cancel safe: dropping the future stops the waiting only.
 pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     pool::with_path(path.as_ref(), |path| std::fs::read_link(path)).await
 }
@@ -85,6 +109,10 @@ pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 /// # Errors
 ///
 /// As [`std::fs::remove_dir`].
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, the directory may be removed although the future is dropped.
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
     pool::with_path(path.as_ref(), |path| std::fs::remove_dir(path)).await
 }
@@ -94,6 +122,10 @@ pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Errors
 ///
 /// As [`std::fs::remove_dir_all`]. What was removed before the error stays removed.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, everything may be removed although the future is dropped.
 pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     pool::with_path(path.as_ref(), |path| std::fs::remove_dir_all(path)).await
 }
@@ -103,6 +135,10 @@ pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Errors
 ///
 /// As [`std::fs::remove_file`]: it does not exist, is a directory, or may not be removed.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, the file may be removed although the future is dropped.
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
     pool::with_path(path.as_ref(), |path| std::fs::remove_file(path)).await
 }
@@ -112,6 +148,10 @@ pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 /// # Errors
 ///
 /// As [`std::fs::rename`]: `from` does not exist, or the names are on different file systems.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, the file may be renamed although the future is dropped.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let to = to.as_ref().to_owned();
     pool::with_path(from.as_ref(), move |from| std::fs::rename(from, to)).await
@@ -122,6 +162,10 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 /// # Errors
 ///
 /// As [`std::fs::set_permissions`]: it does not exist, or belongs to somebody else.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, the permissions may change although the future is dropped.
 pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
     pool::with_path(path.as_ref(), |path| {
         std::fs::set_permissions(path, permissions)
@@ -134,6 +178,10 @@ pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -
 /// # Errors
 ///
 /// As [`std::os::unix::fs::symlink`]: `link` exists, or may not be created.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: once polled, the link may be made although the future is dropped.
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
     let link = link.as_ref().to_owned();
     pool::with_path(original.as_ref(), move |original| {

@@ -147,6 +147,11 @@ impl OpenOptions {
     ///
     /// As [`std::fs::OpenOptions::open`]: `NotFound`, `PermissionDenied`, `AlreadyExists` (for
     /// `create_new`), `InvalidInput` for options that do not go together, and others of open(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the file, if it was opened. It may have been created or cut by
+    /// then.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         pool::progress().await;

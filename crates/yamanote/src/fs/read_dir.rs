@@ -32,6 +32,10 @@ const LARGEST_CHUNK: usize = 512;
 ///
 /// As [`std::fs::read_dir`]: it does not exist, is no directory, or cannot be read.
 ///
+/// # Cancel safety
+///
+/// Cancel safe: dropping the future stops the waiting only.
+///
 /// # Examples
 ///
 /// ```no_run
@@ -152,6 +156,14 @@ impl ReadDir {
 
     /// Polls for the next entry; see [`next_entry`](ReadDir::next_entry). When it is pending, the
     /// task of the last call is woken.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_entry`](ReadDir::next_entry).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, if the directory has to be read on.
     pub fn poll_next_entry(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<DirEntry>>> {
         loop {
             match &mut self.0 {
@@ -213,6 +225,10 @@ impl DirEntry {
     /// # Errors
     ///
     /// It is gone, or the directory may not be searched.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future stops the waiting only.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         pool::progress().await;
         pool::expect_live()?;
@@ -238,6 +254,10 @@ impl DirEntry {
     /// # Errors
     ///
     /// As [`metadata`](DirEntry::metadata).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future stops the waiting only.
     pub async fn file_type(&self) -> io::Result<FileType> {
         if let Some(file_type) = self.file_type {
             return Ok(file_type);

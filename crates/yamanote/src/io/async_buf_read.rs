@@ -23,6 +23,10 @@ pub trait AsyncBufRead: AsyncRead {
     ///
     /// On `Poll::Pending` the task of `cx` will be woken when the source becomes readable or is
     /// closed.
+    ///
+    /// # Errors
+    ///
+    /// A failure of the source.
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>>;
 
     /// Marks `amt` bytes of the buffer as read. They are not returned any more.

@@ -118,6 +118,14 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`register`](AsyncFd::register), without the promise in its contract being asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](AsyncFd::register); but `inner` is dropped then.
+    ///
+    /// # Panics
+    ///
+    /// As [`register`](AsyncFd::register).
     #[inline]
     #[track_caller]
     #[deprecated(note = "nothing makes `inner` keep its descriptor; use `AsyncFd::register`")]
@@ -130,6 +138,14 @@ impl<T: AsRawFd> AsyncFd<T> {
 
     /// Like [`register_with_interest`](AsyncFd::register_with_interest), without the promise in
     /// its contract being asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](AsyncFd::register); but `inner` is dropped then.
+    ///
+    /// # Panics
+    ///
+    /// As [`register`](AsyncFd::register).
     #[inline]
     #[track_caller]
     #[deprecated(
@@ -140,6 +156,14 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`register`](AsyncFd::register), without the promise in its contract being asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](AsyncFd::register).
+    ///
+    /// # Panics
+    ///
+    /// As [`register`](AsyncFd::register).
     #[inline]
     #[track_caller]
     #[deprecated(note = "nothing makes `inner` keep its descriptor; use `AsyncFd::register`")]
@@ -149,6 +173,14 @@ impl<T: AsRawFd> AsyncFd<T> {
 
     /// Like [`register_with_interest`](AsyncFd::register_with_interest), without the promise in
     /// its contract being asked for.
+    ///
+    /// # Errors
+    ///
+    /// As [`register`](AsyncFd::register).
+    ///
+    /// # Panics
+    ///
+    /// As [`register`](AsyncFd::register).
     #[inline]
     #[track_caller]
     #[deprecated(
@@ -204,6 +236,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`poll_read_ready`](AsyncFd::poll_read_ready), with mutable access in the guard.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime is shut down.
     pub fn poll_read_ready_mut<'a>(
         &'a mut self,
         cx: &mut Context<'_>,
@@ -213,6 +249,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Polls for write readiness; see [`poll_read_ready`](AsyncFd::poll_read_ready).
+    ///
+    /// # Errors
+    ///
+    /// If the runtime is shut down.
     pub fn poll_write_ready<'a>(
         &'a self,
         cx: &mut Context<'_>,
@@ -222,6 +262,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`poll_write_ready`](AsyncFd::poll_write_ready), with mutable access in the guard.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime is shut down.
     pub fn poll_write_ready_mut<'a>(
         &'a mut self,
         cx: &mut Context<'_>,
@@ -246,6 +290,10 @@ impl<T: AsRawFd> AsyncFd<T> {
 
     /// Like [`ready`](AsyncFd::ready), with mutable access in the guard.
     ///
+    /// # Errors
+    ///
+    /// If the runtime is shut down.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe.
@@ -259,6 +307,10 @@ impl<T: AsRawFd> AsyncFd<T> {
 
     /// Waits for read readiness; [`ready`](AsyncFd::ready) for [`Interest::READABLE`].
     ///
+    /// # Errors
+    ///
+    /// If the runtime is shut down.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe.
@@ -267,6 +319,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`readable`](AsyncFd::readable), with mutable access in the guard.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime is shut down.
     ///
     /// # Cancel safety
     ///
@@ -277,6 +333,10 @@ impl<T: AsRawFd> AsyncFd<T> {
 
     /// Waits for write readiness; [`ready`](AsyncFd::ready) for [`Interest::WRITABLE`].
     ///
+    /// # Errors
+    ///
+    /// If the runtime is shut down.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe.
@@ -285,6 +345,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`writable`](AsyncFd::writable), with mutable access in the guard.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime is shut down.
     ///
     /// # Cancel safety
     ///
@@ -298,6 +362,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     ///
     /// `f` must answer `WouldBlock` only if the descriptor is not ready: that clears the readiness,
     /// and the next event is awaited.
+    ///
+    /// # Errors
+    ///
+    /// What `f` answers, except `WouldBlock`; and if the runtime is shut down.
     ///
     /// # Cancel safety
     ///
@@ -313,6 +381,14 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`async_io`](AsyncFd::async_io), with mutable access for `f`.
+    ///
+    /// # Errors
+    ///
+    /// As [`async_io`](AsyncFd::async_io).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe, as [`async_io`](AsyncFd::async_io).
     pub async fn async_io_mut<R>(
         &mut self,
         interest: Interest,
@@ -338,6 +414,10 @@ impl<T: AsRawFd> AsyncFd<T> {
     }
 
     /// Like [`try_io`](AsyncFd::try_io), with mutable access for `f`.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_io`](AsyncFd::try_io).
     pub fn try_io_mut<R>(
         &mut self,
         interest: Interest,

@@ -15,6 +15,39 @@ use crate::io::ReadBuf;
 /// implemented for every type that has this trait.
 ///
 /// [`AsyncReadExt`]: crate::io::AsyncReadExt
+///
+/// # Examples
+///
+/// A source that has nothing to wait for:
+///
+/// ```
+/// use std::io;
+/// use std::pin::Pin;
+/// use std::task::{Context, Poll};
+/// use yamanote::io::{AsyncRead, AsyncReadExt, ReadBuf};
+///
+/// struct Countdown(u8);
+///
+/// impl AsyncRead for Countdown {
+///     fn poll_read(
+///         mut self: Pin<&mut Self>,
+///         _cx: &mut Context<'_>,
+///         buf: &mut ReadBuf<'_>,
+///     ) -> Poll<io::Result<()>> {
+///         while self.0 > 0 && buf.remaining() > 0 {
+///             buf.put_slice(&[self.0]);
+///             self.0 -= 1;
+///         }
+///         Poll::Ready(Ok(()))
+///     }
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let mut bytes = Vec::new();
+/// Countdown(3).read_to_end(&mut bytes).await?;
+/// assert_eq!(bytes, [3, 2, 1]);
+/// # io::Result::Ok(()) }).unwrap();
+/// ```
 pub trait AsyncRead {
     /// Tries to read into `buf`.
     ///

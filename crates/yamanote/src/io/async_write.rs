@@ -13,6 +13,48 @@ use std::task::{Context, Poll};
 /// implemented for every type that has this trait.
 ///
 /// [`AsyncWriteExt`]: crate::io::AsyncWriteExt
+///
+/// # Examples
+///
+/// A sink that counts what goes on to another one:
+///
+/// ```
+/// use std::io;
+/// use std::pin::Pin;
+/// use std::task::{Context, Poll, ready};
+/// use yamanote::io::{AsyncWrite, AsyncWriteExt};
+///
+/// struct Counting<W> {
+///     inner: W,
+///     written: usize,
+/// }
+///
+/// impl<W: AsyncWrite + Unpin> AsyncWrite for Counting<W> {
+///     fn poll_write(
+///         mut self: Pin<&mut Self>,
+///         cx: &mut Context<'_>,
+///         buf: &[u8],
+///     ) -> Poll<io::Result<usize>> {
+///         let written = ready!(Pin::new(&mut self.inner).poll_write(cx, buf))?;
+///         self.written += written;
+///         Poll::Ready(Ok(written))
+///     }
+///
+///     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         Pin::new(&mut self.inner).poll_flush(cx)
+///     }
+///
+///     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+///         Pin::new(&mut self.inner).poll_shutdown(cx)
+///     }
+/// }
+///
+/// # futures::executor::block_on(async {
+/// let mut sink = Counting { inner: Vec::new(), written: 0 };
+/// sink.write_all(b"hello").await?;
+/// assert_eq!(sink.written, 5);
+/// # io::Result::Ok(()) }).unwrap();
+/// ```
 pub trait AsyncWrite {
     /// Tries to write bytes from the front of `buf`, and returns how many were taken.
     ///
@@ -62,6 +104,10 @@ pub trait AsyncWrite {
     /// were one.
     ///
     /// Without an implementation of its own a sink writes the first buffer that is not empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_write`](AsyncWrite::poll_write).
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -11,6 +11,20 @@ use crate::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 pin_project! {
     /// A stream that reads from one value and writes to another, made by [`join`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{self, AsyncReadExt, AsyncWriteExt};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut both = io::join(&b"to be read"[..], Vec::new());
+    /// both.write_all(b"written").await?;
+    /// let mut text = String::new();
+    /// both.read_to_string(&mut text).await?;
+    /// assert_eq!((text.as_str(), &both.writer()[..]), ("to be read", &b"written"[..]));
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     #[derive(Debug)]
     pub struct Join<R, W> {
         #[pin]

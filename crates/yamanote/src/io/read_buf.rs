@@ -26,6 +26,19 @@ use crate::io::AsyncBufRead;
 /// filled, and uninitialized.
 ///
 /// [`AsyncRead::poll_read`]: crate::io::AsyncRead::poll_read
+///
+/// # Examples
+///
+/// ```
+/// use std::mem::MaybeUninit;
+/// use yamanote::io::ReadBuf;
+///
+/// let mut memory = [MaybeUninit::uninit(); 8];
+/// let mut buf = ReadBuf::uninit(&mut memory);
+/// buf.put_slice(b"read");
+/// assert_eq!(buf.filled(), b"read");
+/// assert_eq!(buf.remaining(), 4);
+/// ```
 pub struct ReadBuf<'a> {
     buf: &'a mut [MaybeUninit<u8>],
     filled: usize,

@@ -20,6 +20,23 @@ use crate::task::JoinHandle;
 ///
 /// The trait has no methods of its own and cannot be implemented outside this crate. Use it as a
 /// bound, and [`lookup_host`](super::lookup_host) to resolve.
+///
+/// # Examples
+///
+/// ```no_run
+/// use yamanote::net::{TcpStream, ToSocketAddrs};
+///
+/// async fn connect(server: impl ToSocketAddrs) -> std::io::Result<TcpStream> {
+///     TcpStream::connect(server).await
+/// }
+///
+/// # async fn example() -> std::io::Result<()> {
+/// connect("example.com:80").await?;
+/// connect(("example.com", 80)).await?;
+/// connect(([127, 0, 0, 1], 8080)).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub trait ToSocketAddrs: sealed::Resolve {}
 
 pub(super) fn resolve(addresses: impl ToSocketAddrs) -> Resolving {

@@ -19,6 +19,10 @@ macro_rules! try_read_methods {
         }
 
         /// Like [`try_read`](Self::try_read), into several buffers, one after the other.
+        ///
+        /// # Errors
+        ///
+        /// As [`try_read`](Self::try_read).
         pub fn try_read_vectored(
             &self,
             bufs: &mut [std::io::IoSliceMut<'_>],
@@ -32,6 +36,10 @@ macro_rules! try_read_methods {
 
         /// Like [`try_read`](Self::try_read), into the room of a [`BufMut`](bytes::BufMut), which
         /// is advanced.
+        ///
+        /// # Errors
+        ///
+        /// As [`try_read`](Self::try_read).
         pub fn try_read_buf<B: bytes::BufMut>(&self, buf: &mut B) -> std::io::Result<usize> {
             self.io
                 .registration()
@@ -59,6 +67,10 @@ macro_rules! try_write_methods {
         }
 
         /// Like [`try_write`](Self::try_write), from several buffers, one after the other.
+        ///
+        /// # Errors
+        ///
+        /// As [`try_write`](Self::try_write).
         pub fn try_write_vectored(&self, bufs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
             self.io
                 .registration()

@@ -9,6 +9,11 @@ macro_rules! std_conversions {
         impl $Socket {
             /// Takes a socket of the standard library, which must be in non-blocking mode.
             ///
+            /// # Errors
+            ///
+            /// If the kernel cannot watch the socket, or the runtime has shut down; the socket is
+            /// closed then.
+            ///
             /// # Panics
             ///
             /// Outside a runtime, and in one that was built without `enable_io`. In debug builds
@@ -33,6 +38,11 @@ macro_rules! std_conversions {
 
             /// Takes the socket out of the runtime. It stays in non-blocking mode; to use it with
             /// blocking calls, set `set_nonblocking(false)`.
+            ///
+            /// # Errors
+            ///
+            /// If the socket cannot be taken out of the set that is watched (epoll_ctl(2)); it is
+            /// closed then.
             pub fn into_std(self) -> std::io::Result<$Std> {
                 self.io.into_inner().map(<$Std>::from)
             }

@@ -60,6 +60,10 @@ macro_rules! datagram_methods {
 
         /// Polls for room, and sends `buf` as one datagram to the address this is connected to. Only
         /// the task of the last call that polls for room is woken.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`send`](Self::send).
         pub fn poll_send(
             &self,
             cx: &mut std::task::Context<'_>,
@@ -105,6 +109,10 @@ macro_rules! datagram_methods {
 
         /// Polls for a datagram and receives it into the unfilled part of `buf`; what has no room
         /// there is lost. Only the task of the last call that polls for something to read is woken.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`recv`](Self::recv).
         pub fn poll_recv(
             &self,
             cx: &mut std::task::Context<'_>,
@@ -135,6 +143,10 @@ macro_rules! datagram_methods {
         /// Like [`recv`](Self::recv), into the next chunk of a [`BufMut`](bytes::BufMut), which is
         /// advanced. Reserve room for the longest datagram that is expected: what has none is lost.
         ///
+        /// # Errors
+        ///
+        /// Those of [`recv`](Self::recv).
+        ///
         /// # Cancel safety
         ///
         /// Cancel safe: if it is dropped before it is ready, no datagram was taken.
@@ -148,7 +160,11 @@ macro_rules! datagram_methods {
                 .await
         }
 
-        /// Like [`recv_buf`](Self::recv_buf), without waiting: `WouldBlock` if there is no datagram.
+        /// Like [`recv_buf`](Self::recv_buf), without waiting.
+        ///
+        /// # Errors
+        ///
+        /// `WouldBlock` if there is no datagram; those of [`recv`](Self::recv).
         pub fn try_recv_buf<B: bytes::BufMut>(&self, buf: &mut B) -> std::io::Result<usize> {
             self.io
                 .registration()
@@ -159,6 +175,10 @@ macro_rules! datagram_methods {
         }
 
         /// Like [`recv`](Self::recv), and tells the address of the sender.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`recv`](Self::recv).
         ///
         /// # Cancel safety
         ///
@@ -176,6 +196,10 @@ macro_rules! datagram_methods {
         }
 
         /// Like [`poll_recv`](Self::poll_recv), and tells the address of the sender.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`recv`](Self::recv).
         pub fn poll_recv_from(
             &self,
             cx: &mut std::task::Context<'_>,
@@ -189,6 +213,10 @@ macro_rules! datagram_methods {
         }
 
         /// Like [`try_recv`](Self::try_recv), and tells the address of the sender.
+        ///
+        /// # Errors
+        ///
+        /// `WouldBlock` if there is no datagram; those of [`recv`](Self::recv).
         pub fn try_recv_from(&self, buf: &mut [u8]) -> std::io::Result<(usize, $Address)> {
             let mut buf = crate::io::ReadBuf::new(buf);
             let (received, sender) =
@@ -202,6 +230,10 @@ macro_rules! datagram_methods {
         }
 
         /// Like [`recv_buf`](Self::recv_buf), and tells the address of the sender.
+        ///
+        /// # Errors
+        ///
+        /// Those of [`recv`](Self::recv).
         ///
         /// # Cancel safety
         ///
@@ -221,6 +253,10 @@ macro_rules! datagram_methods {
         }
 
         /// Like [`try_recv_buf`](Self::try_recv_buf), and tells the address of the sender.
+        ///
+        /// # Errors
+        ///
+        /// `WouldBlock` if there is no datagram; those of [`recv`](Self::recv).
         pub fn try_recv_buf_from<B: bytes::BufMut>(
             &self,
             buf: &mut B,

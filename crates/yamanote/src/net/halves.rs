@@ -5,19 +5,19 @@
 /// What a read half can do, in an `impl` block; its `$Stream` is `$stream` of `$this`.
 macro_rules! read_half_methods {
     ($Stream:ident, $Address:ty, $this:ident => $stream:expr) => {
-        #[doc = concat!("Waits until there is something to read. Cancel safe; see [`", stringify!($Stream), "::readable`].")]
+        #[doc = concat!("Waits until there is something to read. Cancel safe, and fails when the runtime has shut down; see [`", stringify!($Stream), "::readable`].")]
         pub async fn readable(&self) -> std::io::Result<()> {
             let $this = self;
             $stream.readable().await
         }
 
-        #[doc = concat!("Reads what is there; see [`", stringify!($Stream), "::try_read`].")]
+        #[doc = concat!("Reads what is there, or fails with `WouldBlock` if there is nothing; errors as [`", stringify!($Stream), "::try_read`].")]
         pub fn try_read(&self, buf: &mut [u8]) -> std::io::Result<usize> {
             let $this = self;
             $stream.try_read(buf)
         }
 
-        #[doc = concat!("Reads what is there into several buffers; see [`", stringify!($Stream), "::try_read_vectored`].")]
+        #[doc = concat!("Reads what is there into several buffers; errors as [`", stringify!($Stream), "::try_read_vectored`].")]
         pub fn try_read_vectored(
             &self,
             bufs: &mut [std::io::IoSliceMut<'_>],
@@ -26,7 +26,7 @@ macro_rules! read_half_methods {
             $stream.try_read_vectored(bufs)
         }
 
-        #[doc = concat!("Reads what is there into a [`BufMut`](bytes::BufMut); see [`", stringify!($Stream), "::try_read_buf`].")]
+        #[doc = concat!("Reads what is there into a [`BufMut`](bytes::BufMut); errors as [`", stringify!($Stream), "::try_read_buf`].")]
         pub fn try_read_buf<B: bytes::BufMut>(&self, buf: &mut B) -> std::io::Result<usize> {
             let $this = self;
             $stream.try_read_buf(buf)
@@ -39,19 +39,19 @@ macro_rules! read_half_methods {
 /// What a write half can do, in an `impl` block; its `$Stream` is `$stream` of `$this`.
 macro_rules! write_half_methods {
     ($Stream:ident, $Address:ty, $this:ident => $stream:expr) => {
-        #[doc = concat!("Waits until there is room to write. Cancel safe; see [`", stringify!($Stream), "::writable`].")]
+        #[doc = concat!("Waits until there is room to write. Cancel safe, and fails when the runtime has shut down; see [`", stringify!($Stream), "::writable`].")]
         pub async fn writable(&self) -> std::io::Result<()> {
             let $this = self;
             $stream.writable().await
         }
 
-        #[doc = concat!("Writes as much as there is room for; see [`", stringify!($Stream), "::try_write`].")]
+        #[doc = concat!("Writes as much as there is room for, or fails with `WouldBlock` if there is none; errors as [`", stringify!($Stream), "::try_write`].")]
         pub fn try_write(&self, buf: &[u8]) -> std::io::Result<usize> {
             let $this = self;
             $stream.try_write(buf)
         }
 
-        #[doc = concat!("Writes from several buffers; see [`", stringify!($Stream), "::try_write_vectored`].")]
+        #[doc = concat!("Writes from several buffers; errors as [`", stringify!($Stream), "::try_write_vectored`].")]
         pub fn try_write_vectored(&self, bufs: &[std::io::IoSlice<'_>]) -> std::io::Result<usize> {
             let $this = self;
             $stream.try_write_vectored(bufs)
@@ -64,7 +64,7 @@ macro_rules! write_half_methods {
 /// What both halves can do.
 macro_rules! half_methods {
     ($Stream:ident, $Address:ty, $this:ident => $stream:expr) => {
-        #[doc = concat!("Waits for readiness. Cancel safe; see [`", stringify!($Stream), "::ready`].")]
+        #[doc = concat!("Waits for readiness. Cancel safe, and fails when the runtime has shut down; see [`", stringify!($Stream), "::ready`].")]
         pub async fn ready(
             &self,
             interest: crate::io::Interest,
@@ -73,13 +73,14 @@ macro_rules! half_methods {
             $stream.ready(interest).await
         }
 
-        /// The address of the other end.
+        /// The address of the other end. Errors are those of getpeername(2): ENOTCONN when the
+        /// connection is gone.
         pub fn peer_addr(&self) -> std::io::Result<$Address> {
             let $this = self;
             $stream.peer_addr()
         }
 
-        /// The address of this end.
+        /// The address of this end. Errors are those of getsockname(2).
         pub fn local_addr(&self) -> std::io::Result<$Address> {
             let $this = self;
             $stream.local_addr()

@@ -16,6 +16,14 @@ use super::addr;
 ///
 /// If the name cannot be resolved.
 ///
+/// # Panics
+///
+/// Outside a runtime, if a name has to be looked up.
+///
+/// # Cancel safety
+///
+/// Cancel safe: a name looked up in vain does no harm.
+///
 /// # Examples
 ///
 /// ```no_run

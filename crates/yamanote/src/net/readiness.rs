@@ -32,6 +32,11 @@ macro_rules! read_readiness {
         /// Waits until there is something to read; [`ready`](Self::ready) for
         /// [`Interest::READABLE`](crate::io::Interest::READABLE).
         ///
+        /// # Errors
+        ///
+        /// As [`ready`](Self::ready). An error of the descriptor is readiness: the read that
+        /// follows reports it.
+        ///
         /// # Cancel safety
         ///
         /// Cancel safe.
@@ -60,6 +65,11 @@ macro_rules! write_readiness {
     ($poll_ready:ident) => {
         /// Waits until there is room to write; [`ready`](Self::ready) for
         /// [`Interest::WRITABLE`](crate::io::Interest::WRITABLE).
+        ///
+        /// # Errors
+        ///
+        /// As [`ready`](Self::ready). An error of the descriptor is readiness: the write that
+        /// follows reports it.
         ///
         /// # Cancel safety
         ///
@@ -110,6 +120,11 @@ macro_rules! custom_operations {
         ///
         /// `f` must answer `WouldBlock` only if the socket does, and must not use the other methods
         /// of this socket.
+        ///
+        /// # Errors
+        ///
+        /// What `f` answers, except `WouldBlock`; and when the runtime it was made in has shut
+        /// down.
         ///
         /// # Cancel safety
         ///

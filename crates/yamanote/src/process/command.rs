@@ -238,8 +238,7 @@ impl Command {
 
     /// Starts the process now, and returns a future of its exit status.
     ///
-    /// Streams that are piped are closed at the future's first poll. Dropping the future is
-    /// dropping the child.
+    /// Streams that are piped are closed at the future's first poll.
     ///
     /// # Errors
     ///
@@ -248,6 +247,11 @@ impl Command {
     /// # Panics
     ///
     /// As [`spawn`](Command::spawn).
+    ///
+    /// # Cancel safety
+    ///
+    /// The child has been started when this returns. Dropping the future drops the [`Child`], which
+    /// runs on unless [`kill_on_drop`](Command::kill_on_drop) is set.
     ///
     /// # Examples
     ///
@@ -275,8 +279,8 @@ impl Command {
     /// Starts the process now, with its output and errors piped, and returns a future of all it
     /// writes and of its exit status.
     ///
-    /// Standard input is inherited unless set otherwise; a piped one is closed. Dropping the future
-    /// is dropping the child. It ends as [`Child::wait_with_output`] does.
+    /// Standard input is inherited unless set otherwise; a piped one is closed. It ends as
+    /// [`Child::wait_with_output`] does.
     ///
     /// # Errors
     ///
@@ -285,6 +289,11 @@ impl Command {
     /// # Panics
     ///
     /// As [`spawn`](Command::spawn).
+    ///
+    /// # Cancel safety
+    ///
+    /// The child has been started when this returns. Dropping the future drops the [`Child`], which
+    /// runs on unless [`kill_on_drop`](Command::kill_on_drop) is set, and what it wrote is lost.
     ///
     /// # Examples
     ///

@@ -17,6 +17,17 @@ const DRIVER_VARIABLE: &str = "YAMANOTE_DRIVER";
 const WORKERS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
 
 /// Which driver a runtime is to use; see [`Builder::driver`](super::Builder::driver).
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::runtime::{Builder, DriverChoice};
+///
+/// // From a configuration file, say.
+/// let choice: DriverChoice = "epoll".parse().unwrap();
+/// let rt = Builder::new_current_thread().driver(choice).enable_all().build().unwrap();
+/// # drop(rt);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DriverChoice {

@@ -189,6 +189,8 @@ impl Handle {
     ///
     /// See [`task::spawn_blocking`](crate::task::spawn_blocking).
     ///
+    /// What has begun cannot be cancelled; dropping the handle changes nothing.
+    ///
     /// # Examples
     ///
     /// ```
@@ -316,6 +318,15 @@ impl UnwindSafe for Handle {}
 impl RefUnwindSafe for Handle {}
 
 /// Why there is no current runtime; see [`Handle::try_current`].
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::runtime::Handle;
+///
+/// let error = Handle::try_current().unwrap_err();
+/// assert!(error.is_missing_context());
+/// ```
 #[derive(Debug)]
 pub struct TryCurrentError {
     kind: Missing,

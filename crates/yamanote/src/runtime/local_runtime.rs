@@ -78,6 +78,8 @@ impl LocalRuntime {
 
     /// Spawns a task on this runtime. It runs while the thread is in [`block_on`](Self::block_on).
     ///
+    /// Dropping the handle does not cancel the task: it runs on, and nobody gets its output.
+    ///
     /// # Examples
     ///
     /// ```
@@ -99,6 +101,8 @@ impl LocalRuntime {
 
     /// Runs `f` on a thread for blocking work; see
     /// [`task::spawn_blocking`](crate::task::spawn_blocking).
+    ///
+    /// What has begun cannot be cancelled; dropping the handle changes nothing.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
     where

@@ -71,6 +71,16 @@ impl std::fmt::Debug for Scheduler {
 }
 
 /// The kinds of runtime; see [`Handle::runtime_flavor`].
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::runtime::{Handle, Runtime, RuntimeFlavor};
+///
+/// let rt = Runtime::new().unwrap();
+/// let flavor = rt.block_on(async { Handle::current().runtime_flavor() });
+/// assert_eq!(flavor, RuntimeFlavor::MultiThread);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RuntimeFlavor {
@@ -122,6 +132,8 @@ impl Runtime {
 
     /// Spawns a task on this runtime; see [`Handle::spawn`].
     ///
+    /// Dropping the handle does not cancel the task: it runs on, and nobody gets its output.
+    ///
     /// # Examples
     ///
     /// ```
@@ -142,6 +154,8 @@ impl Runtime {
 
     /// Runs `f` on a thread for blocking work; see
     /// [`task::spawn_blocking`](crate::task::spawn_blocking).
+    ///
+    /// What has begun cannot be cancelled; dropping the handle changes nothing.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
     where

@@ -100,6 +100,29 @@ impl fmt::Debug for Barrier {
 }
 
 /// What [`Barrier::wait`] returns: whether this task is the round's leader.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use yamanote::sync::Barrier;
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let barrier = Arc::new(Barrier::new(3));
+/// let tasks: Vec<_> = (0..3)
+///     .map(|_| {
+///         let barrier = barrier.clone();
+///         yamanote::spawn(async move { barrier.wait().await.is_leader() })
+///     })
+///     .collect();
+/// let mut leaders = 0;
+/// for task in tasks {
+///     leaders += usize::from(task.await.unwrap());
+/// }
+/// assert_eq!(leaders, 1);
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct BarrierWaitResult(bool);
 

@@ -178,6 +178,13 @@ impl Notify {
     /// [`notified`](Notify::notified), with a future that keeps the `Notify` alive and borrows
     /// nothing.
     ///
+    /// # Cancel safety
+    ///
+    /// As [`notified`](Notify::notified): a future that is dropped loses its place in the queue, and a
+    /// notification it did not report goes to the next.
+    ///
+    /// # Examples
+    ///
     /// ```
     /// use std::sync::Arc;
     /// use yamanote::sync::Notify;

@@ -38,6 +38,15 @@ pub struct OnceCell<T> {
 }
 
 /// Why [`OnceCell::set`] did not; it has the value.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::{OnceCell, SetError};
+///
+/// let cell = OnceCell::new_with(Some(1));
+/// assert_eq!(cell.set(2), Err(SetError::AlreadyInitializedError(2)));
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum SetError<T> {
     /// The cell is filled.

@@ -181,6 +181,16 @@ impl<T> From<T> for SetOnce<T> {
 }
 
 /// The value was set already; the one that came too late is inside.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::SetOnce;
+///
+/// let once = SetOnce::new();
+/// once.set(1).unwrap();
+/// assert_eq!(once.set(2).unwrap_err().0, 2);
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct SetOnceError<T>(pub T);
 

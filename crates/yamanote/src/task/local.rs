@@ -55,6 +55,11 @@ impl<T: 'static> LocalKey<T> {
     ///
     /// Polling the returned future panics if it is done inside of [`with`](Self::with) or
     /// [`try_with`](Self::try_with) of the same key, or while the thread is being torn down.
+    ///
+    /// # Cancel safety
+    ///
+    /// That of `future`. Dropping the returned future drops `future` with the value still set, then
+    /// the value.
     pub fn scope<F>(&'static self, value: T, future: F) -> TaskLocalFuture<T, F>
     where
         F: Future,

@@ -13,6 +13,8 @@ use std::future::Future;
 /// [`LocalRuntime`](crate::runtime::LocalRuntime). It begins to run when that gets to it, whether the
 /// handle is awaited or not.
 ///
+/// Dropping the handle does not cancel the task: it runs on, and nobody gets its output.
+///
 /// # Panics
 ///
 /// Outside of both; and in the context of a `LocalRuntime` of another thread.

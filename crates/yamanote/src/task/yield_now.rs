@@ -14,6 +14,10 @@ use std::task::{Context, Poll};
 /// A combinator that polls several futures in one task may swallow the yield: if another branch of a
 /// `select!` is ready in the same poll, the task does not go back to the scheduler.
 ///
+/// # Cancel safety
+///
+/// Cancel safe.
+///
 /// # Examples
 ///
 /// ```

@@ -88,6 +88,22 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 /// | `Burst` | at 120 | at once (for 100) | 150 | 200 |
 /// | `Delay` | at 120 | 170 | 220 | 270 |
 /// | `Skip` | at 120 | 150 | 200 | 250 |
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::time::{self, Duration, MissedTickBehavior};
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut interval = time::interval(Duration::from_millis(5));
+/// interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+/// for _ in 0..3 {
+///     interval.tick().await;
+///     // Work that may take longer than the period.
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MissedTickBehavior {
     /// Ticks as fast as they are asked for until none is missing: the number of ticks is kept.

@@ -80,6 +80,10 @@ pub fn resume() {
 ///
 /// If the clock is not stopped, outside of a runtime, and if the new time cannot be represented.
 ///
+/// # Cancel safety
+///
+/// Once polled, the clock has been moved.
+///
 /// # Examples
 ///
 /// ```

@@ -88,6 +88,10 @@ impl File {
     ///
     /// As [`OpenOptions::open`].
     ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future stops the waiting only.
+    ///
     /// # Examples
     ///
     /// ```no_run
@@ -105,6 +109,10 @@ impl File {
     /// # Errors
     ///
     /// As [`OpenOptions::open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: once polled, the file may be created or cut although the future is dropped.
     pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
         let mut options = File::options();
         options.write(true).create(true).truncate(true);
@@ -116,6 +124,10 @@ impl File {
     /// # Errors
     ///
     /// `AlreadyExists`, and as [`OpenOptions::open`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: once polled, the file may be created although the future is dropped.
     pub async fn create_new<P: AsRef<Path>>(path: P) -> io::Result<File> {
         let mut options = File::options();
         options.read(true).write(true).create_new(true);
@@ -194,6 +206,11 @@ impl File {
     /// # Errors
     ///
     /// That of an accepted write nobody was told yet, else that of fsync(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting only. An error of an accepted write is kept for the
+    /// next call; one of the sync itself may be lost.
     pub async fn sync_all(&self) -> io::Result<()> {
         self.sync(Fsync::all, StdFile::sync_all).await
     }
@@ -203,6 +220,11 @@ impl File {
     /// # Errors
     ///
     /// As `sync_all`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the waiting only. An error of an accepted write is kept for the
+    /// next call; one of the sync itself may be lost.
     pub async fn sync_data(&self) -> io::Result<()> {
         self.sync(Fsync::data, StdFile::sync_data).await
     }
@@ -232,6 +254,10 @@ impl File {
     /// # Errors
     ///
     /// As `std::fs::File::set_len`: the file is not open for writing, or `size` is too large.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: once polled, the size is changed although the future is dropped.
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
         self.change(true, move |std| std.set_len(size)).await
     }
@@ -241,6 +267,10 @@ impl File {
     /// # Errors
     ///
     /// Those of statx(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropping the future stops the waiting only.
     pub async fn metadata(&self) -> io::Result<Metadata> {
         pool::progress().await;
         pool::expect_live()?;
@@ -256,6 +286,10 @@ impl File {
     /// # Errors
     ///
     /// No more descriptors can be had.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the new handle, if there is one, is closed.
     pub async fn try_clone(&self) -> io::Result<File> {
         self.idle().await;
         pool::expect_live()?;
@@ -277,6 +311,10 @@ impl File {
     }
 
     /// Gives up the asynchronous handle, after the operations under way have ended.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the file. Writes that were accepted arrive all the same.
     ///
     /// # Examples
     ///
@@ -328,6 +366,10 @@ impl File {
     /// # Errors
     ///
     /// The caller does not own the file, and those of fchmod(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: once polled, the permissions may change although the future is dropped.
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         let std = self.std.clone();
         pool::run(move || std.set_permissions(permissions)).await
@@ -339,6 +381,10 @@ impl File {
     /// # Errors
     ///
     /// The caller does not own the file, and those of utimensat(2).
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: once polled, the time stamps are changed although the future is dropped.
     pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
         let times = times.into_std();
         self.change(false, move |std| std.set_times(times)).await
@@ -349,6 +395,10 @@ impl File {
     /// # Errors
     ///
     /// As `set_times`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: once polled, the time stamp is changed although the future is dropped.
     pub async fn set_modified(&self, time: SystemTime) -> io::Result<()> {
         self.set_times(FileTimes::new().set_modified(time)).await
     }

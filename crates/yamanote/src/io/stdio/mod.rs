@@ -21,6 +21,23 @@ use super::{AsyncRead, AsyncWrite, ReadBuf};
 const MAX_CHUNK: usize = 2 * 1024 * 1024;
 
 /// A handle to the standard input of this process; made by [`stdin`].
+///
+/// # Examples
+///
+/// Lines from another program's output:
+///
+/// ```no_run
+/// use yamanote::io::{self, AsyncBufReadExt, BufReader};
+///
+/// # #[yamanote::main]
+/// # async fn main() -> io::Result<()> {
+/// let mut lines = BufReader::new(io::stdin()).lines();
+/// while let Some(line) = lines.next_line().await? {
+///     println!("{}", line.to_uppercase());
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Stdin {
     std: io::Stdin,
@@ -34,6 +51,20 @@ pub struct Stdin {
 ///
 /// Several handles, and `println!`, write to the same buffer of the standard library; each write of up
 /// to 2 MiB goes there as a whole, larger ones in parts, between which others may come.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::io::{self, AsyncWriteExt};
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let mut stdout = io::stdout();
+/// stdout.write_all(b"done\n").await?;
+/// stdout.flush().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Stdout {
     std: io::Stdout,

@@ -19,6 +19,19 @@ pin_project! {
     /// large anyway (these go past the buffer), or where the reader is memory.
     ///
     /// What is in the buffer when this is dropped is lost; so do not make several for one stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{AsyncBufReadExt, BufReader};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut lines = BufReader::new(&b"one\ntwo\n"[..]).lines();
+    /// assert_eq!(lines.next_line().await?.as_deref(), Some("one"));
+    /// assert_eq!(lines.next_line().await?.as_deref(), Some("two"));
+    /// assert_eq!(lines.next_line().await?, None);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     pub struct BufReader<R> {
         #[pin]
         pub(super) inner: R,

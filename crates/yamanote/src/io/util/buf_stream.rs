@@ -14,6 +14,23 @@ pin_project! {
     /// Adds a buffer for reading and one for writing to a stream.
     ///
     /// See [`BufReader`] and [`BufWriter`]. What is in the buffers when this is dropped is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{AsyncBufReadExt, AsyncWriteExt, BufStream, duplex};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let (here, there) = duplex(64);
+    /// let (mut client, mut server) = (BufStream::new(here), BufStream::new(there));
+    /// client.write_all(b"ping\n").await?;
+    /// client.flush().await?;
+    ///
+    /// let mut line = String::new();
+    /// server.read_line(&mut line).await?;
+    /// assert_eq!(line, "ping\n");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     #[derive(Debug)]
     pub struct BufStream<RW> {
         #[pin]

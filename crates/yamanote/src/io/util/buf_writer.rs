@@ -20,6 +20,21 @@ pin_project! {
     /// What is in the buffer when this is dropped is lost: call
     /// [`flush`](crate::io::AsyncWriteExt::flush) or
     /// [`shutdown`](crate::io::AsyncWriteExt::shutdown) before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{AsyncWriteExt, BufWriter};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut writer = BufWriter::new(Vec::new());
+    /// for number in 0..100 {
+    ///     writer.write_u16(number).await?;
+    /// }
+    /// writer.flush().await?;
+    /// assert_eq!(writer.into_inner().len(), 200);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     pub struct BufWriter<W> {
         #[pin]
         pub(super) inner: W,

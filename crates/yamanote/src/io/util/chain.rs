@@ -13,6 +13,19 @@ use crate::io::{AsyncBufRead, AsyncRead, ReadBuf};
 pin_project! {
     /// Reads one reader to its end, then another; made by
     /// [`chain`](crate::io::AsyncReadExt::chain).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::AsyncReadExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut text = String::new();
+    /// let head = &b"GET "[..];
+    /// head.chain(&b"/index.html"[..]).read_to_string(&mut text).await?;
+    /// assert_eq!(text, "GET /index.html");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     #[must_use = "streams do nothing unless polled"]
     pub struct Chain<T, U> {
         #[pin]

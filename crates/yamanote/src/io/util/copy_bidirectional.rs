@@ -35,9 +35,17 @@ where
 
 /// As [`copy_bidirectional`], with buffers of the given sizes in bytes.
 ///
+/// # Errors
+///
+/// As [`copy_bidirectional`].
+///
 /// # Panics
 ///
 /// If a size is 0.
+///
+/// # Cancel safety
+///
+/// Not cancel safe: what has been read and not yet written is lost if the future is dropped.
 pub async fn copy_bidirectional_with_sizes<A, B>(
     a: &mut A,
     b: &mut B,

@@ -36,6 +36,10 @@ pub(super) fn split<R: AsyncBufRead>(reader: R, delimiter: u8) -> Split<R> {
 impl<R: AsyncBufRead + Unpin> Split<R> {
     /// The next segment, without its delimiter, or `None` at the end.
     ///
+    /// # Errors
+    ///
+    /// Those of the reader. What was read of the segment is kept.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: what has been read of a segment is kept for the next call.

@@ -12,6 +12,20 @@ use crate::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 pin_project! {
     /// Reads at most so many bytes of a reader; made by [`take`](crate::io::AsyncReadExt::take).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::AsyncReadExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// // The body of a message ends where its header says.
+    /// let mut body = Vec::new();
+    /// let stream = &b"helloNEXT"[..];
+    /// stream.take(5).read_to_end(&mut body).await?;
+    /// assert_eq!(body, b"hello");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     #[derive(Debug)]
     #[must_use = "streams do nothing unless you `.await` or poll them"]
     pub struct Take<R> {

@@ -49,6 +49,10 @@ impl TcpListener {
     /// # Panics
     ///
     /// Outside a runtime, and in one that was built without `enable_io`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future binds nothing.
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
         let mut failure = None;
         for address in addr::resolve(addr).await? {
@@ -87,6 +91,10 @@ impl TcpListener {
     }
 
     /// Polls for a connection. Only the task of the last call is woken.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](TcpListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         let accepted = self.io.registration().poll_read_io(cx, || self.io.accept());
         let (stream, peer) = ready!(accepted)?;
@@ -94,16 +102,28 @@ impl TcpListener {
     }
 
     /// The address this listens at.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.local_addr()
     }
 
     /// The time to live of packets (`IP_TTL`); see [`set_ttl`](TcpListener::set_ttl).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn ttl(&self) -> io::Result<u32> {
         self.io.ttl()
     }
 
     /// Sets the time to live of packets (`IP_TTL`): the number of hops.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2): EINVAL unless it is 1 to 255.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.io.set_ttl(ttl)
     }

@@ -12,7 +12,7 @@ pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 /// Peeking of a read half, whose stream is `$stream` of `$this`.
 macro_rules! peek_methods {
     ($this:ident => $stream:expr) => {
-        /// Polls for bytes without taking them; see [`TcpStream::poll_peek`].
+        /// Polls for bytes without taking them; errors as [`TcpStream::poll_peek`].
         pub fn poll_peek(
             &mut self,
             cx: &mut std::task::Context<'_>,
@@ -22,7 +22,7 @@ macro_rules! peek_methods {
             $stream.poll_peek(cx, buf)
         }
 
-        /// Reads without taking the bytes. Cancel safe; see [`TcpStream::peek`].
+        /// Reads without taking the bytes. Cancel safe; errors as [`TcpStream::peek`].
         pub async fn peek(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
             let mut buf = crate::io::ReadBuf::new(buf);
             std::future::poll_fn(|cx| self.poll_peek(cx, &mut buf)).await

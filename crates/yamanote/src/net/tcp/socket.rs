@@ -35,11 +35,20 @@ pub struct TcpSocket {
 
 impl TcpSocket {
     /// Makes a socket for IPv4 (`AF_INET`), non-blocking and closed on exec.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2): EMFILE or ENFILE without a free descriptor.
     pub fn new_v4() -> io::Result<TcpSocket> {
         TcpSocket::new(Domain::IPV4)
     }
 
     /// Makes a socket for IPv6 (`AF_INET6`), non-blocking and closed on exec.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2): EMFILE or ENFILE without a free descriptor, EAFNOSUPPORT where IPv6 is
+    /// turned off.
     pub fn new_v6() -> io::Result<TcpSocket> {
         TcpSocket::new(Domain::IPV6)
     }
@@ -58,11 +67,21 @@ impl TcpSocket {
     }
 
     /// Binds the socket to a local address.
+    ///
+    /// # Errors
+    ///
+    /// Those of bind(2): EADDRINUSE, EACCES for a port that needs privileges, EINVAL if the socket
+    /// is bound already.
     pub fn bind(&self, addr: SocketAddr) -> io::Result<()> {
         self.inner.bind(&addr.into())
     }
 
     /// Connects to `addr`.
+    ///
+    /// # Errors
+    ///
+    /// Those of connect(2): ECONNREFUSED if nobody listens, ETIMEDOUT, ENETUNREACH, EAFNOSUPPORT or
+    /// EINVAL for an address of the other family. The socket is closed then.
     ///
     /// # Panics
     ///
@@ -82,6 +101,10 @@ impl TcpSocket {
     /// Starts to listen. `backlog` connections may wait to be accepted; the kernel cuts the number
     /// to `net.core.somaxconn`.
     ///
+    /// # Errors
+    ///
+    /// Those of listen(2): EADDRINUSE. The socket is closed then.
+    ///
     /// # Panics
     ///
     /// Outside a runtime, and in one that was built without `enable_io`.
@@ -92,6 +115,10 @@ impl TcpSocket {
     }
 
     /// The address the socket is bound to.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2); `InvalidInput` if the socket is not one of IP.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.inner.local_addr()?.as_socket().ok_or_else(|| {
             io::Error::new(
@@ -107,62 +134,110 @@ impl TcpSocket {
     }
 
     /// Whether idle connections are probed (`SO_KEEPALIVE`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn keepalive(&self) -> io::Result<bool> {
         self.inner.keepalive()
     }
 
     /// Sets whether idle connections are probed (`SO_KEEPALIVE`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
     pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
         self.inner.set_keepalive(keepalive)
     }
 
     /// Whether an address may be bound while old connections of it linger (`SO_REUSEADDR`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn reuseaddr(&self) -> io::Result<bool> {
         self.inner.reuse_address()
     }
 
     /// Sets whether an address may be bound while old connections of it linger (`SO_REUSEADDR`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
     pub fn set_reuseaddr(&self, reuseaddr: bool) -> io::Result<()> {
         self.inner.set_reuse_address(reuseaddr)
     }
 
     /// Whether several sockets may be bound to one address (`SO_REUSEPORT`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn reuseport(&self) -> io::Result<bool> {
         self.inner.reuse_port()
     }
 
     /// Sets whether several sockets may be bound to one address (`SO_REUSEPORT`). The kernel
     /// spreads connections over those that listen.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
     pub fn set_reuseport(&self, reuseport: bool) -> io::Result<()> {
         self.inner.set_reuse_port(reuseport)
     }
 
     /// The size of the send buffer in bytes (`SO_SNDBUF`). Linux reports twice what was set.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn send_buffer_size(&self) -> io::Result<u32> {
         self.inner.send_buffer_size().map(|size| size as u32)
     }
 
     /// Sets the size of the send buffer in bytes (`SO_SNDBUF`); a hint.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
     pub fn set_send_buffer_size(&self, size: u32) -> io::Result<()> {
         self.inner.set_send_buffer_size(size as usize)
     }
 
     /// The size of the receive buffer in bytes (`SO_RCVBUF`). Linux reports twice what was set.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn recv_buffer_size(&self) -> io::Result<u32> {
         self.inner.recv_buffer_size().map(|size| size as u32)
     }
 
     /// Sets the size of the receive buffer in bytes (`SO_RCVBUF`); a hint.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
     pub fn set_recv_buffer_size(&self, size: u32) -> io::Result<()> {
         self.inner.set_recv_buffer_size(size as usize)
     }
 
     /// How long a close waits for unsent data (`SO_LINGER`); `None`: it does not.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn linger(&self) -> io::Result<Option<Duration>> {
         self.inner.linger()
     }
 
     /// Sets how long a close waits for unsent data (`SO_LINGER`), in whole seconds.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
     #[deprecated = "`SO_LINGER` causes the socket to block the thread on drop"]
     pub fn set_linger(&self, dur: Option<Duration>) -> io::Result<()> {
         self.inner.set_linger(dur)
@@ -170,16 +245,28 @@ impl TcpSocket {
 
     /// Makes a close reset the connection and discard unsent data (`SO_LINGER` of zero). It does
     /// not block.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
     pub fn set_zero_linger(&self) -> io::Result<()> {
         self.inner.set_linger(Some(Duration::ZERO))
     }
 
     /// Whether small writes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn nodelay(&self) -> io::Result<bool> {
         self.inner.tcp_nodelay()
     }
 
     /// Sends small writes at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.inner.set_tcp_nodelay(nodelay)
     }

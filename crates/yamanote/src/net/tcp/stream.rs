@@ -99,11 +99,19 @@ impl TcpStream {
     }
 
     /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.local_addr()
     }
 
     /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// Those of getpeername(2): ENOTCONN when the connection is gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.peer_addr()
     }
@@ -115,6 +123,10 @@ impl TcpStream {
 
     /// Reads without taking the bytes: the next read returns them again. Waits until there are
     /// some; `Ok(0)` is the end of the stream, or an empty `buf`.
+    ///
+    /// # Errors
+    ///
+    /// Those of recv(2), such as ECONNRESET, and when the runtime of the stream has shut down.
     ///
     /// # Cancel safety
     ///
@@ -143,12 +155,60 @@ impl TcpStream {
     }
 
     /// Splits the stream into halves that borrow it, to be used in one task. It costs nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{self, AsyncWriteExt};
+    /// use yamanote::net::{TcpListener, TcpStream};
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut stream, _) = listener.accept().await?;
+    /// client.write_all(b"hello").await?;
+    /// client.shutdown().await?;
+    ///
+    /// // Sends everything back, until the client has ended its side.
+    /// let (mut read, mut write) = stream.split();
+    /// assert_eq!(io::copy(&mut read, &mut write).await?, 5);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn split<'a>(&'a mut self) -> (ReadHalf<'a>, WriteHalf<'a>) {
         split::split(self)
     }
 
     /// Splits the stream into halves that may go to different tasks, at the price of one
     /// allocation. Dropping the write half shuts that direction down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+    /// use yamanote::net::{TcpListener, TcpStream};
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut peer, _) = listener.accept().await?;
+    ///
+    /// let (mut read, mut write) = stream.into_split();
+    /// let writer = yamanote::spawn(async move { write.write_all(b"question").await });
+    /// let mut question = String::new();
+    /// writer.await.unwrap()?; // the write half is dropped: the peer reads the end
+    /// peer.read_to_string(&mut question).await?;
+    /// peer.write_all(b"answer").await?;
+    /// drop(peer);
+    ///
+    /// let mut answer = String::new();
+    /// read.read_to_string(&mut answer).await?;
+    /// assert_eq!((question.as_str(), answer.as_str()), ("question", "answer"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split_owned::split(self)
     }

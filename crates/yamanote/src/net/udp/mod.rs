@@ -58,6 +58,10 @@ impl UdpSocket {
     /// # Panics
     ///
     /// Outside a runtime, and in one that was built without `enable_io`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future binds nothing.
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
         let mut failure = None;
         for address in addr::resolve(addr).await? {
@@ -83,6 +87,11 @@ impl UdpSocket {
     /// # Errors
     ///
     /// That of the last address tried; `InvalidInput` if there was none.
+    ///
+    /// # Cancel safety
+    ///
+    /// Connecting itself does not wait; only looking up a name does. If the future is dropped while
+    /// it waits, the socket is connected to what it was before.
     pub async fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<()> {
         let mut failure = None;
         for address in addr::resolve(addr).await? {
@@ -119,6 +128,10 @@ impl UdpSocket {
 
     /// Polls for room, and sends `buf` as one datagram to `target`. Only the task of the last call
     /// that polls for room is woken.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_to`](UdpSocket::send_to).
     pub fn poll_send_to(
         &self,
         cx: &mut Context<'_>,
@@ -148,11 +161,19 @@ impl UdpSocket {
     custom_operations!();
 
     /// The address this is bound to.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.local_addr()
     }
 
-    /// The address this is connected to; ENOTCONN if it is not.
+    /// The address this is connected to.
+    ///
+    /// # Errors
+    ///
+    /// Those of getpeername(2): ENOTCONN if it is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.peer_addr()
     }

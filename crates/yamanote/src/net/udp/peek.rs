@@ -21,6 +21,10 @@ use crate::sys::net::Receive;
 impl UdpSocket {
     /// Like [`recv`](UdpSocket::recv), without taking the datagram.
     ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](UdpSocket::recv).
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is ever taken.
@@ -33,6 +37,10 @@ impl UdpSocket {
     }
 
     /// Like [`poll_recv`](UdpSocket::poll_recv), without taking the datagram.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](UdpSocket::recv).
     pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.io
             .registration()
@@ -41,6 +49,10 @@ impl UdpSocket {
     }
 
     /// Like [`try_recv`](UdpSocket::try_recv), without taking the datagram.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no datagram; those of [`recv`](UdpSocket::recv).
     pub fn try_peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         let mut buf = ReadBuf::new(buf);
         self.io
@@ -49,6 +61,10 @@ impl UdpSocket {
     }
 
     /// Like [`recv_from`](UdpSocket::recv_from), without taking the datagram.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](UdpSocket::recv).
     ///
     /// # Cancel safety
     ///
@@ -64,6 +80,10 @@ impl UdpSocket {
     }
 
     /// Like [`poll_recv_from`](UdpSocket::poll_recv_from), without taking the datagram.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](UdpSocket::recv).
     pub fn poll_peek_from(
         &self,
         cx: &mut Context<'_>,
@@ -76,6 +96,10 @@ impl UdpSocket {
     }
 
     /// Like [`try_recv_from`](UdpSocket::try_recv_from), without taking the datagram.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no datagram; those of [`recv`](UdpSocket::recv).
     pub fn try_peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         let mut buf = ReadBuf::new(buf);
         let (received, sender) = self.io.registration().try_io(Interest::READABLE, || {
@@ -85,6 +109,10 @@ impl UdpSocket {
     }
 
     /// Waits for a datagram and tells only its sender.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](UdpSocket::recv).
     ///
     /// # Cancel safety
     ///
@@ -98,11 +126,19 @@ impl UdpSocket {
 
     /// Polls for a datagram and tells only its sender. Only the task of the last call that polls for
     /// something to read is woken.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](UdpSocket::recv).
     pub fn poll_peek_sender(&self, cx: &mut Context<'_>) -> Poll<io::Result<SocketAddr>> {
         self.io.registration().poll_read_io(cx, || self.sender())
     }
 
-    /// Tells the sender of the next datagram without waiting: `WouldBlock` if there is none.
+    /// Tells the sender of the next datagram without waiting.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no datagram; those of [`recv`](UdpSocket::recv).
     pub fn try_peek_sender(&self) -> io::Result<SocketAddr> {
         self.io
             .registration()

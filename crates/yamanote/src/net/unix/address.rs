@@ -14,6 +14,23 @@ use socket2::SockAddr;
 ///
 /// An abstract name is not in the file system and goes with its socket. Where a function takes a
 /// path, one that begins with a zero byte stands for the abstract name behind that byte.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::net::UnixListener;
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// // An abstract name needs no file and leaves none behind.
+/// let name = format!("\0example-{}", std::process::id());
+/// let listener = UnixListener::bind(&name)?;
+/// let address = listener.local_addr()?;
+/// assert_eq!(address.as_abstract_name(), Some(&name.as_bytes()[1..]));
+/// assert_eq!(address.as_pathname(), None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct SocketAddr(pub(super) net::SocketAddr);
 

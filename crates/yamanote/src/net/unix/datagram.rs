@@ -68,6 +68,10 @@ impl UnixDatagram {
 
     /// Makes two sockets that are connected to each other and have no name.
     ///
+    /// # Errors
+    ///
+    /// Those of socketpair(2): EMFILE or ENFILE without two free descriptors.
+    ///
     /// # Panics
     ///
     /// Outside a runtime, and in one that was built without `enable_io`.
@@ -82,6 +86,10 @@ impl UnixDatagram {
     }
 
     /// Makes a socket without a name, which can send but to which nobody can.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2): EMFILE or ENFILE without a free descriptor.
     ///
     /// # Panics
     ///
@@ -101,6 +109,12 @@ impl UnixDatagram {
 
     /// Sets where [`send`](UnixDatagram::send) sends to, and drops what comes from elsewhere. It can
     /// be called again.
+    ///
+    /// # Errors
+    ///
+    /// Those of connect(2): ENOENT if there is nothing, ECONNREFUSED if the socket there is gone,
+    /// EPERM if that one is connected to another. `InvalidInput` if the path is too long, or has a
+    /// zero byte within.
     pub fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
         let address = address::of_path_for_kernel(path.as_ref())?;
         SockRef::from(self).connect(&address)
@@ -128,6 +142,10 @@ impl UnixDatagram {
 
     /// Polls for room, and sends `buf` as one datagram to the socket at `target`. Only the task of
     /// the last call that polls for room is woken.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send_to`](UnixDatagram::send_to).
     pub fn poll_send_to<P>(
         &self,
         cx: &mut Context<'_>,
@@ -170,11 +188,19 @@ impl UnixDatagram {
     custom_operations!();
 
     /// The address of this socket.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.local_addr().map(SocketAddr)
     }
 
-    /// The address this is connected to; ENOTCONN if it is not.
+    /// The address this is connected to.
+    ///
+    /// # Errors
+    ///
+    /// Those of getpeername(2): ENOTCONN if it is not connected.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.peer_addr().map(SocketAddr)
     }

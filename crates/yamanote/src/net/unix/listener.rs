@@ -56,6 +56,14 @@ impl UnixListener {
     }
 
     /// Makes a listener at an address; as [`bind`](UnixListener::bind).
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](UnixListener::bind).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
     #[track_caller]
     pub fn bind_addr(socket_addr: &SocketAddr) -> io::Result<UnixListener> {
         UnixListener::new(mio::net::UnixListener::bind_addr(&socket_addr.0)?)
@@ -88,6 +96,10 @@ impl UnixListener {
     }
 
     /// Polls for a connection. Only the task of the last call is woken.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](UnixListener::accept).
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(UnixStream, SocketAddr)>> {
         let accepted = self.io.registration().poll_read_io(cx, || self.io.accept());
         let (stream, peer) = ready!(accepted)?;
@@ -95,6 +107,10 @@ impl UnixListener {
     }
 
     /// The address this listens at.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.local_addr().map(SocketAddr)
     }

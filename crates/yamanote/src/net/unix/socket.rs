@@ -35,11 +35,19 @@ pub struct UnixSocket {
 
 impl UnixSocket {
     /// Makes a socket for datagrams, non-blocking and closed on exec.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2): EMFILE or ENFILE without a free descriptor.
     pub fn new_datagram() -> io::Result<UnixSocket> {
         UnixSocket::new(Type::DGRAM)
     }
 
     /// Makes a socket for streams, non-blocking and closed on exec.
+    ///
+    /// # Errors
+    ///
+    /// Those of socket(2): EMFILE or ENFILE without a free descriptor.
     pub fn new_stream() -> io::Result<UnixSocket> {
         UnixSocket::new(Type::STREAM)
     }
@@ -50,6 +58,11 @@ impl UnixSocket {
     }
 
     /// Binds the socket to `path`. One that begins with a zero byte is an abstract name.
+    ///
+    /// # Errors
+    ///
+    /// Those of bind(2): EADDRINUSE also if the file of an earlier socket is still there.
+    /// `InvalidInput` if the path is too long, or has a zero byte within.
     pub fn bind(&self, path: impl AsRef<Path>) -> io::Result<()> {
         self.inner.bind(&of_path_for_kernel(path.as_ref())?)
     }

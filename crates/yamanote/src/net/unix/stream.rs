@@ -75,6 +75,18 @@ impl UnixStream {
     }
 
     /// Connects to the socket at an address; as [`connect`](UnixStream::connect).
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](UnixStream::connect).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the socket.
     pub async fn connect_addr(socket_addr: &SocketAddr) -> io::Result<UnixStream> {
         UnixStream::connecting(mio::net::UnixStream::connect_addr(&socket_addr.0)?).await
     }
@@ -108,6 +120,10 @@ impl UnixStream {
 
     /// Makes two streams that are connected to each other and have no name.
     ///
+    /// # Errors
+    ///
+    /// Those of socketpair(2): EMFILE or ENFILE without two free descriptors.
+    ///
     /// # Panics
     ///
     /// Outside a runtime, and in one that was built without `enable_io`.
@@ -122,16 +138,42 @@ impl UnixStream {
     }
 
     /// The address of this end.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2).
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.io.local_addr().map(SocketAddr)
     }
 
     /// The address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// Those of getpeername(2): ENOTCONN when the connection is gone.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.peer_addr().map(SocketAddr)
     }
 
     /// Who is at the other end (`SO_PEERCRED`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::net::UnixStream;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (here, _there) = UnixStream::pair()?;
+    /// let peer = here.peer_cred()?;
+    /// assert_eq!(peer.pid(), Some(std::process::id() as i32));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn peer_cred(&self) -> io::Result<UCred> {
         UCred::of_peer(self.as_fd())
     }
@@ -148,6 +190,26 @@ impl UnixStream {
 
     /// Splits the stream into halves that may go to different tasks, at the price of one
     /// allocation. Dropping the write half shuts that direction down.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+    /// use yamanote::net::UnixStream;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let (here, mut there) = UnixStream::pair()?;
+    /// let (_read, mut write) = here.into_split();
+    /// write.write_all(b"hello").await?;
+    /// drop(write); // shuts this direction down
+    ///
+    /// let mut text = String::new();
+    /// there.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
         split_owned::split(self)
     }

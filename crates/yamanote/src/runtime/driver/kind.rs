@@ -7,6 +7,15 @@ use std::fmt;
 ///
 /// What it asked for is a [`DriverChoice`](crate::runtime::DriverChoice); with `Auto` the answer
 /// depends on the kernel and on what the process is allowed to use.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::runtime::Runtime;
+///
+/// let rt = Runtime::new().unwrap();
+/// println!("running on {}", rt.handle().driver());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DriverKind {

@@ -17,6 +17,25 @@ impl<T> fmt::Display for SendError<T> {
 impl<T: fmt::Debug> Error for SendError<T> {}
 
 /// Why [`Receiver::recv`](super::Receiver::recv) returned no value.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::broadcast::{self, error::RecvError};
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, mut receiver) = broadcast::channel(2);
+/// for number in 0..5 {
+///     sender.send(number).unwrap();
+/// }
+/// drop(sender);
+/// assert_eq!(receiver.recv().await, Err(RecvError::Lagged(3)));
+/// assert_eq!(receiver.recv().await, Ok(3));
+/// assert_eq!(receiver.recv().await, Ok(4));
+/// assert_eq!(receiver.recv().await, Err(RecvError::Closed));
+/// # }
+/// ```
 #[derive(Debug, PartialEq, Eq, Clone)]
 pub enum RecvError {
     /// All senders are gone and everything was read.

@@ -5,6 +5,17 @@ use std::error::Error;
 use std::fmt;
 
 /// The channel is closed; here is the value that was to be sent.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::mpsc;
+///
+/// let (sender, receiver) = mpsc::unbounded_channel();
+/// drop(receiver);
+/// let error = sender.send("too late").unwrap_err();
+/// assert_eq!(error.0, "too late");
+/// ```
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub struct SendError<T>(pub T);
 
@@ -23,6 +34,18 @@ impl<T> fmt::Display for SendError<T> {
 impl<T> Error for SendError<T> {}
 
 /// Why a value was not sent at once, with the value.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::mpsc::{self, error::TrySendError};
+///
+/// let (sender, receiver) = mpsc::channel(1);
+/// sender.try_send(1).unwrap();
+/// assert_eq!(sender.try_send(2), Err(TrySendError::Full(2)));
+/// drop(receiver);
+/// assert_eq!(sender.try_send(3), Err(TrySendError::Closed(3)));
+/// ```
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum TrySendError<T> {
     /// All of the channel's capacity is taken; another time it may work.
@@ -67,6 +90,17 @@ impl<T> From<SendError<T>> for TrySendError<T> {
 }
 
 /// Why there was nothing to receive at once.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::mpsc::{self, error::TryRecvError};
+///
+/// let (sender, mut receiver) = mpsc::channel::<u32>(1);
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+/// drop(sender);
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+/// ```
 #[derive(PartialEq, Eq, Clone, Copy, Debug)]
 pub enum TryRecvError {
     /// There is no value now; one may come.
@@ -103,6 +137,21 @@ impl fmt::Display for RecvError {
 impl Error for RecvError {}
 
 /// Why a value was not sent in the time given, with the value.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use yamanote::sync::mpsc::{self, error::SendTimeoutError};
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, _receiver) = mpsc::channel(1);
+/// sender.send(1).await.unwrap();
+/// let error = sender.send_timeout(2, Duration::from_millis(1)).await.unwrap_err();
+/// assert_eq!(error, SendTimeoutError::Timeout(2));
+/// # }
+/// ```
 #[derive(PartialEq, Eq, Clone, Copy)]
 pub enum SendTimeoutError<T> {
     /// The time was over before the channel had room.

@@ -61,6 +61,18 @@ pub struct Mutex<T: ?Sized> {
 ///
 /// Returned by [`Mutex::try_lock`], [`RwLock::try_read`](crate::sync::RwLock::try_read),
 /// [`RwLock::try_write`](crate::sync::RwLock::try_write) and their owned variants.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::Mutex;
+///
+/// let mutex = Mutex::new(1);
+/// let guard = mutex.try_lock().unwrap();
+/// assert!(mutex.try_lock().is_err());
+/// drop(guard);
+/// assert_eq!(*mutex.try_lock().unwrap(), 1);
+/// ```
 #[derive(Debug)]
 pub struct TryLockError(());
 

@@ -9,6 +9,17 @@ use std::fmt;
 pub struct RecvError(pub(super) ());
 
 /// Why [`try_recv`](super::Receiver::try_recv) has no value.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::oneshot::{self, error::TryRecvError};
+///
+/// let (sender, mut receiver) = oneshot::channel::<u32>();
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+/// drop(sender);
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+/// ```
 #[derive(Debug, Eq, PartialEq, Clone)]
 pub enum TryRecvError {
     /// Nothing was sent so far; the sender may still do so.

@@ -11,6 +11,22 @@ use crate::sync::protected::{One, Permits, Shared};
 
 /// The right to read the value of a [`RwLock`] in an `Arc`, or a part `U` of it. Dropping it may let
 /// a writer in.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use yamanote::sync::{OwnedRwLockReadGuard, RwLock};
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let lock = Arc::new(RwLock::new((1, "one")));
+/// let name = OwnedRwLockReadGuard::map(lock.clone().read_owned().await, |pair| &pair.1);
+/// // It borrows nothing, so it may go to another task.
+/// let length = yamanote::spawn(async move { name.len() }).await.unwrap();
+/// assert_eq!(length, 3);
+/// # }
+/// ```
 #[clippy::has_significant_drop]
 pub struct OwnedRwLockReadGuard<T: ?Sized, U: ?Sized = T> {
     view: Shared<Permits<Arc<RwLock<T>>, One>, U>,

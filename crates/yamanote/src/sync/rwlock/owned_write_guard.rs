@@ -11,6 +11,22 @@ use crate::sync::protected::{Exclusive, Many, Permits};
 
 /// The right to read and write the value of a [`RwLock`] in an `Arc`, from [`RwLock::write_owned`]. Dropping it
 /// lets the next in line in.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use yamanote::sync::{OwnedRwLockWriteGuard, RwLock};
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let lock = Arc::new(RwLock::new((1, "one")));
+/// let mut number = OwnedRwLockWriteGuard::map(lock.clone().write_owned().await, |pair| &mut pair.0);
+/// *number += 1;
+/// drop(number);
+/// assert_eq!(*lock.read().await, (2, "one"));
+/// # }
+/// ```
 #[clippy::has_significant_drop]
 pub struct OwnedRwLockWriteGuard<T: ?Sized> {
     view: Exclusive<Permits<Arc<RwLock<T>>, Many>, T>,

@@ -20,6 +20,31 @@ pub struct SemaphorePermit<'a> {
 /// then.
 ///
 /// From [`Semaphore::acquire_owned`], [`Semaphore::try_acquire_owned`] and their `_many` variants.
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::Arc;
+/// use yamanote::sync::Semaphore;
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// // At most two at a time: each task takes its permit with it.
+/// let limit = Arc::new(Semaphore::new(2));
+/// let mut tasks = Vec::new();
+/// for _ in 0..5 {
+///     let permit = limit.clone().acquire_owned().await.unwrap();
+///     tasks.push(yamanote::spawn(async move {
+///         // ...
+///         drop(permit);
+///     }));
+/// }
+/// for task in tasks {
+///     task.await.unwrap();
+/// }
+/// assert_eq!(limit.available_permits(), 2);
+/// # }
+/// ```
 #[must_use]
 #[clippy::has_significant_drop]
 #[derive(Debug)]

@@ -26,6 +26,18 @@ impl Error for AcquireError {}
 
 /// Why [`Semaphore::try_acquire`](crate::sync::Semaphore::try_acquire) and its variants gave
 /// nothing.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::{Semaphore, TryAcquireError};
+///
+/// let semaphore = Semaphore::new(1);
+/// let _permit = semaphore.try_acquire().unwrap();
+/// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::NoPermits);
+/// semaphore.close();
+/// assert_eq!(semaphore.try_acquire().unwrap_err(), TryAcquireError::Closed);
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub enum TryAcquireError {
     /// The semaphore is [closed](crate::sync::Semaphore::close): it will never give permits again.

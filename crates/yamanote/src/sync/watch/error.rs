@@ -23,6 +23,21 @@ impl<T> fmt::Display for SendError<T> {
 impl<T> Error for SendError<T> {}
 
 /// All senders are gone.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::watch;
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, mut receiver) = watch::channel("first");
+/// drop(sender);
+/// assert!(receiver.changed().await.is_err());
+/// // The last value stays.
+/// assert_eq!(*receiver.borrow(), "first");
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct RecvError(pub(super) ());
 

@@ -9,6 +9,10 @@ use std::task::{Poll, ready};
 ///
 /// For loops that compute for long without awaiting anything that would spend budget.
 ///
+/// # Cancel safety
+///
+/// Cancel safe.
+///
 /// # Examples
 ///
 /// ```

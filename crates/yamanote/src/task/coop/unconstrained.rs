@@ -29,6 +29,10 @@ impl<F: Future> Future for Unconstrained<F> {
 ///
 /// A future that is always ready then keeps its worker to itself.
 ///
+/// # Cancel safety
+///
+/// That of `future`.
+///
 /// # Examples
 ///
 /// ```

@@ -186,6 +186,10 @@ impl<T: 'static> JoinSet<T> {
     /// Waits until one of the tasks has ended, takes it out of the set, and returns its output; `None`
     /// if the set is empty.
     ///
+    /// # Errors
+    ///
+    /// The [`JoinError`] of a task that panicked or was aborted.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: if it is dropped, no task was taken out.
@@ -195,6 +199,10 @@ impl<T: 'static> JoinSet<T> {
 
     /// As [`join_next`](Self::join_next), with the task's [id](Id). That of a task that failed is in
     /// the [error](JoinError::id).
+    ///
+    /// # Errors
+    ///
+    /// The [`JoinError`] of a task that panicked or was aborted.
     ///
     /// # Cancel safety
     ///
@@ -207,12 +215,20 @@ impl<T: 'static> JoinSet<T> {
     /// it that the set is empty or that all are still running.
     ///
     /// It does not wait, and spends no [budget](super::coop).
+    ///
+    /// # Errors
+    ///
+    /// The [`JoinError`] of a task that panicked or was aborted.
     pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
         self.try_next().map(|(_, result)| result)
     }
 
     /// As [`try_join_next`](Self::try_join_next), with the task's [id](Id). That of a task that failed
     /// is in the [error](JoinError::id).
+    ///
+    /// # Errors
+    ///
+    /// The [`JoinError`] of a task that panicked or was aborted.
     pub fn try_join_next_with_id(&mut self) -> Option<Result<(Id, T), JoinError>> {
         self.try_next().map(with_id)
     }
@@ -292,6 +308,10 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// `Pending` is also returned, with the task woken, when its [budget](super::coop) is spent. Only
     /// the waker of the last call is woken.
+    ///
+    /// # Errors
+    ///
+    /// The [`JoinError`] of a task that panicked or was aborted.
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         self.poll_next(cx)
             .map(|ended| ended.map(|(_, result)| result))
@@ -299,6 +319,10 @@ impl<T: 'static> JoinSet<T> {
 
     /// As [`poll_join_next`](Self::poll_join_next), with the task's [id](Id). That of a task that
     /// failed is in the [error](JoinError::id).
+    ///
+    /// # Errors
+    ///
+    /// The [`JoinError`] of a task that panicked or was aborted.
     pub fn poll_join_next_with_id(
         &mut self,
         cx: &mut Context<'_>,

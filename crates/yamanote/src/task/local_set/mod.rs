@@ -131,6 +131,8 @@ impl LocalSet {
     /// Spawns a task into the set. It may be called from outside; the task runs when the set is
     /// polled.
     ///
+    /// Dropping the handle does not cancel the task: it runs on, and nobody gets its output.
+    ///
     /// # Examples
     ///
     /// ```

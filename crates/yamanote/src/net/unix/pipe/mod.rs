@@ -22,6 +22,10 @@ use crate::sys::fs::{set_status_flags, status_flags};
 
 /// Makes a pipe.
 ///
+/// # Errors
+///
+/// Those of pipe2(2): EMFILE or ENFILE without two free descriptors.
+///
 /// # Panics
 ///
 /// Outside a runtime, and in one that was built without `enable_io`.
@@ -127,6 +131,14 @@ macro_rules! pipe_end_methods {
 
         /// Takes a descriptor without looking at it; as
         /// [`from_file_unchecked`](Self::from_file_unchecked).
+        ///
+        /// # Errors
+        ///
+        /// If the kernel cannot watch it, as a regular file (EPERM).
+        ///
+        /// # Panics
+        ///
+        /// Outside a runtime, and in one that was built without `enable_io`.
         #[track_caller]
         pub fn from_owned_fd_unchecked(owned_fd: std::os::fd::OwnedFd) -> std::io::Result<Self> {
             Self::new(owned_fd.into())
@@ -145,6 +157,10 @@ macro_rules! pipe_end_methods {
         }
 
         /// Takes this out of the runtime as it is, non-blocking.
+        ///
+        /// # Errors
+        ///
+        /// Those of epoll_ctl(2); the descriptor is closed then.
         pub fn into_nonblocking_fd(self) -> std::io::Result<std::os::fd::OwnedFd> {
             self.io.into_inner().map(std::os::fd::OwnedFd::from)
         }
