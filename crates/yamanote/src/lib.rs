@@ -34,6 +34,20 @@
 //! Tokio documents about them holds. Files are read inline where the kernel promises not to wait, by
 //! the ring where it is natively asynchronous, and by the blocking pool otherwise; see [`fs`].
 //!
+//! # What is there
+//!
+//! - [`task`]: spawned tasks, sets of them, tasks that stay on their thread, task-locals. [`runtime`]:
+//!   what runs them, on one thread or on many.
+//! - [`net`]: TCP, UDP, Unix sockets and pipes. [`fs`]: files and directories. [`process`] and
+//!   [`signal`]: children, and what the process is told. [`time`]: sleeping, intervals, timeouts.
+//! - [`sync`]: channels, locks and signals between tasks. [`io`]: the traits of streams, their
+//!   utilities, pipes in memory, and [`AsyncFd`](io::unix::AsyncFd) for any other descriptor.
+//! - Macros: [`main`] and [`test`](macro@test) for entry points; [`select!`], [`join!`] and
+//!   [`try_join!`] to wait for several futures in one task; [`task_local!`]; [`pin!`].
+//!
+//! Each function says what its errors are, when it panics, and what is lost when its future is
+//! dropped before it is ready (*cancel safety*), as [`select!`] does to all futures but one.
+//!
 //! # Beyond Tokio
 //!
 //! - [`fs::File::read_at`] and [`fs::File::write_at`]: positioned operations that own their buffer
@@ -43,7 +57,8 @@
 //!
 //! # Not there yet
 //!
-//! UDP and Unix sockets.
+//! Sockets with owned buffers (multishot and zero-copy operations), reports of tasks that stall their
+//! worker, live metrics, and what is unstable in Tokio (`tokio_unstable`).
 #![deny(missing_docs)]
 
 #[cfg(not(target_os = "linux"))]

@@ -26,15 +26,15 @@ mod maybe_done;
 ///
 /// # What happens, in order
 ///
-/// 1. All preconditions are evaluated. A branch whose precondition is false is disabled.
-/// 2. All async expressions are evaluated, those of disabled branches too; the latter are not
-///    polled.
-/// 3. If all branches are disabled, go to step 6.
-/// 4. All enabled branches are awaited concurrently.
-/// 5. A branch that completes is matched against its pattern. If it fits, all futures are dropped,
-///    the handler is evaluated, and its value is that of `select!`. If not, the branch is disabled
-///    and the rest goes on with step 3.
-/// 6. The `else` expression is evaluated.
+/// 1. The preconditions are evaluated, from top to bottom. A branch whose precondition is false is
+///    disabled.
+/// 2. The async expressions are evaluated, also those of disabled branches, whose futures nobody
+///    polls.
+/// 3. The task waits until one of the enabled branches completes. When none is enabled, or none any
+///    more, `else` is evaluated instead, and its value is that of `select!`.
+/// 4. The output is matched against the branch's pattern. If it fits, all futures are dropped, the
+///    handler is evaluated, and its value is that of `select!`. If not, the branch is disabled, and
+///    the wait of step 3 goes on.
 ///
 /// All of this runs on the current task: concurrently, but not in parallel. A branch that blocks
 /// the thread blocks the others. To run in parallel, [`spawn`](crate::task::spawn) each and select
@@ -51,7 +51,7 @@ mod maybe_done;
 ///
 /// # Panics
 ///
-/// If all branches are disabled and there is no `else`.
+/// Without an `else`, when no branch is enabled any more.
 ///
 /// # Cancel safety
 ///

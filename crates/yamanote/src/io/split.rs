@@ -9,13 +9,14 @@ use std::task::{Context, Poll};
 
 use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The readable half of a value returned from [`split`].
+/// The half that reads, from [`split`].
 pub struct ReadHalf<T> {
     stream: Arc<Shared<T>>,
     auto_traits: Explicit,
 }
 
-/// The writable half of a value returned from [`split`].
+/// The half that writes, from [`split`]. Its `shutdown` is that of the stream; dropping the half
+/// shuts nothing down.
 pub struct WriteHalf<T> {
     stream: Arc<Shared<T>>,
     auto_traits: Explicit,

@@ -33,7 +33,7 @@ use crate::task::JoinHandle;
 /// # async fn example() -> std::io::Result<()> {
 /// connect("example.com:80").await?;
 /// connect(("example.com", 80)).await?;
-/// connect(([127, 0, 0, 1], 8080)).await?;
+/// connect((std::net::Ipv4Addr::LOCALHOST, 8080)).await?;
 /// # Ok(())
 /// # }
 /// ```
