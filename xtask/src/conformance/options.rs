@@ -29,6 +29,8 @@ How:
                       this kernel and these versions; files missing there are run and added
   --target-dir DIR    where cargo builds (target/conformance/build)
   --no-run            only build
+  --explained         do not fail for a difference whose reason stands in docs/conformance.toml; it
+                      is printed all the same
 
 What comes out:
   --table             write the results to docs/conformance.md (a complete run only)
@@ -36,7 +38,7 @@ What comes out:
   --help              print this
 
 The packages are fetched by cargo, checked and unpacked in target/conformance. Nothing is retried
-and no failure is excused: exit status 0 means that the shim passes what the real Tokio passed in
+and, without --explained, no failure is excused: exit status 0 means that the shim passes what the real Tokio passed in
 this very run, 1 that there is a difference, 2 that the comparison could not be made.
 ";
 
@@ -51,6 +53,7 @@ pub struct Options {
     pub baseline: Option<PathBuf>,
     pub target_dir: PathBuf,
     pub is_build_only: bool,
+    pub is_explained_enough: bool,
     pub table: bool,
     pub verbose: bool,
 }
@@ -94,6 +97,7 @@ impl Options {
             baseline: None,
             target_dir: root.join("target").join("conformance").join("build"),
             is_build_only: false,
+            is_explained_enough: false,
             table: false,
             verbose: false,
         };
@@ -137,6 +141,7 @@ impl Options {
                 "--baseline" => options.baseline = Some(absolute(&value()?)?),
                 "--target-dir" => options.target_dir = absolute(&value()?)?,
                 "--no-run" | "--build-only" => options.is_build_only = true,
+                "--explained" => options.is_explained_enough = true,
                 "--table" => options.table = true,
                 "--verbose" | "-v" => options.verbose = true,
                 _ => return Err(format!("unknown option {arg}; see --help")),

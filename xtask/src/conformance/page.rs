@@ -24,11 +24,7 @@ pub fn update(
     options: &Options,
     circumstances: &Circumstances,
 ) -> Result<(), String> {
-    let path = root.join("docs").join("conformance.toml");
-    let reasons = fs::read_to_string(&path)
-        .map_err(|error| error.to_string())
-        .and_then(|text| text.parse::<Table>().map_err(|error| error.to_string()))
-        .map_err(|error| format!("{}: {error}", path.display()))?;
+    let reasons = reasons(root)?;
     let Circumstances {
         date,
         rustc,
@@ -103,6 +99,26 @@ pub fn update(
         println!("docs/conformance.toml explains {key}, which did not differ this time");
     }
     Ok(())
+}
+
+/// The reasons, by the names [`name`] gives.
+fn reasons(root: &Path) -> Result<Table, String> {
+    let path = root.join("docs").join("conformance.toml");
+    fs::read_to_string(&path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| {
+            text.parse()
+                .map_err(|error: toml::de::Error| error.to_string())
+        })
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// How many of the tests and files that differ have no reason.
+pub fn unexplained(root: &Path, verdict: &Verdict) -> Result<usize, String> {
+    let reasons = reasons(root)?;
+    let differing = verdict.differing();
+    let keys = differing.iter().map(|(id, test)| name(id, *test));
+    Ok(keys.filter(|key| !reasons.contains_key(key)).count())
 }
 
 fn times(runs: usize) -> String {
