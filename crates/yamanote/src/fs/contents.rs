@@ -139,8 +139,8 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: once polled, the file is written although the future is dropped, and nobody is
-/// told of an error.
+/// Not cancel safe: once polled, the file may be written although the future is dropped, and nobody
+/// is told of an error.
 pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let contents = owned::take(contents);
     pool::with_path(path.as_ref(), move |path| std::fs::write(path, contents)).await

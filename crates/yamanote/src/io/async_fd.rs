@@ -92,7 +92,13 @@ impl<T: AsRawFd> AsyncFd<T> {
 
     /// Registers `inner` for `interest` only. A wait for anything else may never end.
     ///
-    /// Errors and panics as [`register`](AsyncFd::register).
+    /// # Errors
+    ///
+    /// As [`register`](AsyncFd::register).
+    ///
+    /// # Panics
+    ///
+    /// As [`register`](AsyncFd::register).
     ///
     /// # Safety
     ///

@@ -35,7 +35,7 @@ macro_rules! ip_options {
         ///
         /// # Errors
         ///
-        /// Those of setsockopt(2): EPERM for a precedence that needs CAP_NET_ADMIN.
+        /// Those of setsockopt(2).
         pub fn set_tos_v4(&self, tos: u32) -> std::io::Result<()> {
             socket2::SockRef::from(self).set_tos_v4(tos)
         }

@@ -17,6 +17,26 @@
 //! });
 //! assert_eq!(answer, 42);
 //! ```
+//!
+//! # The context
+//!
+//! What makes a socket, a timer, a task or a child process asks the thread which runtime it is in, and
+//! panics if there is none. A thread is in a runtime while it runs its tasks or its blocking jobs,
+//! while it is in [`Runtime::block_on`] or [`Handle::block_on`], and while it holds the guard of
+//! [`Runtime::enter`] or [`Handle::enter`]. [`Handle::current`] is the runtime it is in.
+//!
+//! # The end
+//!
+//! A runtime ends when its [`Runtime`] is dropped: every task is dropped at the `.await` where it
+//! waits, and blocking jobs that run are waited for. [`Runtime::shutdown_timeout`] waits no longer
+//! than told, [`Runtime::shutdown_background`] not at all; [`Runtime`] says more. A socket that
+//! outlives its runtime answers with an error, and a timer panics; channels and locks of
+//! [`sync`](crate::sync) know no runtime and go on.
+//!
+//! # Drivers
+//!
+//! [`Builder::driver`] says how the runtime waits, a [`DriverChoice`]; [`Handle::driver`] says what it
+//! got, and [`RuntimeMetrics::driver_fallback_reason`] why it is not what it could be.
 
 mod builder;
 mod config;

@@ -1,4 +1,7 @@
 //! Listening to any signal: [`signal`], [`Signal`] and [`SignalKind`].
+//!
+//! What is true of all listeners, and what listening does to the process, is said in
+//! [`signal`](super).
 #![forbid(unsafe_code)]
 
 mod kind;

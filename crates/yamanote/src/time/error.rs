@@ -66,6 +66,21 @@ impl fmt::Display for Error {
 }
 
 /// The deadline of a [`Timeout`](super::Timeout) came before its future was done.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::time::{Duration, timeout};
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// async fn too_late() -> std::io::Result<()> {
+///     // It turns into an `io::Error` of the kind `TimedOut`.
+///     Ok(timeout(Duration::from_millis(1), std::future::pending()).await?)
+/// }
+/// assert_eq!(too_late().await.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+/// # }
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Elapsed(());
 

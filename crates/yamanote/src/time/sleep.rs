@@ -22,6 +22,10 @@ use super::timer::Timer;
 /// If there is no current runtime, or its timers are not enabled
 /// ([`Builder::enable_time`](crate::runtime::Builder::enable_time)); when called, not when polled.
 ///
+/// # Cancel safety
+///
+/// Cancel safe: a sleep that is dropped and made anew with the same deadline ends at the same time.
+///
 /// # Examples
 ///
 /// ```

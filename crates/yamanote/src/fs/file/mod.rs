@@ -257,7 +257,7 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: once polled, the size is changed although the future is dropped.
+    /// Not cancel safe: once it has begun, the size is changed although the future is dropped.
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
         self.change(true, move |std| std.set_len(size)).await
     }
@@ -384,7 +384,8 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: once polled, the time stamps are changed although the future is dropped.
+    /// Not cancel safe: once it has begun, the time stamps are changed although the future is
+    /// dropped.
     pub async fn set_times(&self, times: FileTimes) -> io::Result<()> {
         let times = times.into_std();
         self.change(false, move |std| std.set_times(times)).await
@@ -398,7 +399,7 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: once polled, the time stamp is changed although the future is dropped.
+    /// Not cancel safe: once it has begun, the time stamp is changed although the future is dropped.
     pub async fn set_modified(&self, time: SystemTime) -> io::Result<()> {
         self.set_times(FileTimes::new().set_modified(time)).await
     }

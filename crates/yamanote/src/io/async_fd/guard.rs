@@ -63,6 +63,23 @@ impl<'a, T: AsRawFd> AsyncFdReadyGuard<'a, T> {
     /// # Errors
     ///
     /// [`TryIoError`] if the readiness was cleared: time to wait for the next event.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::io::{self, Read};
+    /// use yamanote::io::unix::AsyncFd;
+    ///
+    /// async fn read_some(pipe: &AsyncFd<std::fs::File>, buf: &mut [u8]) -> io::Result<usize> {
+    ///     loop {
+    ///         let mut guard = pipe.readable().await?;
+    ///         match guard.try_io(|pipe| pipe.get_ref().read(buf)) {
+    ///             Ok(result) => return result,
+    ///             Err(_not_ready) => continue,
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub fn try_io<R>(
         &mut self,
         f: impl FnOnce(&'a AsyncFd<T>) -> io::Result<R>,

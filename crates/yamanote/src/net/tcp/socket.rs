@@ -129,6 +129,10 @@ impl TcpSocket {
     }
 
     /// Takes the error that is pending on the socket (`SO_ERROR`), if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.inner.take_error()
     }

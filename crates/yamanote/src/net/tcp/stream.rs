@@ -117,6 +117,10 @@ impl TcpStream {
     }
 
     /// Takes the error that is pending on the socket (`SO_ERROR`), if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.take_error()
     }

@@ -206,6 +206,10 @@ impl UnixDatagram {
     }
 
     /// Takes the error that is pending on the socket (`SO_ERROR`), if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.take_error()
     }
@@ -214,6 +218,10 @@ impl UnixDatagram {
     ///
     /// What is queued can still be received. After that a non-blocking socket answers as if
     /// something could still come, and receiving waits for ever.
+    ///
+    /// # Errors
+    ///
+    /// Those of shutdown(2).
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.shutdown(how)?;
         if how != Shutdown::Read {

@@ -15,6 +15,17 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 /// [`JoinHandle::id`](crate::task::JoinHandle::id) and
 /// [`AbortHandle::id`](crate::task::AbortHandle::id) tell a task's id from outside, [`id`] and
 /// [`try_id`] from inside.
+///
+/// # Examples
+///
+/// ```
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let task = yamanote::spawn(async { yamanote::task::id() });
+/// let id = task.id();
+/// assert_eq!(task.await.unwrap(), id);
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Hash, Eq, PartialEq, PartialOrd, Ord)]
 pub struct Id(NonZeroU64);
 

@@ -58,6 +58,21 @@ impl fmt::Display for RecvError {
 impl Error for RecvError {}
 
 /// Why [`Receiver::try_recv`](super::Receiver::try_recv) returned no value.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::broadcast::{self, error::TryRecvError};
+///
+/// let (sender, mut receiver) = broadcast::channel::<u32>(1);
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Empty));
+/// sender.send(1).unwrap();
+/// sender.send(2).unwrap();
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Lagged(1)));
+/// assert_eq!(receiver.try_recv(), Ok(2));
+/// drop(sender);
+/// assert_eq!(receiver.try_recv(), Err(TryRecvError::Closed));
+/// ```
 #[derive(Debug, PartialEq, Eq, Clone)]
 pub enum TryRecvError {
     /// Everything was read. There are senders, so more may come.
