@@ -1,8 +1,8 @@
 //! `cargo xtask nightly`: what takes too long for every change.
 //!
 //! More seeds of the simulated kernel, longer orders of the task's machine, more preemptions in the
-//! models, and the tests of the file system and the pipe against their models with more cases; all
-//! with optimisation.
+//! models, the tests of the file system, the pipe and the channels against their models with more
+//! cases, and Tokio's own tests three times in a row.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -61,6 +61,30 @@ const STEPS: &[Step] = &[
             "fs_against_std",
         ],
         &[("PROPTEST_CASES", "2000")],
+    ),
+    (
+        "semaphore and channels against their models, 20,000 cases",
+        &[
+            "test",
+            "--release",
+            "-p",
+            "yamanote",
+            "--lib",
+            "--test",
+            "sync_broadcast",
+            "--test",
+            "sync_notify",
+            "--",
+            "it_does_what_a_naive_one_does",
+            "it_is_a_queue",
+            "as_the_naive_version",
+        ],
+        &[("PROPTEST_CASES", "20000")],
+    ),
+    (
+        "Tokio's own tests, three times",
+        &["xtask", "conformance", "--runs", "3", "--explained"],
+        &[],
     ),
     (
         "models with three preemptions",
