@@ -34,6 +34,13 @@ use proc_macro::TokenStream;
 /// | `name = "..."` | name of the runtime | none |
 /// | `crate = "path"` | where to find the runtime's crate | `::yamanote` |
 ///
+/// An option that is unknown, or that does not go with the others, is an error of compilation.
+///
+/// # Panics
+///
+/// If the runtime cannot be built: when threads are refused, or the environment variable
+/// `YAMANOTE_DRIVER` asks for what is not to be had. To handle that, build it by hand.
+///
 /// # Examples
 ///
 /// ```
@@ -63,7 +70,12 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes an `async fn` a test that runs on a runtime of its own.
 ///
-/// Takes the options of `main`; the default flavor is `current_thread`.
+/// Takes the options of `main`; the default flavor is `current_thread`. The test may return a
+/// `Result`, as any other.
+///
+/// # Panics
+///
+/// As `main`, which fails the test.
 ///
 /// # Examples
 ///

@@ -142,6 +142,11 @@ macro_rules! select {
 /// makes every poll go from top to bottom; then it is yours to place a branch that must not wait
 /// above one that works long in each poll.
 ///
+/// # Cancel safety
+///
+/// Dropped before it is ready, it drops the futures that are under way, each with the consequences
+/// of its own, and the outputs of those that have completed.
+///
 /// # Examples
 ///
 /// ```
@@ -172,6 +177,16 @@ macro_rules! join {
 ///
 /// All branches have the same error type. Otherwise it is as [`join!`](crate::join), rotation and
 /// `biased;` included.
+///
+/// # Errors
+///
+/// The first that a branch completes with. The values of branches that have completed before are
+/// dropped.
+///
+/// # Cancel safety
+///
+/// As [`join!`](crate::join). An error cancels the other branches, so they should be cancel safe, or
+/// be done with after an error.
 ///
 /// # Examples
 ///
