@@ -99,3 +99,57 @@ mod shadowed {
         assert_eq!(got, 1);
     }
 }
+
+// Tables of tests are written like this: the body has the hygiene of who wrote it, the function
+// that of the macro.
+mod from_macros {
+    use super::{RuntimeFlavor, flavor};
+
+    macro_rules! tests {
+        (block $name:ident $body:block) => {
+            #[yamanote::test]
+            async fn $name() $body
+        };
+        (tokens $name:ident { $($body:tt)* }) => {
+            #[yamanote::test(flavor = "multi_thread", worker_threads = 1)]
+            async fn $name() { $($body)* }
+        };
+        (fallible $name:ident $body:block) => {
+            #[yamanote::test]
+            async fn $name() -> Result<(), yamanote::task::JoinError> $body
+        };
+        (main $name:ident -> $output:ty, $body:block) => {
+            #[yamanote::main(flavor = "current_thread")]
+            async fn $name() -> $output $body
+        };
+        (last $name:ident $last:expr) => {
+            #[yamanote::main(worker_threads = 1)]
+            async fn $name() -> RuntimeFlavor {
+                yamanote::task::yield_now().await;
+                $last
+            }
+        };
+    }
+
+    tests!(block a_block {
+        yamanote::task::yield_now().await;
+        assert_eq!(flavor(), RuntimeFlavor::CurrentThread);
+    });
+    tests!(block an_expression { yamanote::task::yield_now().await });
+    tests!(block nothing {});
+    tests!(tokens some_tokens {
+        let body = yamanote::spawn(async { 1 }).await.unwrap();
+        assert_eq!((body, flavor()), (1, RuntimeFlavor::MultiThread));
+    });
+    tests!(fallible a_question { yamanote::spawn(async {}).await?; Ok(()) });
+    tests!(main three -> u8, { let body = 3; body });
+    tests!(main no_never -> std::convert::Infallible, { panic!("never") });
+    tests!(last of_this_file flavor());
+
+    #[test]
+    fn mains() {
+        assert_eq!(three(), 3);
+        assert!(std::panic::catch_unwind(|| no_never()).is_err());
+        assert_eq!(of_this_file(), RuntimeFlavor::MultiThread);
+    }
+}

@@ -207,6 +207,9 @@ fn generate(kind: Kind, host: Host, function: Function, args: &Args) -> TokenStr
         Flavor::Local => quote_spanned!(start=> build_local(::core::default::Default::default())),
         _ => quote_spanned!(start=> build()),
     };
+    // A `macro_rules!` may have been given the body: its last statement has that caller's hygiene, and
+    // what is declared here is not visible there.
+    let future_name = syn::Ident::new("body", Span::call_site());
     // `return` although it is the last expression: without it the compiler thinks that the function
     // of a body which ends in a `!` could fall off its end.
     let run = quote_spanned! {end=>
@@ -221,7 +224,7 @@ fn generate(kind: Kind, host: Host, function: Function, args: &Args) -> TokenStr
                 .enable_all()
                 .#build
                 .expect("Failed building the Runtime")
-                .block_on(body);
+                .block_on(#future_name);
         }
     };
 
