@@ -7,6 +7,7 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -76,18 +77,23 @@ fn only_ours(lock: &str) -> Result<(), String> {
 
 /// Builds the test programs; the paths that Cargo names.
 fn build(dir: &Path) -> Option<Vec<PathBuf>> {
-    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(dir)
         .args(["test", "--locked", "--workspace", "--no-run"])
-        .output()
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("cargo can be started");
-    let text = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        eprint!("{text}");
+    let mut programs: Vec<PathBuf> = Vec::new();
+    // Passed on as it comes: the first build takes minutes.
+    for line in BufReader::new(cargo.stderr.take().expect("it is piped")).lines() {
+        let line = line.expect("cargo says it in UTF-8");
+        eprintln!("{line}");
+        programs.extend(executable(&line));
+    }
+    if !cargo.wait().expect("it is our child").success() {
         return None;
     }
-    let programs: Vec<PathBuf> = text.lines().filter_map(executable).collect();
-    assert!(!programs.is_empty(), "Cargo named no program:\n{text}");
+    assert!(!programs.is_empty(), "Cargo named no program");
     Some(programs)
 }
 
