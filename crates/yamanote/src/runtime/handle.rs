@@ -191,6 +191,10 @@ impl Handle {
     ///
     /// What has begun cannot be cancelled; dropping the handle changes nothing.
     ///
+    /// # Panics
+    ///
+    /// If the system refuses a thread while the runtime has none for blocking work.
+    ///
     /// # Examples
     ///
     /// ```

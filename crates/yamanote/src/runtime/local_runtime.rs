@@ -103,6 +103,10 @@ impl LocalRuntime {
     /// [`task::spawn_blocking`](crate::task::spawn_blocking).
     ///
     /// What has begun cannot be cancelled; dropping the handle changes nothing.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses a thread while the runtime has none for blocking work.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
     where

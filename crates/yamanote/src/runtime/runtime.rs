@@ -156,6 +156,10 @@ impl Runtime {
     /// [`task::spawn_blocking`](crate::task::spawn_blocking).
     ///
     /// What has begun cannot be cancelled; dropping the handle changes nothing.
+    ///
+    /// # Panics
+    ///
+    /// If the system refuses a thread while the runtime has none for blocking work.
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
     where

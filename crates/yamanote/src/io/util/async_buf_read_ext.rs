@@ -30,6 +30,21 @@ pub trait AsyncBufReadExt: AsyncBufRead {
     ///
     /// If the future is dropped, some data may have been read and be in `buf`. Call again with the
     /// same `buf` to go on; the number returned then does not count what is already there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::AsyncBufReadExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut source = &b"a;b"[..];
+    /// let mut buf = Vec::new();
+    /// assert_eq!(source.read_until(b';', &mut buf).await?, 2);
+    /// assert_eq!(source.read_until(b';', &mut buf).await?, 1);
+    /// assert_eq!(source.read_until(b';', &mut buf).await?, 0);
+    /// assert_eq!(buf, b"a;b");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn read_until<'a>(&'a mut self, byte: u8, buf: &'a mut Vec<u8>) -> ReadUntil<'a, Self>
     where
         Self: Unpin,
@@ -105,6 +120,20 @@ pub trait AsyncBufReadExt: AsyncBufRead {
     /// # Cancel safety
     ///
     /// Cancel safe: what was read stays in the buffer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{AsyncBufReadExt, BufReader};
+    ///
+    /// # futures::executor::block_on(async {
+    /// // How long is the first word?
+    /// let mut source = BufReader::new(&b"hello world"[..]);
+    /// let word = source.fill_buf().await?.split(|byte| *byte == b' ').next().unwrap_or(&[]).len();
+    /// source.consume(word);
+    /// assert_eq!(source.fill_buf().await?, b" world");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn fill_buf(&mut self) -> FillBuf<'_, Self>
     where
         Self: Unpin,
@@ -126,6 +155,19 @@ pub trait AsyncBufReadExt: AsyncBufRead {
     /// # Errors
     ///
     /// Each line has those of [`read_line`](AsyncBufReadExt::read_line).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::AsyncBufReadExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut lines = (&b"first\r\nsecond"[..]).lines();
+    /// while let Some(line) = lines.next_line().await? {
+    ///     println!("{line}");
+    /// }
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn lines(self) -> Lines<Self>
     where
         Self: Sized,

@@ -56,6 +56,19 @@ macro_rules! number_readers {
 /// ```
 pub trait AsyncReadExt: AsyncRead {
     /// A reader of everything in this one, and then of everything in `next`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::AsyncReadExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut both = (&b"one "[..]).chain(&b"two"[..]);
+    /// let mut text = String::new();
+    /// both.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "one two");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn chain<R: AsyncRead>(self, next: R) -> Chain<Self, R>
     where
         Self: Sized,
@@ -115,6 +128,20 @@ pub trait AsyncReadExt: AsyncRead {
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped before it is ready, nothing was read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::BytesMut;
+    /// use yamanote::io::AsyncReadExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut source = &b"hello"[..];
+    /// let mut buf = BytesMut::with_capacity(4096);
+    /// while source.read_buf(&mut buf).await? != 0 {}
+    /// assert_eq!(&buf[..], b"hello");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn read_buf<'a, B>(&'a mut self, buf: &'a mut B) -> ReadIntoBuf<'a, Self, B>
     where
         Self: Unpin,
@@ -137,6 +164,20 @@ pub trait AsyncReadExt: AsyncRead {
     ///
     /// Not cancel safe: if the future is dropped, some data may have been read into `buf`, and how
     /// much is not known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::AsyncReadExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut source = &b"headbody"[..];
+    /// let mut head = [0; 4];
+    /// source.read_exact(&mut head).await?;
+    /// assert_eq!(&head, b"head");
+    /// assert!(source.read_exact(&mut [0; 5]).await.is_err());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn read_exact<'a>(&'a mut self, buf: &'a mut [u8]) -> ReadExact<'a, Self>
     where
         Self: Unpin,
@@ -183,6 +224,19 @@ pub trait AsyncReadExt: AsyncRead {
     /// # Cancel safety
     ///
     /// If the future is dropped, what it has read is in `buf`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::AsyncReadExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut source = &b"hello"[..];
+    /// let mut buf = b"> ".to_vec();
+    /// assert_eq!(source.read_to_end(&mut buf).await?, 5);
+    /// assert_eq!(buf, b"> hello");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn read_to_end<'a>(&'a mut self, buf: &'a mut Vec<u8>) -> ReadToEnd<'a, Self>
     where
         Self: Unpin,
@@ -204,6 +258,19 @@ pub trait AsyncReadExt: AsyncRead {
     ///
     /// Not cancel safe: if the future is dropped, what it has read is lost, and so are the contents
     /// of `buf`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::AsyncReadExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut source = &b"hello"[..];
+    /// let mut text = String::new();
+    /// source.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "hello");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn read_to_string<'a>(&'a mut self, buf: &'a mut String) -> ReadToString<'a, Self>
     where
         Self: Unpin,
@@ -212,6 +279,20 @@ pub trait AsyncReadExt: AsyncRead {
     }
 
     /// A reader of at most the next `limit` bytes of this one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{AsyncBufReadExt, AsyncReadExt};
+    ///
+    /// # futures::executor::block_on(async {
+    /// // No line of more than eight bytes, however long the source goes on.
+    /// let source = &b"a line without an end"[..];
+    /// let mut line = String::new();
+    /// source.take(8).read_line(&mut line).await?;
+    /// assert_eq!(line, "a line w");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn take(self, limit: u64) -> Take<Self>
     where
         Self: Sized,

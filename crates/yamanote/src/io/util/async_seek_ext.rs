@@ -32,6 +32,25 @@ pub trait AsyncSeekExt: AsyncSeek {
     /// # Errors
     ///
     /// Positions before the beginning, and failures of the stream.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future does not take the seek back: it may still move the position, and the
+    /// next operation waits for it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::{Cursor, SeekFrom};
+    /// use yamanote::io::AsyncSeekExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut source = Cursor::new(b"abcdef");
+    /// assert_eq!(source.seek(SeekFrom::Start(2)).await?, 2);
+    /// assert_eq!(source.seek(SeekFrom::Current(1)).await?, 3);
+    /// assert!(source.seek(SeekFrom::Current(-4)).await.is_err());
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn seek(&mut self, position: SeekFrom) -> Seek<'_, Self>
     where
         Self: Unpin,
@@ -42,6 +61,14 @@ pub trait AsyncSeekExt: AsyncSeek {
     /// Moves to the start.
     ///
     /// Equivalent to `async fn rewind(&mut self) -> io::Result<u64>`.
+    ///
+    /// # Errors
+    ///
+    /// As [`seek`](AsyncSeekExt::seek).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`seek`](AsyncSeekExt::seek).
     fn rewind(&mut self) -> Seek<'_, Self>
     where
         Self: Unpin,
@@ -52,6 +79,14 @@ pub trait AsyncSeekExt: AsyncSeek {
     /// The position, counted from the start.
     ///
     /// Equivalent to `async fn stream_position(&mut self) -> io::Result<u64>`.
+    ///
+    /// # Errors
+    ///
+    /// As [`seek`](AsyncSeekExt::seek).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the position stays as it is.
     fn stream_position(&mut self) -> Seek<'_, Self>
     where
         Self: Unpin,

@@ -86,9 +86,27 @@ pub trait AsyncWriteExt: AsyncWrite {
     ///
     /// See [`AsyncWrite::poll_write_vectored`].
     ///
+    /// # Errors
+    ///
+    /// Those of the writer. No byte was written then.
+    ///
     /// # Cancel safety
     ///
     /// Cancel safe: if the future is dropped before it is ready, nothing was written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::io::IoSlice;
+    /// use yamanote::io::AsyncWriteExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut sink = Vec::new();
+    /// let parts = [IoSlice::new(b"head"), IoSlice::new(b"body")];
+    /// let n = sink.write_vectored(&parts).await?;
+    /// assert_eq!(sink, b"headbody"[..n]);
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn write_vectored<'a, 'b>(&'a mut self, bufs: &'a [IoSlice<'b>]) -> WriteVectored<'a, 'b, Self>
     where
         Self: Unpin,
@@ -149,6 +167,21 @@ pub trait AsyncWriteExt: AsyncWrite {
     ///
     /// If the future is dropped, some data may have been written; `src` stands behind it, so that
     /// calling again with the same `src` goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use yamanote::io::AsyncWriteExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut sink = Vec::new();
+    /// let mut data = Bytes::from("hello");
+    /// sink.write_all_buf(&mut data).await?;
+    /// assert!(data.is_empty());
+    /// assert_eq!(sink, b"hello");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn write_all_buf<'a, B: Buf>(&'a mut self, src: &'a mut B) -> WriteAllBuf<'a, Self, B>
     where
         Self: Sized + Unpin,
@@ -170,6 +203,18 @@ pub trait AsyncWriteExt: AsyncWrite {
     ///
     /// Not cancel safe: if the future is dropped, some data may have been written, and how much is not
     /// known. [`write_all_buf`](AsyncWriteExt::write_all_buf) does better.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::AsyncWriteExt;
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut sink = Vec::new();
+    /// sink.write_all(b"hello").await?;
+    /// assert_eq!(sink, b"hello");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn write_all<'a>(&'a mut self, src: &'a [u8]) -> WriteAll<'a, Self>
     where
         Self: Unpin,
@@ -214,6 +259,20 @@ pub trait AsyncWriteExt: AsyncWrite {
     ///
     /// Cancel safe: if the future is dropped, some of the buffered data may have been passed on, the
     /// rest stays buffered, and calling again goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{AsyncWriteExt, BufWriter};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let mut writer = BufWriter::new(Vec::new());
+    /// writer.write_all(b"hello").await?;
+    /// assert!(writer.get_ref().is_empty());
+    /// writer.flush().await?;
+    /// assert_eq!(writer.get_ref(), b"hello");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn flush(&mut self) -> Flush<'_, Self>
     where
         Self: Unpin,
@@ -227,6 +286,30 @@ pub trait AsyncWriteExt: AsyncWrite {
     /// Equivalent to `async fn shutdown(&mut self) -> io::Result<()>`.
     ///
     /// See [`AsyncWrite::poll_shutdown`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the sink, also of the flush that belongs to it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: calling again goes on. Until it is ready the other side may not have been told.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    ///
+    /// # futures::executor::block_on(async {
+    /// let (mut here, mut there) = duplex(64);
+    /// here.write_all(b"that is all").await?;
+    /// here.shutdown().await?;
+    ///
+    /// let mut text = String::new();
+    /// there.read_to_string(&mut text).await?;
+    /// assert_eq!(text, "that is all");
+    /// # std::io::Result::Ok(()) }).unwrap();
+    /// ```
     fn shutdown(&mut self) -> Shutdown<'_, Self>
     where
         Self: Unpin,
