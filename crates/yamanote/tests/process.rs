@@ -362,6 +362,23 @@ matrix! {
         assert_eq!(Snapshot::take().descriptor_count(), before.descriptor_count());
     }
 
+    /// A child that was started and cannot be watched, because the runtime is over, is killed if it
+    /// should not outlive its handle.
+    alone fn kill_on_drop_of_what_cannot_be_watched(setup: Setup) {
+        let rt = runtime(setup);
+        let handle = rt.handle().clone();
+        drop(rt);
+        let _entered = handle.enter();
+        let (mut from_child, to_us) = yamanote_test::pipe();
+        let mut command = Command::new("sleep");
+        command.arg("100").stdout(to_us).kill_on_drop(true);
+        command.spawn().unwrap_err();
+        drop(command);
+        let begin = Instant::now();
+        std::io::Read::read_to_end(&mut from_child, &mut Vec::new()).unwrap();
+        assert!(begin.elapsed() < Duration::from_secs(50), "it lived on");
+    }
+
     /// Outside a runtime, or without I/O, nothing is started.
     alone fn no_runtime_no_child(setup: Setup) {
         let text = |f: &dyn Fn()| {

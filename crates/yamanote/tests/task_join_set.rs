@@ -325,3 +325,13 @@ fn threads_that_end_at_once_lose_nothing() {
         }
     });
 }
+
+/// Who asks an empty set is told at once, and nothing of it is kept.
+#[test]
+fn an_empty_set_keeps_no_waker() {
+    let mut set = JoinSet::<()>::new();
+    let waker = CountingWaker::new();
+    let polled = set.poll_join_next(&mut Context::from_waker(&waker.waker()));
+    assert!(matches!(polled, Poll::Ready(None)));
+    assert_eq!(waker.alive(), 0);
+}

@@ -59,9 +59,10 @@ impl Watch {
 }
 
 impl Running {
-    /// Watches `child` in the current runtime. If that fails the child runs on as a stray.
+    /// Watches `child` in the current runtime. If that fails the child runs on as a stray, or is
+    /// killed if its drop should do that.
     #[track_caller]
-    pub(super) fn new(child: std::process::Child, kill_on_drop: bool) -> io::Result<Running> {
+    pub(super) fn new(mut child: std::process::Child, kill_on_drop: bool) -> io::Result<Running> {
         match Watch::start(&child) {
             Ok(watch) => Ok(Running {
                 child: Some(child),
@@ -69,6 +70,9 @@ impl Running {
                 kill_on_drop,
             }),
             Err(error) => {
+                if kill_on_drop {
+                    let _ = child.kill(); // has exited already
+                }
                 strays::adopt(child, None);
                 Err(error)
             }

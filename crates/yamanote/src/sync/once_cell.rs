@@ -62,10 +62,14 @@ struct Filling<'a, T>(&'a OnceCell<T>);
 impl<'a, T> Filling<'a, T> {
     fn fill(self, value: T) -> &'a T {
         let cell = self.0;
-        let value = cell.slot.set(value);
+        let refused = cell.slot.set(value);
+        assert!(
+            refused.is_ok(),
+            "who has the right to fill the slot is the only one"
+        );
         // Those who wait are told by the closing, after which the permit does not matter.
         cell.to_fill.close();
-        value
+        cell.slot.get().expect("it was set just now")
     }
 }
 

@@ -3,8 +3,8 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::OnceLock;
 
+use super::slot::Slot;
 use crate::sync::Notify;
 
 /// A place for a value that is set at most once, by anybody; tasks can wait for it.
@@ -28,21 +28,15 @@ use crate::sync::Notify;
 /// # }
 /// ```
 pub struct SetOnce<T> {
-    value: Value<T>,
+    value: Slot<T>,
     set: Notify,
-}
-
-enum Value<T> {
-    /// Of a constant: a `OnceLock` cannot be made full in one.
-    Given(T),
-    Awaited(OnceLock<T>),
 }
 
 impl<T> SetOnce<T> {
     /// Without a value.
     pub fn new() -> Self {
         SetOnce {
-            value: Value::Awaited(OnceLock::new()),
+            value: Slot::new(),
             set: Notify::new(),
         }
     }
@@ -51,7 +45,7 @@ impl<T> SetOnce<T> {
     #[cfg(not(all(test, loom)))]
     pub const fn const_new() -> Self {
         SetOnce {
-            value: Value::Awaited(OnceLock::new()),
+            value: Slot::new(),
             set: Notify::const_new(),
         }
     }
@@ -82,7 +76,7 @@ impl<T> SetOnce<T> {
     #[cfg(not(all(test, loom)))]
     pub const fn const_new_with(value: T) -> Self {
         SetOnce {
-            value: Value::Given(value),
+            value: Slot::Given(value),
             set: Notify::const_new(),
         }
     }
@@ -94,10 +88,7 @@ impl<T> SetOnce<T> {
 
     /// The value, if it is set.
     pub fn get(&self) -> Option<&T> {
-        match &self.value {
-            Value::Given(value) => Some(value),
-            Value::Awaited(value) => value.get(),
-        }
+        self.value.get()
     }
 
     /// Sets the value and wakes all who wait for it.
@@ -106,20 +97,14 @@ impl<T> SetOnce<T> {
     ///
     /// If there is one already; the new one comes back.
     pub fn set(&self, value: T) -> Result<(), SetOnceError<T>> {
-        match &self.value {
-            Value::Given(_) => return Err(SetOnceError(value)),
-            Value::Awaited(place) => place.set(value).map_err(SetOnceError)?,
-        }
+        self.value.set(value).map_err(SetOnceError)?;
         self.set.notify_waiters();
         Ok(())
     }
 
     /// The value, if it was set.
     pub fn into_inner(self) -> Option<T> {
-        match self.value {
-            Value::Given(value) => Some(value),
-            Value::Awaited(value) => value.into_inner(),
-        }
+        self.value.into_inner()
     }
 
     /// Waits until the value is set.
@@ -174,7 +159,7 @@ impl<T: Eq> Eq for SetOnce<T> {}
 impl<T> From<T> for SetOnce<T> {
     fn from(value: T) -> Self {
         SetOnce {
-            value: Value::Given(value),
+            value: Slot::Given(value),
             set: Notify::new(),
         }
     }

@@ -36,15 +36,11 @@ impl<T> Slot<T> {
         }
     }
 
-    /// # Panics
-    ///
-    /// If it is full.
-    pub(super) fn set(&self, value: T) -> &T {
-        let Slot::Once(place) = self else {
-            panic!("a value that was given cannot be set");
-        };
-        let refused = place.set(value);
-        assert!(refused.is_ok(), "a value is set once");
-        place.get().expect("it was set just now")
+    /// Gives the value back if the place is full.
+    pub(super) fn set(&self, value: T) -> Result<(), T> {
+        match self {
+            Slot::Given(_) => Err(value),
+            Slot::Once(place) => place.set(value),
+        }
     }
 }

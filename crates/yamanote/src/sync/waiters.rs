@@ -38,6 +38,7 @@ use crate::loom::cell::UnsafeCell;
 use crate::loom::sync::atomic::{AtomicU8, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::sync::wake_batch::WakeBatch;
+use crate::util::first_panic::FirstPanic;
 
 /// What a waiter is told when it is taken from the list; its meaning is the user's.
 pub(super) type Word = u8;
@@ -171,56 +172,27 @@ impl<S> Guard<'_, S> {
         let before = locked.epoch;
         // SAFETY: the lock is held; the epoch has passed, so those moved belong to `leaving`.
         unsafe { locked.leaving.append(&mut locked.queue) };
-        Telling {
-            waiters: self.waiters,
-            before,
-            word,
-            done: false,
-        }
-        .run(self);
-    }
-}
-
-/// Telling all who came before an epoch. If a waker panics, the rest is told while it unwinds.
-struct Telling<'a, S> {
-    waiters: &'a Waiters<S>,
-    before: u64,
-    word: Word,
-    done: bool,
-}
-
-impl<S> Telling<'_, S> {
-    fn run<'a>(&mut self, mut guard: Guard<'a, S>)
-    where
-        Self: 'a,
-        S: 'a,
-    {
+        let waiters = self.waiters;
+        let mut guard = self;
+        let mut panics = FirstPanic::default();
         loop {
             let mut batch = WakeBatch::new();
-            while !self.done && !batch.is_full() {
+            let mut done = false;
+            while !done && !batch.is_full() {
                 // SAFETY: the lock is held.
-                match unsafe { guard.locked.leaving.tell_before(self.before, self.word) } {
+                match unsafe { guard.locked.leaving.tell_before(before, word) } {
                     Some(waker) => waker.map_or((), |waker| batch.push(waker)),
-                    None => self.done = true,
+                    None => done = true,
                 }
             }
-            let waiters = guard.waiters;
             drop(guard);
-            batch.wake_all();
-            if self.done {
-                return;
+            batch.wake_all(&mut panics);
+            if done {
+                break;
             }
             guard = waiters.lock();
         }
-    }
-}
-
-impl<S> Drop for Telling<'_, S> {
-    fn drop(&mut self) {
-        if !self.done {
-            let guard = self.waiters.lock();
-            self.run(guard);
-        }
+        panics.resume();
     }
 }
 

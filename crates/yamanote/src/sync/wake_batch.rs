@@ -6,6 +6,8 @@
 
 use std::task::Waker;
 
+use crate::util::first_panic::FirstPanic;
+
 /// Dropping it wakes what is left.
 pub(crate) struct WakeBatch {
     wakers: [Option<Waker>; WakeBatch::CAPACITY],
@@ -34,29 +36,26 @@ impl WakeBatch {
         self.len += 1;
     }
 
-    /// Wakes all, in the order of collection. One that panics does not take the others with it: they
-    /// are woken while the panic unwinds.
-    pub(crate) fn wake_all(self) {
-        drop(self);
+    /// Wakes all, in the order of collection. One that panics does not take the others with it; the
+    /// panic is left in `panics`, for when also those are woken for whom there was no room here.
+    pub(crate) fn wake_all(mut self, panics: &mut FirstPanic) {
+        self.wake_rest(panics);
+    }
+
+    fn wake_rest(&mut self, panics: &mut FirstPanic) {
+        let len = std::mem::take(&mut self.len);
+        let mut rest = self.wakers[..len].iter_mut().filter_map(Option::take);
+        while !panics.catch(|| rest.by_ref().for_each(Waker::wake)) {}
     }
 }
 
 impl Drop for WakeBatch {
     fn drop(&mut self) {
-        struct Rest<'a>(std::slice::IterMut<'a, Option<Waker>>);
-        impl Rest<'_> {
-            fn wake(&mut self) {
-                for waker in self.0.by_ref().filter_map(Option::take) {
-                    waker.wake();
-                }
-            }
+        if self.len > 0 {
+            let mut panics = FirstPanic::default();
+            self.wake_rest(&mut panics);
+            panics.resume();
         }
-        impl Drop for Rest<'_> {
-            fn drop(&mut self) {
-                self.wake();
-            }
-        }
-        Rest(self.wakers[..self.len].iter_mut()).wake();
     }
 }
 
@@ -71,8 +70,8 @@ mod tests {
     struct Panics(AtomicUsize);
     impl Wake for Panics {
         fn wake(self: Arc<Self>) {
-            if self.0.fetch_add(1, Ordering::Relaxed) == 0 {
-                panic!("the first waker");
+            if self.0.fetch_add(1, Ordering::Relaxed) % 3 == 0 {
+                panic!("every third waker");
             }
         }
     }
@@ -84,7 +83,7 @@ mod tests {
         while !batch.is_full() {
             batch.push(calls.clone().into());
         }
-        catch_unwind(AssertUnwindSafe(|| batch.wake_all())).unwrap_err();
+        catch_unwind(AssertUnwindSafe(|| drop(batch))).unwrap_err();
         assert_eq!(calls.0.load(Ordering::Relaxed), WakeBatch::CAPACITY);
         assert_eq!(Arc::strong_count(&calls), 1);
     }

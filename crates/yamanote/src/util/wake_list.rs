@@ -4,10 +4,11 @@
 
 use std::task::Waker;
 
+use super::first_panic::FirstPanic;
+
 /// A batch of wakers. Dropping it wakes what is left, in the order of collection.
 ///
-/// Wakers that panic do not take the others with them: the rest is woken while the first panic
-/// unwinds.
+/// Wakers that panic do not take the others with them: the first panic comes out when all are woken.
 #[derive(Default)]
 pub(crate) struct WakeList {
     wakers: Vec<Waker>,
@@ -33,18 +34,11 @@ impl WakeList {
 
     /// Wakes all in order and keeps the allocation for the next batch.
     pub(crate) fn wake_all(&mut self) {
-        struct Rest<'a>(std::vec::Drain<'a, Waker>);
-        impl Drop for Rest<'_> {
-            fn drop(&mut self) {
-                for waker in self.0.by_ref() {
-                    waker.wake();
-                }
-            }
-        }
-        let mut rest = Rest(self.wakers.drain(..));
-        for waker in rest.0.by_ref() {
-            waker.wake();
-        }
+        let mut panics = FirstPanic::default();
+        let mut rest = self.wakers.drain(..);
+        while !panics.catch(|| rest.by_ref().for_each(Waker::wake)) {}
+        drop(rest);
+        panics.resume();
     }
 }
 

@@ -64,6 +64,8 @@ pub(crate) fn adopt(mut child: Child, pidfd: Option<OwnedFd>) {
     let _ = signals::enable_child_signal();
     let mut nursery = lock();
     nursery.unwatched.push(child);
+    // Counted before it is asked: who hears of its exit after that must not think there is nobody.
+    nursery.count();
     // It may have exited before the handler was there.
     nursery.reap_unwatched();
 }

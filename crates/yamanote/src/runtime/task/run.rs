@@ -9,6 +9,7 @@ use super::error::JoinError;
 use super::state::{Claim, Completion, Pending};
 use super::vtable::cell;
 use super::{Notified, Schedule, Task, id, waker};
+use crate::util::first_panic::drop_payload;
 use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -300,13 +301,5 @@ pub(super) unsafe fn drop_reference(task: NonNull<Header>) {
 pub(super) fn contained(f: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
         drop_payload(payload);
-    }
-}
-
-/// Drops a panic's payload, which may panic in turn. The second payload is leaked: dropping it might
-/// go on for ever.
-fn drop_payload(payload: Box<dyn Any + Send>) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        mem::forget(second);
     }
 }

@@ -21,6 +21,7 @@ use crate::loom::hint;
 use crate::loom::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::Notify;
 use crate::sync::atomic_waker::AtomicWaker;
+use crate::util::first_panic::FirstPanic;
 use crate::util::{coop, thread_park, trace};
 
 /// How many values may be in the channel, and what closing it means.
@@ -236,8 +237,10 @@ impl<T, L: Limit> Rx<T, L> {
     pub(super) fn close(&mut self) {
         if !self.closed {
             self.closed = true;
-            L::close(&mut self.queue);
-            self.queue.extra().rx_closed.notify_waiters();
+            let mut panics = FirstPanic::default();
+            panics.catch(|| L::close(&mut self.queue));
+            panics.catch(|| self.queue.extra().rx_closed.notify_waiters());
+            panics.resume();
         }
     }
 
@@ -391,10 +394,12 @@ impl<T, L: Limit> Drop for Rx<T, L> {
                 self.drain();
             }
         }
-        self.close();
+        let mut panics = FirstPanic::default();
+        panics.catch(|| self.close());
         // The task may be kept alive by its waker alone.
-        drop(self.queue.extra().rx_waker.take());
+        panics.catch(|| drop(self.queue.extra().rx_waker.take()));
         Drain(self).drain();
+        panics.resume();
     }
 }
 

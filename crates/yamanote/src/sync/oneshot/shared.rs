@@ -309,10 +309,11 @@ impl<T> Shared<T> {
             let earlier = unsafe { offer.take() };
             // SAFETY: not offered, and now empty.
             unsafe { offer.put(fresh) };
-            // Another task's; it may do anything when dropped, which the offer outlives.
             let after = self.stand(waits);
+            let settled = self.settle(offer, waits, after);
+            // Another task's; it may do anything when dropped, so all is in order before.
             drop(earlier);
-            return self.settle(offer, waits, after);
+            return settled;
         }
         let fresh = waker.clone();
         // SAFETY: not offered, so it belongs to its own end, and is empty: an offer that ended

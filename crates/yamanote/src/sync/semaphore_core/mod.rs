@@ -38,6 +38,7 @@ use std::sync::PoisonError;
 use crate::loom::sync::atomic::{AtomicUsize, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::sync::wake_batch::WakeBatch;
+use crate::util::first_panic::FirstPanic;
 
 use queue::Queue;
 
@@ -193,6 +194,7 @@ impl Core {
 
     /// Ends the giving of permits, for those who wait too.
     pub(crate) fn close(&self) {
+        let mut panics = FirstPanic::default();
         loop {
             let mut wakers = WakeBatch::new();
             let mut queue = self.lock_queue();
@@ -204,11 +206,12 @@ impl Core {
                 self.word.fetch_and(!WAITING, Ordering::Relaxed); // under the lock (rule 2)
             }
             drop(queue);
-            wakers.wake_all();
+            wakers.wake_all(&mut panics);
             if done {
-                return;
+                break;
             }
         }
+        panics.resume();
     }
 
     fn lock_queue(&self) -> MutexGuard<'_, Queue> {
@@ -219,31 +222,19 @@ impl Core {
 
     #[cold]
     fn hand_out(&self, n: usize) {
-        /// A waker that panics does not take the permits of those behind it with it.
-        struct InHand<'a> {
-            core: &'a Core,
-            permits: usize,
-        }
-        impl Drop for InHand<'_> {
-            fn drop(&mut self) {
-                self.core.add_permits(self.permits);
-            }
-        }
-
-        let mut in_hand = InHand {
-            core: self,
-            permits: n,
-        };
-        while in_hand.permits > 0 {
+        let mut in_hand = n;
+        let mut panics = FirstPanic::default();
+        while in_hand > 0 {
             let mut wakers = WakeBatch::new();
             let mut queue = self.lock_queue();
-            queue.hand_out(&mut in_hand.permits, &mut wakers);
+            queue.hand_out(&mut in_hand, &mut wakers);
             if queue.is_empty() {
-                self.end_of_queue(std::mem::take(&mut in_hand.permits));
+                self.end_of_queue(std::mem::take(&mut in_hand));
             }
             drop(queue);
-            wakers.wake_all();
+            wakers.wake_all(&mut panics);
         }
+        panics.resume();
     }
 
     /// Nobody waits any more: clears the flag and frees what is left. Under the queue's lock.

@@ -15,6 +15,7 @@ use crate::loom::sync::atomic::AtomicUsize;
 use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::loom::sync::{RwLock, RwLockReadGuard};
 use crate::sync::Notify;
+use crate::util::first_panic::FirstPanic;
 
 const CLOSED: usize = 1;
 /// The version stands above [`CLOSED`] and wraps.
@@ -103,11 +104,13 @@ impl<T> Shared<T> {
         // A step of its own in the order of this word: a receiver that adds its bit after it sees
         // the state as it is now, by the AcqRel there; one that added it before is told.
         let used = self.shards_used.fetch_or(0, AcqRel);
+        let mut panics = FirstPanic::default();
         for (shard, notify) in self.changed.iter().enumerate() {
             if used & (1 << shard) != 0 {
-                notify.notify_waiters();
+                panics.catch(|| notify.notify_waiters());
             }
         }
+        panics.resume();
     }
 
     /// What tells the receivers of this shard.

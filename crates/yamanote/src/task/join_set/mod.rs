@@ -331,6 +331,10 @@ impl<T: 'static> JoinSet<T> {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Id, Result<T, JoinError>)>> {
+        if self.is_empty() {
+            // A waker that is left here and never called would keep its task alive.
+            return Poll::Ready(None);
+        }
         while let Some(place) = self.ready.pop_or_wait(cx.waker()) {
             let stays = self.tasks.get_mut(place).is_some();
             if let Some(ended) = self.poll_place(place) {
@@ -343,10 +347,7 @@ impl<T: 'static> JoinSet<T> {
                 return Poll::Pending;
             }
         }
-        match self.is_empty() {
-            true => Poll::Ready(None),
-            false => Poll::Pending,
-        }
+        Poll::Pending
     }
 
     /// Takes the member out if it has ended. A place whose member was taken out is nobody's: its

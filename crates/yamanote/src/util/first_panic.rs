@@ -1,0 +1,54 @@
+//! Foreign code called many times over, where a call that panics must not keep the others from being
+//! made: the first panic is kept until all is done.
+#![forbid(unsafe_code)]
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+type Payload = Box<dyn Any + Send>;
+
+/// The first of several panics. Forgotten if it is not [resumed](FirstPanic::resume).
+#[derive(Default)]
+#[must_use = "a panic that was caught is to be resumed"]
+pub(crate) struct FirstPanic(Option<Payload>);
+
+impl FirstPanic {
+    /// Calls `f` and keeps its panic; returns whether there was none. What `f` leaves behind when it
+    /// panics must be whole.
+    pub(crate) fn catch(&mut self, f: impl FnOnce()) -> bool {
+        match catch_unwind(AssertUnwindSafe(f)) {
+            Ok(()) => true,
+            Err(payload) => {
+                self.keep(payload);
+                false
+            }
+        }
+    }
+
+    #[cold]
+    fn keep(&mut self, payload: Payload) {
+        match self.0 {
+            None => self.0 = Some(payload),
+            Some(_) => drop_payload(payload),
+        }
+    }
+
+    /// Panics if one of the calls did. While the thread unwinds already this is a panic too many, and
+    /// is swallowed.
+    pub(crate) fn resume(self) {
+        if let Some(payload) = self.0 {
+            match std::thread::panicking() {
+                true => drop_payload(payload),
+                false => resume_unwind(payload),
+            }
+        }
+    }
+}
+
+/// Drops a panic's payload, which may panic in turn. The second payload is leaked: dropping it might
+/// go on for ever.
+pub(crate) fn drop_payload(payload: Payload) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+}
