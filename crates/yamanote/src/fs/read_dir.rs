@@ -196,6 +196,23 @@ impl ReadDir {
 }
 
 /// One entry of a directory.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// // The size of the files in a directory, without those below it.
+/// let mut entries = yamanote::fs::read_dir("/var/log").await?;
+/// let mut bytes = 0;
+/// while let Some(entry) = entries.next_entry().await? {
+///     if entry.file_type().await?.is_file() {
+///         bytes += entry.metadata().await?.len();
+///     }
+/// }
+/// println!("{bytes} bytes");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct DirEntry {
     /// As the directory tells it, where it does.

@@ -16,6 +16,33 @@ use crate::sys::child_pipe::ChildPipe;
 /// The child sees the end of its input when this is dropped; neither a flush nor a shutdown does
 /// anything. Writing when the child has closed its end or exited is a
 /// [`BrokenPipe`](io::ErrorKind::BrokenPipe).
+///
+/// # Examples
+///
+/// One child's output as the input of another:
+///
+/// ```
+/// use std::process::Stdio;
+/// use yamanote::io;
+/// use yamanote::process::Command;
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// let mut writer = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+/// let mut counter =
+///     Command::new("wc").arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+///
+/// let mut from = writer.stdout.take().expect("piped");
+/// let mut to = counter.stdin.take().expect("piped");
+/// io::copy(&mut from, &mut to).await?;
+/// drop(to); // the end of the counter's input
+///
+/// let output = counter.wait_with_output().await?;
+/// assert_eq!(output.stdout.trim_ascii(), b"6");
+/// assert!(writer.wait().await?.success());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ChildStdin {
     pipe: Evented<ChildPipe>,
@@ -24,6 +51,29 @@ pub struct ChildStdin {
 /// The standard output of a child, to be read from.
 ///
 /// Its end comes when the child, and whoever inherited the pipe from it, have closed theirs.
+///
+/// # Examples
+///
+/// What a child writes, line by line, while it runs:
+///
+/// ```
+/// use std::process::Stdio;
+/// use yamanote::io::{AsyncBufReadExt, BufReader};
+/// use yamanote::process::Command;
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// let mut child = Command::new("sh")
+///     .args(["-c", "echo one; echo two"])
+///     .stdout(Stdio::piped())
+///     .spawn()?;
+/// let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+/// assert_eq!(lines.next_line().await?.as_deref(), Some("one"));
+/// assert_eq!(lines.next_line().await?.as_deref(), Some("two"));
+/// assert!(child.wait().await?.success());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct ChildStdout {
     pipe: Evented<ChildPipe>,

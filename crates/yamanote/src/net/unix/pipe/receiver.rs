@@ -17,6 +17,25 @@ use crate::net::readiness::{read_readiness, ready_method};
 /// When all senders are gone it reads the end of the stream. A FIFO may get another sender later:
 /// before the first one comes a read waits, and between two senders it returns `Ok(0)` at once. To
 /// wait instead, open it with [`read_write`](super::OpenOptions::read_write).
+///
+/// # Examples
+///
+/// Commands from whoever writes to a FIFO, made by `mkfifo /run/commands`:
+///
+/// ```no_run
+/// use yamanote::io::{AsyncBufReadExt, BufReader};
+/// use yamanote::net::unix::pipe;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// // Also a sender itself, so that it does not end between two others.
+/// let receiver = pipe::OpenOptions::new().read_write(true).open_receiver("/run/commands")?;
+/// let mut commands = BufReader::new(receiver).lines();
+/// while let Some(command) = commands.next_line().await? {
+///     println!("{command}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Receiver {
     io: Evented<mio::unix::pipe::Receiver>,

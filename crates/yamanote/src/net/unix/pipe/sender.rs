@@ -18,6 +18,23 @@ use crate::net::readiness::{ready_method, write_readiness};
 ///
 /// Without a reader a write fails with `BrokenPipe` (and the signal SIGPIPE, which Rust programs
 /// ignore). A FIFO may get another reader later, and then writes go on.
+///
+/// # Examples
+///
+/// A FIFO has no reader until somebody opens its other end, and cannot be opened before:
+///
+/// ```no_run
+/// use yamanote::io::AsyncWriteExt;
+/// use yamanote::net::unix::pipe;
+///
+/// # async fn example() -> std::io::Result<()> {
+/// match pipe::OpenOptions::new().open_sender("/run/commands") {
+///     Ok(mut sender) => sender.write_all(b"reload\n").await?,
+///     Err(error) => println!("nobody listens: {error}"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Sender {
     io: Evented<mio::unix::pipe::Sender>,
