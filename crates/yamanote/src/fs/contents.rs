@@ -29,7 +29,7 @@ use crate::util::coop;
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
-/// let contents = yamanote::fs::read("address.txt").await?;
+/// let contents = yamanote::fs::read("key.der").await?;
 /// # Ok(())
 /// # }
 /// ```

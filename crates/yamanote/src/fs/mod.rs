@@ -11,9 +11,9 @@
 //!
 //! ```no_run
 //! # async fn example() -> std::io::Result<()> {
-//! let contents = yamanote::fs::read_to_string("my_file.txt").await?;
+//! let contents = yamanote::fs::read_to_string("notes.md").await?;
 //! println!("{} lines", contents.lines().count());
-//! yamanote::fs::write("copy.txt", contents).await?;
+//! yamanote::fs::write("notes.bak", contents).await?;
 //! # Ok(())
 //! # }
 //! ```

@@ -24,7 +24,7 @@ use super::pool;
 ///
 /// ```no_run
 /// # async fn example() -> std::io::Result<()> {
-/// let path = yamanote::fs::canonicalize("../a/../foo.txt").await?;
+/// let path = yamanote::fs::canonicalize("../a/../notes.md").await?;
 /// # Ok(())
 /// # }
 /// ```

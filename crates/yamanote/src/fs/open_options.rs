@@ -20,7 +20,7 @@ use crate::runtime::driver::op::open::Open;
 /// use yamanote::fs::OpenOptions;
 ///
 /// # async fn example() -> std::io::Result<()> {
-/// let file = OpenOptions::new().read(true).write(true).create(true).open("foo.txt").await?;
+/// let log = OpenOptions::new().append(true).create(true).open("/var/log/service").await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -96,7 +96,7 @@ impl File {
     ///
     /// ```no_run
     /// # async fn example() -> std::io::Result<()> {
-    /// let file = yamanote::fs::File::open("foo.txt").await?;
+    /// let file = yamanote::fs::File::open("notes.md").await?;
     /// # Ok(())
     /// # }
     /// ```
@@ -320,7 +320,7 @@ impl File {
     ///
     /// ```no_run
     /// # async fn example() -> std::io::Result<()> {
-    /// let file = yamanote::fs::File::open("foo.txt").await?;
+    /// let file = yamanote::fs::File::open("notes.md").await?;
     /// let std_file: std::fs::File = file.into_std().await;
     /// # Ok(())
     /// # }
