@@ -427,3 +427,36 @@ yamanote_test::matrix! {
         assert_eq!(error.raw_os_error(), Some(libc::EISDIR));
     }
 }
+
+/// A first look at a file system has a descriptor of its own, which is not in the way of the file's.
+#[test]
+fn one_descriptor_is_enough_to_open_a_file() {
+    in_own_process(
+        module_path!(),
+        "one_descriptor_is_enough_to_open_a_file",
+        || {
+            let limit = libc::rlimit {
+                rlim_cur: 64,
+                rlim_max: 64,
+            };
+            // SAFETY: reads `limit`, of a process of its own.
+            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+            for setup in every_setup() {
+                let dir = TempDir::new();
+                let path = dir.path().join("file");
+                std::fs::write(&path, b"x").unwrap();
+                let runtime = builder!(setup).build().unwrap();
+                runtime.block_on(async {
+                    // Makes what it needs to run at all.
+                    yamanote::task::spawn_blocking(|| ()).await.unwrap();
+                    let mut taken = Vec::new();
+                    while let Ok(file) = std::fs::File::open("/dev/null") {
+                        taken.push(file);
+                    }
+                    taken.pop();
+                    File::open(&path).await.unwrap();
+                });
+            }
+        },
+    );
+}

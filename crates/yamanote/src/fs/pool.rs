@@ -102,7 +102,8 @@ where
 }
 
 /// As [`with_path`], for a look-up that was refused inline: the thread also makes the file system
-/// known, so that the next one may not be.
+/// known, so that the next one may not be. That comes first: it gives back the descriptor of the
+/// refused look-up, which may be the last one that `f` can have.
 pub(super) fn look_up<F, T>(
     path: &Path,
     why: Refusal,
@@ -113,8 +114,7 @@ where
     T: Send + 'static,
 {
     with_path(path, move |path| {
-        let result = f(path);
         why.learn();
-        result
+        f(path)
     })
 }
