@@ -142,14 +142,14 @@ mod from_macros {
         assert_eq!((body, flavor()), (1, RuntimeFlavor::MultiThread));
     });
     tests!(fallible a_question { yamanote::spawn(async {}).await?; Ok(()) });
-    tests!(main three -> u8, { let body = 3; body });
+    tests!(main three -> u8, { let body = 2; body + 1 });
     tests!(main no_never -> std::convert::Infallible, { panic!("never") });
     tests!(last of_this_file flavor());
 
     #[test]
     fn mains() {
         assert_eq!(three(), 3);
-        assert!(std::panic::catch_unwind(|| no_never()).is_err());
+        assert!(std::panic::catch_unwind(no_never).is_err());
         assert_eq!(of_this_file(), RuntimeFlavor::MultiThread);
     }
 }
