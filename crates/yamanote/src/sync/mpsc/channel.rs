@@ -40,19 +40,24 @@ pub(super) trait Limit: fmt::Debug + Sized {
 
 /// Beside the queue.
 pub(super) struct Shared<L> {
+    /// Written for every value, by either end.
+    limit: Apart<L>,
     rx_waker: AtomicWaker,
     /// Told when the receiver closes.
     rx_closed: Notify,
-    limit: L,
     senders: AtomicUsize,
     weak_senders: AtomicUsize,
 }
 
+/// In lines of its own: processors fetch them in pairs.
+#[repr(align(128))]
+struct Apart<V>(V);
+
 pub(super) fn channel<T, L: Limit>(limit: L) -> (Tx<T, L>, Rx<T, L>) {
     let (producer, consumer) = queue(Shared {
+        limit: Apart(limit),
         rx_waker: AtomicWaker::new(),
         rx_closed: Notify::new(),
-        limit,
         senders: AtomicUsize::new(1),
         weak_senders: AtomicUsize::new(0),
     });
@@ -65,7 +70,7 @@ pub(super) fn channel<T, L: Limit>(limit: L) -> (Tx<T, L>, Rx<T, L>) {
 
 impl<L> Shared<L> {
     pub(super) fn limit(&self) -> &L {
-        &self.limit
+        &self.limit.0
     }
 
     fn strong_count(&self) -> usize {
@@ -85,7 +90,7 @@ pub(super) struct Tx<T, L> {
 
 impl<T, L> Tx<T, L> {
     pub(super) fn limit(&self) -> &L {
-        &self.queue.extra().limit
+        &self.queue.extra().limit.0
     }
 
     /// Sends; the limit has been asked.
@@ -231,7 +236,7 @@ pub(super) struct Rx<T, L: Limit> {
 
 impl<T, L: Limit> Rx<T, L> {
     pub(super) fn limit(&self) -> &L {
-        &self.queue.extra().limit
+        &self.queue.extra().limit.0
     }
 
     pub(super) fn close(&mut self) {
@@ -436,7 +441,7 @@ fn debug<L: fmt::Debug>(
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.debug_struct("Chan")
                 .field("tx", &Tail(self.0))
-                .field("semaphore", &self.1.limit)
+                .field("semaphore", &self.1.limit.0)
                 .field("rx_waker", &self.1.rx_waker)
                 .field("tx_count", &self.1.strong_count())
                 .field("rx_fields", &"...")
