@@ -51,6 +51,10 @@ impl State {
     }
 }
 
+/// In a line of its own.
+#[repr(align(64))]
+struct Apart(Notify);
+
 pub(super) struct Shared<T> {
     value: RwLock<T>,
     state: AtomicUsize,
@@ -58,7 +62,7 @@ pub(super) struct Shared<T> {
     receivers: AtomicUsize,
     /// A bit for each of `changed` that a receiver has or had.
     shards_used: AtomicUsize,
-    changed: [Notify; SHARDS],
+    changed: [Apart; SHARDS],
     /// The last receiver went.
     abandoned: Notify,
 }
@@ -72,7 +76,7 @@ impl<T> Shared<T> {
             senders: AtomicUsize::new(1),
             receivers: AtomicUsize::new(0),
             shards_used: AtomicUsize::new(0),
-            changed: std::array::from_fn(|_| Notify::new()),
+            changed: std::array::from_fn(|_| Apart(Notify::new())),
             abandoned: Notify::new(),
         }
     }
@@ -107,7 +111,7 @@ impl<T> Shared<T> {
         let mut panics = FirstPanic::default();
         for (shard, notify) in self.changed.iter().enumerate() {
             if used & (1 << shard) != 0 {
-                panics.catch(|| notify.notify_waiters());
+                panics.catch(|| notify.0.notify_waiters());
             }
         }
         panics.resume();
@@ -115,7 +119,7 @@ impl<T> Shared<T> {
 
     /// What tells the receivers of this shard.
     pub(super) fn changed(&self, shard: usize) -> &Notify {
-        &self.changed[shard]
+        &self.changed[shard].0
     }
 
     pub(super) fn abandoned(&self) -> &Notify {
