@@ -17,6 +17,9 @@ use yamanote::runtime::Runtime;
 use yamanote::time::{sleep, timeout};
 use yamanote_test::{Capability, Setup, Snapshot, builder, deny_syscall, matrix, require};
 
+/// The eventfd that a handler of signals rings, from the first spawn to the end of the process.
+const BELL: usize = 1;
+
 fn sh(script: &str) -> Command {
     let mut command = Command::new("sh");
     command.args(["-c", script]);
@@ -30,6 +33,22 @@ fn runtime(setup: Setup) -> Runtime {
 /// From here on exits are noticed by SIGCHLD.
 fn deny_pidfds() {
     deny_syscall(libc::SYS_pidfd_open, libc::ENOSYS);
+}
+
+/// From here on at most `count` descriptors can be opened.
+fn leave_descriptors(count: u64) {
+    let next = std::fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: writes `limit`.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    assert_eq!(known, 0);
+    limit.rlim_cur = next + count;
+    // SAFETY: reads `limit`, of a process of its own.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    assert_eq!(set, 0);
 }
 
 /// Our children by process id, with their states; 'Z' is a zombie.
@@ -120,19 +139,8 @@ fn a_thousand(setup: Setup) {
         assert_eq!(children(), BTreeMap::new());
     });
     drop(rt);
-    // By SIGCHLD: the eventfd its handler rings.
-    let bells = usize::from(setup_uses_bell());
     let now = Snapshot::take();
-    assert_eq!(now.descriptor_count(), before.descriptor_count() + bells);
-}
-
-/// Whether this process has denied itself pidfds.
-fn setup_uses_bell() -> bool {
-    // SAFETY: no pointers are involved; a number that is no process is asked for.
-    unsafe {
-        libc::syscall(libc::SYS_pidfd_open, -1, 0) == -1
-            && *libc::__errno_location() == libc::ENOSYS
-    }
+    assert_eq!(now.descriptor_count(), before.descriptor_count() + BELL);
 }
 
 /// A wait that is dropped, wherever it is, loses nothing.
@@ -191,6 +199,22 @@ fn kill_on_drop(setup: Setup) {
             assert_all_reaped().await;
             assert!(!exists(pid));
         }
+    });
+}
+
+fn killed(setup: Setup) {
+    runtime(setup).block_on(async {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        child.kill().await.unwrap();
+        assert_eq!(child.wait().await.unwrap().signal(), Some(libc::SIGKILL));
+        drop(
+            Command::new("sleep")
+                .arg("1000")
+                .kill_on_drop(true)
+                .spawn()
+                .unwrap(),
+        );
+        assert_all_reaped().await;
     });
 }
 
@@ -296,8 +320,8 @@ matrix! {
             assert_all_reaped().await;
         });
         drop(rt);
-        // The set of orphans has its descriptors, mio's waker none.
-        assert_eq!(Snapshot::take().descriptor_count(), before.descriptor_count() + 1);
+        // The set of orphans has its descriptor, mio's waker none.
+        assert_eq!(Snapshot::take().descriptor_count(), before.descriptor_count() + BELL + 1);
     }
 
     /// A program that takes SIGCHLD for itself hides nothing from pidfds.
@@ -338,7 +362,71 @@ matrix! {
             }
         });
         assert_eq!(children(), BTreeMap::new());
-        assert_eq!(Snapshot::take().descriptor_count(), before.descriptor_count());
+        assert_eq!(Snapshot::take().descriptor_count(), before.descriptor_count() + BELL);
+    }
+
+    /// More children than descriptors: those without a pidfd end as well as the others.
+    alone fn more_children_than_descriptors(setup: Setup) {
+        let rt = runtime(setup);
+        rt.block_on(async { sleep(Duration::from_millis(1)).await });
+        let before = Snapshot::take();
+        leave_descriptors(8);
+        rt.block_on(async {
+            let children: Vec<_> = (0..40)
+                .map(|code| (code, sh(&format!("sleep 0.3; exit {code}")).spawn().unwrap()))
+                .collect();
+            std::fs::File::open("/dev/null").unwrap_err();
+            for (code, mut child) in children {
+                let status = timeout(Duration::from_secs(20), child.wait())
+                    .await
+                    .expect("an exit was missed")
+                    .unwrap();
+                assert_eq!(status.code(), Some(code));
+            }
+        });
+        assert_eq!(children(), BTreeMap::new());
+        assert_eq!(Snapshot::take().descriptor_count(), before.descriptor_count() + BELL);
+    }
+
+    /// The first child needs the one descriptor that all share, and does not run without it.
+    alone fn no_descriptor_no_child(setup: Setup) {
+        let rt = runtime(setup);
+        rt.block_on(async { sleep(Duration::from_millis(1)).await });
+        let (mut from_child, to_us) = yamanote_test::pipe();
+        let next = std::fs::File::open("/dev/null").unwrap();
+        leave_descriptors(0);
+        rt.block_on(async {
+            let mut command = sh("echo ran");
+            let error = command.stdout(to_us).spawn().unwrap_err();
+            assert_eq!(error.raw_os_error(), Some(libc::EMFILE));
+            drop(next);
+            assert_eq!(sh("exit 3").status().await.unwrap().code(), Some(3));
+        });
+        let mut words = String::new();
+        std::io::Read::read_to_string(&mut from_child, &mut words).unwrap();
+        assert_eq!(words, "");
+        assert_eq!(children(), BTreeMap::new());
+    }
+
+    /// A set that takes no more pidfds is no reason to lose a child.
+    alone fn no_room_for_a_pidfd(setup: Setup) {
+        runtime(setup).block_on(async {
+            assert!(sh("exit 0").status().await.unwrap().success());
+            deny_syscall(libc::SYS_epoll_ctl, libc::ENOSPC);
+            assert_eq!(sh("exit 3").status().await.unwrap().code(), Some(3));
+        });
+    }
+
+    /// A kill goes by the pidfd, which cannot mean another process.
+    alone fn a_kill_by_pidfd(setup: Setup) {
+        deny_syscall(libc::SYS_kill, libc::EPERM);
+        killed(setup);
+    }
+
+    /// Where a filter lets pidfds carry no signals, it goes by number.
+    alone fn a_kill_by_number(setup: Setup) {
+        deny_syscall(libc::SYS_pidfd_send_signal, libc::EPERM);
+        killed(setup);
     }
 
     /// Descriptors go with the child, not with its drop alone.
@@ -359,7 +447,7 @@ matrix! {
             }
         });
         assert_eq!(children(), BTreeMap::new());
-        assert_eq!(Snapshot::take().descriptor_count(), before.descriptor_count());
+        assert_eq!(Snapshot::take().descriptor_count(), before.descriptor_count() + BELL);
     }
 
     /// A child that was started and cannot be watched, because the runtime is over, is killed if it

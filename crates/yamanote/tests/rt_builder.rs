@@ -66,9 +66,10 @@ fn only_a_current_thread_runtime_starts_paused() {
     let text = panic_text(|| {
         let _ = Builder::new_multi_thread().start_paused(true).build();
     });
-    assert!(
-        text.starts_with("`time::pause()` requires the `current_thread` Tokio runtime."),
-        "{text}"
+    assert_eq!(
+        text,
+        "`time::pause()` requires the `current_thread` Tokio runtime. \
+         This is the default Runtime used by `#[tokio::test]."
     );
 }
 

@@ -157,7 +157,9 @@ fn misuse_panics_with_tokios_words() {
 
     let multi = Builder::new_multi_thread().enable_all().build().unwrap();
     let refused = panic_text(|| multi.block_on(async { pause() }));
-    assert!(refused.starts_with("`time::pause()` requires the `current_thread` Tokio runtime."));
+    let expected = "`time::pause()` requires the `current_thread` Tokio runtime. \
+                    This is the default Runtime used by `#[tokio::test].";
+    assert_eq!(refused, expected);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::process::{ExitStatus, Output, Stdio};
 
 use super::Child;
 use crate::runtime::context;
-use crate::runtime::driver::strays;
+use crate::runtime::driver::{signals, strays};
 
 /// A process to be started, built like [`std::process::Command`].
 ///
@@ -230,8 +230,8 @@ impl Command {
     /// ```
     #[track_caller]
     pub fn spawn(&mut self) -> io::Result<Child> {
-        // Asked first, so that a mistake leaves no process behind.
-        context::with_io(|_| ());
+        // First, so that neither a mistake nor a lack leaves a process behind.
+        context::with_io(signals::prepare_for_children)?;
         strays::reap();
         Child::new(self.std.spawn()?, self.kill_on_drop)
     }

@@ -38,7 +38,9 @@
 //!
 //! # How the exit is noticed
 //!
-//! By a pidfd per child where the kernel has them (Linux 5.3), by SIGCHLD otherwise. With the latter
+//! By a pidfd per child where the kernel has them (Linux 5.3) and descriptors are left, by SIGCHLD
+//! otherwise. The descriptor by which the process learns of signals, one for all, is made by the first
+//! spawn, so that children need no other. With SIGCHLD
 //! a handler for SIGCHLD is installed for the rest of the process's life; a program that replaces it
 //! by its own without calling it hides the exit of its children.
 

@@ -46,9 +46,20 @@ enum Watch {
 impl Watch {
     #[track_caller]
     fn start(child: &std::process::Child) -> io::Result<Watch> {
-        match sys::pidfd::open(child.id()) {
-            Ok(pidfd) => Evented::with_interest(Pidfd(pidfd), Interest::READABLE).map(Watch::Pidfd),
-            Err(_) => Watch::by_signal(),
+        let Ok(pidfd) = sys::pidfd::open(child.id()) else {
+            return Watch::by_signal();
+        };
+        match Evented::with_interest(Pidfd(pidfd), Interest::READABLE) {
+            // The kernel has no room for it in the set.
+            Err(error) if error.raw_os_error().is_some() => Watch::by_signal(),
+            watched => watched.map(Watch::Pidfd),
+        }
+    }
+
+    fn pidfd(&self) -> Option<&OwnedFd> {
+        match self {
+            Watch::Pidfd(pidfd) => Some(&pidfd.0),
+            Watch::Sigchld(_) => None,
         }
     }
 
@@ -88,7 +99,13 @@ impl Running {
     }
 
     pub(super) fn kill(&mut self) -> io::Result<()> {
-        self.child().kill()?;
+        let pidfd = self.watch.as_ref().and_then(Watch::pidfd);
+        match pidfd.map(|pidfd| sys::pidfd::send_signal(pidfd, libc::SIGKILL)) {
+            Some(Ok(())) => {}
+            Some(Err(error)) if error.raw_os_error() == Some(libc::ESRCH) => return Err(error),
+            // By number: there is no pidfd, or a filter denies this use of it.
+            _ => self.child().kill()?,
+        }
         self.kill_on_drop = false;
         Ok(())
     }

@@ -476,7 +476,7 @@ impl Builder {
         assert!(
             !self.start_paused,
             "`time::pause()` requires the `current_thread` Tokio runtime. \
-             This is the default Runtime used by `#[tokio::test]`."
+             This is the default Runtime used by `#[tokio::test]."
         );
         let workers = self
             .worker_threads

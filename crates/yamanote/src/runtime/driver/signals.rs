@@ -138,6 +138,13 @@ pub(crate) fn listen(signal: i32, driver: &Driver) -> io::Result<Listener> {
     Ok(kind.listener())
 }
 
+/// Takes what listening to SIGCHLD needs of the kernel beside the handler, for the users of `driver`:
+/// who makes a child and then finds no descriptor left for a pidfd needs none for the signal.
+pub(crate) fn prepare_for_children(driver: &Driver) -> io::Result<()> {
+    driver.assert_not_forked();
+    driver.hear(Bell::Signals, bell()?.as_raw_fd())
+}
+
 /// Has children that exit without being watched reaped by whatever runtime is driven.
 pub(super) fn enable_child_signal() -> io::Result<()> {
     install(libc::SIGCHLD, &KINDS[libc::SIGCHLD as usize - 1], bell()?)
