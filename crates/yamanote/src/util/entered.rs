@@ -27,7 +27,6 @@ pub(crate) fn is_entered() -> bool {
     get() != Entered::No
 }
 
-#[allow(dead_code, reason = "for the blocking halves of sync")]
 /// Panics on a thread that runs a runtime's futures, with Tokio's text for functions like
 /// `blocking_recv`.
 #[track_caller]
