@@ -20,7 +20,7 @@ mod waker;
 
 pub use alloc::CountingAlloc;
 pub use capability::{Capability, require};
-pub use deny::deny_syscall;
+pub use deny::{deny_syscall, try_deny_syscall};
 pub use matrix::{Driver, Setup, run_alone, run_here};
 pub use pipe::pipe;
 pub use process::{in_own_process, raise_descriptor_limit};

@@ -31,7 +31,7 @@ impl Started {
         self
     }
 
-    /// A seccomp filter lets every io_uring system call fail with EPERM, as container runtimes do.
+    /// A seccomp filter lets the set-up of rings fail with EPERM, as container runtimes do.
     pub fn without_io_uring(mut self) -> Started {
         // SAFETY: between fork and exec only prctl is called, with memory on the stack.
         unsafe { self.0.pre_exec(deny_io_uring) };
@@ -118,32 +118,7 @@ impl Drop for Server {
     }
 }
 
-/// Installs the filter in the calling process.
+/// For a child before its exec. No ring can be made without the first of the three system calls.
 fn deny_io_uring() -> std::io::Result<()> {
-    const LOAD_SYSCALL_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const JUMP_IF_AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
-    const JUMP_IF_ABOVE: u16 = (libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-    // io_uring_setup, io_uring_enter and io_uring_register have neighbouring numbers.
-    let mut filter = [
-        step(LOAD_SYSCALL_NUMBER, 0, 0, 0),
-        step(JUMP_IF_AT_LEAST, 0, 2, libc::SYS_io_uring_setup as u32),
-        step(JUMP_IF_ABOVE, 1, 0, libc::SYS_io_uring_register as u32),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
-        step(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog {
-        len: filter.len() as u16,
-        filter: filter.as_mut_ptr(),
-    };
-    // SAFETY: the program and its filter live through the calls.
-    let failed = unsafe {
-        libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-            || libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program) != 0
-    };
-    match failed {
-        true => Err(std::io::Error::last_os_error()),
-        false => Ok(()),
-    }
+    yamanote_test::try_deny_syscall(libc::SYS_io_uring_setup, libc::EPERM)
 }
