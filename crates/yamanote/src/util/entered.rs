@@ -27,18 +27,6 @@ pub(crate) fn is_entered() -> bool {
     get() != Entered::No
 }
 
-/// Panics on a thread that runs a runtime's futures, with Tokio's text for functions like
-/// `blocking_recv`.
-#[track_caller]
-pub(crate) fn assert_may_block() {
-    assert!(
-        !is_entered(),
-        "Cannot block the current thread from within a runtime. This happens because a function \
-         attempted to block the current thread while the thread is being used to drive \
-         asynchronous tasks."
-    );
-}
-
 /// Puts the outer value back when dropped.
 pub(crate) struct EnteredGuard {
     outer: Entered,

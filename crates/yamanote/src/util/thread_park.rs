@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use crate::util::coop;
+use crate::util::{coop, entered};
 
 /// A thread that can be woken. `woken` makes the wake-up stick when the thread's park token is
 /// taken by somebody else's `thread::park` inside the future.
@@ -88,6 +88,22 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     drop(waker);
     give_back(parker);
     output
+}
+
+/// As [`block_on`], for functions like `blocking_recv`, on a thread that runs no runtime's futures.
+///
+/// # Panics
+///
+/// On one that does, with Tokio's text.
+#[track_caller]
+pub(crate) fn block_outside<F: Future>(future: F) -> F::Output {
+    assert!(
+        !entered::is_entered(),
+        "Cannot block the current thread from within a runtime. This happens because a function \
+         attempted to block the current thread while the thread is being used to drive \
+         asynchronous tasks."
+    );
+    block_on(future)
 }
 
 #[cfg(all(test, not(loom)))]

@@ -1,11 +1,8 @@
 //! The list of a `LocalSet`'s living tasks: everything about it happens on one thread, without a
 //! lock.
 
-use super::core::Cell;
 use super::id::Id;
-use super::owned::{List, next_id};
-use super::state::State;
-use super::vtable::vtable;
+use super::owned::{List, allocate, next_id};
 use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
 use crate::util::owner_cell::OwnerCell;
 use std::cell::RefCell;
@@ -48,20 +45,11 @@ impl<S: Schedule> LocalTasks<S> {
         F::Output: 'static,
     {
         let list = self.list();
-        let state = State::new_owned();
-        let task = Cell::allocate(state, vtable::<F, S>(), id, self.id, future, scheduler);
-        // SAFETY: the word says that there is a handle, a `Notified` and a reference for the list;
-        // here are the three. The future stays on this thread: it is polled by `LocalNotified`s,
-        // which `assert_owner` makes here only, and dropped by these or by the shutdown below, which
-        // is here too; while the list holds the task nobody else's reference is the last. The output
-        // may leave with the `JoinHandle`, which is Send only if the output is.
-        let (handle, notified, listed) = unsafe {
-            (
-                JoinHandle::new(task),
-                Notified::from_raw(task),
-                Task::<S>::from_raw(task),
-            )
-        };
+        // SAFETY: the future stays on this thread: it is polled by `LocalNotified`s, which
+        // `assert_owner` makes here only, and dropped by these or by the shutdown below, which is
+        // here too; while the list holds the task nobody else's reference is the last. The output may
+        // leave with the `JoinHandle`, which is Send only if the output is.
+        let (handle, notified, listed) = unsafe { allocate(future, scheduler, id, self.id) };
         if list.borrow().closed {
             drop(notified);
             listed.shutdown();

@@ -36,6 +36,43 @@ pub(super) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Relaxed)
 }
 
+/// Makes a task of the list `owner`, and the three references that its word starts with: the last is
+/// the list's.
+///
+/// # Safety
+///
+/// The future and its output are Send, or the list sees to it that one thread alone polls and drops
+/// them.
+pub(super) unsafe fn allocate<F, S>(
+    future: F,
+    scheduler: S,
+    id: Id,
+    owner: u64,
+) -> (JoinHandle<F::Output>, Notified<S>, Task<S>)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+    S: Schedule,
+{
+    let task = Cell::allocate(
+        State::new_owned(),
+        vtable::<F, S>(),
+        id,
+        owner,
+        future,
+        scheduler,
+    );
+    // SAFETY: the word says that there is a handle, a `Notified` and a reference for the list; here
+    // are the three. Where they may go is the caller's promise.
+    unsafe {
+        (
+            JoinHandle::new(task),
+            Notified::from_raw(task),
+            Task::from_raw(task),
+        )
+    }
+}
+
 /// Aligned so that two shards never share a cache line, or the pair that the prefetcher fetches.
 #[repr(align(128))]
 struct Shard {
@@ -144,17 +181,8 @@ impl<S: Schedule> OwnedTasks<S> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let state = State::new_owned();
-        let task = Cell::allocate(state, vtable::<F, S>(), id, self.id, future, scheduler);
-        // SAFETY: the word says that there is a handle, a `Notified` and a reference for the list;
-        // here are the three. The future and its output are Send, or stay on one thread.
-        let (handle, notified, listed) = unsafe {
-            (
-                JoinHandle::new(task),
-                Notified::from_raw(task),
-                Task::<S>::from_raw(task),
-            )
-        };
+        // SAFETY: the future and its output are Send, or stay on one thread.
+        let (handle, notified, listed) = unsafe { allocate(future, scheduler, id, self.id) };
         let shard = self.shard(id);
         let mut list = shard.lock();
         if list.closed {

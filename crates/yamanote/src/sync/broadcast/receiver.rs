@@ -9,7 +9,7 @@ use super::shared::Shared;
 use crate::loom::sync::Arc;
 use crate::loom::sync::atomic::Ordering::Acquire;
 use crate::sync::cooperative::cooperative;
-use crate::util::{entered, thread_park};
+use crate::util::thread_park;
 
 /// The half that receives. Not cloned: [`resubscribe`](Receiver::resubscribe) makes one that gets
 /// what is sent from then on.
@@ -141,8 +141,7 @@ impl<T: Clone> Receiver<T> {
     /// ```
     #[track_caller]
     pub fn blocking_recv(&mut self) -> Result<T, RecvError> {
-        entered::assert_may_block();
-        thread_park::block_on(self.recv())
+        thread_park::block_outside(self.recv())
     }
 }
 

@@ -10,7 +10,7 @@ use super::queue::Consumer;
 use super::receiver::Receiver;
 use crate::sync::TryAcquireError;
 use crate::sync::semaphore_core::Core;
-use crate::util::{entered, thread_park};
+use crate::util::thread_park;
 
 /// A new channel with room for `buffer` values.
 ///
@@ -219,8 +219,7 @@ impl<T> Sender<T> {
     /// ```
     #[track_caller]
     pub fn blocking_send(&self, value: T) -> Result<(), SendError<T>> {
-        entered::assert_may_block();
-        thread_park::block_on(self.send(value))
+        thread_park::block_outside(self.send(value))
     }
 
     /// Whether the receiver is dropped or [closed](Receiver::close), so that sending fails.

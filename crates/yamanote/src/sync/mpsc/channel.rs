@@ -16,6 +16,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use super::error::TryRecvError;
+use super::padded::Padded;
 use super::queue::{Consumer, Pop, Producer, queue};
 use crate::loom::hint;
 use crate::loom::sync::atomic::{AtomicUsize, Ordering};
@@ -41,7 +42,7 @@ pub(super) trait Limit: fmt::Debug + Sized {
 /// Beside the queue.
 pub(super) struct Shared<L> {
     /// Written for every value, by either end.
-    limit: Apart<L>,
+    limit: Padded<L>,
     rx_waker: AtomicWaker,
     /// Told when the receiver closes.
     rx_closed: Notify,
@@ -49,13 +50,9 @@ pub(super) struct Shared<L> {
     weak_senders: AtomicUsize,
 }
 
-/// In lines of its own: processors fetch them in pairs.
-#[repr(align(128))]
-struct Apart<V>(V);
-
 pub(super) fn channel<T, L: Limit>(limit: L) -> (Tx<T, L>, Rx<T, L>) {
     let (producer, consumer) = queue(Shared {
-        limit: Apart(limit),
+        limit: Padded(limit),
         rx_waker: AtomicWaker::new(),
         rx_closed: Notify::new(),
         senders: AtomicUsize::new(1),

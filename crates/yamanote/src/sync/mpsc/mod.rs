@@ -56,6 +56,7 @@
 
 mod bounded;
 mod channel;
+mod padded;
 mod permit;
 mod queue;
 mod receiver;

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::bounded::Semaphore;
 use super::channel::Rx;
 use super::error::TryRecvError;
-use crate::util::{entered, thread_park};
+use crate::util::thread_park;
 
 /// Receives from a bounded [`channel`](super::channel()).
 ///
@@ -121,8 +121,7 @@ impl<T> Receiver<T> {
     /// ```
     #[track_caller]
     pub fn blocking_recv(&mut self) -> Option<T> {
-        entered::assert_may_block();
-        thread_park::block_on(self.recv())
+        thread_park::block_outside(self.recv())
     }
 
     /// [`recv_many`](Self::recv_many) for code that is not asynchronous: blocks the thread.
@@ -132,8 +131,7 @@ impl<T> Receiver<T> {
     /// On a thread that is running a runtime's futures.
     #[track_caller]
     pub fn blocking_recv_many(&mut self, buffer: &mut Vec<T>, limit: usize) -> usize {
-        entered::assert_may_block();
-        thread_park::block_on(self.recv_many(buffer, limit))
+        thread_park::block_outside(self.recv_many(buffer, limit))
     }
 
     /// Lets nothing new in: sending and reserving fail from now on.

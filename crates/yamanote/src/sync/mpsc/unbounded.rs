@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use super::channel::{self, Limit, Rx, Shared, Tx, Weak};
 use super::error::{SendError, TryRecvError};
 use super::queue::Consumer;
-use crate::util::{entered, thread_park};
+use crate::util::thread_park;
 
 /// A new channel that takes any number of values.
 ///
@@ -305,8 +305,7 @@ impl<T> UnboundedReceiver<T> {
     /// ```
     #[track_caller]
     pub fn blocking_recv(&mut self) -> Option<T> {
-        entered::assert_may_block();
-        thread_park::block_on(self.recv())
+        thread_park::block_outside(self.recv())
     }
 
     /// [`recv_many`](Self::recv_many) for code that is not asynchronous: blocks the thread.
@@ -316,8 +315,7 @@ impl<T> UnboundedReceiver<T> {
     /// On a thread that is running a runtime's futures.
     #[track_caller]
     pub fn blocking_recv_many(&mut self, buffer: &mut Vec<T>, limit: usize) -> usize {
-        entered::assert_may_block();
-        thread_park::block_on(self.recv_many(buffer, limit))
+        thread_park::block_outside(self.recv_many(buffer, limit))
     }
 
     /// Lets nothing new in: sending fails from now on.

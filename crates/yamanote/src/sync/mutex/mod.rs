@@ -12,8 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::protected::{self, One, Protected};
-use crate::util::entered::assert_may_block;
-use crate::util::thread_park::block_on;
+use crate::util::thread_park;
 
 /// One task at a time sees the value inside; the others wait in the order they asked.
 ///
@@ -155,8 +154,7 @@ impl<T: ?Sized> Mutex<T> {
     #[track_caller]
     #[doc(alias = "lock_blocking")]
     pub fn blocking_lock(&self) -> MutexGuard<'_, T> {
-        assert_may_block();
-        block_on(self.lock())
+        thread_park::block_outside(self.lock())
     }
 
     /// [`lock_owned`](Mutex::lock_owned) for a thread that runs no tasks: blocks it.
@@ -166,8 +164,7 @@ impl<T: ?Sized> Mutex<T> {
     /// As [`blocking_lock`](Mutex::blocking_lock).
     #[track_caller]
     pub fn blocking_lock_owned(self: Arc<Self>) -> OwnedMutexGuard<T> {
-        assert_may_block();
-        block_on(self.lock_owned())
+        thread_park::block_outside(self.lock_owned())
     }
 
     /// [`lock`](Mutex::lock) with a guard that keeps the mutex alive instead of borrowing it, so that

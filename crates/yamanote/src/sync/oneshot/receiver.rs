@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::error::{RecvError, TryRecvError};
 use super::shared::{CLOSED, DONE, RxEnd, VALUE};
-use crate::util::{coop, entered, thread_park, trace};
+use crate::util::{coop, thread_park, trace};
 
 /// Receives the one value of the [`Sender`](super::Sender) that was made with it.
 ///
@@ -166,8 +166,7 @@ impl<T> Receiver<T> {
     /// ```
     #[track_caller]
     pub fn blocking_recv(self) -> Result<T, RecvError> {
-        entered::assert_may_block();
-        thread_park::block_on(self)
+        thread_park::block_outside(self)
     }
 
     /// Gives the end up, for the value if there is one.

@@ -16,8 +16,7 @@ use std::sync::Arc;
 
 use super::mutex::TryLockError;
 use super::protected::{self, Many, Protected};
-use crate::util::entered::assert_may_block;
-use crate::util::thread_park::block_on;
+use crate::util::thread_park;
 
 /// Tokio's number.
 const MAX_READERS: u32 = u32::MAX >> 3;
@@ -134,8 +133,7 @@ impl<T: ?Sized> RwLock<T> {
     /// [blocking work](crate::task::spawn_blocking).
     #[track_caller]
     pub fn blocking_read(&self) -> RwLockReadGuard<'_, T> {
-        assert_may_block();
-        block_on(self.read())
+        thread_park::block_outside(self.read())
     }
 
     /// [`read`](RwLock::read) with a guard that keeps the lock alive instead of borrowing it, so that
@@ -183,8 +181,7 @@ impl<T: ?Sized> RwLock<T> {
     /// As [`blocking_read`](RwLock::blocking_read).
     #[track_caller]
     pub fn blocking_write(&self) -> RwLockWriteGuard<'_, T> {
-        assert_may_block();
-        block_on(self.write())
+        thread_park::block_outside(self.write())
     }
 
     /// [`write`](RwLock::write) with a guard that keeps the lock alive.

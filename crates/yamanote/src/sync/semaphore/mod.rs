@@ -9,8 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::semaphore_core::{AcquireError, Core, TryAcquireError};
-use crate::util::entered::assert_may_block;
-use crate::util::thread_park::block_on;
+use crate::util::thread_park;
 
 /// A number of permits that are taken, one or several at a time, and return when dropped.
 ///
@@ -181,8 +180,7 @@ impl Semaphore {
     /// [blocking work](crate::task::spawn_blocking).
     #[track_caller]
     pub fn blocking_acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        assert_may_block();
-        block_on(self.acquire())
+        thread_park::block_outside(self.acquire())
     }
 
     /// [`acquire_many`](Semaphore::acquire_many) for a thread that runs no tasks: blocks it.
@@ -196,8 +194,7 @@ impl Semaphore {
     /// As [`blocking_acquire`](Semaphore::blocking_acquire).
     #[track_caller]
     pub fn blocking_acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
-        assert_may_block();
-        block_on(self.acquire_many(n))
+        thread_park::block_outside(self.acquire_many(n))
     }
 
     /// [`acquire`](Semaphore::acquire) with a permit that keeps the semaphore alive instead of
@@ -254,8 +251,7 @@ impl Semaphore {
     /// As [`blocking_acquire`](Semaphore::blocking_acquire).
     #[track_caller]
     pub fn blocking_acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
-        assert_may_block();
-        block_on(self.acquire_owned())
+        thread_park::block_outside(self.acquire_owned())
     }
 
     /// [`acquire_many_owned`](Semaphore::acquire_many_owned) for a thread that runs no tasks: blocks
@@ -269,8 +265,7 @@ impl Semaphore {
         self: Arc<Self>,
         n: u32,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
-        assert_may_block();
-        block_on(self.acquire_many_owned(n))
+        thread_park::block_outside(self.acquire_many_owned(n))
     }
 
     /// No permit is given any more; who waits gets an error. Permits that are out may return and are

@@ -6,6 +6,7 @@ use super::block::{self, Block, SLOTS};
 use super::left::Left;
 use crate::loom::cell::UnsafeCell;
 use crate::loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use crate::sync::mpsc::padded::Padded;
 
 /// The tail is `tickets << 2 | PRODUCERS_GONE | CLOSED`.
 pub(super) const CLOSED: u64 = 1;
@@ -27,10 +28,6 @@ struct Blocks<T> {
     /// A block nobody uses, or null.
     spare: AtomicPtr<Block<T>>,
 }
-
-/// Two lines: processors fetch them in pairs.
-#[repr(align(128))]
-struct Padded<V>(V);
 
 // SAFETY: a value is written by one thread and read by another, never looked at by two: it must be
 // Send. Blocks are shared by rules 1 and 2. `left` is written by the consumer, which goes, and read
