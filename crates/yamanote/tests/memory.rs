@@ -4,11 +4,14 @@ mod tcp_support;
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::runtime::Runtime;
+use yamanote::sync::Notify;
+use yamanote::task::LocalSet;
 use yamanote::time::sleep;
 use yamanote_test::{
     Capability, CountingAlloc, Driver, Setup, builder, in_own_process, raise_descriptor_limit,
@@ -134,8 +137,73 @@ fn a_million_idle_tasks() {
                 sleep(Duration::from_millis(1)).await;
             }
         });
-        // The queue that once held all of them keeps its room, eight bytes for each.
-        assert_given_back(before, peak, 10);
+        assert_given_back(before, peak, 20);
+    });
+}
+
+/// A burst does not leave the room behind that it took in queues.
+fn assert_no_room_left(what: &str, runtime: &Runtime, burst: impl Fn(usize)) {
+    const ROOM_LEFT: usize = 16 * 1024;
+    burst(100);
+    let before = HEAP.live_bytes();
+    burst(200_000);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    // A worker may still be on its way from the last task to its sleep.
+    while HEAP.live_bytes() > before + ROOM_LEFT && Instant::now() < deadline {
+        runtime.block_on(async { sleep(Duration::from_millis(1)).await });
+    }
+    let left = HEAP.live_bytes().saturating_sub(before);
+    assert!(left <= ROOM_LEFT, "{what}: {left} bytes are left");
+}
+
+/// L4: what made very many tasks runnable at once.
+#[test]
+fn a_burst_of_tasks() {
+    alone("a_burst_of_tasks", &[None, Some(2)], |runtime| {
+        assert_no_room_left("spawned from outside", runtime, |tasks| {
+            let handles: Vec<_> = (0..tasks).map(|_| runtime.spawn(async {})).collect();
+            for handle in handles {
+                runtime.block_on(handle).unwrap();
+            }
+        });
+        assert_no_room_left("woken by one task", runtime, |tasks| {
+            let bell = Arc::new(Notify::new());
+            let handles: Vec<_> = (0..tasks)
+                .map(|_| runtime.spawn(bell.clone().notified_owned()))
+                .collect();
+            let ring = async move { bell.notify_waiters() };
+            runtime.block_on(runtime.spawn(ring)).unwrap();
+            for handle in handles {
+                runtime.block_on(handle).unwrap();
+            }
+        });
+        let set = LocalSet::new();
+        assert_no_room_left("of a LocalSet", runtime, |tasks| {
+            let handles: Vec<_> = (0..tasks).map(|_| set.spawn_local(async {})).collect();
+            runtime.block_on(set.run_until(async {
+                for handle in handles {
+                    handle.await.unwrap();
+                }
+            }));
+        });
+    });
+}
+
+/// L4: jobs that wait for the one thread they may have.
+#[test]
+fn a_burst_of_blocking_jobs() {
+    in_own_process(module_path!(), "a_burst_of_blocking_jobs", || {
+        let runtime = yamanote::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        assert_no_room_left("for the blocking pool", &runtime, |jobs| {
+            let handles: Vec<_> = (0..jobs).map(|_| runtime.spawn_blocking(|| {})).collect();
+            for handle in handles {
+                runtime.block_on(handle).unwrap();
+            }
+        });
     });
 }
 

@@ -5,6 +5,7 @@
 use std::task::Waker;
 
 use super::first_panic::FirstPanic;
+use super::room::Room;
 
 /// A batch of wakers. Dropping it wakes what is left, in the order of collection.
 ///
@@ -32,12 +33,13 @@ impl WakeList {
         self.wakers.is_empty()
     }
 
-    /// Wakes all in order and keeps the allocation for the next batch.
+    /// Wakes all in order and keeps some room for the next batch.
     pub(crate) fn wake_all(&mut self) {
         let mut panics = FirstPanic::default();
         let mut rest = self.wakers.drain(..);
         while !panics.catch(|| rest.by_ref().for_each(Waker::wake)) {}
         drop(rest);
+        self.wakers.free_excess();
         panics.resume();
     }
 }

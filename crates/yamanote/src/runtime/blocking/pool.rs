@@ -9,6 +9,7 @@ use super::job::{Finished, Job};
 use super::{Callback, Config, Wrap, thread};
 use crate::runtime::task::JoinHandle;
 use crate::sys::fork::process_image;
+use crate::util::room;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
@@ -342,7 +343,7 @@ impl Pool {
                 // The thread was started beyond the limit, for a worker.
                 break;
             }
-            if let Some((_, job)) = books.queue.pop_front() {
+            if let Some((_, job)) = room::pop_front(&mut books.queue) {
                 let mode = match books.closed && books.started == 0 {
                     true => Mode::Shutdown,
                     false => Mode::Normal,

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::util::room::Room;
 use crate::util::wake_list::WakeList;
 
 #[derive(Default)]
@@ -31,6 +32,7 @@ impl Batch {
                 std::mem::forget(payload);
             }
         }
+        self.garbage.free_excess();
         self.wakers.wake_all();
         woken
     }

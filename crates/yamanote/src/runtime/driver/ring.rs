@@ -44,6 +44,7 @@ use crate::sys::fork::process_image;
 use crate::sys::uring::abi;
 use crate::sys::uring::queues::{Queues, SubmissionQueueFull};
 use crate::sys::uring::{self, Kernel, RealKernel};
+use crate::util::room::Room;
 
 /// Why an operation was not pushed. The payload comes back, unseen by the kernel.
 #[derive(Debug)]
@@ -330,6 +331,7 @@ impl Ring {
             for waker in self.waiting_for_room.drain(..) {
                 batch.wakers.push(waker);
             }
+            self.waiting_for_room.free_excess();
         }
         reaped
     }
@@ -487,6 +489,7 @@ impl Ring {
             }
             self.again.pop_front();
         }
+        self.again.free_excess();
         while let Some(&target) = self.cancels.front() {
             let (index, generation) = table::split_user_data(target);
             let pointless = index != INTERNAL_INDEX && !self.table.is_in_kernel(index, generation);
@@ -504,6 +507,7 @@ impl Ring {
             }
             self.cancels.pop_front();
         }
+        self.cancels.free_excess();
         if let Some(fd) = self.readiness.fd
             && !self.readiness.armed
         {

@@ -10,6 +10,7 @@ use std::sync::PoisonError;
 
 use crate::loom::sync::atomic::{AtomicUsize, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::room::Room;
 
 pub(crate) struct Inject<T> {
     /// Written under the lock only. A reader that misses a push is told of it by whoever pushed
@@ -82,6 +83,7 @@ impl<T> Inject<T> {
         let mut queue = self.lock();
         let item = queue.items.pop_front();
         self.publish(&queue);
+        free_excess(queue);
         item
     }
 
@@ -94,6 +96,7 @@ impl<T> Inject<T> {
         let count = max.min(queue.items.len());
         out.extend(queue.items.drain(..count));
         self.publish(&queue);
+        free_excess(queue);
         count
     }
 
@@ -116,6 +119,13 @@ impl<T> Inject<T> {
         // thread that held it (an allocation failure) does not matter here.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Gives up what a burst has left, outside of the lock.
+fn free_excess<T>(mut queue: MutexGuard<'_, Queue<T>>) {
+    let excess = queue.items.take_excess();
+    drop(queue);
+    drop(excess);
 }
 
 #[cfg(all(test, not(loom)))]

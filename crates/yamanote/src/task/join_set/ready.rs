@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
 use super::slab::Place;
+use crate::util::room;
 
 pub(super) struct Ready {
     state: Mutex<State>,
@@ -53,7 +54,7 @@ impl Ready {
     pub(super) fn pop_or_wait(&self, waker: &Waker) -> Option<Place> {
         {
             let mut state = self.lock();
-            if let Some(place) = state.places.pop_front() {
+            if let Some(place) = room::pop_front(&mut state.places) {
                 return Some(place);
             }
             if matches!(&state.waker, Some(known) if known.will_wake(waker)) {

@@ -19,6 +19,7 @@ use std::task::Waker;
 
 use crate::loom::sync::atomic::{AtomicBool, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::room::Room;
 
 pub(super) struct Inbox<T> {
     state: Mutex<State<T>>,
@@ -70,9 +71,13 @@ impl<T> Inbox<T> {
     pub(super) fn take_over(&self, queue: &mut VecDeque<T>, waker: Waker) -> Option<Waker> {
         let mut state = self.lock();
         queue.append(&mut state.queue);
+        let excess = state.queue.take_excess();
         // Relaxed: written under the lock only, and the caller alone reads it without.
         self.dirty.store(false, Ordering::Relaxed);
-        state.waker.replace(waker)
+        let before = state.waker.replace(waker);
+        drop(state);
+        drop(excess);
+        before
     }
 
     /// Lets nothing in any more, and returns what is here, to be dropped when nothing is borrowed.

@@ -22,6 +22,7 @@ use super::inbox::Inbox;
 use crate::runtime;
 use crate::runtime::task::{self, Id, JoinHandle, LocalTasks, Schedule, Task};
 use crate::util::owner_cell::OwnerCell;
+use crate::util::room;
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
 
@@ -94,7 +95,7 @@ impl Shared {
 
     /// The next runnable task.
     pub(super) fn pop(&self) -> Option<Notified> {
-        self.home().queue.borrow_mut().pop_front()
+        room::pop_front(&mut self.home().queue.borrow_mut())
     }
 
     /// Until the guard is dropped the set looks after its queue without being woken.

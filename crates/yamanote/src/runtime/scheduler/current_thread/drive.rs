@@ -163,7 +163,7 @@ impl<'a> Driving<'a> {
             return 0;
         }
         self.local
-            .extend_with(|queue| inject.pop_batch(INJECTED_AT_ONCE, queue))
+            .with_queue(|queue| inject.pop_batch(INJECTED_AT_ONCE, queue))
     }
 
     fn has_tasks(&self) -> bool {
@@ -180,6 +180,7 @@ impl<'a> Driving<'a> {
         if self.has_tasks() || main.is_woken() {
             driver.turn(SLOT, PollIo::Drain);
         } else {
+            self.local.free_excess();
             self.shared.load().park();
             driver.park(SLOT, Role::Driver, None);
             self.shared.load().unpark();

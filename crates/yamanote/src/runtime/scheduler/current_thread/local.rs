@@ -11,6 +11,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::shared::{Notified, Shared};
+use crate::util::room::Room;
 
 struct Local {
     /// Whose queue this is; null when the thread drives nothing. Only compared, never followed.
@@ -101,11 +102,7 @@ impl Entered {
     }
 
     pub(super) fn pop(&mut self) -> Option<Notified> {
-        if self.in_cell {
-            LOCAL.with(|local| local.queue.borrow_mut().pop_front())
-        } else {
-            self.outer_queue.pop_front()
-        }
+        self.with_queue(VecDeque::pop_front)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -116,12 +113,12 @@ impl Entered {
         }
     }
 
-    /// Appends what `fill` gives to the queue. `fill` must not run user code.
-    pub(super) fn extend_with<R>(&mut self, fill: impl FnOnce(&mut VecDeque<Notified>) -> R) -> R {
+    /// Calls `f` with the queue. It must not run user code.
+    pub(super) fn with_queue<R>(&mut self, f: impl FnOnce(&mut VecDeque<Notified>) -> R) -> R {
         if self.in_cell {
-            LOCAL.with(|local| fill(&mut local.queue.borrow_mut()))
+            LOCAL.with(|local| f(&mut local.queue.borrow_mut()))
         } else {
-            fill(&mut self.outer_queue)
+            f(&mut self.outer_queue)
         }
     }
 
@@ -130,8 +127,14 @@ impl Entered {
         self.in_cell && LOCAL.with(|local| local.yields.take()) > 0
     }
 
+    /// Gives up the room that a burst has left, if the queue is empty.
+    pub(super) fn free_excess(&mut self) {
+        self.with_queue(Room::free_excess);
+    }
+
     /// Puts back what was there before; returns the queue.
     pub(super) fn leave(&mut self) -> VecDeque<Notified> {
+        self.free_excess();
         let outer_queue = std::mem::take(&mut self.outer_queue);
         if self.in_cell {
             self.in_cell = false;
