@@ -23,6 +23,9 @@ pub(super) const SLOTS: usize = 32;
 #[cfg(all(test, loom))]
 pub(super) const SLOTS: usize = 2;
 
+/// The hint has not passed the block: no ticket is so high.
+const NOT_PASSED: u64 = u64::MAX;
+
 const FILLED: u64 = (1 << SLOTS) - 1;
 const AWAITED_SHIFT: usize = 32;
 
@@ -32,7 +35,7 @@ pub(super) struct Block<T> {
     /// The block after this one, put there once by whoever needs it first.
     next: AtomicPtr<Block<T>>,
     word: AtomicU64,
-    /// See `Consumer::leave_block`. The consumer's; atomic because producers may hold the block.
+    /// See `Shared::move_hint`. Written once in the life of the block, by whoever moves the hint on.
     free_at: AtomicU64,
     slots: [UnsafeCell<MaybeUninit<T>>; SLOTS],
 }
@@ -65,7 +68,7 @@ impl<T> Block<T> {
             (&raw mut (*block).first).write(first);
             (&raw mut (*block).next).write(AtomicPtr::new(ptr::null_mut()));
             (&raw mut (*block).word).write(AtomicU64::new(0));
-            (&raw mut (*block).free_at).write(AtomicU64::new(0));
+            (&raw mut (*block).free_at).write(AtomicU64::new(NOT_PASSED));
             for slot in 0..SLOTS {
                 (&raw mut (*block).slots[slot]).write(UnsafeCell::new(MaybeUninit::uninit()));
             }
@@ -84,6 +87,7 @@ impl<T> Block<T> {
         // Relaxed: the block is handed on by a Release of whoever puts it somewhere.
         block.next.store(ptr::null_mut(), Ordering::Relaxed);
         block.word.store(0, Ordering::Relaxed);
+        block.free_at.store(NOT_PASSED, Ordering::Relaxed);
     }
 
     /// # Safety
@@ -178,10 +182,12 @@ impl<T> Block<T> {
     }
 
     pub(super) fn set_free_at(&self, ticket: u64) {
-        self.free_at.store(ticket, Ordering::Relaxed); // the consumer's own
+        // Relaxed: who writes has a lower ticket to fill, which orders it, or is the consumer.
+        self.free_at.store(ticket, Ordering::Relaxed);
     }
 
+    /// When so many values were taken nobody has the block any more.
     pub(super) fn free_at(&self) -> u64 {
-        self.free_at.load(Ordering::Relaxed) // the consumer's own
+        self.free_at.load(Ordering::Relaxed) // see `set_free_at`
     }
 }

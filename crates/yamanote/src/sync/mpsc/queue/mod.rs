@@ -16,11 +16,13 @@
 //! 1. *Finding.* A producer takes its ticket first and loads `hint` then. `hint` passes a block only
 //!    when all its slots are filled, so it never passes the block of a ticket that is not filled: from
 //!    `hint` on, every block can be found by walking, and is appended by whoever needs it first.
-//! 2. *Freeing.* When the consumer leaves a block it sees to it that `hint` has passed it, and then
-//!    looks at `tail`, by a read-modify-write. A producer that took its ticket later reads what that
-//!    wrote, and does not find the block any more. All earlier ones are through with it when the
-//!    consumer has taken their values: then the block is free, and is kept for the next to be
-//!    appended. Two blocks take turns in a queue that is never long; no value costs an allocation.
+//! 2. *Freeing.* Whoever moves `hint` past a block looks at `tail` after that, by a read-modify-write,
+//!    and notes it in the block. A producer that took its ticket later reads what that wrote, and does
+//!    not find the block any more. All earlier ones are through with it when the consumer has taken
+//!    their values: then the block is free, and is kept for the next to be appended. So a long queue
+//!    keeps no block for long after its last value was taken, for `hint` is near the tail; and of one
+//!    that is never long two blocks take turns: no value costs an allocation. The consumer, when it
+//!    leaves a block, sees to it that `hint` has passed.
 //! 3. *The end.* `PRODUCERS_GONE` is set by the last producer, after all others. `CLOSED` is set by
 //!    the consumer; with [`Consumer::close_now`] what `tail` was then is the end, and tickets taken
 //!    later by [`Producer::push_unless_closed`] are void, and never filled.
@@ -239,11 +241,7 @@ impl<T, E> Consumer<T, E> {
             return false;
         };
         // The hint is here or has passed; after this it has passed.
-        self.shared.move_hint(self.head, next);
-        // A read-modify-write, for rule 2. Release: pairs with the Acquire in `take_ticket`.
-        let tail = self.shared.mark(0, Ordering::AcqRel) >> TICKET_SHIFT;
-        // Tickets after the end are void, and their producers look for no block.
-        used.set_free_at(tail.min(self.end.unwrap_or(tail)));
+        self.shared.move_hint(used, next);
         self.head = next;
         self.slot = 0;
         self.seen = 0;
@@ -255,7 +253,9 @@ impl<T, E> Consumer<T, E> {
         while self.oldest != self.head {
             // SAFETY: as in `pop`.
             let block = unsafe { self.oldest.as_ref() };
-            if self.taken < block.free_at() {
+            // Tickets after the end are void, and their producers look for no block.
+            let free_at = block.free_at();
+            if self.taken < free_at.min(self.end.unwrap_or(free_at)) {
                 break;
             }
             let next = block.next().expect("a block that was left has a next one");

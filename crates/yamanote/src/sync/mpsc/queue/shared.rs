@@ -64,8 +64,8 @@ impl<T, E> Shared<T, E> {
 
     /// Takes a ticket; returns the tail before, which has its number and the flags.
     pub(super) fn take_ticket(&self) -> u64 {
-        // Acquire: pairs with the Release in `leave_block`: what `hint` was before that is not seen
-        // any more (rule 2).
+        // Acquire: pairs with the Release in `move_hint`: what `hint` was before that is not seen any
+        // more (rule 2).
         self.tail.0.fetch_add(TICKET, Ordering::Acquire)
     }
 
@@ -103,20 +103,26 @@ impl<T, E> Shared<T, E> {
                 return at;
             }
             let next = self.next_or_append(block);
-            at_hint = at_hint && block.is_full() && self.move_hint(at, next);
+            at_hint = at_hint && block.is_full() && self.move_hint(block, next);
             at = next;
         }
     }
 
-    /// Moves the hint from a full block to the next one, if it is still there.
-    pub(super) fn move_hint(&self, full: NonNull<Block<T>>, next: NonNull<Block<T>>) -> bool {
+    /// Moves the hint from a full block to the next one, if it is still there, and notes when the block
+    /// is free (rule 2). By the consumer, or with a ticket that is not filled: the block lives until
+    /// then.
+    pub(super) fn move_hint(&self, full: &Block<T>, next: NonNull<Block<T>>) -> bool {
         // Release: hands on what made `next`. Relaxed: a failure is not looked into.
         let moved = self.blocks.0.hint.compare_exchange(
-            full.as_ptr(),
+            ptr::from_ref(full).cast_mut(),
             next.as_ptr(),
             Ordering::Release,
             Ordering::Relaxed,
         );
+        if moved.is_ok() {
+            // A read-modify-write, for rule 2. Release: pairs with the Acquire in `take_ticket`.
+            full.set_free_at(self.mark(0, Ordering::Release) >> TICKET_SHIFT);
+        }
         moved.is_ok()
     }
 
