@@ -26,4 +26,4 @@ pub use pipe::pipe;
 pub use process::{in_own_process, raise_descriptor_limit};
 pub use snapshot::Snapshot;
 pub use temp::TempDir;
-pub use waker::CountingWaker;
+pub use waker::{CountingWaker, WakerCall, hooked_waker};

@@ -1,4 +1,4 @@
-//! A waker that counts what is done to it.
+//! Wakers that count what is done to them, or do something themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -85,9 +85,92 @@ unsafe fn drop_waker(data: *const ()) {
     counts.dropped.fetch_add(1, SeqCst);
 }
 
+/// What is done to a waker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WakerCall {
+    /// It was cloned.
+    Clone,
+    /// It was woken, by value or by reference.
+    Wake,
+    /// It was dropped without being woken.
+    Drop,
+}
+
+/// A waker that calls `hook` with all that is done to it and its clones. Wakes nobody.
+///
+/// A clone or drop of a waker is foreign code as much as its wake is, and may do anything.
+pub fn hooked_waker(hook: impl Fn(WakerCall) + Send + Sync + 'static) -> Waker {
+    let hook: Hook = Box::new(hook);
+    // SAFETY: the pointer is an Arc's, given up to the vtable below, which treats each waker as one
+    // strong reference; the hook is Send and Sync, so the waker may be used from any thread.
+    unsafe { Waker::from_raw(raw_hooked(Arc::new(hook))) }
+}
+
+type Hook = Box<dyn Fn(WakerCall) + Send + Sync>;
+
+fn raw_hooked(hook: Arc<Hook>) -> RawWaker {
+    RawWaker::new(Arc::into_raw(hook).cast(), &HOOKED)
+}
+
+static HOOKED: RawWakerVTable =
+    RawWakerVTable::new(clone_hooked, wake_hooked, wake_hooked_by_ref, drop_hooked);
+
+/// # Safety
+///
+/// `data` is from `raw_hooked` and its reference has not been given back.
+unsafe fn clone_hooked(data: *const ()) -> RawWaker {
+    // SAFETY: the caller's reference is borrowed, not taken: the ManuallyDrop keeps it.
+    let hook = std::mem::ManuallyDrop::new(unsafe { Arc::from_raw(data.cast::<Hook>()) });
+    hook(WakerCall::Clone);
+    raw_hooked(Arc::clone(&hook))
+}
+
+/// # Safety
+///
+/// As `clone_hooked`; takes the reference.
+unsafe fn wake_hooked(data: *const ()) {
+    // SAFETY: the caller's reference is taken.
+    let hook = unsafe { Arc::from_raw(data.cast::<Hook>()) };
+    hook(WakerCall::Wake);
+}
+
+/// # Safety
+///
+/// As `clone_hooked`.
+unsafe fn wake_hooked_by_ref(data: *const ()) {
+    // SAFETY: the waker's reference keeps the hook alive through the call.
+    let hook = unsafe { &*data.cast::<Hook>() };
+    hook(WakerCall::Wake);
+}
+
+/// # Safety
+///
+/// As `clone_hooked`; takes the reference.
+unsafe fn drop_hooked(data: *const ()) {
+    // SAFETY: the caller's reference is taken.
+    let hook = unsafe { Arc::from_raw(data.cast::<Hook>()) };
+    hook(WakerCall::Drop);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hooks_are_told() {
+        let calls = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let waker = hooked_waker({
+            let calls = calls.clone();
+            move |call| calls.lock().unwrap().push(call)
+        });
+        let clone = waker.clone();
+        clone.wake_by_ref();
+        clone.wake();
+        drop(waker);
+        use WakerCall::{Clone, Drop, Wake};
+        assert_eq!(*calls.lock().unwrap(), [Clone, Wake, Wake, Drop]);
+        assert_eq!(Arc::strong_count(&calls), 1);
+    }
 
     #[test]
     fn counts_clones_drops_and_wakes() {

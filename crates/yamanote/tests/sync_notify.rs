@@ -4,14 +4,16 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use std::thread;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use yamanote::sync::Notify;
 use yamanote::sync::futures::{Notified, OwnedNotified};
-use yamanote_test::{CountingWaker, matrix};
+use yamanote_test::{CountingWaker, WakerCall, hooked_waker, matrix};
 
 fn poll<F: Future + ?Sized>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(waker))
@@ -254,6 +256,53 @@ fn wakers_may_notify_when_cloned_and_dropped() {
     assert!(poll(dropped.as_mut(), &waker()).is_pending());
     drop(dropped);
     assert!(is_ready(pin!(notify.notified())));
+}
+
+/// A clone was made to wait with, and is not needed, for meanwhile all are being told.
+#[test]
+fn a_clone_for_nothing_may_use_the_notify_when_dropped() {
+    let notify = Arc::new(Notify::new());
+    let (told, is_told) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    // More than are told at once, so that the last is still waiting when the first is woken.
+    let mut crowd = Vec::new();
+    let may_go_on = Mutex::new(may_go_on);
+    let first = hooked_waker(move |call| {
+        if call == WakerCall::Wake {
+            told.send(()).unwrap();
+            may_go_on.lock().unwrap().recv().unwrap();
+        }
+    });
+    for number in 0..20 {
+        crowd.push(Box::pin(notify.clone().notified_owned()));
+        let waker = if number == 0 { &first } else { Waker::noop() };
+        assert!(poll(crowd[number].as_mut(), waker).is_pending());
+    }
+    let telling = Arc::new(Mutex::new(None));
+    let waker = {
+        let (notify, telling, is_told) = (notify.clone(), telling.clone(), Mutex::new(is_told));
+        hooked_waker(move |call| match call {
+            WakerCall::Clone => {
+                let notify = notify.clone();
+                let teller = thread::spawn(move || notify.notify_waiters());
+                *telling.lock().unwrap() = Some(teller);
+                is_told.lock().unwrap().recv().unwrap();
+            }
+            // Takes the lock of the list.
+            _ => assert!(poll(pin!(notify.notified()), Waker::noop()).is_pending()),
+        })
+    };
+    let (done, is_done) = mpsc::channel();
+    let poller = thread::spawn(move || {
+        let last = crowd.last_mut().unwrap();
+        assert!(poll(last.as_mut(), &waker).is_ready());
+        done.send(()).unwrap();
+    });
+    let in_time = is_done.recv_timeout(Duration::from_secs(10));
+    assert_eq!(in_time, Ok(()), "the poll hangs or has failed");
+    go_on.send(()).unwrap();
+    telling.lock().unwrap().take().unwrap().join().unwrap();
+    poller.join().unwrap();
 }
 
 #[test]

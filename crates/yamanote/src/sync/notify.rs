@@ -395,8 +395,8 @@ where
     fn wait(wait: Pin<&Wait<C>>, calls: usize, waker: Option<&Waker>) -> Poll<()> {
         let notify = wait.get_ref().owner();
         // Cloning and dropping wakers is foreign code, so it is done without the lock: the clone
-        // before, and what `clone` holds when this returns after the guard.
-        let mut clone = None;
+        // before, and what the two hold when this returns after the guard.
+        let (mut clone, mut old) = (None, None);
         match wait.stage() {
             Stage::Told(_) => return Poll::Ready(()),
             Stage::Idle if notify.arrive(calls, false) => return Poll::Ready(()),
@@ -410,7 +410,7 @@ where
             }
             if notify.arrive(calls, true) {
                 // If it stood in the list, then among those whom `notify_waiters` is telling.
-                wait.leave(&mut guard, &mut clone);
+                wait.leave(&mut guard, &mut old);
                 return Poll::Ready(());
             }
             match wait.queue(&mut guard, waker, &mut clone) {

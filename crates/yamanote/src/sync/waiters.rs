@@ -324,7 +324,7 @@ impl<C: Carrier> Wait<C> {
 
     /// Leaves the list; it is idle now. Returns what it was told before it could leave.
     ///
-    /// The waker goes to `waker`, to be dropped when the lock is released.
+    /// The waker goes to `waker`, which must be empty, to be dropped when the lock is released.
     ///
     /// # Panics
     ///
@@ -336,6 +336,10 @@ impl<C: Carrier> Wait<C> {
     ) -> Option<Word> {
         let this = self.get_ref();
         this.assert_own(guard);
+        assert!(
+            waker.is_none(),
+            "a waker would be dropped with the lock held"
+        );
         // With the lock held nobody tells; the Acquire is the lock's.
         let state = this.node.state.load(Ordering::Relaxed);
         if state == QUEUED {
