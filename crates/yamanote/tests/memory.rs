@@ -112,6 +112,33 @@ fn idle_connections() {
     });
 }
 
+/// A set that had many tasks keeps nothing of them when they are joined.
+#[test]
+fn an_empty_join_set() {
+    const TASKS: usize = 100_000;
+    alone("an_empty_join_set", &[None, Some(2)], |runtime| {
+        let spawn_and_join = |set: &mut yamanote::task::JoinSet<()>| {
+            runtime.block_on(async {
+                for _ in 0..TASKS {
+                    set.spawn(std::future::ready(()));
+                }
+                let peak = HEAP.live_bytes();
+                while let Some(result) = set.join_next().await {
+                    result.unwrap();
+                }
+                peak
+            })
+        };
+        // The scheduler's queues stay long.
+        spawn_and_join(&mut yamanote::task::JoinSet::new());
+        let before = HEAP.live_bytes();
+        let mut set = yamanote::task::JoinSet::new();
+        let peak = spawn_and_join(&mut set);
+        assert_given_back(before, peak, 20);
+        drop(set);
+    });
+}
+
 /// L2: idle tasks cost their allocation and no more, and leave nothing.
 #[test]
 fn a_million_idle_tasks() {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
 use super::slab::Place;
-use crate::util::room;
+use crate::util::room::Room;
 
 pub(super) struct Ready {
     state: Mutex<State>,
@@ -16,6 +16,16 @@ struct State {
     places: VecDeque<Place>,
     /// Whom to wake when there is a place; taken away by who does.
     waker: Option<Waker>,
+}
+
+impl State {
+    fn pop(&mut self) -> Option<Place> {
+        let place = self.places.pop_front();
+        if self.places.is_empty() {
+            self.places.free_excess();
+        }
+        place
+    }
 }
 
 impl Ready {
@@ -46,7 +56,7 @@ impl Ready {
 
     /// The place that has been ready for longest.
     pub(super) fn pop(&self) -> Option<Place> {
-        self.lock().places.pop_front()
+        self.lock().pop()
     }
 
     /// As [`pop`](Self::pop); when there is none, `waker` is woken for the next one. Wakers of earlier
@@ -54,7 +64,7 @@ impl Ready {
     pub(super) fn pop_or_wait(&self, waker: &Waker) -> Option<Place> {
         {
             let mut state = self.lock();
-            if let Some(place) = room::pop_front(&mut state.places) {
+            if let Some(place) = state.pop() {
                 return Some(place);
             }
             if matches!(&state.waker, Some(known) if known.will_wake(waker)) {
@@ -66,7 +76,7 @@ impl Ready {
         let stale;
         let place = {
             let mut state = self.lock();
-            let place = state.places.pop_front();
+            let place = state.pop();
             stale = match place {
                 Some(_) => Some(new),
                 None => state.waker.replace(new),

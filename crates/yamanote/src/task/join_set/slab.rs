@@ -17,7 +17,12 @@ pub(super) struct Slab<V> {
     /// The first of the free slots, which are a list.
     free: Option<u32>,
     len: usize,
+    /// Of the next value. Counted for the slab, not for a slot, so that slots may go.
+    generation: u32,
 }
+
+/// Slots that an empty slab keeps.
+const KEPT: usize = 64;
 
 struct Slot<V> {
     generation: u32,
@@ -36,6 +41,7 @@ impl<V> Slab<V> {
             slots: Vec::new(),
             free: None,
             len: 0,
+            generation: 0,
         }
     }
 
@@ -49,19 +55,20 @@ impl<V> Slab<V> {
             Some(index) => index,
             None => u32::try_from(self.slots.len()).expect("a set of more than 2^32 tasks"),
         };
-        let generation = self
-            .slots
-            .get(index as usize)
-            .map_or(0, |slot| slot.generation);
+        let generation = self.generation;
         let state = State::Taken(value(Place { index, generation }));
+        let taken = Slot { generation, state };
         match self.slots.get_mut(index as usize) {
-            Some(slot) => match mem::replace(&mut slot.state, state) {
+            Some(slot) => match mem::replace(slot, taken).state {
                 State::Free(next) => self.free = next,
                 State::Taken(_) => unreachable!("a free slot was taken"),
             },
-            None => self.slots.push(Slot { generation, state }),
+            None => self.slots.push(taken),
         }
         self.len += 1;
+        // After 2^32 values a waker of the first might be taken for the last one's, and cause a poll
+        // for nothing.
+        self.generation = generation.wrapping_add(1);
     }
 
     pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut V> {
@@ -80,11 +87,13 @@ impl<V> Slab<V> {
         let State::Taken(value) = mem::replace(&mut slot.state, State::Free(self.free)) else {
             unreachable!("there was a value a moment ago");
         };
-        // After 2^32 values at one place a waker of the first might be taken for the last one's, and
-        // cause a poll for nothing.
-        slot.generation = slot.generation.wrapping_add(1);
         self.free = Some(place.index);
         self.len -= 1;
+        if self.len == 0 {
+            self.slots.clear();
+            self.slots.shrink_to(KEPT);
+            self.free = None;
+        }
         Some(value)
     }
 
@@ -97,12 +106,15 @@ impl<V> Slab<V> {
 
     /// Takes all values out.
     pub(super) fn take_all(&mut self) -> Vec<V> {
-        let mut values = Vec::with_capacity(self.len);
-        for index in 0..self.slots.len() as u32 {
-            let generation = self.slots[index as usize].generation;
-            values.extend(self.remove(Place { index, generation }));
-        }
-        values
+        self.free = None;
+        self.len = 0;
+        let slots = mem::take(&mut self.slots).into_iter();
+        slots
+            .filter_map(|slot| match slot.state {
+                State::Taken(value) => Some(value),
+                State::Free(_) => None,
+            })
+            .collect()
     }
 }
 
