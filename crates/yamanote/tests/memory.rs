@@ -3,8 +3,9 @@
 mod tcp_support;
 
 use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -14,8 +15,8 @@ use yamanote::sync::Notify;
 use yamanote::task::LocalSet;
 use yamanote::time::sleep;
 use yamanote_test::{
-    Capability, CountingAlloc, Driver, Setup, builder, in_own_process, raise_descriptor_limit,
-    require,
+    Capability, CountingAlloc, Driver, Setup, WakerCall, builder, hooked_waker, in_own_process,
+    raise_descriptor_limit, require,
 };
 
 #[global_allocator]
@@ -136,6 +137,45 @@ fn an_empty_join_set() {
         let peak = spawn_and_join(&mut set);
         assert_given_back(before, peak, 20);
         drop(set);
+    });
+}
+
+/// Whom a `LocalSet` wakes may panic: the task that was woken is freed all the same.
+#[test]
+fn a_panic_on_the_way_of_a_wake() {
+    in_own_process(module_path!(), "a_panic_on_the_way_of_a_wake", || {
+        let wake_and_panic = || {
+            let own_waker = Arc::new(Mutex::new(None));
+            let leave_waker = {
+                let own_waker = own_waker.clone();
+                poll_fn(move |cx| {
+                    *own_waker.lock().unwrap() = Some(cx.waker().clone());
+                    Poll::Ready(())
+                })
+            };
+            let mut set = pin!(LocalSet::new());
+            set.spawn_local(async {
+                leave_waker.await;
+                wait_for_ever().await;
+            });
+            let panics = hooked_waker(|call| {
+                if call == WakerCall::Wake {
+                    resume_unwind(Box::new("as planned"));
+                }
+            });
+            let polled = set.as_mut().poll(&mut Context::from_waker(&panics));
+            assert!(polled.is_pending());
+            let waker = own_waker.lock().unwrap().take().unwrap();
+            catch_unwind(AssertUnwindSafe(|| waker.wake())).unwrap_err();
+        };
+        // What is made once.
+        wake_and_panic();
+        let before = HEAP.live_bytes();
+        for _ in 0..100 {
+            wake_and_panic();
+        }
+        let left = HEAP.live_bytes().saturating_sub(before);
+        assert!(left < 1_000, "{left} bytes left of a hundred");
     });
 }
 

@@ -36,14 +36,22 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 }
 
 unsafe fn wake(data: *const ()) {
-    // SAFETY: as above; the reference goes with the verb or with `drop_reference`.
+    /// Given up also when whom the scheduler wakes panics: a `LocalSet` wakes anybody.
+    struct Reference(NonNull<Header>);
+    impl Drop for Reference {
+        fn drop(&mut self) {
+            // SAFETY: the waker's reference, which it was made of.
+            unsafe { drop_reference(self.0) }
+        }
+    }
+    // SAFETY: as above; the reference goes with the verb or with `Reference`.
     unsafe {
         let task = task(data);
         match (*task.as_ptr()).state.wake_by_value() {
             Wake::Noted => {}
             Wake::Schedule => {
+                let _ours = Reference(task);
                 ((*task.as_ptr()).vtable.schedule)(task);
-                drop_reference(task);
             }
             Wake::Free => ((*task.as_ptr()).vtable.free)(task),
         }
