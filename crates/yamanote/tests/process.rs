@@ -284,6 +284,27 @@ fn traced(setup: Setup) {
     });
 }
 
+/// As [`traced`], of children that were dropped: the pidfd tells of the exit too early, and nothing
+/// has listened to SIGCHLD before.
+fn dropped_and_traced(setup: Setup) {
+    runtime(setup).block_on(async {
+        let pids: Vec<_> = (0..5)
+            .map(|_| {
+                let mut command = Command::new("strace");
+                command.args(["-o", "/dev/null", "-D", "sleep", "100"]);
+                let child = command.stderr(Stdio::null()).spawn().unwrap();
+                child.id().unwrap() as i32
+            })
+            .collect();
+        sleep(Duration::from_millis(300)).await;
+        for pid in pids {
+            // SAFETY: our own child, which runs.
+            assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
+        }
+        assert_all_reaped().await;
+    });
+}
+
 matrix! {
     alone fn exits_by_pidfd(setup: Setup) { exits(setup) }
     alone fn exits_by_signal(setup: Setup) { deny_pidfds(); exits(setup) }
@@ -302,6 +323,12 @@ matrix! {
     }
     alone fn traced_by_signal(setup: Setup) {
         if require(Capability::Strace) { deny_pidfds(); traced(setup) }
+    }
+    alone fn dropped_and_traced_by_pidfd(setup: Setup) {
+        if require(Capability::Strace) { dropped_and_traced(setup) }
+    }
+    alone fn dropped_and_traced_by_signal(setup: Setup) {
+        if require(Capability::Strace) { deny_pidfds(); dropped_and_traced(setup) }
     }
 
     /// Ten thousand who are not waited for: no zombie stays, no descriptor.

@@ -60,14 +60,20 @@ pub(crate) fn adopt(mut child: Child, pidfd: Option<OwnedFd>) {
         None => Some(child),
     };
     let Some(child) = left else { return };
-    // Without a handler the next spawn looks.
-    let _ = signals::enable_child_signal();
     let mut nursery = lock();
     nursery.unwatched.push(child);
-    // Counted before it is asked: who hears of its exit after that must not think there is nobody.
+    // Counted before SIGCHLD is listened to: who hears of its exit must not think there is nobody.
     nursery.count();
+    drop(nursery);
+    listen_for_unwatched();
+}
+
+/// Sees to it that SIGCHLD tells of those without a pidfd. To be called when one came to them.
+fn listen_for_unwatched() {
+    // Without a handler the next spawn looks.
+    let _ = signals::enable_child_signal();
     // It may have exited before the handler was there.
-    nursery.reap_unwatched();
+    lock().reap_unwatched();
 }
 
 /// Gives the child back if it cannot be watched.
@@ -98,10 +104,16 @@ fn watch(stray: Watched) -> Option<Child> {
 pub(super) fn reap_exited() {
     let mut nursery = lock();
     let Nursery { set, unwatched, .. } = &mut *nursery;
+    let known = unwatched.len();
     if let Some(set) = set {
         set.reap(unwatched);
     }
+    let has_more_unwatched = unwatched.len() > known;
     nursery.count();
+    drop(nursery);
+    if has_more_unwatched {
+        listen_for_unwatched();
+    }
 }
 
 /// Reaps those without a pidfd that have exited.
