@@ -32,7 +32,7 @@ pub(crate) use timers::TimerKey;
 use crate::sys::fork::process_image;
 use readiness::Readiness;
 use ring::{Profile, Ring, RingParams};
-use slot::{RingState, Slot};
+use slot::{Refusal, RingState, Slot};
 use std::cell::Cell;
 use std::io;
 use std::sync::Arc;
@@ -248,9 +248,9 @@ impl Driver {
         let mut state = slot.lock_ring();
         match &*state {
             RingState::Ready(_) => {}
-            RingState::Refused(errno) => return Err(io::Error::from_raw_os_error(*errno)),
+            RingState::Refused(refusal) if !refusal.is_over() => return Err((*refusal).into()),
             RingState::Closed => return Err(io::ErrorKind::NotConnected.into()),
-            RingState::Absent => {
+            RingState::Absent | RingState::Refused(_) => {
                 let params = RingParams {
                     entries: self.config.ring_entries,
                     profile: Profile::Shared,
@@ -262,7 +262,7 @@ impl Driver {
                         *state = RingState::Ready(Box::new(ring));
                     }
                     Err(error) => {
-                        *state = RingState::Refused(error.raw_os_error().unwrap_or(libc::EIO));
+                        *state = RingState::Refused(Refusal::new(&error));
                         return Err(error);
                     }
                 }

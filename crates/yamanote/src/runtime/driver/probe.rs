@@ -1,6 +1,6 @@
 //! What this kernel, and whoever confines this process, let us do with io_uring.
 //!
-//! Two questions are answered: may `Auto` choose io_uring (`usable`, asked once per process), and
+//! Two questions are answered: may `Auto` choose io_uring (`usable`, asked once per process as a rule), and
 //! what does an operator want to know when it did not ([`Report`], printed by `yamanote doctor`).
 #![forbid(unsafe_code)]
 
@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use io_uring::opcode as op;
 
@@ -262,7 +262,7 @@ impl From<Refusal> for io::Error {
     }
 }
 
-/// What the kernel answered, once per process.
+/// What the kernel answered.
 #[derive(Debug)]
 struct Answers {
     features: u32,
@@ -278,14 +278,35 @@ impl Answers {
 
 /// Whether io_uring can be used, with all the runtime takes for granted once it is.
 ///
-/// The rings are tried at most once per process, so that a sandbox sees one attempt.
+/// The rings are tried once per process, so that a sandbox sees one attempt; again only after a
+/// refusal that [may pass](may_pass).
 pub(crate) fn usable() -> Result<(), Refusal> {
-    answers().as_ref().map(drop).map_err(Clone::clone)
+    answers().map(drop)
 }
 
-fn answers() -> &'static Result<Answers, Refusal> {
+fn answers() -> Result<&'static Answers, Refusal> {
     static ANSWERS: OnceLock<Result<Answers, Refusal>> = OnceLock::new();
-    ANSWERS.get_or_init(ask)
+    static ASKING: Mutex<()> = Mutex::new(());
+    if ANSWERS.get().is_none() {
+        let _alone = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+        if ANSWERS.get().is_none() {
+            match ask() {
+                Err(refusal) if may_pass(refusal.errno) => return Err(refusal),
+                answers => ANSWERS.get_or_init(|| answers),
+            };
+        }
+    }
+    let answers = ANSWERS.get().expect("just asked, or known before");
+    answers.as_ref().map_err(Clone::clone)
+}
+
+/// Whether a ring that was refused for this reason may be had later: the process, its user or the
+/// machine has run short of something. All other refusals are for good.
+pub(super) fn may_pass(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::EMFILE | libc::ENFILE | libc::ENOMEM | libc::EAGAIN
+    )
 }
 
 fn ask() -> Result<Answers, Refusal> {

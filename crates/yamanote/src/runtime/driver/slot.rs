@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 use super::parker::Parker;
+use super::probe::may_pass;
 use super::ring::{Ring, RingWaker};
 use super::time::wheel::Wheel;
+use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{
     AtomicU64,
@@ -15,15 +17,45 @@ use std::sync::atomic::{
 };
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::{Duration, Instant};
 
 /// A slot's ring is made by the first operation that needs one.
 pub(super) enum RingState {
     Absent,
     Ready(Box<Ring>),
-    /// Setup failed here with this errno: this slot's operations go to the pool. Never tried again,
-    /// so that a sandbox sees one attempt per worker at most.
-    Refused(i32),
+    /// Setup failed here: this slot's operations go to the pool.
+    Refused(Refusal),
     Closed,
+}
+
+/// Why a slot has no ring, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Refusal {
+    errno: i32,
+    /// When to try again. Never, as a rule, so that a sandbox sees one attempt per worker at most.
+    until: Option<Instant>,
+}
+
+impl Refusal {
+    /// How long a slot does without a ring when descriptors or memory were short. Operations that go
+    /// to the pool meanwhile lose microseconds each; an attempt in vain costs more than that.
+    const PATIENCE: Duration = Duration::from_secs(1);
+
+    pub(super) fn new(error: &io::Error) -> Self {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        let until = may_pass(errno).then(|| Instant::now() + Self::PATIENCE);
+        Refusal { errno, until }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| Instant::now() >= until)
+    }
+}
+
+impl From<Refusal> for io::Error {
+    fn from(refusal: Refusal) -> Self {
+        io::Error::from_raw_os_error(refusal.errno)
+    }
 }
 
 /// Alone on its cache lines: owners write their slot at every turn.
@@ -69,7 +101,7 @@ impl Slot {
     /// A slot that has no ring yet will have none.
     pub(super) fn refuse_first_ring(&self) {
         let mut state = self.lock_ring();
-        if matches!(*state, RingState::Absent) {
+        if matches!(*state, RingState::Absent | RingState::Refused(_)) {
             *state = RingState::Closed;
         }
     }
