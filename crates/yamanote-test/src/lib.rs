@@ -6,7 +6,7 @@
 //! - [`Snapshot`] compares descriptors and threads before and after; [`CountingWaker`] and
 //!   [`CountingAlloc`] count wakers and heap.
 //! - [`in_own_process`] runs such a test alone in a process; [`deny_syscall`] takes a system call
-//!   away from it.
+//!   away from it, [`Scarcity`] descriptors.
 
 mod alloc;
 mod capability;
@@ -14,6 +14,7 @@ mod deny;
 mod matrix;
 mod pipe;
 mod process;
+mod scarcity;
 mod snapshot;
 mod temp;
 mod waker;
@@ -24,6 +25,7 @@ pub use deny::{deny_syscall, try_deny_syscall};
 pub use matrix::{Driver, Setup, run_alone, run_here};
 pub use pipe::pipe;
 pub use process::{in_own_process, raise_descriptor_limit};
+pub use scarcity::Scarcity;
 pub use snapshot::Snapshot;
 pub use temp::TempDir;
 pub use waker::{CountingWaker, WakerCall, hooked_waker};

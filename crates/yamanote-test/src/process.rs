@@ -56,12 +56,18 @@ pub(crate) fn descriptor_limit() -> (u64, u64) {
 /// Raises the soft limit of open files to the hard limit and returns it.
 pub fn raise_descriptor_limit() -> u64 {
     let (_, hard) = descriptor_limit();
+    set_descriptor_limit(hard);
+    hard
+}
+
+/// Sets the soft limit of open files.
+pub(crate) fn set_descriptor_limit(soft: u64) {
+    let (_, hard) = descriptor_limit();
     let limit = libc::rlimit {
-        rlim_cur: hard,
+        rlim_cur: soft,
         rlim_max: hard,
     };
     // SAFETY: `limit` is a valid rlimit that lives through the call.
     let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
     assert_eq!(result, 0, "setrlimit: {}", std::io::Error::last_os_error());
-    hard
 }

@@ -210,15 +210,17 @@ impl Driver {
         self.next_foreign_slot.fetch_add(1, Relaxed) % self.slots.len()
     }
 
-    /// A slot for an operation of a thread that has none: its owner sleeps, so it enters the kernel
-    /// as soon as it is woken. One that runs a task may do so for long.
-    fn idle_ring_slot(&self) -> Option<usize> {
-        let first = self.foreign_slot();
-        let slots = self.slots.len();
-        (first..first + slots).map(|i| i % slots).find(|slot| {
-            let slot = &self.slots[*slot];
-            slot.parker.is_parked() && has_usable_ring(slot)
-        })
+    /// A slot for an operation of a thread that has none, with a ring, made now if need be. If one
+    /// can be had its owner sleeps, so it enters the kernel as soon as it is woken; one that runs a
+    /// task may do so for long.
+    fn foreign_ring_slot(&self) -> Option<usize> {
+        let (first, slots) = (self.foreign_slot(), self.slots.len());
+        let in_turn = || (first..first + slots).map(|i| i % slots);
+        let has_ring = |slot: &usize| self.ring(*slot).is_ok();
+        let sleeps = |slot: &usize| self.slots[*slot].parker.is_parked();
+        in_turn()
+            .find(|slot| sleeps(slot) && has_ring(slot))
+            .or_else(|| in_turn().find(has_ring))
     }
 
     /// Whether an operation of this thread can go through a ring. Makes the ring if there is none.
@@ -228,7 +230,7 @@ impl Driver {
         }
         match self.local_slot() {
             Some(slot) => self.ring(slot).is_ok(),
-            None => self.config.foreign_submit && self.slots.iter().any(has_usable_ring),
+            None => self.config.foreign_submit && self.foreign_ring_slot().is_some(),
         }
     }
 
@@ -300,10 +302,11 @@ impl Driver {
 impl op::Rings for Driver {
     type Guard<'a> = RingGuard<'a>;
 
-    /// Its own slot; for a thread without one a sleeper's, or the next of all if nobody sleeps.
+    /// Its own slot; for a thread without one a sleeper's, or the next that has a ring if nobody
+    /// sleeps.
     fn submit_slot(&self) -> usize {
         self.local_slot()
-            .or_else(|| self.idle_ring_slot())
+            .or_else(|| self.foreign_ring_slot())
             .unwrap_or_else(|| self.foreign_slot())
     }
 
@@ -326,13 +329,9 @@ impl op::Rings for Driver {
     }
 }
 
-/// Whether rings can be made here, asked once per process.
+/// Whether rings can be made here.
 fn uring_usable() -> io::Result<()> {
     probe::usable().map_err(io::Error::from)
-}
-
-fn has_usable_ring(slot: &Slot) -> bool {
-    matches!(*slot.lock_ring(), RingState::Absent | RingState::Ready(_))
 }
 
 /// Ends this thread's ownership of a slot, and restores what it held before.
