@@ -1,5 +1,6 @@
 //! The macros, by the name of the shim.
 #![forbid(unsafe_code)]
+#![deny(unfulfilled_lint_expectations)]
 
 use std::panic::catch_unwind;
 use std::sync::Mutex;
@@ -35,6 +36,12 @@ fn main_runs_on_several() {
     }
     assert_eq!(flavor(), MultiThread);
 }
+
+// The compiler says nothing of a function that it takes for a macro's own. That it does say it of
+// this one is the test.
+#[expect(dead_code)]
+#[tokio::main]
+async fn a_function_that_is_never_called_is_reported() {}
 
 #[tokio::test]
 async fn the_declarative_ones_find_their_crate() {

@@ -8,9 +8,10 @@
 mod args;
 
 use args::{Args, Flavor};
-use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
+use syn::token::Brace;
 use syn::{AttrStyle, Attribute, Error, Result, ReturnType, Signature, Type, Visibility};
 
 /// Which attribute is expanded.
@@ -142,7 +143,8 @@ struct Function {
     attributes: Vec<Attribute>,
     visibility: Visibility,
     signature: Signature,
-    body: Group,
+    brace: Brace,
+    body: TokenStream,
 }
 
 impl Parse for Function {
@@ -158,13 +160,12 @@ impl Parse for Function {
             attribute.style = AttrStyle::Outer;
             attributes.push(attribute);
         }
-        let mut body = Group::new(proc_macro2::Delimiter::Brace, content.parse()?);
-        body.set_span(brace.span.join());
         Ok(Function {
             attributes,
             visibility,
             signature,
-            body,
+            brace,
+            body: content.parse()?,
         })
     }
 }
@@ -174,19 +175,32 @@ fn generate(kind: Kind, host: Host, function: Function, args: &Args) -> TokenStr
         attributes,
         visibility,
         mut signature,
+        brace,
         body,
     } = function;
     signature.asyncness = None;
 
     // A body of the wrong type is reported where its value comes from: at its last statement.
     let (start, end) = last_statement(&body);
+    let block = |content: TokenStream| {
+        let mut tokens = TokenStream::new();
+        brace.surround(&mut tokens, |inside| inside.extend(content));
+        tokens
+    };
+    let body = block(body);
+    let here = Span::call_site().located_at(start);
     let krate = match &args.crate_path {
         Some(path) => path.to_token_stream(),
-        None => respan(host.path(), Span::call_site().located_at(start)),
+        None => respan(host.path(), here),
     };
+    // Imported, so that the expression to be blamed begins with a token of the user's: the crate's
+    // name is one of the macro's.
+    let import = quote_spanned!(here=> use #krate::runtime::Builder;);
     let mut builder = match args.flavor {
-        Flavor::MultiThread => quote_spanned!(start=> new_multi_thread()),
-        Flavor::CurrentThread | Flavor::Local => quote_spanned!(start=> new_current_thread()),
+        Flavor::MultiThread => quote_spanned!(start=> Builder::new_multi_thread()),
+        Flavor::CurrentThread | Flavor::Local => {
+            quote_spanned!(start=> Builder::new_current_thread())
+        }
     };
     if let Some(number) = args.worker_threads {
         builder = quote_spanned!(start=> #builder.worker_threads(#number));
@@ -220,7 +234,8 @@ fn generate(kind: Kind, host: Host, function: Function, args: &Args) -> TokenStr
             clippy::unwrap_in_result
         )]
         {
-            return #krate::runtime::Builder::#builder
+            #import
+            return #builder
                 .enable_all()
                 .#build
                 .expect("Failed building the Runtime")
@@ -260,21 +275,21 @@ fn generate(kind: Kind, host: Host, function: Function, args: &Args) -> TokenStr
         },
     };
     let test = (kind == Kind::Test).then(|| quote!(#[::core::prelude::v1::test]));
+    // The braces are the user's: what the compiler has to say about the function, such as that it is
+    // never used, it does not say about one that a macro has written.
+    let body = block(quote!(#future #run));
     quote! {
         #(#attributes)*
         #test
-        #visibility #signature {
-            #future
-            #run
-        }
+        #visibility #signature #body
     }
 }
 
 /// The spans of the first and the last token of the last statement.
-fn last_statement(body: &Group) -> (Span, Span) {
+fn last_statement(body: &TokenStream) -> (Span, Span) {
     let mut bounds = None;
     let mut ended = true;
-    for token in body.stream() {
+    for token in body.clone() {
         let span = token.span();
         bounds = match bounds {
             Some((start, _)) if !ended => Some((start, span)),

@@ -34,12 +34,18 @@ const MAIN: &str = "async fn main() {}";
 #[test]
 fn the_crate_is_found_where_it_was_said_to_be() {
     let ours = expanded(Kind::Main, Host::Yamanote, "", MAIN);
-    assert!(ours.contains(":: yamanote :: runtime :: Builder :: new_multi_thread"));
+    assert!(
+        ours.contains("use :: yamanote :: runtime :: Builder ; return Builder :: new_multi_thread")
+    );
     let shim = expanded(Kind::Main, Host::Tokio, "", MAIN);
-    assert!(shim.contains("return tokio :: runtime :: Builder :: new_multi_thread"));
+    assert!(shim.contains("use tokio :: runtime :: Builder ; return Builder :: new_multi_thread"));
     for host in [Host::Yamanote, Host::Tokio] {
         let given = expanded(Kind::Test, host, "crate = \"a::b\"", "async fn t() {}");
-        assert!(given.contains("return a :: b :: runtime :: Builder :: new_current_thread"));
+        assert!(
+            given.contains(
+                "use a :: b :: runtime :: Builder ; return Builder :: new_current_thread"
+            )
+        );
     }
 }
 
@@ -57,10 +63,15 @@ fn without_rt_multi_thread_the_flavor_must_be_another() {
             "The runtime flavor `multi_thread` requires the `rt-multi-thread` feature."
         );
         let given = expanded(kind, host, "flavor = \"current_thread\"", MAIN);
-        assert!(given.contains("tokio :: runtime :: Builder :: new_current_thread"));
+        assert!(
+            given
+                .contains("use tokio :: runtime :: Builder ; return Builder :: new_current_thread")
+        );
     }
     let default = expanded(Kind::Test, host, "", "async fn t() {}");
-    assert!(default.contains("tokio :: runtime :: Builder :: new_current_thread"));
+    assert!(
+        default.contains("use tokio :: runtime :: Builder ; return Builder :: new_current_thread")
+    );
 }
 
 #[test]
