@@ -2,10 +2,12 @@
 //!
 //! The archives come through cargo, which checks them against the registry's index; they are
 //! checked here once more, against the checksums of this table, because what is run is unpacked by
-//! us. Nothing in an unpacked package is ever changed.
+//! us. Nothing in an unpacked package is ever changed: each time, every file is compared with the
+//! archive, and a package that differs is unpacked anew.
 #![forbid(unsafe_code)]
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -154,44 +156,75 @@ fn archive_beside(manifest: &Path) -> Option<PathBuf> {
     Some(registry.join("cache").join(index.file_name()?).join(file))
 }
 
+/// Unpacks the archive, and keeps a copy of it to compare with.
 fn unpack(suite: &Suite, archive: &Path, into: &Path) -> Result<(), String> {
+    let bytes = checked(suite, archive)?;
+    let directory = place(suite, into);
+    let _ = fs::remove_dir_all(&directory);
+    let mut unpacked = tar::Archive::new(flate2::read::GzDecoder::new(&bytes[..]));
+    // With its old time a file that was changed and is now restored would look built to cargo.
+    unpacked.set_preserve_mtime(false);
+    unpacked
+        .unpack(into)
+        .and_then(|()| fs::write(kept(suite, into), &bytes))
+        .map_err(|error| format!("cannot unpack {}: {error}", archive.display()))
+}
+
+/// The archive, if it is the pinned one.
+fn checked(suite: &Suite, archive: &Path) -> Result<Vec<u8>, String> {
     let bytes = fs::read(archive).map_err(|error| format!("{}: {error}", archive.display()))?;
     let found: String = Sha256::digest(&bytes)
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();
-    if found != suite.sha256 {
-        return Err(format!(
+    match found == suite.sha256 {
+        true => Ok(bytes),
+        false => Err(format!(
             "{}: its checksum is {found}, the pinned one {}; if the version was changed on \
              purpose, change the checksum beside it, else delete the file and try again",
             archive.display(),
             suite.sha256
-        ));
+        )),
     }
-    let directory = place(suite, into);
-    let _ = fs::remove_dir_all(&directory);
-    tar::Archive::new(flate2::read::GzDecoder::new(&bytes[..]))
-        .unpack(into)
-        .map_err(|error| format!("cannot unpack {}: {error}", archive.display()))?;
-    write(&directory.join(".checksum"), suite.sha256)
+}
+
+/// The first file below `sources` that is not as the archive has it.
+fn first_changed(archive: &[u8], sources: &Path) -> io::Result<Option<PathBuf>> {
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(archive));
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = sources.join(entry.path()?);
+        let mut released = Vec::new();
+        entry.read_to_end(&mut released)?;
+        let is_file = entry.header().entry_type().is_file();
+        if is_file && !fs::read(&path).is_ok_and(|found| found == released) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 fn place(suite: &Suite, sources: &Path) -> PathBuf {
     sources.join(format!("{}-{}", suite.package, suite.version))
 }
 
+fn kept(suite: &Suite, sources: &Path) -> PathBuf {
+    sources.join(format!("{}-{}.crate", suite.package, suite.version))
+}
+
 fn unpacked(suite: &'static Suite, sources: &Path) -> Result<Released, String> {
     let directory = place(suite, sources);
-    let read = |name: &str| {
-        let path = directory.join(name);
-        fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
-    };
-    if read(".checksum")? != suite.sha256 {
-        return Err(format!("{} holds another release", directory.display()));
+    let archive = kept(suite, sources);
+    let changed = first_changed(&checked(suite, &archive)?, sources)
+        .map_err(|error| format!("{}: {error}", archive.display()))?;
+    if let Some(path) = changed {
+        return Err(format!("{} is not as it was released", path.display()));
     }
-    let manifest = read("Cargo.toml")?
-        .parse()
-        .map_err(|error| format!("{}: {error}", directory.join("Cargo.toml").display()))?;
+    let path = directory.join("Cargo.toml");
+    let manifest = fs::read_to_string(&path)
+        .map_err(|error| error.to_string())
+        .and_then(|text| text.parse().map_err(|error| format!("{error}")))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
     let released = Released {
         suite,
         directory,
@@ -236,4 +269,35 @@ pub fn write(path: &Path, text: &str) -> Result<(), String> {
         None => fs::write(path, text),
     };
     written.map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_changed_and_a_missing_file_are_seen() {
+        let directory = std::env::temp_dir().join(format!("xtask-suites-{}", std::process::id()));
+        let mut header = tar::Header::new_gnu();
+        header.set_size(4);
+        header.set_mode(0o644);
+        header.set_cksum();
+        let gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        let mut archive = tar::Builder::new(gzip);
+        archive
+            .append_data(&mut header, "a-1.0.0/tests/it.rs", &b"fn()"[..])
+            .unwrap();
+        let archive = archive.into_inner().unwrap().finish().unwrap();
+        let file = directory.join("a-1.0.0/tests/it.rs");
+
+        assert_eq!(
+            first_changed(&archive, &directory).unwrap(),
+            Some(file.clone())
+        );
+        write(&file, "fn()").unwrap();
+        assert_eq!(first_changed(&archive, &directory).unwrap(), None);
+        write(&file, "gone").unwrap();
+        assert_eq!(first_changed(&archive, &directory).unwrap(), Some(file));
+        fs::remove_dir_all(&directory).unwrap();
+    }
 }
