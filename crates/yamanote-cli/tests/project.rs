@@ -204,12 +204,36 @@ fn a_dependency_that_asks_for_a_newer_tokio() {
     project.cargo(&["generate-lockfile"]);
     let diagnosis = project.diagnosis();
     assert_eq!(diagnosis.names(), ["lock", "unused patch", "version"]);
+    // The command that helps elsewhere would do nothing here.
+    assert!(!diagnosis.0.to_string().contains("cargo update -p tokio"));
     let (_, found, advice) = diagnosis.bad()[2];
     assert_eq!(
         found,
         "lib 2.0.0 asks for tokio ^1.60, and Yamanote is tokio 1.54.99"
     );
     assert!(advice.contains("cargo update -p lib --precise"), "{advice}");
+}
+
+#[test]
+fn a_dependency_that_asks_for_a_newer_tokio_than_is_locked() {
+    let patch = "[patch.crates-io]\ntokio = { path = \"../tokio\" }";
+    let project = Project::new("tokio = \"1\"", patch).with_tokio("1.60.0");
+    // In place of ours, whose dependencies this registry has not.
+    let yamanote = "[dependencies]\nyamanote = { path = \"../yamanote\" }";
+    project.package("tokio", "1.54.99", yamanote);
+    project.package("yamanote", "0.1.0", "");
+    project.cargo(&["generate-lockfile"]);
+    assert!(project.diagnosis().is_switched());
+
+    project.package("lib", "2.0.0", "[dependencies]\ntokio = \"1.60\"");
+    project.append("Cargo.toml", "lib = { path = \"../lib\" }");
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["demands"]);
+    let (_, _, advice) = diagnosis.bad()[0];
+    assert!(
+        advice.contains("required by package `lib v2.0.0"),
+        "{advice}"
+    );
 }
 
 #[test]
@@ -241,6 +265,66 @@ fn a_patch_outside_of_the_manifest() {
 }
 
 #[test]
+fn advice_names_the_configuration_that_gives_the_patch() {
+    let project = Project::new(TOKIO, "").with_tokio("1.54.1");
+    project.cargo(&["generate-lockfile"]);
+    let config = format!("patch.crates-io.tokio.path='{REPOSITORY}/crates/tokio'");
+    let output = project.doctor(&["--config", &config]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let advice = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("run: "));
+    let words = advice
+        .unwrap()
+        .strip_prefix("cargo update -p tokio ")
+        .unwrap();
+    let printed = Command::new("sh")
+        .args(["-c", &format!("printf '%s\n' {words}")])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8(printed.stdout).unwrap(),
+        format!("--config\n{config}\n")
+    );
+}
+
+#[test]
+fn a_configuration_that_takes_the_patch_back() {
+    let project = Project::new(TOKIO, &patch()).with_tokio("1.54.1");
+    let theirs = project.directory.path().join("registry/tokio-1.54.1");
+    let back = format!(
+        "[patch.crates-io]\ntokio = {{ path = \"{}\" }}",
+        theirs.display()
+    );
+    project.append(".cargo/config.toml", &back);
+    project.cargo(&["generate-lockfile"]);
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["lock"]);
+    let (_, found, advice) = diagnosis.bad()[0];
+    assert!(
+        found.starts_with("Cargo.lock has tokio 1.54.1 from a path"),
+        "{found}"
+    );
+    assert!(advice.contains("app/.cargo/config.toml"), "{advice}");
+}
+
+#[test]
+fn a_lock_file_whose_patch_is_not_passed() {
+    let project = Project::new(TOKIO, &patch()).with_our_lock();
+    project.cargo(&["update", "--workspace"]);
+    let manifest = project.path().join("Cargo.toml");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    write(&manifest, &text.replace(&patch(), ""));
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["lock is current"]);
+    let (_, _, advice) = diagnosis.bad()[0];
+    assert!(
+        advice.contains("--config") && !advice.contains("cargo update"),
+        "{advice}"
+    );
+}
+
+#[test]
 fn what_does_not_compile_is_told_beforehand() {
     let project = Project::new(TOKIO, &patch()).with_our_lock();
     project.cargo(&["update", "--workspace"]);
@@ -250,6 +334,9 @@ fn what_does_not_compile_is_told_beforehand() {
     let diagnosis = project.diagnosis();
     assert_eq!(diagnosis.names(), ["tokio_unstable", "target"]);
     assert!(diagnosis.bad()[0].1.ends_with("app/.cargo/config.toml"));
+    let android = "[build]\ntarget = \"aarch64-linux-android\"";
+    write(&project.path().join(".cargo/config.toml"), android);
+    assert_eq!(project.diagnosis().names(), ["target"]);
 }
 
 #[test]
@@ -270,9 +357,10 @@ fn what_is_no_project_of_use() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.stdout, b"");
+    let text = String::from_utf8(output.stderr).unwrap();
     assert!(
-        text.starts_with("error: could not find `Cargo.toml`"),
+        text.starts_with("yamanote doctor: could not find `Cargo.toml`"),
         "{text}"
     );
 }

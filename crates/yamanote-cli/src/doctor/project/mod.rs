@@ -39,9 +39,13 @@ pub fn examine(path: &Path, config: &[String], json: bool) -> (String, ExitCode)
     let project = match read(path, config) {
         Ok(project) => project,
         Err(why) => {
+            let why = why.strip_prefix("error: ").unwrap_or(&why);
             let text = match json {
                 true => format!("{:#}\n", json!({ "switched": false, "error": why })),
-                false => format!("{why}\n"),
+                false => {
+                    eprintln!("yamanote doctor: {why}");
+                    String::new()
+                }
             };
             return (text, ExitCode::FAILURE);
         }
@@ -96,7 +100,7 @@ fn as_text(project: &Project, checks: &[Check], switched: bool) -> String {
         writeln!(out, "{mark}  {}", check.found).expect("a String grows");
         if let Some(advice) = &check.advice {
             for line in advice.lines() {
-                writeln!(out, "        {line}").expect("a String grows");
+                writeln!(out, "{}", format!("        {line}").trim_end()).expect("a String grows");
             }
         }
     }

@@ -8,7 +8,9 @@ use toml::{Table, Value};
 #[derive(Debug, Default, PartialEq)]
 pub struct Settings {
     pub root: PathBuf,
-    /// Every `tokio` of a `[patch.crates-io]`, the one that counts first.
+    /// The values of `--config`.
+    pub config: Vec<String>,
+    /// Every `tokio` of a `[patch]`; of those for one source the one that counts first.
     pub patches: Vec<Patch>,
     /// Where `--cfg tokio_unstable` is set.
     pub unstable: Vec<String>,
@@ -18,6 +20,8 @@ pub struct Settings {
 
 #[derive(Debug, PartialEq)]
 pub struct Patch {
+    /// The URL of what is patched; `None` for crates.io.
+    pub of: Option<String>,
     /// The file, or the option, that says so.
     pub place: String,
     /// Such as `path ../yamanote/crates/tokio`.
@@ -29,6 +33,7 @@ impl Settings {
     pub fn read(dir: &Path, root: &Path, config: &[String]) -> Result<Settings, String> {
         let mut settings = Settings {
             root: root.to_owned(),
+            config: config.to_vec(),
             ..Settings::default()
         };
         for config in config {
@@ -39,16 +44,14 @@ impl Settings {
                 false => settings.add(&format!("--config {config}"), &parse(config, config)?),
             }
         }
-        settings.add_file(&root.join("Cargo.toml"))?;
         for file in configuration_files(dir) {
             settings.add_file(&file)?;
         }
-        for name in [
-            "RUSTFLAGS",
-            "CARGO_ENCODED_RUSTFLAGS",
-            "CARGO_BUILD_RUSTFLAGS",
-        ] {
-            if std::env::var(name).is_ok_and(|flags| flags.contains("tokio_unstable")) {
+        // A patch in a configuration file wins over that of the manifest.
+        settings.add_file(&root.join("Cargo.toml"))?;
+        for (name, flags) in std::env::vars_os() {
+            let (name, flags) = (name.to_string_lossy(), flags.to_string_lossy());
+            if holds_flags(&name) && flags.contains("tokio_unstable") {
                 settings
                     .unstable
                     .push(format!("the environment variable {name}"));
@@ -59,6 +62,23 @@ impl Settings {
             settings.targets.push((target, place));
         }
         Ok(settings)
+    }
+
+    /// The patch of crates.io that counts.
+    pub fn of_registry(&self) -> Option<&Patch> {
+        self.patches.iter().find(|patch| patch.of.is_none())
+    }
+
+    /// The patch that counts of a source as the lock file writes it: `git+URL?branch=main#REVISION`.
+    pub fn of_source(&self, source: &str) -> Option<&Patch> {
+        let short = |url: &str| {
+            url.trim_end_matches('/')
+                .trim_end_matches(".git")
+                .to_owned()
+        };
+        let wanted = short(url(source));
+        let is_it = |patch: &&Patch| patch.of.as_deref().is_some_and(|of| short(of) == wanted);
+        self.patches.iter().find(is_it)
     }
 
     fn add_file(&mut self, file: &Path) -> Result<(), String> {
@@ -74,8 +94,9 @@ impl Settings {
             let is_registry = source == "crates-io" || source.contains("crates.io-index");
             for (name, patch) in patches.as_table().into_iter().flatten() {
                 let package = patch.get("package").and_then(Value::as_str);
-                if is_registry && package.unwrap_or(name) == "tokio" {
+                if package.unwrap_or(name) == "tokio" {
                     self.patches.push(Patch {
+                        of: (!is_registry).then(|| source.clone()),
                         place: place.to_owned(),
                         to: describe(patch),
                     });
@@ -87,12 +108,7 @@ impl Settings {
         let targets = table.get("target").and_then(Value::as_table);
         let target_flags = targets.into_iter().flatten();
         let target_flags = target_flags.filter_map(|(_, it)| it.get("rustflags"));
-        let environment = table.get("env").and_then(|it| it.get("RUSTFLAGS"));
-        let flags: Vec<&Value> = build_flags
-            .into_iter()
-            .chain(target_flags)
-            .chain(environment)
-            .collect();
+        let flags: Vec<&Value> = build_flags.into_iter().chain(target_flags).collect();
         if flags
             .iter()
             .any(|it| format!("{it:?}").contains("tokio_unstable"))
@@ -109,6 +125,23 @@ impl Settings {
             _ => {}
         }
     }
+}
+
+/// What `[patch."URL"]` has to name to reach this source.
+pub fn url(source: &str) -> &str {
+    let source = source.strip_prefix("git+").unwrap_or(source);
+    source.split(['?', '#']).next().unwrap_or(source)
+}
+
+/// Whether Cargo takes compiler flags from this environment variable.
+fn holds_flags(variable: &str) -> bool {
+    let of_target = variable.starts_with("CARGO_TARGET_") && variable.ends_with("_RUSTFLAGS");
+    let of_all = [
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "CARGO_BUILD_RUSTFLAGS",
+    ];
+    of_target || of_all.contains(&variable)
 }
 
 fn parse(place: &str, text: &str) -> Result<Table, String> {
@@ -163,18 +196,41 @@ mod tests {
             "[patch.\"https://github.com/rust-lang/crates.io-index\"]\ntokio.path = \"a\"",
         ] {
             let found = of(text).patches;
-            let [Patch { place, to }] = &found[..] else {
+            let [Patch { of, place, to }] = &found[..] else {
                 panic!("{text}: {found:?}")
             };
-            assert_eq!((&place[..], &to[..]), ("here", "path a"));
+            assert_eq!((&place[..], &to[..], of), ("here", "path a", &None));
         }
         for text in [
             "[patch.crates-io]\nhyper = { path = \"a\" }",
-            "[patch.\"https://example.org\"]\ntokio.path = \"a\"",
             "[patch.crates-io.tokio]\npackage = \"hyper\"\npath = \"a\"",
         ] {
             assert_eq!(of(text).patches, [], "{text}");
         }
+    }
+
+    #[test]
+    fn a_patch_of_another_source_is_found_by_that_source() {
+        let settings = of("[patch.\"https://example.org/tokio.git\"]\ntokio.path = \"a\"");
+        assert_eq!(settings.of_registry(), None);
+        for source in [
+            "git+https://example.org/tokio.git?branch=main#0123",
+            "git+https://example.org/tokio",
+        ] {
+            assert_eq!(settings.of_source(source), settings.patches.first());
+        }
+        assert_eq!(settings.of_source("git+https://example.org/other"), None);
+    }
+
+    #[test]
+    fn flags_for_one_target_are_flags() {
+        for name in [
+            "RUSTFLAGS",
+            "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUSTFLAGS",
+        ] {
+            assert!(holds_flags(name), "{name}");
+        }
+        assert!(!holds_flags("CARGO_TARGET_DIR"));
     }
 
     #[test]
@@ -183,14 +239,16 @@ mod tests {
             "build.rustflags = [\"--cfg\", \"tokio_unstable\"]",
             "build.rustflags = \"--cfg tokio_unstable\"",
             "[target.'cfg(unix)']\nrustflags = [\"--cfg=tokio_unstable\"]",
-            "env.RUSTFLAGS = \"--cfg tokio_unstable\"",
         ] {
             assert_eq!(of(text).unstable, ["here"], "{text}");
         }
-        assert_eq!(
-            of("build.rustflags = [\"--cfg\", \"loom\"]").unstable,
-            [""; 0]
-        );
+        for text in [
+            "build.rustflags = [\"--cfg\", \"loom\"]",
+            // Cargo gives it to rustc, which does not look at it.
+            "env.RUSTFLAGS = \"--cfg tokio_unstable\"",
+        ] {
+            assert_eq!(of(text).unstable, [""; 0], "{text}");
+        }
         let targets = of("build.target = [\"a-linux\", \"b\"]").targets;
         assert_eq!(targets[1], ("b".to_owned(), "here".to_owned()));
     }

@@ -3,7 +3,7 @@
 
 use super::demands::Demand;
 use super::lock::{Lock, Tokio};
-use super::{Project, shim};
+use super::{Project, settings, shim};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
@@ -57,13 +57,44 @@ impl Check {
     }
 }
 
-/// The command that lets Cargo choose again. Where there are several, the version says which.
-fn update(lock: Option<&Lock>) -> String {
-    let several = lock.filter(|lock| lock.tokios.len() > 1);
-    match several.and_then(|lock| lock.tokios.iter().find(|it| it.is_replaceable())) {
-        Some(tokio) => format!("run: cargo update -p tokio@{}", tokio.version),
-        None => "run: cargo update -p tokio".to_owned(),
+/// A command of Cargo's, with the configuration that builds of the project are given.
+fn run(project: &Project, command: &str) -> String {
+    let mut text = format!("run: cargo {command}");
+    for config in &project.settings.config {
+        match config.contains([' ', '"', '\'', '$', '[', '{', '\\']) {
+            true => text.push_str(&format!(" --config '{}'", config.replace('\'', "'\\''"))),
+            false => text.push_str(&format!(" --config {config}")),
+        }
     }
+    text
+}
+
+/// The command that lets Cargo choose again. Where there are several, the version says which.
+fn update(project: &Project) -> String {
+    let several = project.lock.as_ref().filter(|lock| lock.tokios.len() > 1);
+    let replaced = several.and_then(|lock| {
+        let is_replaced = |tokio: &&Tokio| !tokio.is_yamanote && is_reached(project, tokio);
+        lock.tokios.iter().find(is_replaced)
+    });
+    match replaced {
+        Some(tokio) => run(project, &format!("update -p tokio@{}", tokio.version)),
+        None => run(project, "update -p tokio"),
+    }
+}
+
+/// Whether a patch replaces it, or would if there was one.
+fn is_reached(project: &Project, tokio: &Tokio) -> bool {
+    let source = tokio.source.as_deref();
+    tokio.is_replaceable() || source.is_some_and(|it| project.settings.of_source(it).is_some())
+}
+
+/// Whether somebody asks for what Yamanote is not, so that Cargo cannot take it.
+fn asks_for_more(project: &Project) -> bool {
+    project.demands.as_ref().is_ok_and(|demands| {
+        let refused = |demand: &Demand| !fits(demand) || !unknown_features(demand).is_empty();
+        let is_old = |it: &Demand| it.version.comparators.iter().all(|it| it.major == 0);
+        demands.iter().any(|it| !is_old(it) && refused(it))
+    })
 }
 
 pub fn checks(project: &Project) -> Vec<Check> {
@@ -72,10 +103,10 @@ pub fn checks(project: &Project) -> Vec<Check> {
         None => checks.push(Check::bad(
             "lock",
             "there is no Cargo.lock yet, so nothing is chosen".to_owned(),
-            "run: cargo generate-lockfile",
+            &run(project, "generate-lockfile"),
         )),
         Some(lock) => {
-            checks.extend(locked(lock));
+            checks.extend(locked(project, lock));
             checks.extend(unused(project, lock));
         }
     }
@@ -95,31 +126,40 @@ fn is_switched(lock: &Lock) -> bool {
 }
 
 fn patch(project: &Project) -> Check {
-    match &project.settings.patches[..] {
-        [patch, ..] => Check::good(
-            "patch",
-            format!("tokio is patched with {} in {}", patch.to, patch.place),
-        ),
-        [] if project.lock.as_ref().is_some_and(is_switched) => Check::note(
+    let patches = &project.settings.patches;
+    match project.settings.of_registry().or(patches.first()) {
+        Some(patch) => {
+            let of = patch.of.as_ref().map(|url| format!(" of {url}"));
+            Check::good(
+                "patch",
+                format!(
+                    "tokio{} is patched with {} in {}",
+                    of.unwrap_or_default(),
+                    patch.to,
+                    patch.place
+                ),
+            )
+        }
+        None if project.lock.as_ref().is_some_and(is_switched) => Check::note(
             "patch",
             "no patch of tokio is in sight, though the lock file has one".to_owned(),
             "If your builds pass it with cargo --config, pass the same to this command.",
         ),
-        [] => Check::bad(
+        None => Check::bad(
             "patch",
             "tokio is not patched".to_owned(),
             &format!(
                 "add to {}:\n  [patch.crates-io]\n  tokio = {{ path = \".../yamanote/crates/tokio\" }}\n\
                  then {}",
                 project.settings.root.join("Cargo.toml").display(),
-                update(project.lock.as_ref())
+                update(project)
             ),
         ),
     }
 }
 
 /// One check for each `tokio` of the lock file.
-fn locked(lock: &Lock) -> Vec<Check> {
+fn locked(project: &Project, lock: &Lock) -> Vec<Check> {
     if lock.tokios.is_empty() {
         let found = "nothing here depends on tokio, so there is nothing to switch".to_owned();
         return vec![Check::bad(
@@ -128,12 +168,12 @@ fn locked(lock: &Lock) -> Vec<Check> {
             "Depend on it, as for Tokio: cargo add tokio",
         )];
     }
-    let mut checks: Vec<Check> = lock.tokios.iter().map(|it| of_one(lock, it)).collect();
+    let mut checks: Vec<Check> = lock.tokios.iter().map(|it| of_one(project, it)).collect();
     checks.sort_by_key(|check| check.state != State::Good);
     checks
 }
 
-fn of_one(lock: &Lock, tokio: &Tokio) -> Check {
+fn of_one(project: &Project, tokio: &Tokio) -> Check {
     let source = tokio.source.as_deref().unwrap_or("a path");
     let users = match tokio.used_by.len() {
         0..=4 => tokio.used_by.join(", "),
@@ -142,8 +182,14 @@ fn of_one(lock: &Lock, tokio: &Tokio) -> Check {
     let found = format!("Cargo.lock has tokio {} from {source}", tokio.version);
     if tokio.is_yamanote {
         Check::good("lock", format!("{found}: Yamanote, for {users}"))
-    } else if tokio.is_replaceable() {
-        Check::bad("lock", format!("{found}, for {users}"), &update(Some(lock)))
+    } else if is_reached(project, tokio) {
+        let advice = match asks_for_more(project) {
+            true => {
+                "It stays as long as more is asked for than Yamanote has: see below.".to_owned()
+            }
+            false => update(project),
+        };
+        Check::bad("lock", format!("{found}, for {users}"), &advice)
     } else if tokio.version.major == 0 {
         Check::note(
             "lock",
@@ -152,29 +198,39 @@ fn of_one(lock: &Lock, tokio: &Tokio) -> Check {
              its own,\nuntil those that use it move to tokio 1.",
         )
     } else {
-        Check::bad(
-            "lock",
-            format!("{found}, for {users}"),
-            "[patch.crates-io] does not reach what comes from elsewhere. Patch that source by its \
-             URL too:\n  [patch.\"URL\"]\n  tokio = { path = \".../yamanote/crates/tokio\" }",
-        )
+        let advice = match (&tokio.source, project.settings.of_registry()) {
+            (Some(source), _) => format!(
+                "[patch.crates-io] does not reach what comes from elsewhere. Patch that source by its \
+                 URL too:\n  [patch.\"{}\"]\n  tokio = {{ path = \".../yamanote/crates/tokio\" }}",
+                settings::url(source)
+            ),
+            (None, Some(patch)) => format!(
+                "If it is the {} of the patch in {}, let that name .../yamanote/crates/tokio.",
+                patch.to, patch.place
+            ),
+            (None, None) => {
+                "Take tokio = \"1\" from crates.io, which a patch can replace.".to_owned()
+            }
+        };
+        Check::bad("lock", format!("{found}, for {users}"), &advice)
     }
 }
 
 fn unused(project: &Project, lock: &Lock) -> Option<Check> {
     let version = lock.unused_patch.as_ref()?;
-    let asks_for_more = project.demands.as_ref().is_ok_and(|demands| {
-        let refused = |demand: &Demand| !fits(demand) || !unknown_features(demand).is_empty();
-        demands.iter().any(refused)
-    });
-    let advice = match asks_for_more {
+    let found = format!("Cargo has found the patch, tokio {version}, and does not use it");
+    let is_reached = |tokio: &Tokio| !tokio.is_yamanote && is_reached(project, tokio);
+    if !lock.tokios.iter().any(is_reached) {
+        let advice = "Nothing here takes tokio from where it is patched.";
+        return Some(Check::note("unused patch", found, advice));
+    }
+    let advice = match asks_for_more(project) {
         true => "What is asked for below is more than it has.".to_owned(),
         false => format!(
             "The lock file was there before the patch, and keeps the Tokio that it names.\n{}",
-            update(Some(lock))
+            update(project)
         ),
     };
-    let found = format!("Cargo has found the patch, tokio {version}, and does not use it");
     Some(Check::bad("unused patch", found, &advice))
 }
 
@@ -193,8 +249,8 @@ fn demanded(project: &Project, demand: &Demand) -> Vec<Check> {
     let Demand { by, version, .. } = demand;
     let is_old = version.comparators.iter().all(|it| it.major == 0);
     if let Some(elsewhere) = &demand.elsewhere {
-        let reached = project.lock.as_ref().is_some_and(is_switched);
-        if !reached {
+        let is_patched = project.settings.of_source(elsewhere).is_some();
+        if !is_patched && !project.lock.as_ref().is_some_and(is_switched) {
             let found =
                 format!("{by} takes tokio from {elsewhere}, which the patch does not reach");
             let advice =
@@ -204,7 +260,7 @@ fn demanded(project: &Project, demand: &Demand) -> Vec<Check> {
     } else if !fits(demand) && !is_old {
         let advice = match demand.is_member {
             true => {
-                let update = update(project.lock.as_ref());
+                let update = update(project);
                 format!("Ask for less, as far as your code allows: tokio = \"1.54\", then {update}")
             }
             false => format!(
@@ -237,17 +293,46 @@ fn unknown_demands(project: &Project, why: &str) -> Check {
     let patched = !project.settings.patches.is_empty();
     let switched = project.lock.as_ref().is_some_and(is_switched);
     let first = why.lines().next().unwrap_or(why);
+    let first = first.strip_prefix("error: ").unwrap_or(first);
     if why.contains("--locked") && patched && !switched {
         let found = "Cargo.lock has not been touched since the patch was added".to_owned();
-        return Check::bad("lock is current", found, &update(project.lock.as_ref()));
+        return Check::bad("lock is current", found, &update(project));
+    }
+    if why.contains("--locked") && !patched && switched {
+        let found =
+            "without the patch the next build goes back to the Tokio of the registry".to_owned();
+        let advice = "Pass --config to this command as to cargo, or patch tokio again.";
+        return Check::bad("lock is current", found, advice);
     }
     if why.contains("--locked") {
         let found = format!("Cargo.lock is not up to date: {first}");
-        return Check::bad("lock is current", found, "run: cargo update --workspace");
+        return Check::bad(
+            "lock is current",
+            found,
+            &run(project, "update --workspace"),
+        );
+    }
+    // It is asked with --offline, and says so where that is in the way.
+    if !why.contains("offline") {
+        let found = format!("Cargo cannot build this: {first}");
+        let advice = match why.contains("version for `tokio`") {
+            true => format!(
+                "Somebody asks for what Yamanote, tokio {}, is not. Hold that package at a version that \
+                 asks for less,\ntake a newer Yamanote, or stay with Tokio for now. Cargo says:\n{why}",
+                shim::version()
+            ),
+            false => format!("Cargo says:\n{why}"),
+        };
+        return Check::bad("demands", found, &advice);
     }
     let found = format!("who asks for which version could not be found out: {first}");
     let advice = "If something has yet to be downloaded, run: cargo fetch";
     Check::note("demands", found, advice)
+}
+
+/// Android has `linux` in its name, and is a system of its own.
+fn is_linux(target: &str) -> bool {
+    target == "host-tuple" || target.contains("linux") && !target.contains("android")
 }
 
 fn environment(project: &Project) -> Vec<Check> {
@@ -260,7 +345,7 @@ fn environment(project: &Project) -> Vec<Check> {
         ));
     }
     for (target, place) in &project.settings.targets {
-        if !target.contains("linux") {
+        if !is_linux(target) {
             checks.push(Check::bad(
                 "target",
                 format!("{place} says to build for {target}"),
