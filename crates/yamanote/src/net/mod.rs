@@ -43,14 +43,16 @@ pub use unix::socket::UnixSocket;
 pub use unix::stream::UnixStream;
 
 /// Asserts in debug builds that a socket that comes from outside is non-blocking; a blocking one
-/// would stop the thread, and with it every other task on it.
+/// would stop the thread, and with it every other task on it. Programs that know better say so with
+/// the flag that Tokio has for it.
 #[track_caller]
 fn debug_assert_nonblocking(socket: &impl std::os::fd::AsFd) -> std::io::Result<()> {
-    if cfg!(debug_assertions) {
+    if cfg!(all(debug_assertions, not(tokio_allow_from_blocking_fd))) {
         assert!(
             socket2::SockRef::from(socket).nonblocking()?,
             "Registering a blocking socket with the tokio runtime is unsupported. \
-             Call `set_nonblocking(true)` on it first."
+             Call `set_nonblocking(true)` on it first, or add `--cfg tokio_allow_from_blocking_fd` to \
+             your RUSTFLAGS."
         );
     }
     Ok(())
