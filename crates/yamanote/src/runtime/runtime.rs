@@ -336,7 +336,6 @@ fn stop_driver(driver: &Arc<Driver>, end: Deadline) {
 }
 
 impl Drop for Runtime {
-    #[track_caller]
     fn drop(&mut self) {
         self.shutdown(None);
     }
