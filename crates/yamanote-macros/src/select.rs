@@ -63,7 +63,8 @@ impl Parse for Select {
             }
             branches.push(input.parse()?);
             if branches.len() > MAX_BRANCHES {
-                return Err(input.error("`select!` takes up to 64 branches"));
+                let text = "`select!` takes up to 64 branches";
+                return Err(Error::new(Span::call_site(), text));
             }
         }
         if branches.is_empty() && otherwise.is_none() {
