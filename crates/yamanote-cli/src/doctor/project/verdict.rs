@@ -264,7 +264,7 @@ fn demanded(project: &Project, demand: &Demand) -> Vec<Check> {
                 format!("Ask for less, as far as your code allows: tokio = \"1.54\", then {update}")
             }
             false => format!(
-                "Hold it at a version that asks for less (cargo update -p {} --precise VERSION), take \
+                "Take a version of it that does not ask for that (cargo update -p {} --precise VERSION), \
                  a newer Yamanote,\nor stay with Tokio for now: both at once cannot be.",
                 demand.package
             ),
