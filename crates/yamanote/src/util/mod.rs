@@ -7,6 +7,7 @@ pub(crate) mod coop;
 pub(crate) mod entered;
 pub(crate) mod first_panic;
 pub(crate) mod owner_cell;
+pub(crate) mod polite_lock;
 pub(crate) mod rng;
 pub(crate) mod room;
 pub(crate) mod shutdown_text;

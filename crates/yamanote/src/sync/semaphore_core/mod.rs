@@ -33,12 +33,12 @@ pub use error::{AcquireError, TryAcquireError};
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::PoisonError;
 
 use crate::loom::sync::atomic::{AtomicUsize, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::sync::wake_batch::WakeBatch;
 use crate::util::first_panic::FirstPanic;
+use crate::util::polite_lock;
 
 use queue::Queue;
 
@@ -217,7 +217,7 @@ impl Core {
     fn lock_queue(&self) -> MutexGuard<'_, Queue> {
         // A panic under the lock can come from an overflow of permits only, and leaves the queue in
         // order.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        polite_lock::lock(&self.queue)
     }
 
     #[cold]
