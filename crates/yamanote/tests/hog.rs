@@ -12,6 +12,7 @@ use yamanote::buf::{IoBuf, Slice};
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::net::{TcpListener, TcpStream};
 use yamanote::runtime::{Builder, DriverChoice, Runtime};
+use yamanote::sync::Semaphore;
 use yamanote_test::{Capability, Driver, Setup, TempDir, require};
 
 const CONNECTIONS: usize = 200;
@@ -100,8 +101,9 @@ hog_tests! {
     epoll_pool_join_three_of_four: Epoll, PoolJoin, 3 of 4;
 }
 
+static ALONE: Mutex<()> = Mutex::new(());
+
 fn judge(setup: Setup, hog: Hog, hogs: usize) {
-    static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
 
     let directory = TempDir::on_ext4();
@@ -151,6 +153,91 @@ fn judge(setup: Setup, hog: Hog, hogs: usize) {
             "{what} were late by {hogged:?} with {hogs} x {hog:?}, by {control:?} without"
         );
     }
+}
+
+macro_rules! brisk_tests {
+    ($($name:ident: $driver:ident, $hog:ident;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let setup = Setup { driver: Driver::$driver, workers: Some(2) };
+                if setup.is_possible() {
+                    judge_brisk(setup, Hog::$hog);
+                }
+            }
+        )*
+    };
+}
+
+brisk_tests! {
+    uring_sleep_among_tiny_polls: Uring, Sleep;
+    uring_spin_among_tiny_polls: Uring, Spin;
+    epoll_sleep_among_tiny_polls: Epoll, Sleep;
+    epoll_spin_among_tiny_polls: Epoll, Spin;
+}
+
+/// Tasks that wake each other and run for a moment each are left to one worker. When one of them
+/// turns out to run for long, the others go on elsewhere.
+fn judge_brisk(setup: Setup, hog: Hog) {
+    const TASKS: usize = 8;
+    const HOG: Duration = Duration::from_millis(500);
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let runtime = yamanote_test::builder!(setup).build().unwrap();
+    let longest = Longest::default();
+    let semaphore = Arc::new(Semaphore::new(2));
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let (longest, semaphore) = (longest.clone(), semaphore.clone());
+            runtime.spawn(async move {
+                while !longest.stop.load(Relaxed) {
+                    let since = Instant::now();
+                    let permit = semaphore.acquire().await.unwrap();
+                    yamanote::task::yield_now().await;
+                    drop(permit);
+                    Longest::note(&longest.inside_us, since, Duration::ZERO);
+                }
+            })
+        })
+        .collect();
+    let hogs = Arc::new(Mutex::new(None));
+    let hog_task = {
+        let (longest, semaphore, hogs) = (longest.clone(), semaphore.clone(), hogs.clone());
+        runtime.spawn(async move {
+            while !longest.stop.load(Relaxed) {
+                drop(semaphore.acquire().await.unwrap());
+                let end: Option<Instant> = hogs.lock().unwrap().take();
+                if let Some(end) = end {
+                    hog.block(end);
+                }
+            }
+        })
+    };
+
+    let (mut controls, mut hogged) = (Vec::new(), Vec::new());
+    for _ in 0..5 {
+        longest.take();
+        std::thread::sleep(HOG);
+        controls.push(longest.take().1);
+        *hogs.lock().unwrap() = Some(Instant::now() + HOG);
+        std::thread::sleep(HOG);
+        hogged.push(longest.take().1);
+    }
+    longest.stop.store(true, Relaxed);
+    runtime.block_on(async {
+        for task in tasks.into_iter().chain([hog_task]) {
+            task.await.unwrap();
+        }
+    });
+    let [control, hogged] = [controls, hogged].map(|mut runs| {
+        runs.sort();
+        runs[runs.len() / 2]
+    });
+    println!("{setup:?}, {hog:?} among tiny polls: late by {hogged:?}, control {control:?}");
+    assert!(
+        hogged <= control + BOUND,
+        "late by {hogged:?} beside a {hog:?}, by {control:?} without"
+    );
 }
 
 /// Echoes on every connection.

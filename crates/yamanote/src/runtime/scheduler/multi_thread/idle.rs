@@ -3,7 +3,7 @@
 //! # The promise
 //!
 //! A runnable task is never left in a queue while all workers sleep; and no worker is woken for a task
-//! that an awake one is about to find.
+//! that an awake one is about to find, or to run itself (`pace.rs`).
 //!
 //! # How it is kept
 //!

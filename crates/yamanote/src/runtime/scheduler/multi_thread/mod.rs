@@ -22,6 +22,7 @@
 mod role;
 
 mod idle;
+mod pace;
 
 mod queue;
 

@@ -277,6 +277,11 @@ impl<T: Pointer> Thief<T> {
         unsafe { taken(ptr) }
     }
 
+    /// Tasks that have left the ring so far, wraps.
+    pub(super) fn taken(&self) -> usize {
+        self.queue.head.load(Relaxed)
+    }
+
     /// Tasks in the ring, at some moment between call and return.
     pub(super) fn len(&self) -> usize {
         let head = self.queue.head.load(Acquire);

@@ -10,14 +10,15 @@
 use std::time::{Duration, Instant};
 
 use super::role::Mood;
+use super::shared::Desk;
 use super::worker::Worker;
 
 /// How long the sentry sleeps at most. Together with the nap that may have been half over when the
 /// sibling got stuck, what it holds is late by at most twice this.
 pub(super) const NAP: Duration = Duration::from_millis(5);
 
-/// Two readings this far apart count; naps may end early.
-const LONG_ENOUGH: Duration = Duration::from_millis(4);
+/// The same while a sibling is brisk (see `pace.rs`): nobody else looks at what waits in its queue.
+const SHORT_NAP: Duration = Duration::from_millis(1);
 
 /// The siblings' turns as this worker has last seen them.
 pub(super) struct Watch {
@@ -37,26 +38,32 @@ impl Watch {
 impl Worker {
     /// Called by the sentry before it sleeps; returns for how long at most.
     pub(super) fn begin_nap(&self) -> Duration {
+        let mut siblings = self.shared.siblings(self.index.get());
+        let nap = match siblings.any(|sibling| self.shared.desks[sibling].pace.is_brisk(0)) {
+            true => SHORT_NAP,
+            false => NAP,
+        };
         self.with_core(|core| {
             // A recent reading is kept: a sentry that often has something to do would otherwise never
             // see two readings far enough apart.
             let now = Instant::now();
-            if now.duration_since(core.watch.at) >= NAP {
+            if now.duration_since(core.watch.at) >= nap {
                 for sibling in self.shared.siblings(core.index) {
                     core.watch.turns[sibling] = self.shared.driver().turns(sibling);
                 }
                 core.watch.at = now;
             }
         });
-        NAP
+        nap
     }
 
-    /// Relieves stuck siblings, if the last reading is old enough to tell.
-    pub(super) fn check_siblings(&self) -> Mood {
+    /// Relieves stuck siblings, if the last reading is old enough to tell: most of a `nap`, for naps may
+    /// end early.
+    pub(super) fn check_siblings(&self, nap: Duration) -> Mood {
         let index = self.index.get();
         let now = Instant::now();
         let early = self.with_core(|core| {
-            let early = now.duration_since(core.watch.at) < LONG_ENOUGH;
+            let early = now.duration_since(core.watch.at) < nap / 5 * 4;
             if !early {
                 core.watch.at = now;
             }
@@ -87,7 +94,8 @@ impl Worker {
         self.as_driver(|worker| {
             worker.shared.driver().rescue(sibling);
         });
-        let queue = &self.shared.desks[sibling].queue;
+        let Desk { queue, pace, .. } = &self.shared.desks[sibling];
+        pace.set_steady();
         let leaving = self.with_core(|core| {
             let taken = [queue.steal_lifo(), queue.steal_into(&core.local)];
             let taken = taken.into_iter().flatten();

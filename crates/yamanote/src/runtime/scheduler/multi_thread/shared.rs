@@ -5,12 +5,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Acquire, Release},
 };
 
 use super::bench::Bench;
 use super::current;
 use super::idle::Idle;
+use super::pace::Pace;
 use super::queue::Thief;
 use super::retire::Retirement;
 use super::worker::Push;
@@ -39,10 +40,7 @@ pub(crate) struct Shared {
 #[repr(align(128))]
 pub(super) struct Desk {
     pub(super) queue: Thief<Notified>,
-    /// The worker is inside a task's poll, so what is in its queue waits. Otherwise it is about to
-    /// take the next task itself. Written by the owner. Relaxed: where a wake-up depends on it, the
-    /// fences of `idle.rs` order it.
-    pub(super) polling: AtomicBool,
+    pub(super) pace: Pace,
     pub(super) load: Load,
 }
 
@@ -51,8 +49,8 @@ impl Desk {
     pub(super) fn has_spare_work(&self) -> bool {
         match self.queue.len() {
             0 => false,
-            1 => self.polling.load(Relaxed),
-            _ => true,
+            1 if !self.pace.is_polling() => false,
+            queued => !self.pace.is_brisk(queued),
         }
     }
 }

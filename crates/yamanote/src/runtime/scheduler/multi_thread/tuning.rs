@@ -43,16 +43,18 @@ impl Tuning {
         self.interval
     }
 
-    /// Ends a lap of polls, and begins the next.
-    pub(super) fn lap(&mut self, now: Instant, tick: u32) {
-        if let Some((since, from)) = self.lap.replace((now, tick)) {
-            let polls = tick.wrapping_sub(from);
-            if polls > 0 {
-                let poll_ns = now.duration_since(since).as_nanos() as f32 / polls as f32;
-                self.mean_poll_ns += WEIGHT * (poll_ns - self.mean_poll_ns);
-                self.tune();
-            }
+    /// Ends a lap of polls, and begins the next. Returns how long its polls took on average, in
+    /// nanoseconds.
+    pub(super) fn lap(&mut self, now: Instant, tick: u32) -> Option<f32> {
+        let (since, from) = self.lap.replace((now, tick))?;
+        let polls = tick.wrapping_sub(from);
+        if polls == 0 {
+            return None;
         }
+        let poll_ns = now.duration_since(since).as_nanos() as f32 / polls as f32;
+        self.mean_poll_ns += WEIGHT * (poll_ns - self.mean_poll_ns);
+        self.tune();
+        Some(poll_ns)
     }
 
     /// The worker goes to sleep.

@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Instant;
 
 use super::current;
+use super::pace::{Pace, Patience};
 use super::queue::{self, Local};
 use super::role::{Errand, Mood};
-use super::sentry::Watch;
+use super::sentry::{NAP, Watch};
 use super::shared::{Desk, Notified, Shared};
 use super::tuning::Tuning;
 use crate::runtime::driver::{PollIo, Role, SlotGuard};
@@ -50,6 +50,7 @@ pub(super) struct Core {
     searching: bool,
     mood: Mood,
     pub(super) watch: Watch,
+    patience: Patience,
     rng: FastRand,
     /// Tasks on their way from the injection queue to `local`; empty between calls.
     arriving: VecDeque<Notified>,
@@ -92,13 +93,14 @@ pub(super) fn build(config: &Config) -> (Vec<Box<Core>>, Box<[Desk]>) {
                 searching: false,
                 mood: Mood::Done,
                 watch: Watch::new(config.worker_threads),
+                patience: Patience::new(),
                 rng: FastRand::new(u64::from(seeds.next_u32())),
                 arriving: VecDeque::new(),
                 tuning: Tuning::new(),
             };
             let desk = Desk {
                 queue: thief,
-                polling: AtomicBool::new(false),
+                pace: Pace::new(),
                 load: Load::new(),
             };
             (Box::new(core), desk)
@@ -133,7 +135,7 @@ impl Worker {
 
     /// Works until the runtime shuts down or the core is lent to another thread for good.
     fn work(&self) {
-        self.desk().polling.store(false, Relaxed);
+        self.desk().pace.end_poll();
         loop {
             if self.shared.is_shutdown() {
                 return self.retire();
@@ -164,14 +166,14 @@ impl Worker {
             self.settle();
         }
         let task = self.shared.owned.assert_owner(task);
-        self.desk().polling.store(true, Relaxed);
+        self.desk().pace.begin_poll();
         coop::budget(|| {
             task.run();
             self.spent.set(!coop::has_budget_remaining());
         });
         // A core that was lent in that poll is another thread's business by now.
         if self.core.borrow().is_some() {
-            self.desk().polling.store(false, Relaxed);
+            self.desk().pace.end_poll();
         }
     }
 
@@ -179,6 +181,7 @@ impl Worker {
     fn settle(&self) {
         self.settled.set(true);
         self.desk().load.unpark();
+        self.desk().pace.set_steady();
         let (searching, queued) = self.with_core(|core| {
             core.mood = Mood::Done;
             (std::mem::take(&mut core.searching), core.queued())
@@ -208,10 +211,12 @@ impl Worker {
         });
         if due {
             let now = Instant::now();
-            self.with_core(|core| core.tuning.lap(now, core.tick));
+            if let Some(mean_ns) = self.with_core(|core| core.tuning.lap(now, core.tick)) {
+                self.desk().pace.note_polls(mean_ns);
+            }
             self.desk().load.account(now);
             self.turn();
-            self.check_siblings();
+            self.check_siblings(NAP);
         } else if lone_yield {
             self.turn();
         }
@@ -225,7 +230,8 @@ impl Worker {
                 .driver()
                 .turn(worker.index.get(), PollIo::Drain);
         });
-        if self.with_core(|core| core.queued()) > 1 {
+        let queued = self.with_core(|core| core.queued());
+        if queued > 1 && !self.desk().pace.is_brisk(queued) {
             self.shared.call_searcher();
         }
     }
@@ -290,11 +296,13 @@ impl Worker {
         self.settled.set(false);
         self.with_core(|core| {
             let workers = self.shared.num_workers();
+            let is_wanted = || !self.shared.inject.is_empty();
             (start..start + workers)
                 .map(|i| i % workers)
                 .filter(|sibling| *sibling != core.index)
                 .map(|sibling| &self.shared.desks[sibling])
                 .filter(|desk| desk.has_spare_work())
+                .filter(|desk| !core.patience.sees_brisk(&desk.pace, &desk.queue, is_wanted))
                 .find_map(|desk| desk.queue.steal_into(&core.local))
         })
         // Producers trust in a searcher to see this too.
@@ -322,16 +330,17 @@ impl Worker {
             self.with_core(|core| (std::mem::take(&mut core.searching), core.mood));
         self.with_core(|core| core.tuning.rest());
         let (sleep, must_look) = shared.idle.lie_down(index, searching, mood);
+        let mut nap = None;
         let is_wanted = must_look && shared.has_work_for(index);
         if !is_wanted && !shared.is_shutdown() {
             let role = match sleep.watches {
                 true => Role::Driver,
                 false => Role::None,
             };
-            let limit = sleep.naps.then(|| self.begin_nap());
+            nap = sleep.naps.then(|| self.begin_nap());
             self.desk().load.park();
             self.as_driver(|_| {
-                shared.driver().park(index, role, limit);
+                shared.driver().park(index, role, nap);
             });
         }
         self.settled.set(false);
@@ -339,8 +348,10 @@ impl Worker {
         let mood = match errand {
             Some(Errand::Search) => Mood::Done,
             Some(Errand::StandSentry) => Mood::Calm { lively: true },
-            None if sleep.naps => self.check_siblings(),
-            None => Mood::Done,
+            None => match nap {
+                Some(nap) => self.check_siblings(nap),
+                None => Mood::Done,
+            },
         };
         self.with_core(|core| {
             core.searching = errand == Some(Errand::Search);
@@ -368,7 +379,7 @@ impl Worker {
             self.yielded.set(true);
             // The poll is over. Said before the task is in the queue, so that nobody takes a lone
             // yielding task for one that waits behind another.
-            self.desk().polling.store(false, Relaxed);
+            self.desk().pace.end_poll();
             Some(task)
         } else if self.turning.get() {
             Some(task)
@@ -383,7 +394,7 @@ impl Worker {
         let leaving = queued.and_then(|task| core.local.push_back(task));
         if let Some(leaving) = leaving {
             self.shared.inject(leaving);
-        } else if announce {
+        } else if announce && !self.desk().pace.is_brisk(core.queued()) {
             self.shared.call_searcher();
         }
         Ok(())
