@@ -11,7 +11,8 @@ pub struct Snapshot {
     /// Number to target. A socket's target names its inode, so a descriptor that was closed and
     /// replaced differs.
     descriptors: BTreeMap<i32, String>,
-    /// Thread id to name, without the kernel's io_uring workers (`iou-*`).
+    /// Thread id to name, without the kernel's io_uring workers (`iou-*`) and without those that are
+    /// exiting: a thread that was joined may be listed for a moment longer.
     threads: BTreeMap<i32, String>,
 }
 
@@ -32,10 +33,11 @@ impl Snapshot {
         let mut threads = BTreeMap::new();
         for entry in fs::read_dir("/proc/self/task").expect("/proc is mounted") {
             let entry = entry.expect("an entry of /proc/self/task");
-            if let Ok(name) = fs::read_to_string(entry.path().join("comm")) {
+            let stat = fs::read_to_string(entry.path().join("stat"));
+            if let Some(name) = stat.ok().as_deref().and_then(name_of_living) {
                 if !name.starts_with("iou-") {
                     let id = entry.file_name().to_string_lossy().parse().unwrap_or(-1);
-                    threads.insert(id, name.trim_end().to_owned());
+                    threads.insert(id, name.to_owned());
                 }
             }
         }
@@ -73,5 +75,41 @@ impl Snapshot {
             );
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// The name of the thread that `/proc/self/task/N/stat` describes, unless it is exiting.
+fn name_of_living(stat: &str) -> Option<&str> {
+    /// PF_EXITING of the kernel, set before the join of the thread returns.
+    const EXITING: u64 = 4;
+    // PID (NAME) STATE PPID PGRP SESSION TTY TPGID FLAGS ...
+    let (start, rest) = stat.rsplit_once(')')?;
+    let flags: u64 = rest.split_whitespace().nth(6)?.parse().ok()?;
+    let (_, name) = start.split_once('(')?;
+    (flags & EXITING == 0).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel tells the joiner before it takes the thread from its list.
+    #[test]
+    fn a_joined_thread_is_not_listed() {
+        let test = "a_joined_thread_is_not_listed";
+        crate::in_own_process(module_path!(), test, || {
+            let before = Snapshot::take();
+            for _ in 0..5_000 {
+                std::thread::spawn(|| ()).join().unwrap();
+                assert_eq!(Snapshot::take(), before);
+            }
+        });
+    }
+
+    #[test]
+    fn names_may_hold_anything() {
+        let stat = |flags| format!("7 (a) (b)) S 1 7 7 0 -1 {flags} 0 0");
+        assert_eq!(name_of_living(&stat(0x40_0040)), Some("a) (b)"));
+        assert_eq!(name_of_living(&stat(0x40_0044)), None);
     }
 }
