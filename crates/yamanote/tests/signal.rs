@@ -42,6 +42,18 @@ fn is_silent(listener: &mut Signal) -> bool {
     listener.poll_recv(&mut cx).is_pending()
 }
 
+/// Lets what was raised up to now be delivered: signals that come later have been. Two of them, since
+/// whoever delivers the first may have looked before; and a while for another thread that is at it.
+async fn delivered() {
+    let kind = SignalKind::io();
+    let mut fence = signal(kind).unwrap();
+    for _ in 0..2 {
+        raise(kind);
+        hear(&mut fence).await;
+    }
+    sleep(Duration::from_millis(20)).await;
+}
+
 fn panic_text(f: impl FnOnce()) -> String {
     let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).unwrap_err();
     match panic.downcast::<String>() {
@@ -57,24 +69,32 @@ matrix! {
             let usr1 = SignalKind::user_defined1();
             let mut deaf = signal(SignalKind::user_defined2()).unwrap();
             let mut listeners: Vec<_> = (0..10).map(|_| signal(usr1).unwrap()).collect();
+            let heard = Arc::new(AtomicUsize::new(0));
             let tasks: Vec<_> = (0..10)
                 .map(|_| {
                     let mut listener = signal(usr1).unwrap();
+                    let heard = heard.clone();
                     yamanote::spawn(async move {
                         for _ in 0..20 {
                             hear(&mut listener).await;
+                            heard.fetch_add(1, SeqCst);
                         }
                     })
                 })
                 .collect();
-            for _ in 0..20 {
+            for round in 1..=20 {
                 raise(usr1);
                 for listener in &mut listeners {
                     hear(listener).await;
                     assert!(is_silent(listener));
                 }
-                // Let the tasks take theirs before the next.
-                sleep(Duration::from_millis(10)).await;
+                // Let the tasks take theirs before the next, which would be one with it.
+                let start = Instant::now();
+                while heard.load(SeqCst) < 10 * round {
+                    assert!(start.elapsed() < PATIENCE, "a task did not hear");
+                    sleep(Duration::from_millis(1)).await;
+                }
+                assert_eq!(heard.load(SeqCst), 10 * round);
             }
             for task in tasks {
                 task.await.unwrap();
@@ -93,7 +113,7 @@ matrix! {
                 for _ in 0..5 {
                     raise(SignalKind::hangup());
                 }
-                sleep(Duration::from_millis(20)).await;
+                delivered().await;
                 hear(&mut listener).await;
                 assert!(is_silent(&mut listener));
             }
@@ -242,8 +262,8 @@ matrix! {
             timeout(PATIENCE, interrupted).await.unwrap().unwrap();
             // Nobody listens; we live.
             raise(SignalKind::interrupt());
-            // That one may be on its way still; a new listener hears it or does not.
-            sleep(Duration::from_millis(20)).await;
+            // A listener made while that one is on its way would hear it or not.
+            delivered().await;
             let mut again = signal(SignalKind::interrupt()).unwrap();
             assert!(is_silent(&mut again));
         });
