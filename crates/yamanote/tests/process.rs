@@ -220,16 +220,25 @@ fn killed(setup: Setup) {
 
 /// A child outlives its runtime: awaited in the next one, or reaped by it.
 fn changed_runtimes(setup: Setup) {
+    // They live until the other end of their input is closed.
+    let (input, end) = yamanote_test::pipe();
+    let also = input.try_clone().unwrap();
     let rt = runtime(setup);
     let (mut awaited, dropped) = rt.block_on(async {
-        let awaited = sh("sleep 0.3; exit 5").spawn().unwrap();
-        let dropped = sh("sleep 0.2").spawn().unwrap();
+        let awaited = sh("read line; exit 5").stdin(input).spawn().unwrap();
+        let dropped = sh("read line").stdin(also).spawn().unwrap();
         (awaited, dropped)
     });
     let pid = dropped.id().unwrap();
     drop(dropped);
     drop(rt);
-    std::thread::sleep(Duration::from_millis(400));
+    drop(end);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while children().get(&pid) != Some(&'Z') {
+        assert!(Instant::now() < deadline, "no runtime, no reaper");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(100));
     assert_eq!(children().get(&pid), Some(&'Z'), "no runtime, no reaper");
     runtime(setup).block_on(async {
         assert_eq!(awaited.wait().await.unwrap().code(), Some(5));
@@ -237,8 +246,10 @@ fn changed_runtimes(setup: Setup) {
     });
 
     // While it is being awaited in the other.
+    let (input, end) = yamanote_test::pipe();
     let rt = runtime(setup);
-    let mut child = rt.block_on(async { sh("sleep 0.3; exit 6").spawn().unwrap() });
+    let child = rt.block_on(async { sh("read line; exit 6").stdin(input).spawn() });
+    let mut child = child.unwrap();
     let other = runtime(setup);
     other.block_on(async {
         let mut wait = pin!(child.wait());
@@ -248,6 +259,7 @@ fn changed_runtimes(setup: Setup) {
         })
         .await;
         drop_elsewhere(rt);
+        drop(end);
         assert_eq!(wait.await.unwrap().code(), Some(6));
     });
 }
@@ -255,6 +267,12 @@ fn changed_runtimes(setup: Setup) {
 /// A runtime may not be dropped where another one runs.
 fn drop_elsewhere(rt: Runtime) {
     std::thread::spawn(move || drop(rt)).join().unwrap();
+}
+
+/// Whether the tracer is there and the program to be traced has been started.
+fn is_traced_sleep(pid: i32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.starts_with("Name:\tsleep\n") && !status.contains("TracerPid:\t0\n")
 }
 
 /// strace -D is the child of what it traces: the child has exited for the kernel before its tracer
@@ -267,8 +285,12 @@ fn traced(setup: Setup) {
                 command.args(["-o", "/dev/null", "-D", "sleep", "100"]);
                 yamanote::spawn(async move {
                     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-                    sleep(Duration::from_millis(300)).await;
                     let pid = child.id().unwrap() as i32;
+                    let deadline = Instant::now() + Duration::from_secs(20);
+                    while !is_traced_sleep(pid) {
+                        assert!(Instant::now() < deadline, "it is not traced");
+                        sleep(Duration::from_millis(5)).await;
+                    }
                     // SAFETY: our own child, which nobody has waited for.
                     assert_eq!(unsafe { libc::kill(pid, libc::SIGINT) }, 0);
                     timeout(Duration::from_secs(20), child.wait())
@@ -551,7 +573,7 @@ matrix! {
 
     /// A grandchild holds the pipe: its words count as output, the exit is known before.
     async fn output_of_a_grandchild() {
-        let script = "(sleep 0.3; echo late) & echo early";
+        let script = "echo early; (sleep 0.3; echo late) &";
         let output = sh(script).output().await.unwrap();
         assert_eq!(output.stdout, b"early\nlate\n");
     }
