@@ -82,22 +82,33 @@ matrix! {
     }
 
     async fn a_dropped_sleep_wakes_nobody() {
-        let waker = CountingWaker::new();
-        for n in 0..100 {
-            let mut sleep = pin!(sleep(ms(1 + n % 3)));
-            assert!(poll(sleep.as_mut(), &waker.waker()).is_pending());
+        let mut wakers = Vec::new();
+        for n in 0.. {
+            let waker = CountingWaker::new();
+            let deadline = Instant::now() + ms(1 + n % 3);
+            let polled = poll(pin!(sleep_until(deadline)), &waker.waker());
+            // One that was not dropped in time has fired, as it should.
+            if Instant::now() < deadline {
+                assert!(polled.is_pending());
+                assert_eq!(waker.alive(), 0);
+                wakers.push(waker);
+            }
+            if wakers.len() == 100 {
+                break;
+            }
         }
-        assert_eq!(waker.alive(), 0);
         sleep(ms(10)).await;
-        assert_eq!(waker.wakes(), 0);
+        assert!(wakers.iter().all(|waker| waker.wakes() == 0));
     }
 
     async fn the_last_waker_is_woken_once() {
         let (first, second) = (CountingWaker::new(), CountingWaker::new());
-        let mut sleep = pin!(sleep(ms(20)));
+        let start = Instant::now();
+        let mut sleep = pin!(sleep(Duration::from_secs(1000)));
         assert!(poll(sleep.as_mut(), &first.waker()).is_pending());
         assert!(poll(sleep.as_mut(), &second.waker()).is_pending());
         assert_eq!(first.alive(), 0);
+        sleep.as_mut().reset(start + ms(20));
         until(|| second.wakes() > 0).await;
         assert!(sleep.is_elapsed());
         assert!(poll(sleep.as_mut(), &second.waker()).is_ready());
