@@ -147,6 +147,14 @@ yamanote_test::matrix! {
         waits.truncate(15);
         theirs.write_all(b"x").unwrap();
         drop(ours.readable().await.unwrap());
+        // Readiness is there before the last waker has been called.
+        timeout(Duration::from_secs(20), async {
+            while second.wakes() + listed.wakes() < 16 {
+                settle().await;
+            }
+        })
+        .await
+        .unwrap();
         assert_eq!((first.wakes(), second.wakes(), listed.wakes()), (0, 1, 15));
         for wait in waits {
             drop(wait.await.unwrap());
