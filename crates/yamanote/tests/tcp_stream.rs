@@ -326,9 +326,10 @@ yamanote_test::matrix! {
     // Refused connections, several addresses, names.
     async fn connecting() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let refusing = free.local_addr().unwrap();
-        drop(free);
+        // It has the port, so that nobody else does, and does not listen.
+        let deaf = TcpSocket::new_v4().unwrap();
+        deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let refusing = deaf.local_addr().unwrap();
         let error = TcpStream::connect(refusing).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         let addresses = [refusing, listener.local_addr().unwrap()];
