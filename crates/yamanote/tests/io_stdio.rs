@@ -101,11 +101,23 @@ fn child_accepts() {
     print!("{}", &END[1..]);
 }
 
+const READ_AND_DROPPED: &str = "read and dropped";
+
 /// A read that is given up gives its bytes to the next one, and a small buffer leaves the rest.
 #[test]
 fn a_dropped_read_loses_nothing() {
     let mut child = start("child_drops_reads", Stdio::inherit());
-    std::thread::sleep(Duration::from_millis(200));
+    let mut said = Vec::new();
+    while !said.ends_with(READ_AND_DROPPED.as_bytes()) {
+        let mut byte = [0];
+        child
+            .stdout
+            .as_mut()
+            .unwrap()
+            .read_exact(&mut byte)
+            .unwrap();
+        said.extend_from_slice(&byte);
+    }
     child.stdin.as_mut().unwrap().write_all(b"abcdef").unwrap();
     drop(child.stdin.take());
     assert_eq!(finish(child), b"abcdef");
@@ -121,6 +133,7 @@ fn child_drops_reads() {
             input.read(&mut [0; 100]).await.unwrap()
         });
         assert!(read.await.is_err(), "nothing to read yet");
+        println!("{READ_AND_DROPPED}");
         let mut text = Vec::new();
         loop {
             let mut few = [0; 2];
