@@ -88,6 +88,7 @@ matrix! {
         let dir = TempDir::new();
         let path = fifo(&dir);
         let runtime = yamanote_test::builder!(setup).build().unwrap();
+        let metrics = runtime.metrics();
         // Once the test itself has a reader, a writer can be had.
         let mut partner = None;
         runtime.block_on(async {
@@ -98,8 +99,12 @@ matrix! {
             assert!(poll_once(file.read(&mut [0; 8])).await.is_none());
             let mut kept = File::open(&path).await.unwrap();
             drop(file);
-            // Nobody reads any more: what is written now is for the next reader.
-            yamanote::time::sleep(Duration::from_millis(20)).await;
+            // When nobody reads any more, what is written is for the next reader.
+            let start = Instant::now();
+            while metrics.live_ops() > 0 {
+                assert!(start.elapsed() < Duration::from_secs(20), "it is not given up");
+                yamanote::time::sleep(Duration::from_millis(1)).await;
+            }
             partner.as_ref().unwrap().write_all(b"hello").unwrap();
             let mut buf = [0; 8];
             assert_eq!(kept.read(&mut buf).await.unwrap(), 5);
