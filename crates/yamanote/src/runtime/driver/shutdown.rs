@@ -1,18 +1,23 @@
 //! The driver's end: nothing the kernel may still touch is freed.
 //!
 //! 1. Readiness and timers are closed; whoever waits is woken and told.
-//! 2. Every operation that may be is cancelled, and completions are reaped until none lives. When
-//!    time is up the others are cancelled too, with one last look.
+//! 2. Every operation that may be is cancelled, in all rings, and completions are reaped until none
+//!    lives. When time is up the others are cancelled too, and given a moment to end.
 //! 3. A ring with operations left is leaked together with their payloads, and they are counted.
 //!    Closing its descriptor would not stop the kernel.
 #![forbid(unsafe_code)]
 
 use super::Driver;
 use super::batch::Batch;
+use super::ring::Ring;
 use super::slot::{RingState, Slot};
 use crate::sys;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use std::time::{Duration, Instant};
+
+/// What must not be cancelled (an accepted write, to a pipe nobody reads) is cancelled after all when
+/// time is up, rather than leaked. A kernel thread that is told to give up needs a processor for that.
+const LAST_CALL: Duration = Duration::from_millis(100);
 
 impl Driver {
     /// Ends the driver, waiting for the kernel until `deadline` at the latest. Every task is gone
@@ -35,50 +40,30 @@ impl Driver {
             slot.next_deadline_ns.store(u64::MAX, SeqCst);
         }
         batch.finish();
+        // All of them at once: one that holds out must not use up the others' time.
         for slot in &self.slots {
-            self.close_ring(slot, deadline);
+            slot.refuse_first_ring();
+            cancel(slot, Ring::cancel_all);
+        }
+        let stuck: Vec<&Slot> = self
+            .slots
+            .iter()
+            .filter(|slot| !drain(slot, deadline))
+            .collect();
+        for slot in &stuck {
+            cancel(slot, Ring::cancel_rest);
+        }
+        // From now on, not from the deadline: that may be long past if the process was stopped.
+        let last_call = Instant::now() + LAST_CALL;
+        for slot in stuck {
+            drain(slot, last_call);
+        }
+        for slot in &self.slots {
+            self.close_ring(slot);
         }
     }
 
-    fn close_ring(&self, slot: &Slot, mut deadline: Instant) {
-        // What must not be cancelled (an accepted write, to a pipe nobody reads) is cancelled after
-        // all when time is up, rather than leaked.
-        const LAST_CALL: Duration = Duration::from_millis(10);
-        let mut out_of_patience = false;
-        slot.refuse_first_ring();
-        if let Some(mut ring) = slot.existing_ring() {
-            ring.disarm_readiness();
-            ring.cancel_all();
-        }
-        loop {
-            let mut batch = Batch::default();
-            let Some(mut ring) = slot.existing_ring() else {
-                break;
-            };
-            let _ = ring.flush();
-            ring.reap(&mut batch, usize::MAX);
-            let (fd, live) = (ring.raw_fd(), ring.live_ops());
-            drop(ring);
-            // Payloads of orphans may be user values; their destructors see no lock.
-            batch.finish();
-            if live == 0 {
-                break;
-            }
-            if Instant::now() >= deadline {
-                if out_of_patience {
-                    break;
-                }
-                out_of_patience = true;
-                deadline += LAST_CALL;
-                if let Some(mut ring) = slot.existing_ring() {
-                    ring.cancel_rest();
-                }
-                continue;
-            }
-            // Short, since a completion may be reaped by nobody else but could be posted to a
-            // thread that has left.
-            let _ = sys::uring::wait(fd, 0, Some(Duration::from_millis(1)));
-        }
+    fn close_ring(&self, slot: &Slot) {
         let mut state = slot.lock_ring();
         if matches!(&*state, RingState::Ready(ring) if ring.live_ops() == 0 && !ring.is_vacant()) {
             // Futures outside of the runtime have results to fetch. The ring takes nothing new and
@@ -94,5 +79,37 @@ impl Driver {
                 self.leaked_ops.fetch_add(ring.leak(), Relaxed);
             }
         }
+    }
+}
+
+/// Asks the kernel to cancel operations of this slot's ring, if it has one.
+fn cancel(slot: &Slot, which: fn(&mut Ring)) {
+    if let Some(mut ring) = slot.existing_ring() {
+        which(&mut ring);
+        // What there is no room for now, `drain` gives to the kernel.
+        let _ = ring.flush();
+    }
+}
+
+/// Reaps until nothing of this slot's is in the kernel, or until `deadline`; `true`: nothing is.
+fn drain(slot: &Slot, deadline: Instant) -> bool {
+    loop {
+        let is_last_look = Instant::now() >= deadline;
+        let mut batch = Batch::default();
+        let Some(mut ring) = slot.existing_ring() else {
+            return true;
+        };
+        let _ = ring.flush();
+        ring.reap(&mut batch, usize::MAX);
+        let (fd, live) = (ring.raw_fd(), ring.live_ops());
+        drop(ring);
+        // Payloads of orphans may be user values; their destructors see no lock.
+        batch.finish();
+        if live == 0 || is_last_look {
+            return live == 0;
+        }
+        // Short, since a completion may be reaped by nobody else but could be posted to a thread
+        // that has left.
+        let _ = sys::uring::wait(fd, 0, Some(Duration::from_millis(1)));
     }
 }

@@ -17,6 +17,19 @@ use yamanote_test::{Capability, CountingWaker, require};
 use super::{Op, Operation};
 use crate::runtime::driver::{Config, Driver, PollIo, Role, SlotGuard, Want};
 
+fn config(ring_entries: u32) -> Config {
+    Config {
+        want: Want::Uring,
+        enable_io: false,
+        enable_time: false,
+        start_paused: false,
+        ring_entries,
+        max_io_events: 64,
+        max_io_events_busy: None,
+        foreign_submit: true,
+    }
+}
+
 /// A driver with one slot, held by this thread. `None` if this machine has no io_uring.
 pub(super) struct Bench {
     pub(super) driver: Arc<Driver>,
@@ -28,17 +41,7 @@ impl Bench {
         if !require(Capability::IoUring) {
             return None;
         }
-        let config = Config {
-            want: Want::Uring,
-            enable_io: false,
-            enable_time: false,
-            start_paused: false,
-            ring_entries,
-            max_io_events: 64,
-            max_io_events_busy: None,
-            foreign_submit: true,
-        };
-        let driver = Driver::new(config, 1).unwrap();
+        let driver = Driver::new(config(ring_entries), 1).unwrap();
         let _slot = driver.enter_slot(0);
         Some(Bench { driver, _slot })
     }
