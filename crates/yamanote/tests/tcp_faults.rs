@@ -105,9 +105,11 @@ fn a_killed_connection() {
                 (client, read)
             });
             sleep(Duration::from_millis(5)).await;
-            let ours = format!("sport = :{}", server.peer_addr().unwrap().port());
+            // Both ends: other connections of this machine may come from the same port.
+            let ends =
+                [server.peer_addr(), server.local_addr()].map(|end| end.unwrap().to_string());
             let output = Command::new("ss")
-                .args(["-K", "dst", "127.0.0.1", &ours])
+                .args(["-K", "src", &ends[0], "dst", &ends[1]])
                 .stdin(Stdio::null())
                 .output();
             let was_killed = output.is_ok_and(|output| {
