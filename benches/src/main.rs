@@ -165,6 +165,9 @@ rows! {
     "watch, 8 listeners", 200_000, watch_eight;
     "broadcast, 8 listeners", 400_000, broadcast_eight;
     "JoinSet of 100", 500_000, join_set;
+    "200 tasks that yield", 1_000_000, yield_many;
+    "16 tasks of 1 us at a time", 100_000, fan_out_short;
+    "16 tasks of 20 us at a time", 10_000, fan_out_long;
     "spawn_local + join", 500_000, local_set;
     "UDP 64 B there and back", 50_000, udp_ping;
     "Unix 64 B there and back", 50_000, unix_ping;

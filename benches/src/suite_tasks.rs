@@ -264,6 +264,54 @@ pub fn join_set(job: &Job) {
     });
 }
 
+/// Two hundred tasks that know nothing of each other.
+pub fn yield_many(job: &Job) {
+    let each = job.ops / 200;
+    run(job, async move {
+        let tasks: Vec<_> = (0..200)
+            .map(|_| {
+                rt::spawn(async move {
+                    for _ in 0..each {
+                        rt::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.expect("no panic");
+        }
+    });
+}
+
+pub fn fan_out_short(job: &Job) {
+    fan_out(job, 1);
+}
+
+pub fn fan_out_long(job: &Job) {
+    fan_out(job, 20);
+}
+
+/// Computing that is dealt out to sixteen tasks at a time, `micros` microseconds to each.
+fn fan_out(job: &Job, micros: u64) {
+    let rounds = job.ops / 16;
+    run(job, async move {
+        let work = std::time::Duration::from_micros(micros);
+        for _ in 0..rounds {
+            let tasks = [(); 16].map(|()| {
+                rt::spawn(async move {
+                    let start = std::time::Instant::now();
+                    while start.elapsed() < work {
+                        std::hint::spin_loop();
+                    }
+                })
+            });
+            for task in tasks {
+                task.await.expect("no panic");
+            }
+        }
+    });
+}
+
 /// Tasks that need not be `Send`.
 pub fn local_set(job: &Job) {
     let ops = job.ops;

@@ -3,7 +3,6 @@
 mod tcp_support;
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::task::Context;
@@ -35,33 +34,6 @@ fn fill(stream: &UnixStream) -> usize {
         sent += written;
     }
     sent
-}
-
-/// Sends `bytes` together with a descriptor.
-fn send_with_descriptor(socket: &std::os::unix::net::UnixStream, bytes: &[u8]) {
-    let mut control = [0u64; 4];
-    let mut vector = libc::iovec {
-        iov_base: bytes.as_ptr().cast_mut().cast(),
-        iov_len: bytes.len(),
-    };
-    // SAFETY: the header names the vector and the control buffer, which are large enough for what is
-    // written to them, and live through the calls.
-    let sent = unsafe {
-        let mut message: libc::msghdr = std::mem::zeroed();
-        message.msg_iov = &raw mut vector;
-        message.msg_iovlen = 1;
-        message.msg_control = control.as_mut_ptr().cast();
-        message.msg_controllen = libc::CMSG_SPACE(4) as usize;
-        let header = libc::CMSG_FIRSTHDR(&raw const message);
-        (*header).cmsg_level = libc::SOL_SOCKET;
-        (*header).cmsg_type = libc::SCM_RIGHTS;
-        (*header).cmsg_len = libc::CMSG_LEN(4) as usize;
-        libc::CMSG_DATA(header)
-            .cast::<i32>()
-            .write(socket.as_raw_fd());
-        libc::sendmsg(socket.as_raw_fd(), &raw const message, 0)
-    };
-    assert_eq!(sent, bytes.len() as isize);
 }
 
 yamanote_test::matrix! {
@@ -407,22 +379,5 @@ yamanote_test::matrix! {
         assert!(listener.accept().now_or_never().expect("told at once").is_err());
         drop((outlives, listener));
         before.assert_restored();
-    }
-
-    /// The kernel ends a read behind bytes that carry descriptors. What is behind them is there
-    /// nevertheless, and no event tells of it again.
-    async fn nothing_waits_behind_passed_descriptors() {
-        let (peer, stream) = std::os::unix::net::UnixStream::pair().unwrap();
-        stream.set_nonblocking(true).unwrap();
-        let mut stream = UnixStream::from_std(stream).unwrap();
-        send_with_descriptor(&peer, b"one ");
-        send_with_descriptor(&peer, b"two ");
-        (&peer).write_all(b"three").unwrap();
-        let mut text = Vec::new();
-        while text.len() < 13 {
-            let read = timeout(LONG, stream.read_buf(&mut text)).await;
-            assert!(read.expect("the rest was not read").unwrap() > 0);
-        }
-        assert_eq!(text, b"one two three");
     }
 }

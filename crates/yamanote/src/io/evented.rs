@@ -15,7 +15,7 @@ use super::ReadBuf;
 use super::read_buf::poll_buf_mut;
 use crate::runtime::context;
 use crate::runtime::driver::readiness::{Direction, Registration};
-use crate::sys::net::{Moved, ReadUninit};
+use crate::sys::net::ReadUninit;
 
 /// A source together with its registration. Dropping it takes the source out of the set before it
 /// is closed.
@@ -97,7 +97,7 @@ impl<E: Source> Evented<E> {
         let room = buf.remaining();
         let read = self
             .registration
-            .poll_stream_io(cx, Direction::Read, room, || read_stream_into(&**self, buf));
+            .poll_stream_io(cx, Direction::Read, room, || read_into(&**self, buf));
         read.map_ok(drop)
     }
 
@@ -111,9 +111,7 @@ impl<E: Source> Evented<E> {
         &'a E: Write,
     {
         self.registration
-            .poll_stream_io(cx, Direction::Write, buf.len(), || {
-                (&**self).write(buf).map(Moved::all)
-            })
+            .poll_stream_io(cx, Direction::Write, buf.len(), || (&**self).write(buf))
     }
 
     /// One write of all `bufs`, or of as many as the kernel takes at a time.
@@ -128,7 +126,7 @@ impl<E: Source> Evented<E> {
         let offered = bufs.iter().take(SLICES_PER_CALL).map(|buf| buf.len()).sum();
         self.registration
             .poll_stream_io(cx, Direction::Write, offered, || {
-                (&**self).write_vectored(bufs).map(Moved::all)
+                (&**self).write_vectored(bufs)
             })
     }
 }
@@ -144,16 +142,6 @@ pub(crate) fn read_into(io: &impl ReadUninit, buf: &mut ReadBuf<'_>) -> io::Resu
     unsafe { buf.assume_init(read) };
     buf.advance(read);
     Ok(read)
-}
-
-/// Like [`read_into`], of a stream.
-fn read_stream_into(io: &impl ReadUninit, buf: &mut ReadBuf<'_>) -> io::Result<Moved> {
-    // SAFETY: `read_stream` leaves initialized bytes initialized.
-    let moved = io.read_stream(unsafe { buf.unfilled_mut() })?;
-    // SAFETY: `read_stream` has initialized that many bytes of the unfilled part.
-    unsafe { buf.assume_init(moved.bytes) };
-    buf.advance(moved.bytes);
-    Ok(moved)
 }
 
 /// One read into the room of `buf`, which is advanced by the bytes read.

@@ -13,8 +13,7 @@ use socket2::{SockAddr, SockRef};
 ///
 /// # Safety
 ///
-/// If [`read_uninit`](ReadUninit::read_uninit) returns `Ok(n)`, or
-/// [`read_stream`](ReadUninit::read_stream) so many bytes, then
+/// If [`read_uninit`](ReadUninit::read_uninit) returns `Ok(n)`, then
 ///
 /// - `n` is at most the length of the buffer, and
 /// - the first `n` bytes of the buffer are initialized.
@@ -23,29 +22,6 @@ use socket2::{SockAddr, SockRef};
 pub(crate) unsafe trait ReadUninit {
     /// Reads once, without waiting if the source is non-blocking.
     fn read_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize>;
-
-    /// Reads once of a stream.
-    fn read_stream(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<Moved> {
-        self.read_uninit(buf).map(Moved::all)
-    }
-}
-
-/// What one read or write of a stream has moved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moved {
-    pub(crate) bytes: usize,
-    /// It ended where it did because of what the bytes carry: there may be more at once.
-    pub(crate) to_boundary: bool,
-}
-
-impl Moved {
-    /// As much as there was, or as there was room for.
-    pub(crate) fn all(bytes: usize) -> Self {
-        Moved {
-            bytes,
-            to_boundary: false,
-        }
-    }
 }
 
 // SAFETY: recv(2) writes what it counts to the start of the buffer, and never more than its length.
@@ -55,32 +31,10 @@ unsafe impl ReadUninit for mio::net::TcpStream {
     }
 }
 
-// SAFETY: as for a TCP stream, and so does recvmsg(2) with a vector of one.
+// SAFETY: as for a TCP stream.
 unsafe impl ReadUninit for mio::net::UnixStream {
     fn read_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         SockRef::from(self).recv(buf)
-    }
-
-    /// A read ends behind bytes that carry descriptors, and before bytes of another sender if the
-    /// socket wants to know senders, however much there is behind. As there is no room for what the
-    /// bytes carry it is discarded, and MSG_CTRUNC says so.
-    fn read_stream(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<Moved> {
-        let mut vector = libc::iovec {
-            iov_base: buf.as_mut_ptr().cast(),
-            iov_len: buf.len(),
-        };
-        // SAFETY: integers and pointers, of which zero is a valid value.
-        let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-        message.msg_iov = &raw mut vector;
-        message.msg_iovlen = 1;
-        // SAFETY: the header names one buffer, valid for writes of its length, and no other memory;
-        // all live through the call.
-        let read = unsafe { libc::recvmsg(self.as_raw_fd(), &mut message, 0) };
-        let bytes = usize::try_from(read).map_err(|_| io::Error::last_os_error())?;
-        Ok(Moved {
-            bytes,
-            to_boundary: message.msg_flags & libc::MSG_CTRUNC != 0,
-        })
     }
 }
 

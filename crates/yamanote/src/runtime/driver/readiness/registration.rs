@@ -12,7 +12,6 @@ use mio::event;
 
 use super::source::Source;
 use super::{Direction, Interest, Readiness, Ready, ReadyEvent, Shared, token};
-use crate::sys::net::Moved;
 use crate::util::coop;
 use crate::util::shutdown_text::shutting_down;
 use crate::util::wake_list::WakeList;
@@ -163,27 +162,27 @@ impl Registration {
         }
     }
 
-    /// [`poll_read_io`](Self::poll_read_io) for an operation that moves bytes of a stream, at most
-    /// those `offered`.
+    /// [`poll_read_io`](Self::poll_read_io) for an operation that moves bytes of a stream and tells
+    /// how many of the `offered` it moved.
     #[inline]
     pub(crate) fn poll_stream_io(
         &self,
         cx: &mut Context<'_>,
         direction: Direction,
         offered: usize,
-        mut operation: impl FnMut() -> io::Result<Moved>,
+        mut operation: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
             let event = ready!(self.poll_ready(cx, direction))?;
             match operation() {
-                Ok(Moved { bytes, to_boundary }) => {
+                Ok(moved) => {
                     // A short read has emptied the socket, a short write filled it: there will be an
                     // event when that changes, so the next call need not find out with a system
                     // call.
-                    if 0 < bytes && bytes < offered && !to_boundary {
+                    if 0 < moved && moved < offered {
                         self.clear_readiness(event);
                     }
-                    return Poll::Ready(Ok(bytes));
+                    return Poll::Ready(Ok(moved));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.found_nothing(event);
