@@ -151,7 +151,7 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If there would be more than [`Core::MAX_PERMITS`]. Then none were added.
+    /// If there would be more than [`Core::MAX_PERMITS`]. Nothing was added then but what went to who waits.
     #[inline]
     pub(crate) fn add_permits(&self, n: usize) {
         if n == 0 {
