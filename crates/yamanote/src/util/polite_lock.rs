@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use crate::loom::hint::spin_loop;
 use crate::loom::sync::{Mutex, MutexGuard};
 
-/// Long against a turn, and about what the first wake-up of a sleeping thread costs when doubled twice.
-/// With a quarter of it a fight of two workers for a semaphore cost a quarter more.
+/// Long against a turn, short against the sleep of a thread. With about an eighth of it a fight of two
+/// workers for a semaphore cost a fifth more.
 const FIRST_PAUSE: Duration = Duration::from_nanos(1000);
 const LONGEST_PAUSE: Duration = Duration::from_nanos(4000);
 

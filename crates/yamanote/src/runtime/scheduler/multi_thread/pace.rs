@@ -2,7 +2,7 @@
 //!
 //! A task that another worker takes brings its data along, cache line by cache line, and so do the
 //! locks and queues that it shares with those left behind. To be woken for it costs both workers some
-//! 20 us besides. Tasks that wait for each other and run for a tenth of a microsecond at a time are
+//! 20 µs besides. Tasks that wait for each other and run for a tenth of a microsecond at a time are
 //! therefore done sooner by one worker than by two: eight at one semaphore ten times so.
 //!
 //! So a searcher takes only tasks that it has seen waiting, as the load balancer of Linux leaves
