@@ -10,17 +10,19 @@
 //!
 //! ```text
 //!              what was there is taken by its own worker
-//!              within WAITING
+//!              within WAITING, in short polls
 //!    steady --------------------------------------------> brisk
 //!      ^                                                    |
 //!      +----------------------------------------------------+
-//!         the worker sleeps, or its polls get longer, or its queue does, or it is found stuck
+//!         the worker sleeps, or its polls get longer, or a turn of the driver has woken several
+//!         tasks, or it is found stuck
 //! ```
 //!
-//! A brisk worker calls nobody for what it puts in its own queue, and nobody takes anything from it.
-//! That is safe as long as it goes on like this: it is awake and comes to each task in a moment. Should
-//! its next poll be a long one, the sentry finds it stuck (`sentry.rs`), and looks more often while
-//! there is a brisk worker.
+//! A brisk worker calls nobody for what it puts in its own queue, and nobody takes anything from it,
+//! unless that queue gets long. That is safe as long as it goes on like this: it is awake and comes to
+//! each task in a moment. Should its next poll be a long one, the sentry finds it stuck (`sentry.rs`),
+//! in a fifth of the usual time. A searcher may come too late with its verdict, when the worker has
+//! slept or is in other work already; that, too, lasts until the worker's next lap or the sentry.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -39,10 +41,10 @@ const BETWEEN_LOOKS: Duration = Duration::from_nanos(500);
 /// Polls of a brisk worker are shorter on average.
 const SHORT_POLL_NS: f32 = 1_000.0;
 
-/// A queue of this length is no brisk worker's: even the shortest polls take longer than [`WAITING`].
+/// A queue of this length is no brisk worker's: it takes some microseconds even with the shortest polls.
 const LONG_QUEUE: usize = 64;
 
-/// After it has waited in vain a searcher takes so many tasks at sight.
+/// After it has watched in vain a searcher takes so many tasks at sight.
 const HASTE: u8 = 15;
 
 /// What a worker does at the moment. Numbers and flags that nothing is published with, hence Relaxed;
@@ -108,9 +110,10 @@ impl Patience {
         Patience { haste: 0 }
     }
 
-    /// Watches the worker that `pace` and `queue` are of. Returns whether it takes itself what is there
-    /// now, and then it is brisk from now on. `is_wanted` ends the wait: there is something else to do.
-    pub(super) fn sees_brisk<T: Pointer>(
+    /// Watches the worker that `pace` and `queue` are of. Returns whether to leave it alone: because it
+    /// takes itself what is there now, and then it is brisk from now on, or because there is something
+    /// else to do, as `is_wanted` says.
+    pub(super) fn leaves_alone<T: Pointer>(
         &mut self,
         pace: &Pace,
         queue: &Thief<T>,
@@ -132,15 +135,20 @@ impl Patience {
                 (0..8).for_each(|_| spin_loop());
             }
             look += BETWEEN_LOOKS;
-            let has_polled = pace.polls.load(Relaxed).wrapping_sub(polls) >= 2;
-            // Others may have taken them, from a worker in a long poll.
-            if has_polled && queue.taken().wrapping_sub(taken) >= waiting {
-                pace.brisk.store(true, Relaxed);
+            if is_wanted() {
                 return true;
             }
-            if is_wanted() {
-                return false;
+            if queue.taken().wrapping_sub(taken) < waiting {
+                continue;
             }
+            // Others may have taken them, from a worker in a long poll; and this thread may not have
+            // run for a while.
+            let polled = pace.polls.load(Relaxed).wrapping_sub(polls) / 2;
+            if start.elapsed().as_nanos() as f32 > polled as f32 * SHORT_POLL_NS {
+                break;
+            }
+            pace.brisk.store(true, Relaxed);
+            return true;
         }
         self.haste = HASTE;
         false
@@ -176,7 +184,7 @@ mod tests {
             let searcher = scope.spawn(|| {
                 // One of the two threads may be kept from running at any moment.
                 let give_up = Instant::now() + Duration::from_secs(10);
-                while !Patience::new().sees_brisk(&pace, &thief, || false) {
+                while !Patience::new().leaves_alone(&pace, &thief, || false) {
                     assert!(Instant::now() < give_up, "no task was taken");
                 }
             });
@@ -201,7 +209,7 @@ mod tests {
             drop(thief.steal_into(&other));
             false
         };
-        assert!(!Patience::new().sees_brisk(&pace, &thief, take_all));
+        assert!(!Patience::new().leaves_alone(&pace, &thief, take_all));
         assert!(!pace.is_brisk(0));
     }
 
@@ -210,24 +218,25 @@ mod tests {
         let pace = Pace::new();
         let (_local, thief) = waiting(1);
         let mut patience = Patience::new();
-        assert!(!patience.sees_brisk(&pace, &thief, || false));
+        assert!(!patience.leaves_alone(&pace, &thief, || false));
         for _ in 0..HASTE {
-            assert!(!patience.sees_brisk(&pace, &thief, || unreachable!("it does not wait")));
+            assert!(!patience.leaves_alone(&pace, &thief, || unreachable!("it does not wait")));
         }
         let looks = std::cell::Cell::new(0);
         let something_else = || {
             looks.set(looks.get() + 1);
             true
         };
-        assert!(!patience.sees_brisk(&pace, &thief, something_else));
+        assert!(patience.leaves_alone(&pace, &thief, something_else));
         assert_eq!(looks.get(), 1, "it waits again, but not for long");
+        assert!(!pace.is_brisk(0), "that says nothing of the worker");
     }
 
     #[test]
     fn nobody_waits_beside_a_long_queue() {
         let (_local, thief) = waiting(LONG_QUEUE as u32);
         let wait = || unreachable!("it does not wait");
-        assert!(!Patience::new().sees_brisk(&Pace::new(), &thief, wait));
+        assert!(!Patience::new().leaves_alone(&Pace::new(), &thief, wait));
     }
 
     /// Told twice, the end of a poll counts once.

@@ -1,10 +1,10 @@
 //! What a worker does for siblings that are stuck in a task.
 //!
-//! A worker counts its turns of the driver. The sentry (see `role.rs`), and in passing every busy
-//! worker, compares each awake sibling's count with what it saw at least most of a nap ago. A sibling that
-//! has not turned since runs a long task, or has none that ends: its completions are reaped, its
-//! timers fired, and its tasks taken, also the one in the LIFO place. A worker that only had bad luck
-//! loses nothing by that but a little locality.
+//! A worker counts its turns of the driver. The sentry (see `role.rs`), before and after each sleep, and
+//! in passing every busy worker, notes since when each sibling's count is what it is. A sibling that
+//! is awake and has not turned for most of a nap runs a long task, or has none that ends: its
+//! completions are reaped, its timers fired, and its tasks taken, also the one in the LIFO place. A
+//! worker that only had bad luck loses nothing by that but a little locality.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -15,22 +15,42 @@ use super::worker::Worker;
 
 /// How long the sentry sleeps at most. Together with the nap that may have been half over when the
 /// sibling got stuck, what it holds is late by at most twice this.
-pub(super) const NAP: Duration = Duration::from_millis(5);
+const NAP: Duration = Duration::from_millis(5);
 
 /// The same while a sibling is brisk (see `pace.rs`): nobody else looks at what waits in its queue.
 const SHORT_NAP: Duration = Duration::from_millis(1);
 
-/// The siblings' turns as this worker has last seen them.
+/// Two looks this close to each other count as one: a sentry may be called every few microseconds.
+const BETWEEN_LOOKS: Duration = Duration::from_micros(100);
+
+/// What counts as most of a nap: naps may end early.
+const fn most(nap: Duration) -> Duration {
+    Duration::from_nanos(nap.as_nanos() as u64 / 5 * 4)
+}
+
+/// The siblings as this worker has last seen them.
 pub(super) struct Watch {
-    turns: Box<[u64]>,
-    at: Instant,
+    seen: Box<[Seen]>,
+    looked_at: Instant,
+}
+
+#[derive(Clone, Copy)]
+struct Seen {
+    turns: u64,
+    /// When it was first seen to have turned so often, or last seen asleep.
+    since: Instant,
 }
 
 impl Watch {
     pub(super) fn new(workers: usize) -> Self {
+        let now = Instant::now();
+        let seen = Seen {
+            turns: 0,
+            since: now,
+        };
         Watch {
-            turns: vec![0; workers].into_boxed_slice(),
-            at: Instant::now(),
+            seen: vec![seen; workers].into_boxed_slice(),
+            looked_at: now,
         }
     }
 }
@@ -38,50 +58,74 @@ impl Watch {
 impl Worker {
     /// Called by the sentry before it sleeps; returns for how long at most.
     pub(super) fn begin_nap(&self) -> Duration {
+        self.look_at_siblings(Instant::now());
+        let (desks, idle) = (&self.shared.desks, &self.shared.idle);
         let mut siblings = self.shared.siblings(self.index.get());
-        let nap = match siblings.any(|sibling| self.shared.desks[sibling].pace.is_brisk(0)) {
+        match siblings.any(|sibling| desks[sibling].pace.is_brisk(0) && !idle.is_asleep(sibling)) {
             true => SHORT_NAP,
             false => NAP,
-        };
-        self.with_core(|core| {
-            // A recent reading is kept: a sentry that often has something to do would otherwise never
-            // see two readings far enough apart.
-            let now = Instant::now();
-            if now.duration_since(core.watch.at) >= nap {
-                for sibling in self.shared.siblings(core.index) {
-                    core.watch.turns[sibling] = self.shared.driver().turns(sibling);
-                }
-                core.watch.at = now;
-            }
-        });
-        nap
+        }
     }
 
-    /// Relieves stuck siblings, if the last reading is old enough to tell: most of a `nap`, for naps may
-    /// end early.
-    pub(super) fn check_siblings(&self, nap: Duration) -> Mood {
-        let index = self.index.get();
-        let now = Instant::now();
-        let early = self.with_core(|core| {
-            let early = now.duration_since(core.watch.at) < nap / 5 * 4;
-            if !early {
-                core.watch.at = now;
+    /// Notes who has turned; says whether somebody has, or may have.
+    fn look_at_siblings(&self, now: Instant) -> bool {
+        let (driver, idle) = (self.shared.driver(), &self.shared.idle);
+        let siblings = self.shared.siblings(self.index.get());
+        self.with_core(|core| {
+            let Watch { seen, looked_at } = &mut core.watch;
+            if now.duration_since(*looked_at) < BETWEEN_LOOKS {
+                return true;
             }
-            early
-        });
-        if early {
-            return Mood::Calm { lively: true };
+            *looked_at = now;
+            let mut lively = false;
+            for sibling in siblings {
+                let seen = &mut seen[sibling];
+                let turns = driver.turns(sibling);
+                let has_turned = seen.turns != turns;
+                lively |= has_turned;
+                if has_turned || idle.is_asleep(sibling) {
+                    *seen = Seen { turns, since: now };
+                }
+            }
+            lively
+        })
+    }
+
+    /// What a busy worker does in passing.
+    pub(super) fn glance_at_siblings(&self, now: Instant) {
+        let looked_at = self.with_core(|core| core.watch.looked_at);
+        if now.duration_since(looked_at) >= most(NAP) {
+            self.check_siblings(now);
         }
-        let (mut lively, mut stuck) = (false, false);
-        for sibling in self.shared.siblings(index) {
-            let turns = self.shared.driver().turns(sibling);
-            let seen =
-                self.with_core(|core| std::mem::replace(&mut core.watch.turns[sibling], turns));
-            if seen != turns {
-                lively = true;
-            } else if !self.shared.idle.is_asleep(sibling) {
-                stuck = true;
-                self.relieve(sibling);
+    }
+
+    /// Relieves siblings that are stuck.
+    pub(super) fn check_siblings(&self, now: Instant) -> Mood {
+        let (mut lively, mut stuck) = (self.look_at_siblings(now), false);
+        for sibling in self.shared.siblings(self.index.get()) {
+            if self.shared.idle.is_asleep(sibling) {
+                continue;
+            }
+            let patience = match self.shared.desks[sibling].pace.is_brisk(0) {
+                true => most(SHORT_NAP),
+                false => most(NAP),
+            };
+            let is_stuck = self.with_core(|core| {
+                let since = &mut core.watch.seen[sibling].since;
+                let is_stuck = now.duration_since(*since) >= patience;
+                if is_stuck {
+                    // If it goes on like this, again in so long a time.
+                    *since = now;
+                }
+                is_stuck
+            });
+            match is_stuck {
+                true => {
+                    stuck = true;
+                    self.relieve(sibling);
+                }
+                // It may have turned, or be about to.
+                false => lively = true,
             }
         }
         match stuck {

@@ -11,7 +11,7 @@ use super::current;
 use super::pace::{Pace, Patience};
 use super::queue::{self, Local};
 use super::role::{Errand, Mood};
-use super::sentry::{NAP, Watch};
+use super::sentry::Watch;
 use super::shared::{Desk, Notified, Shared};
 use super::tuning::Tuning;
 use crate::runtime::driver::{PollIo, Role, SlotGuard};
@@ -216,7 +216,7 @@ impl Worker {
             }
             self.desk().load.account(now);
             self.turn();
-            self.check_siblings(NAP);
+            self.glance_at_siblings(now);
         } else if lone_yield {
             self.turn();
         }
@@ -224,12 +224,15 @@ impl Worker {
 
     /// Looks at the driver without blocking.
     fn turn(&self) {
+        let mut woken = 0;
         self.as_driver(|worker| {
-            worker
-                .shared
-                .driver()
-                .turn(worker.index.get(), PollIo::Drain);
+            let driver = worker.shared.driver();
+            woken = driver.turn(worker.index.get(), PollIo::Drain);
         });
+        if woken > 1 {
+            // How long those will run has nothing to do with the pace so far.
+            self.desk().pace.set_steady();
+        }
         let queued = self.with_core(|core| core.queued());
         if queued > 1 && !self.desk().pace.is_brisk(queued) {
             self.shared.call_searcher();
@@ -302,7 +305,11 @@ impl Worker {
                 .filter(|sibling| *sibling != core.index)
                 .map(|sibling| &self.shared.desks[sibling])
                 .filter(|desk| desk.has_spare_work())
-                .filter(|desk| !core.patience.sees_brisk(&desk.pace, &desk.queue, is_wanted))
+                .filter(|desk| {
+                    !core
+                        .patience
+                        .leaves_alone(&desk.pace, &desk.queue, is_wanted)
+                })
                 .find_map(|desk| desk.queue.steal_into(&core.local))
         })
         // Producers trust in a searcher to see this too.
@@ -329,15 +336,15 @@ impl Worker {
         let (searching, mood) =
             self.with_core(|core| (std::mem::take(&mut core.searching), core.mood));
         self.with_core(|core| core.tuning.rest());
+        self.desk().pace.set_steady();
         let (sleep, must_look) = shared.idle.lie_down(index, searching, mood);
-        let mut nap = None;
         let is_wanted = must_look && shared.has_work_for(index);
         if !is_wanted && !shared.is_shutdown() {
             let role = match sleep.watches {
                 true => Role::Driver,
                 false => Role::None,
             };
-            nap = sleep.naps.then(|| self.begin_nap());
+            let nap = sleep.naps.then(|| self.begin_nap());
             self.desk().load.park();
             self.as_driver(|_| {
                 shared.driver().park(index, role, nap);
@@ -345,13 +352,15 @@ impl Worker {
         }
         self.settled.set(false);
         let errand = shared.idle.rise(index);
+        // Also if it was called away: it may be called so often that no nap ever runs out.
+        let seen = match sleep.naps {
+            true => self.check_siblings(Instant::now()),
+            false => Mood::Done,
+        };
         let mood = match errand {
             Some(Errand::Search) => Mood::Done,
             Some(Errand::StandSentry) => Mood::Calm { lively: true },
-            None => match nap {
-                Some(nap) => self.check_siblings(nap),
-                None => Mood::Done,
-            },
+            None => seen,
         };
         self.with_core(|core| {
             core.searching = errand == Some(Errand::Search);
