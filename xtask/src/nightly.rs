@@ -81,6 +81,12 @@ const STEPS: &[Step] = &[
         ],
         &[("PROPTEST_CASES", "20000")],
     ),
+    // Unoptimized, the tiny polls of one of them are none.
+    (
+        "stuck workers, optimized",
+        &["test", "--release", "-p", "yamanote", "--test", "hog"],
+        &[],
+    ),
     (
         "Tokio's own tests, three times",
         &["xtask", "conformance", "--runs", "3", "--explained"],
