@@ -21,9 +21,7 @@ struct State {
 impl State {
     fn pop(&mut self) -> Option<Place> {
         let place = self.places.pop_front();
-        if self.places.is_empty() {
-            self.places.free_excess();
-        }
+        self.places.free_excess();
         place
     }
 }

@@ -5,6 +5,8 @@
 
 use std::mem;
 
+use crate::util::room::Room;
+
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
@@ -20,9 +22,6 @@ pub(super) struct Slab<V> {
     /// Of the next value. Counted for the slab, not for a slot, so that slots may go.
     generation: u32,
 }
-
-/// Slots that an empty slab keeps.
-const KEPT: usize = 64;
 
 struct Slot<V> {
     generation: u32,
@@ -91,7 +90,7 @@ impl<V> Slab<V> {
         self.len -= 1;
         if self.len == 0 {
             self.slots.clear();
-            self.slots.shrink_to(KEPT);
+            self.slots.free_excess();
             self.free = None;
         }
         Some(value)

@@ -17,9 +17,9 @@
 //! * The **driver** is the sleeper that blocks in the readiness set. Readiness has no other watcher;
 //!   awake workers look at it in passing (each so many polls, and before they lie down).
 //! * The **sentry** makes sure that a worker stuck in a task takes nothing with it. It sleeps for
-//!   at most [`NAP`](super::sentry::NAP), less while a worker is brisk (`pace.rs`), and when nothing woke it, compares each awake
-//!   worker's count of driver turns with what it saw before. For a worker that has not turned it
-//!   reaps completions, fires timers, takes tasks; and it takes the driver's role if nobody has it.
+//!   at most `NAP` (`sentry.rs`), less while a worker is brisk (`pace.rs`), and whenever it wakes asks
+//!   which awake workers have not turned the driver for most of that time. For such a worker it reaps
+//!   completions, fires timers, takes tasks; and it takes the driver's role if nobody has it.
 //! * One worker may be both, none must be.
 //!
 //! # Rules
