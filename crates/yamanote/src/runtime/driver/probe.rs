@@ -337,14 +337,10 @@ fn ask() -> Result<Answers, Refusal> {
             cause: "the ring's memory cannot be mapped (address space or memory limits)".into(),
         });
     }
-    if let Err(error) = uring::try_enter(&ring)
-        && matches!(
-            error.raw_os_error(),
-            Some(libc::EPERM | libc::EACCES | libc::ENOSYS)
-        )
-    {
+    let entered = uring::try_enter(&ring).map_err(|error| error.raw_os_error());
+    if let Err(Some(errno @ (libc::EPERM | libc::EACCES | libc::ENOSYS))) = entered {
         return Err(Refusal {
-            errno: error.raw_os_error().unwrap_or(libc::EIO),
+            errno,
             cause: "a seccomp filter allows io_uring_setup but not io_uring_enter".into(),
         });
     }

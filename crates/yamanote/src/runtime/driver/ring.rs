@@ -474,17 +474,16 @@ impl Ring {
     fn has_deferred(&self) -> bool {
         !self.again.is_empty()
             || !self.cancels.is_empty()
-            || (self.readiness.fd.is_some() && !self.readiness.armed)
-            || (self.wake_poll.fd.is_some() && !self.wake_poll.armed)
+            || self.readiness.unarmed_fd().is_some()
+            || self.wake_poll.unarmed_fd().is_some()
     }
 
     /// Pushes as much of the ring's own business as there is room for.
     fn push_deferred(&mut self) {
         // Before the cancellations, which may be meant for these.
         while let Some(&user_data) = self.again.front() {
-            if let Some(sqe) = self.table.sqe(user_data)
-                && self.queues.push(&sqe).is_err()
-            {
+            let sqe = self.table.sqe(user_data);
+            if sqe.is_some_and(|sqe| self.queues.push(&sqe).is_err()) {
                 return;
             }
             self.again.pop_front();
@@ -508,9 +507,7 @@ impl Ring {
             self.cancels.pop_front();
         }
         self.cancels.free_excess();
-        if let Some(fd) = self.readiness.fd
-            && !self.readiness.armed
-        {
+        if let Some(fd) = self.readiness.unarmed_fd() {
             let count = self.readiness.count.wrapping_add(1);
             if self
                 .push_internal(&internal::watch(fd), Internal::Readiness(count))
@@ -521,9 +518,7 @@ impl Ring {
             self.readiness.count = count;
             self.readiness.armed = true;
         }
-        if let Some(fd) = self.wake_poll.fd
-            && !self.wake_poll.armed
-        {
+        if let Some(fd) = self.wake_poll.unarmed_fd() {
             let count = self.wake_poll.count.wrapping_add(1);
             if self
                 .push_internal(&internal::watch(fd), Internal::WakePoll(count))

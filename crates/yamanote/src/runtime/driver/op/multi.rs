@@ -148,31 +148,42 @@ fn is_cancellation(cqe: &CqeResult) -> bool {
 impl<T: Multishot, R: Rings> Drop for MultiOp<T, R> {
     fn drop(&mut self) {
         let mut unwanted = std::mem::take(&mut self.results);
-        if let State::Armed(key) = self.state
-            // Without a ring it was leaked, and the payload with it.
-            && let Ok(mut ring) = self.rings.ring(key.slot)
-        {
-            let answer = ring.orphan(key);
-            drop(ring);
-            match answer {
-                OnDropAnswer::Disarmed {
-                    results, payload, ..
-                } => {
-                    unwanted.extend(results);
-                    match payload {
-                        // SAFETY: made of an `Armed<T>`; the table saw the last CQE.
-                        Some(payload) => drop(unsafe { payload.reclaim::<Armed<T>>() }),
-                        None => self.rings.after_push(key.slot),
-                    }
-                }
-                OnDropAnswer::Kept { .. } => self.rings.after_push(key.slot),
-                OnDropAnswer::Gone | OnDropAnswer::Finished(..) => {
-                    unreachable!("an armed multishot has its slot, and results in it")
-                }
-            }
+        if let State::Armed(key) = self.state {
+            unwanted.extend(self.disarm(key));
         }
         for cqe in unwanted {
             drop(T::item(cqe));
+        }
+    }
+}
+
+impl<T: Multishot, R: Rings> MultiOp<T, R> {
+    /// Leaves the slot; the results nobody took.
+    fn disarm(&mut self, key: Key) -> VecDeque<CqeResult> {
+        // Without a ring it was leaked, and the payload with it.
+        let Ok(mut ring) = self.rings.ring(key.slot) else {
+            return VecDeque::new();
+        };
+        let answer = ring.orphan(key);
+        drop(ring);
+        match answer {
+            OnDropAnswer::Disarmed {
+                results, payload, ..
+            } => {
+                match payload {
+                    // SAFETY: made of an `Armed<T>`; the table saw the last CQE.
+                    Some(payload) => drop(unsafe { payload.reclaim::<Armed<T>>() }),
+                    None => self.rings.after_push(key.slot),
+                }
+                results
+            }
+            OnDropAnswer::Kept { .. } => {
+                self.rings.after_push(key.slot);
+                VecDeque::new()
+            }
+            OnDropAnswer::Gone | OnDropAnswer::Finished(..) => {
+                unreachable!("an armed multishot has its slot, and results in it")
+            }
         }
     }
 }

@@ -61,6 +61,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// The descriptor that a poll has yet to be pushed for.
+    pub(super) fn unarmed_fd(&self) -> Option<RawFd> {
+        self.fd.filter(|_| !self.armed)
+    }
+
     /// A completion of arming `count`.
     pub(super) fn complete(&mut self, count: u32, cqe: &CqeResult) {
         let current = count == self.count & Internal::COUNT_MASK;
