@@ -1,5 +1,6 @@
 //! What a buffer must promise before the kernel gets its address.
 
+use std::borrow::Cow;
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
@@ -16,12 +17,15 @@ use super::Slice;
 ///
 /// For the implementor, as long as the value exists and is not touched through a mutable method:
 ///
-/// - [`stable_ptr`](IoBuf::stable_ptr) returns the same address each time, also after the value has
-///   been moved (so the bytes are behind a pointer, not inside the value);
-/// - the first `bytes_init` bytes there are initialised and may be read, the `bytes_total` bytes are
-///   allocated, and `bytes_init <= bytes_total`;
+/// - the three methods answer the same each time, also after the value has been moved (so the bytes
+///   are behind a pointer, not inside the value);
+/// - the first `bytes_init` bytes at [`stable_ptr`](IoBuf::stable_ptr) are initialised and may be
+///   read through it, the `bytes_total` bytes are allocated, and `bytes_init <= bytes_total`;
 /// - nothing else writes to them.
-pub unsafe trait IoBuf: Send + Unpin + 'static {
+///
+/// A type that borrows its bytes may implement this. Whatever keeps a buffer beyond the borrow, as
+/// an operation does that the kernel carries out in its own time, asks for `IoBuf + 'static`.
+pub unsafe trait IoBuf: Send + Unpin {
     /// Where the buffer begins.
     fn stable_ptr(&self) -> *const u8;
 
@@ -73,7 +77,9 @@ pub unsafe trait IoBuf: Send + Unpin + 'static {
 /// In addition to the promises of [`IoBuf`]:
 ///
 /// - [`stable_mut_ptr`](IoBufMut::stable_mut_ptr) is the address of `stable_ptr`, and all
-///   `bytes_total` bytes there may be written to, at any time until the next use of the value;
+///   `bytes_total` bytes there may be written to through it, at any time until the next use of the
+///   value. A pointer made of a slice of the initialised bytes reaches no further than these, so it
+///   will not do where there is room behind them;
 /// - any byte value is valid there.
 pub unsafe trait IoBufMut: IoBuf {
     /// Where the buffer begins.
@@ -117,159 +123,6 @@ unsafe impl IoBufMut for Vec<u8> {
     }
 }
 
-// SAFETY: the elements are on the heap, owned, unshared and all initialised.
-unsafe impl IoBuf for Box<[u8]> {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: as above.
-unsafe impl IoBufMut for Box<[u8]> {
-    fn stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    unsafe fn set_init(&mut self, len: usize) {
-        debug_assert!(len <= self.len());
-    }
-}
-
-// SAFETY: the array is on the heap, owned, unshared and initialised.
-unsafe impl<const N: usize> IoBuf for Box<[u8; N]> {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        N
-    }
-
-    fn bytes_total(&self) -> usize {
-        N
-    }
-}
-
-// SAFETY: as above.
-unsafe impl<const N: usize> IoBufMut for Box<[u8; N]> {
-    fn stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    unsafe fn set_init(&mut self, len: usize) {
-        debug_assert!(len <= N);
-    }
-}
-
-// SAFETY: never moved, freed or written to.
-unsafe impl IoBuf for &'static [u8] {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: never moved or freed; the exclusive reference is in the value.
-unsafe impl IoBuf for &'static mut [u8] {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: as above.
-unsafe impl IoBufMut for &'static mut [u8] {
-    fn stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
-    }
-
-    unsafe fn set_init(&mut self, len: usize) {
-        debug_assert!(len <= self.len());
-    }
-}
-
-// SAFETY: never moved, freed or written to.
-unsafe impl IoBuf for &'static str {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: the bytes are on the heap, owned and unshared. Not `IoBufMut`: not any byte is valid.
-unsafe impl IoBuf for String {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: the bytes are shared and therefore immutable; this value keeps them alive.
-unsafe impl IoBuf for Arc<[u8]> {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
-}
-
-// SAFETY: the bytes are behind a pointer, immutable, and kept alive by this value.
-unsafe impl IoBuf for Bytes {
-    fn stable_ptr(&self) -> *const u8 {
-        self.as_ptr()
-    }
-
-    fn bytes_init(&self) -> usize {
-        self.len()
-    }
-
-    fn bytes_total(&self) -> usize {
-        self.len()
-    }
-}
-
 // SAFETY: the bytes are behind a pointer; this value has its part of them to itself.
 unsafe impl IoBuf for BytesMut {
     fn stable_ptr(&self) -> *const u8 {
@@ -288,7 +141,14 @@ unsafe impl IoBuf for BytesMut {
 // SAFETY: as above; the spare capacity belongs to this value alone.
 unsafe impl IoBufMut for BytesMut {
     fn stable_mut_ptr(&mut self) -> *mut u8 {
-        self.as_mut_ptr()
+        let len = self.len();
+        // SAFETY: shortens it. What is cut off is initialised and neither dropped nor written to.
+        unsafe { self.set_len(0) };
+        // `as_mut_ptr` would come by a slice of `len` bytes; this one has a right to the room.
+        let all = self.spare_capacity_mut().as_mut_ptr();
+        // SAFETY: these bytes had values before, and nothing was written.
+        unsafe { self.set_len(len) };
+        all.cast()
     }
 
     unsafe fn set_init(&mut self, len: usize) {
@@ -296,6 +156,93 @@ unsafe impl IoBufMut for BytesMut {
             // SAFETY: initialised and within the capacity, by the caller's word.
             unsafe { self.set_len(len) };
         }
+    }
+}
+
+/// Buffers of bytes that all have values.
+macro_rules! whole {
+    ($([$($generics:tt)*] $buffer:ty;)+) => {$(
+        // SAFETY: the bytes are behind a pointer that moves with the value; all are initialised.
+        // The value owns them, shares them (so that nobody writes to them) or borrows them.
+        unsafe impl<$($generics)*> IoBuf for $buffer {
+            fn stable_ptr(&self) -> *const u8 {
+                (**self).as_plain().as_ptr()
+            }
+
+            fn bytes_init(&self) -> usize {
+                (**self).as_plain().len()
+            }
+
+            fn bytes_total(&self) -> usize {
+                (**self).as_plain().len()
+            }
+        }
+    )+};
+}
+
+/// Those of them that may be written to.
+macro_rules! whole_mut {
+    ($([$($generics:tt)*] $buffer:ty;)+) => {$(
+        // SAFETY: as above; the value has the bytes to itself, and the pointer is made of all of
+        // them.
+        unsafe impl<$($generics)*> IoBufMut for $buffer {
+            fn stable_mut_ptr(&mut self) -> *mut u8 {
+                self.as_mut_ptr().cast()
+            }
+
+            unsafe fn set_init(&mut self, len: usize) {
+                debug_assert!(len <= self.len());
+            }
+        }
+    )+};
+}
+
+whole! {
+    ['a] &'a [u8];
+    ['a, const N: usize] &'a [u8; N];
+    ['a] &'a str;
+    ['a] &'a mut [u8];
+    ['a, const N: usize] &'a mut [u8; N];
+    [] Box<[u8]>;
+    [const N: usize] Box<[u8; N]>;
+    [] Box<str>;
+    [] Arc<[u8]>;
+    [const N: usize] Arc<[u8; N]>;
+    [] Arc<str>;
+    ['a] Cow<'a, [u8]>;
+    ['a] Cow<'a, str>;
+    [] String;
+    [] Bytes;
+}
+
+// Text is not among them: not any byte is valid there.
+whole_mut! {
+    ['a] &'a mut [u8];
+    ['a, const N: usize] &'a mut [u8; N];
+    [] Box<[u8]>;
+    [const N: usize] Box<[u8; N]>;
+}
+
+/// What the buffers above point to.
+trait Plain {
+    fn as_plain(&self) -> &[u8];
+}
+
+impl Plain for [u8] {
+    fn as_plain(&self) -> &[u8] {
+        self
+    }
+}
+
+impl<const N: usize> Plain for [u8; N] {
+    fn as_plain(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Plain for str {
+    fn as_plain(&self) -> &[u8] {
+        self.as_bytes()
     }
 }
 

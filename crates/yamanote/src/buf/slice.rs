@@ -7,7 +7,12 @@ use super::{IoBuf, IoBufMut};
 /// A view of the bytes `begin..end` of an owned buffer, made by [`IoBuf::slice`].
 ///
 /// Derefs to its initialised bytes. [`into_inner`](Slice::into_inner) gives the buffer back.
-#[derive(Debug, Clone)]
+///
+/// A clone views a clone of the buffer, which may have less room: a `Vec`'s has room for the values
+/// it has. The view then ends where the room does.
+//
+// `begin <= end <= buffer.bytes_total()` and `begin <= buffer.bytes_init()`: unsafe code relies on it.
+#[derive(Debug)]
 pub struct Slice<B> {
     buffer: B,
     begin: usize,
@@ -48,6 +53,14 @@ impl<B: IoBuf> Slice<B> {
     /// Gives the whole buffer back.
     pub fn into_inner(self) -> B {
         self.buffer
+    }
+}
+
+impl<B: IoBuf + Clone> Clone for Slice<B> {
+    fn clone(&self) -> Self {
+        let buffer = self.buffer.clone();
+        let end = self.end.min(buffer.bytes_total());
+        Slice::new(buffer, self.begin, end)
     }
 }
 
@@ -103,6 +116,12 @@ impl<B: IoBuf> AsRef<[u8]> for Slice<B> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Debug;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use bytes::BytesMut;
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -132,5 +151,148 @@ mod tests {
     fn slices_nest() {
         let part = b"0123456789".to_vec().slice(2..8).slice(1..3);
         assert_eq!(&part[..], b"34");
+    }
+
+    /// What somebody does with a part of a buffer.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Clone,
+        /// As a read that fills so many bytes, or as many as there is room for.
+        Fill(usize),
+        /// Gives the part back and takes another.
+        Again(usize, usize),
+        /// Does all this with a part of the part, which is given back.
+        Inside(usize, usize, Vec<Step>),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let bounds = || (0..12usize, 0..24usize);
+        let plain = prop_oneof![
+            Just(Step::Clone),
+            (0..24usize).prop_map(Step::Fill),
+            bounds().prop_map(|(begin, end)| Step::Again(begin, end)),
+        ];
+        let steps = prop::collection::vec(plain.clone(), 0..4);
+        let inside =
+            (bounds(), steps).prop_map(|((begin, end), steps)| Step::Inside(begin, end, steps));
+        prop::collection::vec(prop_oneof![3 => plain, 1 => inside], 0..6)
+    }
+
+    /// What unsafe code relies on.
+    fn check<B: IoBufMut>(part: &mut Slice<B>) {
+        let room = part.buffer.bytes_total();
+        assert!(part.bytes_init() <= part.bytes_total());
+        assert!(
+            part.begin + part.bytes_total() <= room,
+            "room that there is not"
+        );
+        assert!(part.begin + part.bytes_init() <= part.buffer.bytes_init().max(part.begin));
+        assert!(part.buffer.bytes_init() <= room);
+        assert_eq!(
+            part.stable_ptr(),
+            part.buffer.stable_ptr().wrapping_add(part.begin)
+        );
+        assert_eq!(part.stable_ptr(), part.stable_mut_ptr().cast_const());
+        assert_eq!(part.len(), part.bytes_init());
+    }
+
+    fn fill<B: IoBufMut>(buffer: &mut B, n: usize) {
+        let n = n.min(buffer.bytes_total());
+        // SAFETY: within the room; then that many are initialised.
+        unsafe {
+            buffer.stable_mut_ptr().write_bytes(n as u8, n);
+            buffer.set_init(n);
+        }
+        assert!(buffer.bytes_init() >= n);
+    }
+
+    /// A part of `buffer`, or the whole if there is no such part, which must be refused.
+    fn part_of<B: IoBufMut + Clone>(buffer: B, begin: usize, end: usize) -> Slice<B> {
+        let (init, total) = (buffer.bytes_init(), buffer.bytes_total());
+        let copy = buffer.clone();
+        let part = catch_unwind(AssertUnwindSafe(|| buffer.slice(begin..end)));
+        let possible = begin <= end && end <= total && begin <= init;
+        assert_eq!(
+            part.is_ok(),
+            possible,
+            "{begin}..{end} of {init} and room for {total}"
+        );
+        part.unwrap_or_else(|_| copy.slice(..))
+    }
+
+    fn take<B>(mut part: Slice<B>, steps: &[Step]) -> B
+    where
+        B: IoBufMut + Clone + Debug,
+    {
+        check(&mut part);
+        for step in steps {
+            part = match *step {
+                Step::Clone => {
+                    let copy = part.clone();
+                    assert_eq!(&copy[..], &part[..]);
+                    copy
+                }
+                Step::Fill(n) => {
+                    fill(&mut part, n);
+                    part
+                }
+                Step::Again(begin, end) => part_of(part.into_inner(), begin, end),
+                Step::Inside(begin, end, ref steps) => {
+                    let mut inner = part_of(part, begin, end);
+                    check(&mut inner);
+                    // One level is all that the type of a recursion can bear.
+                    for step in steps {
+                        inner = match *step {
+                            Step::Clone => inner.clone(),
+                            Step::Fill(n) => {
+                                fill(&mut inner, n);
+                                inner
+                            }
+                            Step::Again(begin, end) => part_of(inner.into_inner(), begin, end),
+                            Step::Inside(..) => inner,
+                        };
+                        check(&mut inner);
+                    }
+                    inner.into_inner()
+                }
+            };
+            check(&mut part);
+        }
+        part.into_inner()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        /// ... whatever is done with it, in any order, by code without `unsafe`, and by reads.
+        #[test]
+        fn a_part_never_reaches_further_than_its_buffer(
+            init in 0..12usize,
+            spare in 0..12usize,
+            (begin, end) in (0..12usize, 0..24usize),
+            steps in steps(),
+        ) {
+            let mut vec = Vec::with_capacity(init + spare);
+            vec.resize(init, 1);
+            let vec = take(part_of(vec, begin, end), &steps);
+            prop_assert!(vec.len() <= vec.capacity());
+
+            let mut bytes = BytesMut::with_capacity(init + spare);
+            bytes.resize(init, 1);
+            let bytes = take(part_of(bytes, begin, end), &steps);
+            prop_assert!(bytes.len() <= bytes.capacity());
+            // A part of a larger allocation, and one that shares it with another.
+            let mut whole = BytesMut::zeroed(init + 4);
+            whole.reserve(spare + 4);
+            let tail = whole.split_off(2);
+            take(part_of(tail, begin, end), &steps);
+            prop_assert_eq!(&whole[..], [0, 0]);
+
+            take(part_of(vec![1; init].into_boxed_slice(), begin, end), &steps);
+            take(part_of(Box::new([1; 8]), begin, end), &steps);
+        }
     }
 }

@@ -97,7 +97,10 @@ impl File {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn read_at<B: IoBufMut>(&self, mut buf: B, offset: u64) -> BufResult<usize, B> {
+    pub async fn read_at<B>(&self, mut buf: B, offset: u64) -> BufResult<usize, B>
+    where
+        B: IoBufMut + 'static,
+    {
         let Ok(position) = i64::try_from(offset) else {
             return (Err(invalid_offset()), buf);
         };
@@ -144,7 +147,10 @@ impl File {
     ///
     /// Dropping the future loses the buffer. Whether the bytes are written is then open, but
     /// whatever this handle is asked to do later comes after them.
-    pub async fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> BufResult<usize, B> {
+    pub async fn write_at<B>(&self, buf: B, offset: u64) -> BufResult<usize, B>
+    where
+        B: IoBuf + 'static,
+    {
         let Ok(position) = i64::try_from(offset) else {
             return (Err(invalid_offset()), buf);
         };

@@ -40,7 +40,7 @@ impl<F, B: IoBufMut> Cancellable for Read<F, B> {}
 
 // SAFETY: the SQE points to the buffer, whose address is stable (`IoBufMut`) and which `self` owns;
 // `self` keeps the descriptor; any bytes are valid in the buffer.
-unsafe impl<F: AsFd + Send + 'static, B: IoBufMut> Operation for Read<F, B> {
+unsafe impl<F: AsFd + Send + 'static, B: IoBufMut + 'static> Operation for Read<F, B> {
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.file.as_fd().as_raw_fd());
         let len = clamp_len(self.buf.bytes_total());

@@ -44,7 +44,7 @@ impl<S, B: IoBufMut> Cancellable for Recv<S, B> {}
 
 // SAFETY: the SQE points to the buffer, whose address is stable (`IoBufMut`) and which `self` owns;
 // `self` keeps the descriptor; any bytes are valid in the buffer.
-unsafe impl<S: AsFd + Send + 'static, B: IoBufMut> Operation for Recv<S, B> {
+unsafe impl<S: AsFd + Send + 'static, B: IoBufMut + 'static> Operation for Recv<S, B> {
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.socket.as_fd().as_raw_fd());
         let len = clamp_len(self.buf.bytes_total());

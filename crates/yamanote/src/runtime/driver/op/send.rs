@@ -39,7 +39,7 @@ impl<S, B: IoBuf> Cancellable for Send<S, B> {}
 
 // SAFETY: the SQE points to the buffer, whose address is stable (`IoBuf`) and which `self` owns;
 // `self` keeps the descriptor; the kernel writes nothing.
-unsafe impl<S: AsFd + std::marker::Send + 'static, B: IoBuf> Operation for Send<S, B> {
+unsafe impl<S: AsFd + std::marker::Send + 'static, B: IoBuf + 'static> Operation for Send<S, B> {
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.socket.as_fd().as_raw_fd());
         let len = clamp_len(self.buf.bytes_init());

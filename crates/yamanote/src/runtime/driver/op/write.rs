@@ -52,7 +52,7 @@ impl<F, B: IoBuf> Cancellable for Write<F, B> {
 
 // SAFETY: the SQE points to the buffer, whose address is stable (`IoBuf`) and which `self` owns;
 // `self` keeps the descriptor; the kernel writes nothing.
-unsafe impl<F: AsFd + Send + 'static, B: IoBuf> Operation for Write<F, B> {
+unsafe impl<F: AsFd + Send + 'static, B: IoBuf + 'static> Operation for Write<F, B> {
     fn prepare(&mut self) -> squeue::Entry {
         let fd = types::Fd(self.file.as_fd().as_raw_fd());
         let len = clamp_len(self.buf.bytes_init());
