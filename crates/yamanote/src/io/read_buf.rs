@@ -290,6 +290,23 @@ unsafe fn assume_init_mut(bytes: &mut [MaybeUninit<u8>]) -> &mut [u8] {
     unsafe { &mut *(bytes as *mut [MaybeUninit<u8>] as *mut [u8]) }
 }
 
+/// Which memory a reader was lent. A reader may put another `ReadBuf` in the place of the one it was
+/// lent, and what that one says is no word on our memory. The length belongs to it: memory of a
+/// length of zero may lie at any address.
+struct Lent(*const [MaybeUninit<u8>]);
+
+impl Lent {
+    fn of(buf: &ReadBuf<'_>) -> Lent {
+        Lent(&*buf.buf)
+    }
+
+    #[track_caller]
+    fn assert_same(self, buf: &ReadBuf<'_>) {
+        let same = std::ptr::eq(self.0, &*buf.buf);
+        assert!(same, "the reader exchanged the buffer");
+    }
+}
+
 /// Lets `read` fill at most `limit` bytes of `buf`, and counts them as filled in `buf`.
 ///
 /// # Panics
@@ -301,9 +318,9 @@ pub(crate) fn poll_limited(
     read: impl FnOnce(&mut ReadBuf<'_>) -> Poll<io::Result<()>>,
 ) -> Poll<io::Result<usize>> {
     let mut part = buf.take(limit);
-    let lent = part.buf.as_ptr();
+    let lent = Lent::of(&part);
     let result = read(&mut part);
-    assert_eq!(lent, part.buf.as_ptr(), "the reader exchanged the buffer");
+    lent.assert_same(&part);
     let (filled, initialized) = (part.filled, part.initialized);
     // SAFETY: `part` covers the bytes behind `buf.filled`, and its first `initialized` ones are.
     unsafe { buf.assume_init(initialized) };
@@ -324,9 +341,9 @@ pub(crate) fn poll_buf_mut<B: BufMut + ?Sized>(
     // SAFETY: a `ReadBuf` over it never stores uninitialized bytes.
     let chunk = unsafe { buf.chunk_mut().as_uninit_slice_mut() };
     let mut part = ReadBuf::uninit(chunk);
-    let lent = part.buf.as_ptr();
+    let lent = Lent::of(&part);
     ready!(read(&mut part))?;
-    assert_eq!(lent, part.buf.as_ptr(), "the reader exchanged the buffer");
+    lent.assert_same(&part);
     let filled = part.filled;
     // SAFETY: filled bytes are initialized, and they are the beginning of the chunk.
     unsafe { buf.advance_mut(filled) };
@@ -408,9 +425,9 @@ impl<V: AsRef<Vec<u8>> + AsMut<Vec<u8>>> FillVec<V> {
         unsafe { spare.assume_init(self.initialized) };
         // If `read` panics nothing is known any more.
         self.initialized = 0;
-        let lent = spare.buf.as_ptr();
+        let lent = Lent::of(&spare);
         let result = read(&mut spare);
-        assert_eq!(lent, spare.buf.as_ptr(), "the reader exchanged the buffer");
+        lent.assert_same(&spare);
         let filled = spare.filled;
         self.initialized = spare.initialized - filled;
         let len = vec.len() + filled;
@@ -499,12 +516,34 @@ mod tests {
     #[test]
     #[should_panic = "exchanged the buffer"]
     fn an_exchanged_buffer_is_noticed() {
-        let other = Box::leak(Box::new([1; 100]));
+        let mut other = [1; 100];
+        let other: &mut [u8] = &mut other;
+        // SAFETY: `other` outlives every use of what is read into it here. (A reader outside would
+        // have memory that is lent for ever.)
+        let other: &'static mut [u8] = unsafe { &mut *std::ptr::from_mut(other) };
         let mut memory = [0; 4];
         let mut buf = ReadBuf::new(&mut memory);
         let _ = poll_limited(&mut buf, 4, |part| {
             *part = ReadBuf::new(other);
             part.set_filled(100);
+            Poll::Ready(Ok(()))
+        });
+    }
+
+    /// An empty buffer lies where its neighbour begins.
+    #[test]
+    #[should_panic = "exchanged the buffer"]
+    fn an_empty_buffer_exchanged_for_its_neighbour_is_noticed() {
+        let mut memory = [0; 8];
+        // SAFETY: as above.
+        let memory: &'static mut [u8] = unsafe { &mut *std::ptr::from_mut(&mut memory[..]) };
+        let (full, neighbour) = memory.split_at_mut(4);
+        let mut buf = ReadBuf::new(full);
+        buf.set_filled(4);
+        let _ = poll_limited(&mut buf, 4, |part| {
+            assert_eq!(part.buf.as_ptr(), neighbour.as_ptr().cast());
+            *part = ReadBuf::new(neighbour);
+            part.set_filled(4);
             Poll::Ready(Ok(()))
         });
     }
