@@ -43,7 +43,6 @@
 pub(crate) mod accept;
 pub(crate) mod accept_multi;
 pub(crate) mod cancel_fd;
-pub(crate) mod close;
 pub(crate) mod connect;
 pub(crate) mod fsync;
 pub(crate) mod multi;
@@ -150,7 +149,7 @@ pub(crate) trait Cancellable: Completable {
 pub(crate) enum OnDrop {
     /// Ask the kernel to cancel: reads, accepts, opens.
     Cancel,
-    /// Let it finish: what was accepted from the user must happen (writes, closes).
+    /// Let it finish: what was accepted from the user must happen (writes).
     LetFinish,
 }
 

@@ -125,12 +125,13 @@ impl SimulatedKernel {
             sq_tail: word(1),
             sq_flags: word(2),
             sq_array: None,
-            sqes: NonNull::new(self.shared.sqes[0].get()).unwrap(),
+            // Of the whole: a pointer to the first cell would have a right to that one only.
+            sqes: NonNull::from(&*self.shared.sqes).cast(),
             sq_entries: self.shared.sqes.len() as u32,
             cq_head: word(3),
             cq_tail: word(4),
             cq_overflow: word(5),
-            cqes: NonNull::new(self.shared.cqes[0].get()).unwrap(),
+            cqes: NonNull::from(&*self.shared.cqes).cast(),
             cq_entries: self.shared.cqes.len() as u32,
         };
         // SAFETY: the pointers lead into memory that the `Arc` given along keeps; slots are handed
