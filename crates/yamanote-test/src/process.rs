@@ -43,12 +43,12 @@ fn libtest_name(module: &str, name: &str) -> String {
 
 /// Soft and hard limit of open files.
 pub(crate) fn descriptor_limit() -> (u64, u64) {
-    let mut limit = libc::rlimit {
+    let mut limit = libc::rlimit64 {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: `limit` is a valid rlimit that lives through the call.
-    let result = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    let result = unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &mut limit) };
     assert_eq!(result, 0, "getrlimit: {}", std::io::Error::last_os_error());
     (limit.rlim_cur, limit.rlim_max)
 }
@@ -63,11 +63,11 @@ pub fn raise_descriptor_limit() -> u64 {
 /// Sets the soft limit of open files.
 pub(crate) fn set_descriptor_limit(soft: u64) {
     let (_, hard) = descriptor_limit();
-    let limit = libc::rlimit {
+    let limit = libc::rlimit64 {
         rlim_cur: soft,
         rlim_max: hard,
     };
     // SAFETY: `limit` is a valid rlimit that lives through the call.
-    let result = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    let result = unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, &limit) };
     assert_eq!(result, 0, "setrlimit: {}", std::io::Error::last_os_error());
 }

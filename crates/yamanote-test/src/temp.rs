@@ -5,8 +5,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-const EXT4_MAGIC: i64 = 0xEF53;
-const TMPFS_MAGIC: i64 = 0x0102_1994;
+const EXT4_MAGIC: u32 = 0xEF53;
+const TMPFS_MAGIC: u32 = 0x0102_1994;
 
 /// A directory that is removed with all in it when dropped.
 #[derive(Debug)]
@@ -75,11 +75,11 @@ pub(crate) fn is_tmpfs(path: &Path) -> bool {
     file_system(path) == Some(TMPFS_MAGIC)
 }
 
-fn file_system(path: &Path) -> Option<i64> {
+fn file_system(path: &Path) -> Option<u32> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     let mut statfs = std::mem::MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: `path` ends with NUL, `statfs` is writable, both live through the call.
     let result = unsafe { libc::statfs(path.as_ptr(), statfs.as_mut_ptr()) };
     // SAFETY: zeroed is a valid statfs (plain integers), whether or not the call wrote it.
-    (result == 0).then(|| unsafe { statfs.assume_init() }.f_type)
+    (result == 0).then(|| unsafe { statfs.assume_init() }.f_type as u32)
 }

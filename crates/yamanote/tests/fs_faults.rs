@@ -137,13 +137,13 @@ fn a_full_file_system() {
 #[test]
 fn a_limit_to_the_size_of_files() {
     in_own_process(module_path!(), "a_limit_to_the_size_of_files", || {
-        let limit = libc::rlimit {
+        let limit = libc::rlimit64 {
             rlim_cur: MIB as u64,
             rlim_max: MIB as u64,
         };
         // SAFETY: `limit` lives through the call; ignoring a signal involves no memory.
         unsafe {
-            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
+            assert_eq!(libc::setrlimit64(libc::RLIMIT_FSIZE, &limit), 0);
             libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
         }
         let directory = TempDir::new();
@@ -435,12 +435,12 @@ fn one_descriptor_is_enough_to_open_a_file() {
         module_path!(),
         "one_descriptor_is_enough_to_open_a_file",
         || {
-            let limit = libc::rlimit {
+            let limit = libc::rlimit64 {
                 rlim_cur: 64,
                 rlim_max: 64,
             };
             // SAFETY: reads `limit`, of a process of its own.
-            assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) }, 0);
+            assert_eq!(unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, &limit) }, 0);
             for setup in every_setup() {
                 let dir = TempDir::new();
                 let path = dir.path().join("file");

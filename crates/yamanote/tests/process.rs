@@ -38,16 +38,16 @@ fn deny_pidfds() {
 /// From here on at most `count` descriptors can be opened.
 fn leave_descriptors(count: u64) {
     let next = std::fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
-    let mut limit = libc::rlimit {
+    let mut limit = libc::rlimit64 {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: writes `limit`.
-    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) };
+    let known = unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &mut limit) };
     assert_eq!(known, 0);
     limit.rlim_cur = next + count;
     // SAFETY: reads `limit`, of a process of its own.
-    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) };
+    let set = unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, &limit) };
     assert_eq!(set, 0);
 }
 

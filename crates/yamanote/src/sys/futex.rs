@@ -1,14 +1,23 @@
 //! `futex(2)`: sleep until a word changes.
 
+use std::ffi::c_long;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
+
+/// What `SYS_futex` reads. With 32-bit longs that need not be the C library's `timespec`, whose
+/// seconds may have 64 bits.
+#[repr(C)]
+struct Timespec {
+    seconds: c_long,
+    nanoseconds: c_long,
+}
 
 /// Sleeps while `*word == expected`, at most for `timeout`. Returns early on a signal or for no
 /// reason at all; the caller looks at the word again.
 pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
-    let timespec = timeout.map(|timeout| libc::timespec {
-        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
-        tv_nsec: timeout.subsec_nanos() as libc::c_long,
+    let timespec = timeout.map(|timeout| Timespec {
+        seconds: c_long::try_from(timeout.as_secs()).unwrap_or(c_long::MAX),
+        nanoseconds: timeout.subsec_nanos() as c_long,
     });
     let timespec_ptr = timespec
         .as_ref()

@@ -5,23 +5,15 @@
 
 pub(crate) mod abi;
 pub(crate) mod queues;
+pub(crate) mod sqe;
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::Duration;
 
-use io_uring::squeue;
-
-use abi::{GetEventsArg, Params, Sqe, Timespec};
-
-/// An entry of the `io-uring` crate's builders, as the kernel sees it.
-pub(crate) fn sqe_of(entry: &squeue::Entry) -> Sqe {
-    // SAFETY: the entry is a `repr(C)` wrapper of the kernel's 64-byte SQE, whose size `abi` asserts;
-    // every byte of it is initialised (the builders start from zeroed memory) and every bit pattern
-    // is an `Sqe`.
-    unsafe { std::mem::transmute_copy(entry) }
-}
+use abi::{GetEventsArg, Params, Timespec};
+use sqe::Sqe;
 
 /// What a ring asks of its kernel. The real one is [`RealKernel`].
 pub(crate) trait Kernel: Send + Sync {
@@ -162,12 +154,7 @@ fn check_passing(error: io::Error) -> io::Error {
 /// Posts a completion with `user_data` to the ring `target`, from a thread that needs no ring of its
 /// own (`IORING_REGISTER_SEND_MSG_RING`, Linux 6.13).
 pub(crate) fn send_message(target: RawFd, user_data: u64) -> io::Result<()> {
-    let sqe = Sqe {
-        opcode: abi::OP_MSG_RING,
-        fd: target,
-        off: user_data,
-        ..Sqe::default()
-    };
+    let sqe = Sqe::message(target, user_data);
     // SAFETY: the kernel reads one SQE from the pointer during the call.
     let answer = unsafe {
         libc::syscall(

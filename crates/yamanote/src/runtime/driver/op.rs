@@ -71,7 +71,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
-use io_uring::squeue;
+use crate::sys::uring::sqe::Sqe;
 
 use crate::runtime::driver::Driver;
 use crate::runtime::driver::ring::{Refused, Ring};
@@ -169,7 +169,7 @@ pub(crate) unsafe trait Operation: Cancellable + Send + 'static {
     const NOT_DONE: &'static [i32] = BROKEN_OFF;
 
     /// Fills the submission. `self` stands at its final address.
-    fn prepare(&mut self) -> squeue::Entry;
+    fn prepare(&mut self) -> Sqe;
 
     /// The same operation by a plain, blocking system call, for the pool.
     fn run_blocking(self) -> Self::Output;
@@ -343,7 +343,7 @@ fn push<T: Operation, R: Rings>(
     // Rule 5: `prepare` may ask a user's buffer for its address, so it runs before the lock.
     let mut payload = Payload::new(operation);
     // SAFETY: just made of a `T`; the kernel has not seen it.
-    let entry = unsafe { payload.prepare::<T>() };
+    let sqe = unsafe { payload.prepare::<T>() };
 
     let slot = rings.submit_slot();
     let mut ring = match rings.ring(slot) {
@@ -357,7 +357,7 @@ fn push<T: Operation, R: Rings>(
         multishot,
         not_done: T::NOT_DONE,
     };
-    let answer = ring.submit(&entry, payload, waker, fate, may_enter);
+    let answer = ring.submit(sqe, payload, waker, fate, may_enter);
     drop(ring);
     match answer {
         Ok(key) => {
@@ -403,7 +403,7 @@ impl Payload {
     /// # Safety
     ///
     /// `T` is the type it was made of, and the kernel has not seen it yet.
-    unsafe fn prepare<T: Operation>(&mut self) -> squeue::Entry {
+    unsafe fn prepare<T: Operation>(&mut self) -> Sqe {
         // SAFETY: a live `Carrier<T>` by the caller's word, and nobody else has the pointer.
         let carrier = unsafe { self.0.cast::<Carrier<T>>().as_mut() };
         carrier

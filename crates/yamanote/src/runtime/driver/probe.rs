@@ -10,9 +10,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use io_uring::opcode as op;
-
 use crate::sys::uring::abi::{self, Params};
+use crate::sys::uring::sqe::op;
 use crate::sys::uring::{self, queues::Queues};
 
 /// How much we want something.
@@ -168,70 +167,55 @@ const SETUP_FLAGS: [Feature; 5] = [
 ];
 
 const OPCODES: [(&str, u8, Need, &str); 19] = [
-    ("IORING_OP_READ", op::Read::CODE, Required, "files"),
-    ("IORING_OP_WRITE", op::Write::CODE, Required, "files"),
-    ("IORING_OP_FSYNC", op::Fsync::CODE, Required, "files"),
-    ("IORING_OP_OPENAT2", op::OpenAt2::CODE, Required, "files"),
-    ("IORING_OP_STATX", op::Statx::CODE, Required, "files"),
-    ("IORING_OP_CLOSE", op::Close::CODE, Required, "files"),
+    ("IORING_OP_READ", op::READ, Required, "files"),
+    ("IORING_OP_WRITE", op::WRITE, Required, "files"),
+    ("IORING_OP_FSYNC", op::FSYNC, Required, "files"),
+    ("IORING_OP_OPENAT2", op::OPENAT2, Required, "files"),
+    ("IORING_OP_STATX", op::STATX, Required, "files"),
+    ("IORING_OP_CLOSE", op::CLOSE, Required, "files"),
     (
         "IORING_OP_POLL_ADD",
-        op::PollAdd::CODE,
+        op::POLL_ADD,
         Required,
         "watching the readiness set",
     ),
     (
         "IORING_OP_ASYNC_CANCEL",
-        op::AsyncCancel::CODE,
+        op::ASYNC_CANCEL,
         Required,
         "dropped futures",
     ),
-    (
-        "IORING_OP_SEND",
-        op::Send::CODE,
-        Required,
-        "owned-buffer sockets",
-    ),
-    (
-        "IORING_OP_RECV",
-        op::Recv::CODE,
-        Required,
-        "owned-buffer sockets",
-    ),
+    ("IORING_OP_SEND", op::SEND, Required, "owned-buffer sockets"),
+    ("IORING_OP_RECV", op::RECV, Required, "owned-buffer sockets"),
     (
         "IORING_OP_ACCEPT",
-        op::Accept::CODE,
+        op::ACCEPT,
         Required,
         "owned-buffer sockets",
     ),
     (
         "IORING_OP_CONNECT",
-        op::Connect::CODE,
+        op::CONNECT,
         Required,
         "owned-buffer sockets",
     ),
-    ("IORING_OP_FALLOCATE", op::Fallocate::CODE, Useful, "files"),
-    ("IORING_OP_RENAMEAT", op::RenameAt::CODE, Useful, "files"),
-    ("IORING_OP_UNLINKAT", op::UnlinkAt::CODE, Useful, "files"),
-    ("IORING_OP_MKDIRAT", op::MkDirAt::CODE, Useful, "files"),
+    ("IORING_OP_FALLOCATE", op::FALLOCATE, Useful, "files"),
+    ("IORING_OP_RENAMEAT", op::RENAMEAT, Useful, "files"),
+    ("IORING_OP_UNLINKAT", op::UNLINKAT, Useful, "files"),
+    ("IORING_OP_MKDIRAT", op::MKDIRAT, Useful, "files"),
     (
         "IORING_OP_MSG_RING",
-        abi::OP_MSG_RING,
+        op::MSG_RING,
         Useful,
         "waking a sleeping worker",
     ),
     (
         "IORING_OP_SEND_ZC",
-        op::SendZc::CODE,
+        op::SEND_ZC,
         Useful,
         "zero-copy sends (6.0)",
     ),
-    (
-        "IORING_OP_FTRUNCATE",
-        op::Ftruncate::CODE,
-        Useful,
-        "files (6.9)",
-    ),
+    ("IORING_OP_FTRUNCATE", op::FTRUNCATE, Useful, "files (6.9)"),
 ];
 
 /// io_uring cannot be used here.
@@ -310,6 +294,14 @@ pub(super) fn may_pass(errno: i32) -> bool {
 }
 
 fn ask() -> Result<Answers, Refusal> {
+    if !cfg!(target_pointer_width = "64") {
+        return Err(Refusal {
+            errno: libc::ENOSYS,
+            cause:
+                "this is a 32-bit program, and the runtime uses io_uring in 64-bit programs only"
+                    .into(),
+        });
+    }
     let required = SETUP_FLAGS[0].bit;
     let (ring, params) = try_setup(required).map_err(|error| {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);

@@ -16,6 +16,7 @@ mod waiters;
 pub use interest::Interest;
 pub use ready::Ready;
 pub(crate) use registration::Registration;
+use source::GENERATION_BITS;
 pub(crate) use source::ReadyEvent;
 
 use std::fmt;
@@ -94,15 +95,16 @@ impl Direction {
 /// The event of [`Readiness::wake`]; no source has this number.
 const WAKE: mio::Token = mio::Token(usize::MAX);
 
-const _: () = assert!(usize::BITS == 64, "a token holds a number and a generation");
+const INDEX_BITS: u32 = usize::BITS - GENERATION_BITS;
 
-/// A source's number in the low half, its generation above.
+/// A source's number in the low bits, its generation above.
 fn token(index: u32, generation: u32) -> mio::Token {
-    mio::Token((generation as usize) << 32 | index as usize)
+    mio::Token((generation as usize) << INDEX_BITS | index as usize)
 }
 
 fn index_and_generation(token: mio::Token) -> (u32, u32) {
-    (token.0 as u32, (token.0 >> 32) as u32)
+    let index = token.0 & ((1 << INDEX_BITS) - 1);
+    (index as u32, (token.0 >> INDEX_BITS) as u32)
 }
 
 impl Readiness {

@@ -32,8 +32,6 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::task::Waker;
 
-use io_uring::{opcode, squeue};
-
 use internal::{Internal, Watch};
 use waker::messages_work;
 
@@ -43,7 +41,8 @@ use super::op::{CqeResult, Key, OnDrop, Payload};
 use crate::sys::fork::process_image;
 use crate::sys::uring::abi;
 use crate::sys::uring::queues::{Queues, SubmissionQueueFull};
-use crate::sys::uring::{self, Kernel, RealKernel};
+use crate::sys::uring::sqe::{Sqe, op};
+use crate::sys::uring::{Kernel, RealKernel};
 use crate::util::room::Room;
 
 /// Why an operation was not pushed. The payload comes back, unseen by the kernel.
@@ -226,7 +225,7 @@ impl Ring {
     /// thread makes room itself.
     pub(crate) fn submit(
         &mut self,
-        entry: &squeue::Entry,
+        mut sqe: Sqe,
         payload: Payload,
         waker: Waker,
         fate: Fate,
@@ -243,8 +242,7 @@ impl Ring {
             self.waiting_for_room.push(waker);
             return Err(Refused::Full(payload));
         }
-        let mut sqe = uring::sqe_of(entry);
-        if sqe.opcode == opcode::AsyncCancel::CODE {
+        if sqe.opcode == op::ASYNC_CANCEL {
             self.table.note_cancel_fd(sqe.fd);
         }
         let key = self.table.insert(payload, Some(waker), fate, &mut sqe);
@@ -494,10 +492,8 @@ impl Ring {
             let pointless = index != INTERNAL_INDEX && !self.table.is_in_kernel(index, generation);
             if !pointless {
                 // Success is told by the target's completion.
-                let cancel = opcode::AsyncCancel::new(target)
-                    .build()
-                    .flags(squeue::Flags::SKIP_SUCCESS);
-                if self.push_internal(&cancel, Internal::Cancel).is_err() {
+                let cancel = Sqe::cancel(target).silent();
+                if self.push_internal(cancel, Internal::Cancel).is_err() {
                     return;
                 }
                 // Told now, not when it was wished: an operation that is on its way to the kernel
@@ -510,7 +506,7 @@ impl Ring {
         if let Some(fd) = self.readiness.unarmed_fd() {
             let count = self.readiness.count.wrapping_add(1);
             if self
-                .push_internal(&internal::watch(fd), Internal::Readiness(count))
+                .push_internal(internal::watch(fd), Internal::Readiness(count))
                 .is_err()
             {
                 return;
@@ -521,7 +517,7 @@ impl Ring {
         if let Some(fd) = self.wake_poll.unarmed_fd() {
             let count = self.wake_poll.count.wrapping_add(1);
             if self
-                .push_internal(&internal::watch(fd), Internal::WakePoll(count))
+                .push_internal(internal::watch(fd), Internal::WakePoll(count))
                 .is_err()
             {
                 return;
@@ -533,10 +529,9 @@ impl Ring {
 
     fn push_internal(
         &mut self,
-        entry: &squeue::Entry,
+        mut sqe: Sqe,
         internal: Internal,
     ) -> Result<(), SubmissionQueueFull> {
-        let mut sqe = uring::sqe_of(entry);
         sqe.user_data = internal.user_data();
         self.queues.push(&sqe)
     }

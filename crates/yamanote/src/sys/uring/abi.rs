@@ -30,11 +30,9 @@ pub(crate) const CQE_F_NOTIF: u32 = 1 << 3;
 pub(crate) const REGISTER_PROBE: u32 = 8;
 pub(crate) const REGISTER_SEND_MSG_RING: u32 = 31;
 
-pub(crate) const OP_MSG_RING: u8 = 40;
-
 /// Where `mmap` finds the two queues and the array of SQEs.
-pub(crate) const OFF_SQ_RING: i64 = 0;
-pub(crate) const OFF_SQES: i64 = 0x1000_0000;
+pub(crate) const OFF_SQ_RING: libc::off_t = 0;
+pub(crate) const OFF_SQES: libc::off_t = 0x1000_0000;
 
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
@@ -89,25 +87,6 @@ pub(crate) struct Cqe {
     pub(crate) flags: u32,
 }
 
-/// `struct io_uring_sqe`, the 64-byte kind, with the names its fields have for most operations.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Sqe {
-    pub(crate) opcode: u8,
-    pub(crate) flags: u8,
-    pub(crate) ioprio: u16,
-    pub(crate) fd: i32,
-    pub(crate) off: u64,
-    pub(crate) addr: u64,
-    pub(crate) len: u32,
-    pub(crate) op_flags: u32,
-    pub(crate) user_data: u64,
-    pub(crate) buffer: u16,
-    pub(crate) personality: u16,
-    pub(crate) file_index: u32,
-    pub(crate) addr3: [u64; 2],
-}
-
 /// `struct io_uring_getevents_arg`.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, Default)]
@@ -150,8 +129,5 @@ pub(crate) const PROBE_OP_SUPPORTED: u16 = 1;
 
 const _: () = assert!(size_of::<Params>() == 120);
 const _: () = assert!(size_of::<Cqe>() == 16);
-const _: () = assert!(size_of::<Sqe>() == 64);
 const _: () = assert!(size_of::<GetEventsArg>() == 24);
 const _: () = assert!(size_of::<ProbeAnswer>() == 16 + 256 * 8);
-// The builders of the `io-uring` crate give us this layout behind an opaque type.
-const _: () = assert!(size_of::<io_uring::squeue::Entry>() == size_of::<Sqe>());

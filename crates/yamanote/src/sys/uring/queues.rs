@@ -18,7 +18,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::abi::{self, Cqe, Params, Sqe};
+use super::abi::{self, Cqe, Params};
+use super::sqe::Sqe;
 
 /// Addresses of the queues inside the shared memory.
 ///
@@ -217,7 +218,7 @@ struct Mapping {
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    fn new(ring: &OwnedFd, offset: i64, bytes: usize) -> io::Result<Self> {
+    fn new(ring: &OwnedFd, offset: libc::off_t, bytes: usize) -> io::Result<Self> {
         // SAFETY: a new shared mapping at an address of the kernel's choice.
         let address = unsafe {
             libc::mmap(

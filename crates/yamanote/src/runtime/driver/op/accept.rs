@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 use socket2::{SockAddr, SockAddrStorage};
 
 use super::transfer::{check, retry_interrupted};
@@ -59,13 +59,11 @@ impl<S> Cancellable for Accept<S> {}
 // SAFETY: the SQE points to the address and its length, on the heap behind `self`; any bits are
 // valid in both. `self` keeps the listener.
 unsafe impl<S: AsFd + Send + 'static> Operation for Accept<S> {
-    fn prepare(&mut self) -> squeue::Entry {
-        let fd = types::Fd(self.listener.as_fd().as_raw_fd());
+    fn prepare(&mut self) -> Sqe {
+        let fd = self.listener.as_fd().as_raw_fd();
         let len = &raw mut self.peer.len;
-        let storage = (&raw mut self.peer.storage).cast::<libc::sockaddr>();
-        opcode::Accept::new(fd, storage, len)
-            .flags(self.flags)
-            .build()
+        let storage = (&raw mut self.peer.storage).cast();
+        Sqe::accept(fd, storage, len, self.flags)
     }
 
     fn run_blocking(mut self) -> Self::Output {

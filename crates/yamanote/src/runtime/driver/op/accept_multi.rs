@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 
 use super::CqeResult;
 use super::multi::Multishot;
@@ -24,11 +24,8 @@ impl<S> AcceptMulti<S> {
 unsafe impl<S: AsFd + Send + 'static> Multishot for AcceptMulti<S> {
     type Item = io::Result<OwnedFd>;
 
-    fn prepare(&mut self) -> squeue::Entry {
-        let fd = types::Fd(self.listener.as_fd().as_raw_fd());
-        opcode::AcceptMulti::new(fd)
-            .flags(libc::SOCK_CLOEXEC)
-            .build()
+    fn prepare(&mut self) -> Sqe {
+        Sqe::accept_multi(self.listener.as_fd().as_raw_fd(), libc::SOCK_CLOEXEC)
     }
 
     fn item(cqe: CqeResult) -> Self::Item {

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 
 use super::{Cancellable, Completable, CqeResult, OnDrop, Operation};
 
@@ -39,9 +39,8 @@ impl<F> Cancellable for CancelFd<F> {
 
 // SAFETY: the SQE has no pointers; `self` keeps the descriptor, so its number is not another's.
 unsafe impl<F: AsFd + Send + 'static> Operation for CancelFd<F> {
-    fn prepare(&mut self) -> squeue::Entry {
-        let fd = types::Fd(self.file.as_fd().as_raw_fd());
-        opcode::AsyncCancel2::new(types::CancelBuilder::fd(fd).all()).build()
+    fn prepare(&mut self) -> Sqe {
+        Sqe::cancel_all_on(self.file.as_fd().as_raw_fd())
     }
 
     /// Without a ring nothing is in flight.

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 use socket2::SockAddr;
 
 use super::transfer::check;
@@ -41,9 +41,9 @@ unsafe impl<S: AsFd + Send + 'static> Operation for Connect<S> {
     /// A connection once begun goes on being made; a second call would say EALREADY.
     const NOT_DONE: &'static [i32] = &[];
 
-    fn prepare(&mut self) -> squeue::Entry {
-        let fd = types::Fd(self.socket.as_fd().as_raw_fd());
-        opcode::Connect::new(fd, self.address.as_ptr().cast(), self.address.len()).build()
+    fn prepare(&mut self) -> Sqe {
+        let fd = self.socket.as_fd().as_raw_fd();
+        Sqe::connect(fd, self.address.as_ptr().cast(), self.address.len())
     }
 
     fn run_blocking(self) -> Self::Output {

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{check, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, Operation};
@@ -42,15 +42,8 @@ impl<F> Cancellable for Fsync<F> {}
 
 // SAFETY: the SQE has no pointers; `self` keeps the descriptor.
 unsafe impl<F: AsFd + Send + 'static> Operation for Fsync<F> {
-    fn prepare(&mut self) -> squeue::Entry {
-        let flags = if self.data_only {
-            types::FsyncFlags::DATASYNC
-        } else {
-            types::FsyncFlags::empty()
-        };
-        opcode::Fsync::new(types::Fd(self.file.as_fd().as_raw_fd()))
-            .flags(flags)
-            .build()
+    fn prepare(&mut self) -> Sqe {
+        Sqe::fsync(self.file.as_fd().as_raw_fd(), self.data_only)
     }
 
     fn run_blocking(self) -> Self::Output {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use io_uring::squeue;
+use crate::sys::uring::sqe::Sqe;
 
 use super::table::{Drop as OnDropAnswer, PollResults};
 use super::{Cancellable, Completable, CqeResult, Key, LOST, Operation, Pushed, Rings, push};
@@ -26,7 +26,7 @@ pub(crate) unsafe trait Multishot: Send + 'static {
     type Item: Send + 'static;
 
     /// Fills the submission. `self` stands at its final address.
-    fn prepare(&mut self) -> squeue::Entry;
+    fn prepare(&mut self) -> Sqe;
 
     fn item(cqe: CqeResult) -> Self::Item;
 }
@@ -46,7 +46,7 @@ impl<T: Multishot> Cancellable for Armed<T> {}
 
 // SAFETY: that of the multishot it holds, to which all is passed on.
 unsafe impl<T: Multishot> Operation for Armed<T> {
-    fn prepare(&mut self) -> squeue::Entry {
+    fn prepare(&mut self) -> Sqe {
         self.0.prepare()
     }
 

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::{OpenHow, Sqe};
 
 use super::transfer::{check, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, Operation};
@@ -15,19 +15,8 @@ pub(crate) struct Open {
     /// Relative paths start here; `None` is the working directory.
     dir: Option<OwnedFd>,
     path: CString,
-    how: How,
+    how: OpenHow,
 }
-
-/// `struct open_how`.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
-struct How {
-    flags: u64,
-    mode: u64,
-    resolve: u64,
-}
-
-const _: () = assert!(size_of::<How>() == size_of::<types::OpenHow>());
 
 impl Open {
     /// `flags` and `mode` as for `open(2)`; the descriptor is close-on-exec in any case.
@@ -37,7 +26,7 @@ impl Open {
         Open {
             dir: None,
             path,
-            how: How {
+            how: OpenHow {
                 flags: u64::from((flags | libc::O_CLOEXEC | libc::O_LARGEFILE) as u32),
                 mode: if creates { u64::from(mode & 0o7777) } else { 0 },
                 resolve: 0,
@@ -74,13 +63,11 @@ impl Cancellable for Open {}
 // SAFETY: the SQE points to the path, on the heap behind `self`, and to `how` inside it; both are
 // only read. `self` keeps the directory.
 unsafe impl Operation for Open {
-    fn prepare(&mut self) -> squeue::Entry {
-        let how = std::ptr::from_ref(&self.how).cast::<types::OpenHow>();
-        opcode::OpenAt2::new(types::Fd(self.dir_fd()), self.path.as_ptr(), how)
-            .build()
+    fn prepare(&mut self) -> Sqe {
+        Sqe::open(self.dir_fd(), self.path.as_ptr(), &raw const self.how)
             // The ring's inline attempt opens with O_NONBLOCK, which for a FIFO is another
-            // operation than the one asked for. Straight to a kernel thread, then.
-            .flags(squeue::Flags::ASYNC)
+            // operation than the one asked for.
+            .in_kernel_thread()
     }
 
     fn run_blocking(self) -> Self::Output {
@@ -93,7 +80,7 @@ unsafe impl Operation for Open {
                     self.dir_fd(),
                     self.path.as_ptr(),
                     &raw const self.how,
-                    size_of::<How>(),
+                    size_of::<OpenHow>(),
                 ) as isize
             })
         });

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{check, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, Operation};
@@ -34,9 +34,9 @@ impl<F> Cancellable for PollOnce<F> {}
 
 // SAFETY: the SQE has no pointers; `self` keeps the descriptor.
 unsafe impl<F: AsFd + Send + 'static> Operation for PollOnce<F> {
-    fn prepare(&mut self) -> squeue::Entry {
-        let fd = types::Fd(self.file.as_fd().as_raw_fd());
-        opcode::PollAdd::new(fd, u32::from(self.events as u16)).build()
+    fn prepare(&mut self) -> Sqe {
+        let fd = self.file.as_fd().as_raw_fd();
+        Sqe::poll(fd, u32::from(self.events as u16))
     }
 
     fn run_blocking(self) -> Self::Output {

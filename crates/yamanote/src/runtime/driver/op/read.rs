@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{Offset, check, clamp_len, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, Operation};
@@ -41,12 +41,10 @@ impl<F, B: IoBufMut> Cancellable for Read<F, B> {}
 // SAFETY: the SQE points to the buffer, whose address is stable (`IoBufMut`) and which `self` owns;
 // `self` keeps the descriptor; any bytes are valid in the buffer.
 unsafe impl<F: AsFd + Send + 'static, B: IoBufMut + 'static> Operation for Read<F, B> {
-    fn prepare(&mut self) -> squeue::Entry {
-        let fd = types::Fd(self.file.as_fd().as_raw_fd());
+    fn prepare(&mut self) -> Sqe {
+        let fd = self.file.as_fd().as_raw_fd();
         let len = clamp_len(self.buf.bytes_total());
-        opcode::Read::new(fd, self.buf.stable_mut_ptr(), len)
-            .offset(self.offset.to_sqe())
-            .build()
+        Sqe::read(fd, self.buf.stable_mut_ptr(), len, self.offset.to_sqe())
     }
 
     fn run_blocking(mut self) -> Self::Output {

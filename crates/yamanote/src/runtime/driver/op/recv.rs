@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{check, clamp_len, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, Operation};
@@ -45,12 +45,10 @@ impl<S, B: IoBufMut> Cancellable for Recv<S, B> {}
 // SAFETY: the SQE points to the buffer, whose address is stable (`IoBufMut`) and which `self` owns;
 // `self` keeps the descriptor; any bytes are valid in the buffer.
 unsafe impl<S: AsFd + Send + 'static, B: IoBufMut + 'static> Operation for Recv<S, B> {
-    fn prepare(&mut self) -> squeue::Entry {
-        let fd = types::Fd(self.socket.as_fd().as_raw_fd());
+    fn prepare(&mut self) -> Sqe {
+        let fd = self.socket.as_fd().as_raw_fd();
         let len = clamp_len(self.buf.bytes_total());
-        opcode::Recv::new(fd, self.buf.stable_mut_ptr(), len)
-            .flags(self.flags)
-            .build()
+        Sqe::recv(fd, self.buf.stable_mut_ptr(), len, self.flags)
     }
 
     fn run_blocking(mut self) -> Self::Output {

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{check, clamp_len, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, Operation};
@@ -40,12 +40,10 @@ impl<S, B: IoBuf> Cancellable for Send<S, B> {}
 // SAFETY: the SQE points to the buffer, whose address is stable (`IoBuf`) and which `self` owns;
 // `self` keeps the descriptor; the kernel writes nothing.
 unsafe impl<S: AsFd + std::marker::Send + 'static, B: IoBuf + 'static> Operation for Send<S, B> {
-    fn prepare(&mut self) -> squeue::Entry {
-        let fd = types::Fd(self.socket.as_fd().as_raw_fd());
+    fn prepare(&mut self) -> Sqe {
+        let fd = self.socket.as_fd().as_raw_fd();
         let len = clamp_len(self.buf.bytes_init());
-        opcode::Send::new(fd, self.buf.stable_ptr(), len)
-            .flags(self.flags)
-            .build()
+        Sqe::send(fd, self.buf.stable_ptr(), len, self.flags)
     }
 
     fn run_blocking(self) -> Self::Output {

@@ -5,7 +5,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{check, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, Operation};
@@ -67,12 +67,9 @@ impl<F> Cancellable for Statx<F> {}
 // SAFETY: the SQE points to the path and the out-parameter, both on the heap behind `self`; any bits
 // are a `statx`. `self` keeps the descriptor.
 unsafe impl<F: AsFd + Send + 'static> Operation for Statx<F> {
-    fn prepare(&mut self) -> squeue::Entry {
-        let out = self.out.as_mut_ptr().cast::<types::statx>();
-        opcode::Statx::new(types::Fd(self.fd()), self.path.as_ptr(), out)
-            .flags(self.flags)
-            .mask(MASK)
-            .build()
+    fn prepare(&mut self) -> Sqe {
+        let out = self.out.as_mut_ptr();
+        Sqe::statx(self.fd(), self.path.as_ptr(), self.flags, MASK, out)
     }
 
     fn run_blocking(mut self) -> Self::Output {

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::{CqeResult, Key, OnDrop, Payload};
-use crate::sys::uring::abi::Sqe;
+use crate::sys::uring::sqe::Sqe;
 
 /// The slot's side of an operation's life.
 #[derive(Debug)]

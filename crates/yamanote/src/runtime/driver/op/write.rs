@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{Offset, check, clamp_len, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, OnDrop, Operation};
@@ -53,12 +53,10 @@ impl<F, B: IoBuf> Cancellable for Write<F, B> {
 // SAFETY: the SQE points to the buffer, whose address is stable (`IoBuf`) and which `self` owns;
 // `self` keeps the descriptor; the kernel writes nothing.
 unsafe impl<F: AsFd + Send + 'static, B: IoBuf + 'static> Operation for Write<F, B> {
-    fn prepare(&mut self) -> squeue::Entry {
-        let fd = types::Fd(self.file.as_fd().as_raw_fd());
+    fn prepare(&mut self) -> Sqe {
+        let fd = self.file.as_fd().as_raw_fd();
         let len = clamp_len(self.buf.bytes_init());
-        opcode::Write::new(fd, self.buf.stable_ptr(), len)
-            .offset(self.offset.to_sqe())
-            .build()
+        Sqe::write(fd, self.buf.stable_ptr(), len, self.offset.to_sqe())
     }
 
     fn run_blocking(self) -> Self::Output {

@@ -64,16 +64,20 @@ pub(crate) struct Source {
     waiters: Mutex<Waiters>,
 }
 
-/// The word taken apart: generation (24 bits), version (24 bits), flags (8), readiness (8).
+/// The word taken apart: generation (at most 24 bits), version (24 bits), flags (8), readiness (8).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Word(u64);
 
 const SHUTDOWN: u64 = 1 << 8;
 const VERSION_SHIFT: u32 = 16;
 const GENERATION_SHIFT: u32 = 40;
-/// Versions and generations count modulo this. A clear would have to be delayed by 16 million
-/// events of its source, an event by 16 million reuses, to be taken for a current one.
-const COUNTER_MASK: u64 = (1 << 24) - 1;
+/// Versions count modulo this. A clear would have to be delayed by 16 million events of its source
+/// to be taken for a current one.
+const VERSION_MASK: u64 = (1 << 24) - 1;
+/// As many as a token has room for beside the number of a source: an event would have to be delayed
+/// by 16 million reuses to be taken for a current one, by 4,096 where a pointer has 32 bits.
+pub(super) const GENERATION_BITS: u32 = if usize::BITS >= 64 { 24 } else { 12 };
+const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 
 impl Word {
     fn ready(self) -> Ready {
@@ -85,7 +89,7 @@ impl Word {
     }
 
     fn version(self) -> u32 {
-        ((self.0 >> VERSION_SHIFT) & COUNTER_MASK) as u32
+        ((self.0 >> VERSION_SHIFT) & VERSION_MASK) as u32
     }
 
     fn generation(self) -> u32 {
@@ -97,13 +101,13 @@ impl Word {
     }
 
     fn with_next_version(self) -> Word {
-        let next = (u64::from(self.version()) + 1) & COUNTER_MASK;
-        Word(self.0 & !(COUNTER_MASK << VERSION_SHIFT) | next << VERSION_SHIFT)
+        let next = (u64::from(self.version()) + 1) & VERSION_MASK;
+        Word(self.0 & !(VERSION_MASK << VERSION_SHIFT) | next << VERSION_SHIFT)
     }
 
     fn with_next_generation(self) -> Word {
-        let next = (u64::from(self.generation()) + 1) & COUNTER_MASK;
-        Word(self.0 & !(COUNTER_MASK << GENERATION_SHIFT) | next << GENERATION_SHIFT)
+        let next = (u64::from(self.generation()) + 1) & GENERATION_MASK;
+        Word(self.0 & !(GENERATION_MASK << GENERATION_SHIFT) | next << GENERATION_SHIFT)
     }
 }
 

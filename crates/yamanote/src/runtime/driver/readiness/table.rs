@@ -17,8 +17,9 @@ pub(super) struct Table {
 type Page = Box<[OnceLock<Arc<Source>>]>;
 
 const FIRST_PAGE_LEN: usize = 64;
-/// Enough for 2^26 descriptors, the most Linux lets a process have by default being 2^20.
-const PAGES: usize = 20;
+/// Enough for 2^26 descriptors, the most Linux lets a process have by default being 2^20. Where a
+/// pointer has 32 bits, as many as a token can name beside its generation.
+const PAGES: usize = if usize::BITS >= 64 { 20 } else { 14 };
 
 struct Free {
     /// Sources no registration uses, the last used on top.

@@ -3,10 +3,9 @@
 
 use std::os::fd::RawFd;
 
-use io_uring::{opcode, squeue, types};
-
 use crate::runtime::driver::op::CqeResult;
 use crate::runtime::driver::op::table::{self, INTERNAL_INDEX};
+use crate::sys::uring::sqe::Sqe;
 
 /// The ring's own submissions: the upper half of their user data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,8 +79,6 @@ impl Watch {
 }
 
 /// A multishot, edge-triggered poll for input.
-pub(super) fn watch(fd: RawFd) -> squeue::Entry {
-    opcode::PollAdd::new(types::Fd(fd), libc::EPOLLIN as u32)
-        .multi(true)
-        .build()
+pub(super) fn watch(fd: RawFd) -> Sqe {
+    Sqe::poll_multi(fd, libc::EPOLLIN as u32)
 }

@@ -225,7 +225,7 @@ fn cancelled_opens_and_accepts_leave_no_descriptor() {
 fn bytes_taken_by_a_dropped_read_are_handed_on() {
     use crate::buf::BufResult;
     use crate::runtime::driver::op::{Cancellable, Completable, CqeResult};
-    use io_uring::squeue;
+    use crate::sys::uring::sqe::Sqe;
     use std::collections::VecDeque;
     use std::sync::Mutex;
 
@@ -251,7 +251,7 @@ fn bytes_taken_by_a_dropped_read_are_handed_on() {
     }
     // SAFETY: that of `Read`, to which all is passed on; a `KeptRead` owns it.
     unsafe impl Operation for KeptRead {
-        fn prepare(&mut self) -> squeue::Entry {
+        fn prepare(&mut self) -> Sqe {
             self.read.prepare()
         }
         fn run_blocking(self) -> Self::Output {

@@ -7,13 +7,12 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use io_uring::opcode;
-
 use super::world::World;
 use crate::runtime::driver::op::BROKEN_OFF;
 use crate::sys::uring::Kernel;
-use crate::sys::uring::abi::{CQE_F_MORE, CQE_F_NOTIF, Cqe, SQ_CQ_OVERFLOW, Sqe};
+use crate::sys::uring::abi::{CQE_F_MORE, CQE_F_NOTIF, Cqe, SQ_CQ_OVERFLOW};
 use crate::sys::uring::queues::{Layout, Queues};
+use crate::sys::uring::sqe::{Sqe, op};
 use crate::util::rng::FastRand;
 
 /// How unkind the kernel is; all off means that everything succeeds, in order, at the next step.
@@ -79,9 +78,6 @@ struct Inside {
     enters: u64,
     completed: u64,
 }
-
-/// The opcode that this kernel takes for a zero-copy send.
-pub(super) const SEND_ZC: u8 = opcode::SendZc::CODE;
 
 /// `IOSQE_CQE_SKIP_SUCCESS`.
 const SKIP_SUCCESS: u8 = 1 << 6;
@@ -175,7 +171,7 @@ impl SimulatedKernel {
         while index < inside.requests.len() {
             let late = inside.mood.permutes && inside.rng.below(3) != 0;
             let request = inside.requests[index];
-            let cancels = request.sqe.opcode == opcode::AsyncCancel::CODE;
+            let cancels = request.sqe.opcode == op::ASYNC_CANCEL;
             let stalled = inside.mood.stalls && !request.cancelled && !cancels;
             if inside.requests[index].is_poll() || stalled || late {
                 index += 1;
@@ -206,7 +202,7 @@ impl SimulatedKernel {
             inside.requests.remove(position);
             inside.note_finished(&request.sqe, res);
         }
-        if res > 0 && request.sqe.opcode == opcode::Read::CODE {
+        if res > 0 && request.sqe.opcode == op::READ {
             self.fill(&request.sqe, res as usize);
         }
         if flags & CQE_F_NOTIF == 0 {
@@ -236,7 +232,7 @@ impl SimulatedKernel {
             notification_due,
             cancelled,
         } = inside.requests[index];
-        if sqe.opcode == opcode::AsyncCancel::CODE {
+        if sqe.opcode == op::ASYNC_CANCEL {
             inside.requests.remove(index);
             let res = self.cancel(inside, &sqe);
             if res < 0 || sqe.flags & SKIP_SUCCESS == 0 {
@@ -255,7 +251,7 @@ impl SimulatedKernel {
         }
         let res = self.answer(inside, &sqe, cancelled);
         inside.answers.insert(sqe.addr, res);
-        if sqe.opcode == SEND_ZC && (res >= 0 || inside.rng.below(2) == 0) {
+        if sqe.opcode == op::SEND_ZC && (res >= 0 || inside.rng.below(2) == 0) {
             // With an error the notification may or may not come; F_MORE says which.
             inside.requests[index].notification_due = true;
             self.post(inside, sqe.user_data, res, CQE_F_MORE);
@@ -281,8 +277,8 @@ impl SimulatedKernel {
             len = inside.rng.below(sqe.len) as usize;
         }
         match sqe.opcode {
-            opcode::Read::CODE => self.fill(sqe, len),
-            opcode::Write::CODE | SEND_ZC => self.check_untouched(sqe, sqe.len as usize),
+            op::READ => self.fill(sqe, len),
+            op::WRITE | op::SEND_ZC => self.check_untouched(sqe, sqe.len as usize),
             _ => {}
         }
         len as i32
@@ -369,7 +365,7 @@ impl SimulatedKernel {
 impl Inside {
     /// What was broken off comes again under the same name, so it is no name of the past.
     fn note_finished(&mut self, sqe: &Sqe, res: i32) {
-        let single = [opcode::Read::CODE, opcode::Write::CODE, SEND_ZC].contains(&sqe.opcode);
+        let single = [op::READ, op::WRITE, op::SEND_ZC].contains(&sqe.opcode);
         if !(single && BROKEN_OFF.contains(&-res)) {
             self.finished.push(sqe.user_data);
         }
@@ -378,7 +374,7 @@ impl Inside {
 
 impl Request {
     fn is_poll(&self) -> bool {
-        self.sqe.opcode == opcode::PollAdd::CODE
+        self.sqe.opcode == op::POLL_ADD
     }
 }
 

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::Sqe;
 
 use super::kernel::Mood;
 use super::world::TrackedFd;
@@ -33,8 +33,8 @@ struct Tokens(TrackedFd);
 unsafe impl Multishot for Tokens {
     type Item = Result<Token, i32>;
 
-    fn prepare(&mut self) -> squeue::Entry {
-        opcode::AcceptMulti::new(types::Fd(self.0.number())).build()
+    fn prepare(&mut self) -> Sqe {
+        Sqe::accept_multi(self.0.number(), 0)
     }
 
     fn item(cqe: CqeResult) -> Self::Item {

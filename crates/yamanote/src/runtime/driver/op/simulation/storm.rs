@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use io_uring::{opcode, squeue, types};
+use crate::sys::uring::sqe::{Sqe, op};
 
 use super::kernel::{Mood, pattern};
 use super::world::{TrackedBuf, TrackedFd};
@@ -40,9 +40,12 @@ impl Cancellable for SendZeroCopy {}
 
 // SAFETY: owns the buffer behind the pointer, which is only read, and the descriptor.
 unsafe impl Operation for SendZeroCopy {
-    fn prepare(&mut self) -> squeue::Entry {
-        let fd = types::Fd(self.socket.number());
-        opcode::SendZc::new(fd, self.buf.stable_ptr(), self.buf.bytes_init() as u32).build()
+    fn prepare(&mut self) -> Sqe {
+        let len = self.buf.bytes_init() as u32;
+        Sqe {
+            opcode: op::SEND_ZC,
+            ..Sqe::send(self.socket.number(), self.buf.stable_ptr(), len, 0)
+        }
     }
 
     fn run_blocking(self) -> Self::Output {

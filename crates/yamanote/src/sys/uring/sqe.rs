@@ -1,0 +1,243 @@
+//! Submissions: what an operation looks like to the kernel, one constructor each.
+//!
+//! The pointers are only numbers here. Who submits keeps what they point to, as the manual page of the
+//! operation's system call says, until the last completion.
+#![forbid(unsafe_code)]
+
+use std::ffi::{c_char, c_void};
+use std::os::fd::RawFd;
+
+/// `IORING_OP_*`.
+pub(crate) mod op {
+    pub(crate) const FSYNC: u8 = 3;
+    pub(crate) const POLL_ADD: u8 = 6;
+    pub(crate) const ACCEPT: u8 = 13;
+    pub(crate) const ASYNC_CANCEL: u8 = 14;
+    pub(crate) const CONNECT: u8 = 16;
+    pub(crate) const FALLOCATE: u8 = 17;
+    pub(crate) const CLOSE: u8 = 19;
+    pub(crate) const STATX: u8 = 21;
+    pub(crate) const READ: u8 = 22;
+    pub(crate) const WRITE: u8 = 23;
+    pub(crate) const SEND: u8 = 26;
+    pub(crate) const RECV: u8 = 27;
+    pub(crate) const OPENAT2: u8 = 28;
+    pub(crate) const RENAMEAT: u8 = 35;
+    pub(crate) const UNLINKAT: u8 = 36;
+    pub(crate) const MKDIRAT: u8 = 37;
+    pub(crate) const MSG_RING: u8 = 40;
+    pub(crate) const SEND_ZC: u8 = 47;
+    pub(crate) const FTRUNCATE: u8 = 55;
+}
+
+const IOSQE_ASYNC: u8 = 1 << 4;
+const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
+
+const POLL_ADD_MULTI: u32 = 1 << 0;
+const ACCEPT_MULTISHOT: u16 = 1 << 0;
+const ASYNC_CANCEL_ALL: u32 = 1 << 0;
+const ASYNC_CANCEL_FD: u32 = 1 << 1;
+const FSYNC_DATASYNC: u32 = 1 << 0;
+
+/// `struct io_uring_sqe`, the 64-byte kind, with the names its fields have for most operations.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sqe {
+    pub(crate) opcode: u8,
+    pub(crate) flags: u8,
+    pub(crate) ioprio: u16,
+    pub(crate) fd: i32,
+    pub(crate) off: u64,
+    pub(crate) addr: u64,
+    pub(crate) len: u32,
+    pub(crate) op_flags: u32,
+    pub(crate) user_data: u64,
+    pub(crate) buffer: u16,
+    pub(crate) personality: u16,
+    pub(crate) file_index: u32,
+    pub(crate) addr3: [u64; 2],
+}
+
+const _: () = assert!(size_of::<Sqe>() == 64);
+
+/// `struct open_how`.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct OpenHow {
+    pub(crate) flags: u64,
+    pub(crate) mode: u64,
+    pub(crate) resolve: u64,
+}
+
+/// A pointer as the kernel takes it, of the same size on every machine.
+fn address<T>(pointer: *const T) -> u64 {
+    pointer.expose_provenance() as u64
+}
+
+impl Sqe {
+    fn new(opcode: u8, fd: RawFd) -> Self {
+        Sqe {
+            opcode,
+            fd,
+            ..Sqe::default()
+        }
+    }
+
+    /// `offset` all ones: at the cursor.
+    pub(crate) fn read(fd: RawFd, buf: *mut u8, len: u32, offset: u64) -> Self {
+        Sqe {
+            addr: address(buf),
+            len,
+            off: offset,
+            ..Sqe::new(op::READ, fd)
+        }
+    }
+
+    /// `offset` all ones: at the cursor.
+    pub(crate) fn write(fd: RawFd, buf: *const u8, len: u32, offset: u64) -> Self {
+        Sqe {
+            addr: address(buf),
+            len,
+            off: offset,
+            ..Sqe::new(op::WRITE, fd)
+        }
+    }
+
+    pub(crate) fn fsync(fd: RawFd, data_only: bool) -> Self {
+        Sqe {
+            op_flags: if data_only { FSYNC_DATASYNC } else { 0 },
+            ..Sqe::new(op::FSYNC, fd)
+        }
+    }
+
+    pub(crate) fn open(dir: RawFd, path: *const c_char, how: *const OpenHow) -> Self {
+        Sqe {
+            addr: address(path),
+            len: size_of::<OpenHow>() as u32,
+            off: address(how),
+            ..Sqe::new(op::OPENAT2, dir)
+        }
+    }
+
+    pub(crate) fn statx(
+        dir: RawFd,
+        path: *const c_char,
+        flags: i32,
+        mask: u32,
+        out: *mut libc::statx,
+    ) -> Self {
+        Sqe {
+            addr: address(path),
+            len: mask,
+            off: address(out),
+            op_flags: flags as u32,
+            ..Sqe::new(op::STATX, dir)
+        }
+    }
+
+    pub(crate) fn send(fd: RawFd, buf: *const u8, len: u32, flags: i32) -> Self {
+        Sqe {
+            addr: address(buf),
+            len,
+            op_flags: flags as u32,
+            ..Sqe::new(op::SEND, fd)
+        }
+    }
+
+    pub(crate) fn recv(fd: RawFd, buf: *mut u8, len: u32, flags: i32) -> Self {
+        Sqe {
+            addr: address(buf),
+            len,
+            op_flags: flags as u32,
+            ..Sqe::new(op::RECV, fd)
+        }
+    }
+
+    pub(crate) fn accept(
+        fd: RawFd,
+        peer: *mut c_void,
+        peer_len: *mut libc::socklen_t,
+        flags: i32,
+    ) -> Self {
+        Sqe {
+            addr: address(peer),
+            off: address(peer_len),
+            op_flags: flags as u32,
+            ..Sqe::new(op::ACCEPT, fd)
+        }
+    }
+
+    /// One completion for each connection.
+    pub(crate) fn accept_multi(fd: RawFd, flags: i32) -> Self {
+        Sqe {
+            ioprio: ACCEPT_MULTISHOT,
+            op_flags: flags as u32,
+            ..Sqe::new(op::ACCEPT, fd)
+        }
+    }
+
+    pub(crate) fn connect(fd: RawFd, address_of: *const c_void, len: libc::socklen_t) -> Self {
+        Sqe {
+            addr: address(address_of),
+            off: u64::from(len),
+            ..Sqe::new(op::CONNECT, fd)
+        }
+    }
+
+    pub(crate) fn poll(fd: RawFd, events: u32) -> Self {
+        // The kernel reads this field as two halves of 16 bits, the lower one first.
+        let events = if cfg!(target_endian = "big") {
+            events.rotate_left(16)
+        } else {
+            events
+        };
+        Sqe {
+            op_flags: events,
+            ..Sqe::new(op::POLL_ADD, fd)
+        }
+    }
+
+    /// One completion for each event.
+    pub(crate) fn poll_multi(fd: RawFd, events: u32) -> Self {
+        Sqe {
+            len: POLL_ADD_MULTI,
+            ..Sqe::poll(fd, events)
+        }
+    }
+
+    /// Of the operation submitted with this user data.
+    pub(crate) fn cancel(user_data: u64) -> Self {
+        Sqe {
+            addr: user_data,
+            ..Sqe::new(op::ASYNC_CANCEL, -1)
+        }
+    }
+
+    /// Of all operations on this descriptor.
+    pub(crate) fn cancel_all_on(fd: RawFd) -> Self {
+        Sqe {
+            op_flags: ASYNC_CANCEL_FD | ASYNC_CANCEL_ALL,
+            ..Sqe::new(op::ASYNC_CANCEL, fd)
+        }
+    }
+
+    /// A completion with `user_data` in another ring.
+    pub(crate) fn message(ring: RawFd, user_data: u64) -> Self {
+        Sqe {
+            off: user_data,
+            ..Sqe::new(op::MSG_RING, ring)
+        }
+    }
+
+    /// Straight to a kernel thread, without an attempt in the call that submits.
+    pub(crate) fn in_kernel_thread(mut self) -> Self {
+        self.flags |= IOSQE_ASYNC;
+        self
+    }
+
+    /// Only a failure is told.
+    pub(crate) fn silent(mut self) -> Self {
+        self.flags |= IOSQE_CQE_SKIP_SUCCESS;
+        self
+    }
+}
