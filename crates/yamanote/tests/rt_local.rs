@@ -15,16 +15,18 @@ use yamanote_test::{Capability, Snapshot, in_own_process, require};
 
 /// On every driver there is.
 fn each(test: impl Fn(LocalRuntime)) {
+    each_built(|_| {}, test);
+}
+
+fn each_built(set: impl Fn(&mut Builder), test: impl Fn(LocalRuntime)) {
     for driver in [DriverChoice::Uring, DriverChoice::Epoll] {
         if driver == DriverChoice::Uring && !require(Capability::IoUring) {
             continue;
         }
-        let rt = Builder::new_current_thread()
-            .enable_all()
-            .driver(driver)
-            .build_local(LocalOptions::default())
-            .unwrap();
-        test(rt);
+        let mut builder = Builder::new_current_thread();
+        builder.enable_all().driver(driver);
+        set(&mut builder);
+        test(builder.build_local(LocalOptions::default()).unwrap());
     }
 }
 
@@ -181,6 +183,40 @@ fn the_ways_to_end_it() {
             "{text}"
         );
     });
+}
+
+/// Also the jobs that wait for a thread when the runtime goes, and none that come later.
+#[test]
+fn its_end_runs_the_jobs_that_wait() {
+    for end in [
+        drop,
+        LocalRuntime::shutdown_background,
+        |rt: LocalRuntime| rt.shutdown_timeout(Duration::from_millis(1)),
+    ] {
+        let limit = |builder: &mut Builder| {
+            builder.max_blocking_threads(1);
+        };
+        each_built(limit, |rt| {
+            let (stop, stopped) = std::sync::mpsc::channel::<()>();
+            rt.spawn_blocking(move || {
+                let _ = stopped.recv();
+            });
+            let jobs: Vec<_> = (0..10).map(|n| rt.spawn_blocking(move || n)).collect();
+            let handle = rt.handle().clone();
+            let stopper = thread::spawn(move || {
+                thread::sleep(Duration::from_millis(5));
+                drop(stop);
+            });
+            end(rt);
+            stopper.join().unwrap();
+            let late = handle.spawn_blocking(|| panic!("must not run"));
+            for (n, job) in jobs.into_iter().enumerate() {
+                assert_eq!(futures::executor::block_on(job).unwrap(), n);
+            }
+            let error = futures::executor::block_on(late).unwrap_err();
+            assert!(error.is_cancelled());
+        });
+    }
 }
 
 #[test]

@@ -1,13 +1,33 @@
 //! Blocking work beside tasks, on every driver and flavour.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Barrier, mpsc};
+use std::thread;
 use std::time::{Duration, Instant};
-use yamanote::runtime::Handle;
-use yamanote::task;
+use yamanote::runtime::{Handle, Runtime};
+use yamanote::task::{self, JoinHandle};
 use yamanote_test::matrix;
 
 const LONG: Duration = Duration::from_secs(20);
+
+/// Fails instead of hanging if `test` does not end.
+fn ends(test: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        let result = catch_unwind(AssertUnwindSafe(test));
+        done.send(()).unwrap();
+        result
+    });
+    is_done.recv_timeout(LONG).expect("it hangs");
+    thread.join().unwrap().unwrap();
+}
+
+/// Whether the runtime took no job any more when it was offered this one.
+fn is_over(offered: JoinHandle<()>) -> bool {
+    offered.is_finished()
+        && futures::executor::block_on(offered).is_err_and(|error| error.is_cancelled())
+}
 
 matrix! {
     /// As many jobs at once as there are, none waiting for another.
@@ -100,6 +120,128 @@ matrix! {
                     futures::executor::block_on(job).unwrap();
                 }
             }
+        }
+    }
+
+    /// Every job that was queued when the shutdown began runs, in the runtime's context, however the
+    /// runtime ends; what comes later is cancelled (T4).
+    fn what_was_queued_runs_whatever_the_end(setup: yamanote_test::Setup) {
+        let ends: [fn(Runtime); 5] = [
+            drop,
+            |runtime| runtime.shutdown_timeout(LONG),
+            |runtime| runtime.shutdown_timeout(Duration::from_millis(1)),
+            Runtime::shutdown_background,
+            |runtime| {
+                let outer = yamanote::runtime::Builder::new_current_thread().build().unwrap();
+                outer.block_on(async { runtime.shutdown_background() });
+            },
+        ];
+        for (way, end) in ends.into_iter().enumerate() {
+            let runtime =
+                yamanote_test::builder!(setup).max_blocking_threads(2).build().unwrap();
+            let handle = runtime.handle().clone();
+            let begun = Arc::new(Barrier::new(3));
+            // Two threads at work until the shutdown has begun.
+            let mut jobs: Vec<_> = (0..2)
+                .map(|index| {
+                    let begun = begun.clone();
+                    runtime.spawn_blocking(move || {
+                        begun.wait();
+                        index
+                    })
+                })
+                .collect();
+            jobs.extend((2..40).map(|index| {
+                runtime.spawn_blocking(move || {
+                    let handle = Handle::current();
+                    let late = handle.spawn_blocking(|| panic!("must not run"));
+                    assert!(handle.block_on(late).unwrap_err().is_cancelled());
+                    index
+                })
+            }));
+            let watcher = thread::spawn(move || {
+                while !is_over(handle.spawn_blocking(|| ())) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+                begun.wait();
+            });
+            end(runtime);
+            if way < 2 {
+                assert!(jobs.iter().all(|job| job.is_finished()));
+            }
+            watcher.join().unwrap();
+            for (index, job) in jobs.into_iter().enumerate() {
+                assert_eq!(futures::executor::block_on(job).unwrap(), index);
+            }
+        }
+    }
+
+    /// A queued job that is aborted does not run, and the end of the runtime does not change that.
+    fn an_aborted_job_does_not_run_at_the_end(setup: yamanote_test::Setup) {
+        let runtime = yamanote_test::builder!(setup).max_blocking_threads(1).build().unwrap();
+        let (end, ended) = mpsc::channel::<()>();
+        runtime.spawn_blocking(move || {
+            let _ = ended.recv_timeout(LONG);
+        });
+        let aborted = runtime.spawn_blocking(|| panic!("must not run"));
+        let runs = runtime.spawn_blocking(|| 1);
+        aborted.abort();
+        end.send(()).unwrap();
+        drop(runtime);
+        assert!(futures::executor::block_on(aborted).unwrap_err().is_cancelled());
+        assert_eq!(futures::executor::block_on(runs).unwrap(), 1);
+    }
+
+    /// A thread that cannot be named is an error, or a panic, once; and the runtime goes on, and ends.
+    fn threads_that_cannot_be_named(setup: yamanote_test::Setup) {
+        /// How many threads are named before one cannot be.
+        fn nul_after(named: usize) -> impl Fn() -> String + Send + Sync + 'static {
+            let count = AtomicUsize::new(0);
+            move || match count.fetch_add(1, SeqCst) < named {
+                true => "good".to_owned(),
+                false => "a\0b".to_owned(),
+            }
+        }
+        fn panic_after(named: usize) -> impl Fn() -> String + Send + Sync + 'static {
+            let count = AtomicUsize::new(0);
+            move || match count.fetch_add(1, SeqCst) < named {
+                true => "good".to_owned(),
+                false => std::panic::resume_unwind(Box::new("no name")),
+            }
+        }
+        let workers = setup.workers.unwrap_or(0);
+        for panics in [false, true] {
+            let named = |named| {
+                let mut builder = yamanote_test::builder!(setup);
+                match panics {
+                    false => builder.thread_name_fn(nul_after(named)),
+                    true => builder.thread_name_fn(panic_after(named)),
+                };
+                builder.build()
+            };
+            // The first, and the last, of the workers.
+            for good in (0..workers).take(1).chain(workers.checked_sub(1)) {
+                let built = named(good);
+                let text = built.unwrap_err().to_string();
+                assert!(text.contains(if panics { "no name" } else { "null bytes" }), "{text}");
+            }
+            let runtime = named(workers).unwrap();
+            ends(move || {
+                let panicked = catch_unwind(AssertUnwindSafe(|| runtime.spawn_blocking(|| ())));
+                let text = panicked.unwrap_err().downcast::<String>().unwrap();
+                assert!(text.starts_with("OS can't spawn worker thread: "), "{text}");
+                assert_eq!(runtime.block_on(async { yamanote::spawn(async { 1 }).await.unwrap() }), 1);
+                drop(runtime);
+            });
+            // With one thread that has a name, jobs wait for it.
+            let runtime = named(workers + 1).unwrap();
+            ends(move || {
+                let jobs: Vec<_> = (0..8).map(|n| runtime.spawn_blocking(move || n)).collect();
+                drop(runtime);
+                for (n, job) in jobs.into_iter().enumerate() {
+                    assert_eq!(futures::executor::block_on(job).unwrap(), n);
+                }
+            });
         }
     }
 

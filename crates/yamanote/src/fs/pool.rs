@@ -77,7 +77,7 @@ pub(super) fn spawn_detached(runtime: &Handle, f: impl FnOnce() + Send + 'static
     drop(runtime.blocking_spawner().spawn(f));
 }
 
-/// As [`spawn_detached`], but runs also when a shutdown finds it waiting for a thread.
+/// As [`spawn_detached`], for what was promised: without a thread it does not panic.
 pub(super) fn spawn_mandatory(runtime: &Handle, f: impl FnOnce() + Send + 'static) {
     drop(runtime.blocking_spawner().spawn_mandatory(f));
 }

@@ -239,6 +239,9 @@ impl Builder {
     }
 
     /// The name of the runtime's threads. The default is "tokio-rt-worker".
+    ///
+    /// No thread can have a name with a zero byte: [`build`](Self::build) of a multi-thread runtime
+    /// fails then, and so does the first blocking job of a current-thread one.
     pub fn thread_name(&mut self, val: impl Into<String>) -> &mut Self {
         let name = val.into();
         self.thread_name = Arc::new(move || name.clone());
@@ -246,6 +249,9 @@ impl Builder {
     }
 
     /// Names each of the runtime's threads by calling `f`.
+    ///
+    /// If `f` panics, the thread cannot be had, as if the system refused it; see also
+    /// [`thread_name`](Self::thread_name).
     ///
     /// # Examples
     ///
@@ -543,10 +549,13 @@ impl Builder {
         });
         // Weak, because the pool that keeps this closure is kept by the handle.
         let inner = Arc::downgrade(handle.inner());
-        pool.spawner().set_wrap(Arc::new(move |life| {
+        pool.spawner().set_wrap(Arc::new(move || {
+            // Of whoever gives work to the pool.
             let handle = inner.upgrade().map(Handle::from_inner);
-            let _current = handle.as_ref().and_then(context::try_set_current);
-            life();
+            Box::new(move |life| {
+                let _current = handle.as_ref().and_then(context::try_set_current);
+                life();
+            })
         }));
         (handle, pool)
     }

@@ -28,8 +28,8 @@
 //! # The end
 //!
 //! A runtime ends when its [`Runtime`] is dropped: every task is dropped at the `.await` where it
-//! waits, and blocking jobs that run are waited for. [`Runtime::shutdown_timeout`] waits no longer
-//! than told, [`Runtime::shutdown_background`] not at all; [`Runtime`] says more. A socket that
+//! waits, and blocking jobs are waited for, also those still queued. [`Runtime::shutdown_timeout`] waits
+//! no longer than told, [`Runtime::shutdown_background`] not at all; [`Runtime`] says more. A socket that
 //! outlives its runtime answers with an error, and a timer panics; channels and locks of
 //! [`sync`](crate::sync) know no runtime and go on.
 //!

@@ -32,13 +32,15 @@ const DRIVER_PATIENCE: Duration = Duration::from_secs(1);
 /// The runtime is shut down when it is dropped, or by [`shutdown_timeout`] or
 /// [`shutdown_background`]. Every task is dropped at its next `.await`; none is guaranteed to run
 /// to its end. Tasks of a multi-thread runtime are dropped on its workers, those of a
-/// current-thread runtime on the thread that shuts down. Blocking jobs that have started run to
-/// their end, those still queued are dropped.
+/// current-thread runtime on the thread that shuts down. Blocking jobs run to their end, those
+/// included that are still queued; what is spawned from now on is cancelled, and its handle says so.
 ///
 /// Dropping waits for all of that without limit. It does not wait longer than a second for an
 /// io_uring operation that the kernel cannot cancel; such an operation is leaked together with its
 /// buffer ([`RuntimeMetrics::leaked_ops`]). `shutdown_timeout` waits for the given time, and
-/// `shutdown_background` not at all: threads that are still busy go on alone.
+/// `shutdown_background` not at all: threads that are still busy go on alone, until the last job of
+/// the queue is done or the process ends. Dropped by one of its own blocking jobs, a runtime does not
+/// wait for that job, nor for others that only its thread can do.
 ///
 /// Sockets, timers and handles that outlive the runtime return errors or panic as they document.
 ///

@@ -13,9 +13,9 @@ use crate::runtime::{Handle, context};
 /// their own threads. Work that never ends belongs on a [`std::thread`] of its own.
 ///
 /// A job cannot be cancelled once it runs: [`abort`](JoinHandle::abort) only takes it out of the
-/// queue, and the shutdown of the runtime waits for it, unless told not to by
-/// [`shutdown_timeout`](crate::runtime::Runtime::shutdown_timeout). Jobs in the queue are cancelled
-/// by the shutdown.
+/// queue. The shutdown of the runtime waits for the jobs that run and for those in the queue, unless
+/// told not to by [`shutdown_timeout`](crate::runtime::Runtime::shutdown_timeout); then they go on
+/// without it. A job spawned after the shutdown began is cancelled.
 ///
 /// # Panics
 ///

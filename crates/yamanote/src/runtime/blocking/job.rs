@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 use super::Callback;
+use super::books::Kind;
 use crate::runtime::task::{Id, JoinHandle, Notified, Schedule, Task, UnownedTask, unowned};
+use crate::util::first_panic::drop_payload;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -17,18 +19,12 @@ pub(super) enum Job {
 /// A closure with a `JoinHandle`. Dropping it cancels it.
 pub(super) struct Blocking {
     task: UnownedTask<NeverScheduled>,
-    /// To be run even if the pool is shut down before its turn.
-    mandatory: bool,
     /// After `task`: it is dropped when the joiner has been told.
     _finished: Option<Finished>,
 }
 
 impl Job {
-    pub(super) fn blocking<F, R>(
-        f: F,
-        mandatory: bool,
-        finished: Option<Finished>,
-    ) -> (Job, JoinHandle<R>)
+    pub(super) fn blocking<F, R>(f: F, finished: Option<Finished>) -> (Job, JoinHandle<R>)
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
@@ -36,36 +32,33 @@ impl Job {
         let (task, handle) = unowned(Closure(Some(f)), NeverScheduled, Id::next());
         let job = Blocking {
             task,
-            mandatory,
             _finished: finished,
         };
         (Job::Blocking(job), handle)
     }
 
-    pub(super) fn is_worker(&self) -> bool {
-        matches!(self, Job::Worker(_))
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Job::Blocking(_) => Kind::Blocking,
+            Job::Worker(_) => Kind::Worker,
+        }
     }
 
     /// Does the work. No panic leaves it.
     pub(super) fn run(self) {
         match self {
             Job::Blocking(job) => job.task.run(),
-            Job::Worker(run) => {
-                // A scheduler contains its tasks' panics; one that comes here is its own, was printed
-                // by the panic hook, and must not take the pool's books with it.
-                let _ = catch_unwind(AssertUnwindSafe(run));
-            }
+            // A scheduler contains its tasks' panics; one that comes here is its own, and must not
+            // take the pool's books with it.
+            Job::Worker(run) => contain(run),
         }
     }
+}
 
-    /// Does only what has to be done although the pool is being shut down.
-    pub(super) fn run_at_shutdown(self) {
-        match self {
-            Job::Blocking(Blocking {
-                mandatory: false, ..
-            }) => drop(self),
-            Job::Blocking(_) | Job::Worker(_) => self.run(),
-        }
+/// Calls what may panic. The panic was printed by the panic hook, and is nobody else's business.
+pub(super) fn contain(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
+        drop_payload(payload);
     }
 }
 

@@ -2,11 +2,13 @@
 //!
 //! [`BlockingPool`] belongs to the runtime and ends the pool; [`Spawner`] is what everybody else
 //! holds. A thread is started when there is a job and no idle thread, up to a limit, and ends when it
-//! has been idle for long enough. `pool` keeps the books, `thread` is one thread's life, `job` what
-//! it is given to do.
+//! has been idle for long enough. `books` says who does what, `pool` acts on it, `thread` is one
+//! thread's life, `job` what it is given to do.
 #![forbid(unsafe_code)]
 
 mod pool;
+
+mod books;
 
 mod thread;
 
@@ -22,7 +24,11 @@ use std::time::Duration;
 pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
 
 /// Runs a thread's whole life, given as a closure, inside the runtime's context.
-pub(crate) type Wrap = Arc<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+pub(crate) type Life = Box<dyn FnOnce(&mut dyn FnMut()) + Send>;
+
+/// Asked for a [`Life`] by whoever starts a thread. The life keeps the context alive, for a thread may
+/// begin when the runtime is gone already; this does not, for the context keeps the pool.
+pub(crate) type Wrap = Arc<dyn Fn() -> Life + Send + Sync>;
 
 /// What the pool is told once.
 pub(crate) struct Config {

@@ -1,23 +1,19 @@
-//! The pool's books: what waits, which threads there are, and when to start one.
-//!
-//! The rule: who adds a job either promises an idle thread to it or starts a new thread, unless the
-//! limit is reached. Idle threads are counted by who promises them, not by themselves when they wake
-//! up, so no thread is promised twice and no job waits that need not.
+//! The pool: hands jobs to the books, and starts and ends the threads that the books ask for.
 #![forbid(unsafe_code)]
 
+use super::books::{Added, Books, Coming, Kind, Stage};
 use super::job::{Finished, Job};
-use super::{Callback, Config, Wrap, thread};
+use super::{Callback, Config, Life, Wrap, thread};
 use crate::runtime::task::JoinHandle;
 use crate::sys::fork::process_image;
-use crate::util::room;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::mem;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// The runtime's end of the pool. Dropping it shuts the pool down and waits for what has started.
+/// The runtime's end of the pool. Dropping it shuts the pool down and waits for its jobs.
 #[derive(Debug)]
 pub(crate) struct BlockingPool {
     spawner: Spawner,
@@ -33,39 +29,12 @@ pub(crate) struct Spawner {
 
 pub(super) struct Pool {
     pub(super) config: Config,
-    books: Mutex<Books>,
-    /// Idle threads wait here for a promise.
-    work: Condvar,
-    /// The shutdown waits here for the threads.
-    ended: Condvar,
+    books: Books<Job>,
     /// Locked while a thread is started, so that a thread that ends finds its handle here.
     handles: Mutex<Handles>,
+    wrap: OnceLock<Wrap>,
     /// Told of every blocking job accepted and finished.
     job_hooks: OnceLock<(Callback, Callback)>,
-}
-
-#[derive(Default)]
-struct Books {
-    /// With the number by which a submitter finds its job again.
-    queue: VecDeque<(u64, Job)>,
-    next_ticket: u64,
-    /// Started, or about to be.
-    threads: usize,
-    /// Of the threads, those that have or will have a scheduler's worker to run.
-    workers: usize,
-    /// Of the threads, those that wait and are promised to no job.
-    idle: usize,
-    /// Of the threads, those that wait and have been woken for a job.
-    promised: usize,
-    /// Of the threads, those that have been told to end, and look at the queue no more.
-    leaving: usize,
-    /// Of the threads, those that have been started for a job and have not come for it yet.
-    coming: usize,
-    closed: bool,
-    /// So many jobs at the head of the queue had a thread on its way when the pool was closed: they
-    /// count as started, and are run.
-    started: usize,
-    wrap: Option<Wrap>,
 }
 
 #[derive(Default)]
@@ -79,11 +48,10 @@ pub(super) struct Handles {
 impl BlockingPool {
     pub(crate) fn new(config: Config) -> BlockingPool {
         let pool = Arc::new(Pool {
+            books: Books::new(config.max_threads, config.keep_alive),
             config,
-            books: Mutex::default(),
-            work: Condvar::new(),
-            ended: Condvar::new(),
             handles: Mutex::default(),
+            wrap: OnceLock::new(),
             job_hooks: OnceLock::new(),
         });
         BlockingPool {
@@ -96,44 +64,15 @@ impl BlockingPool {
         &self.spawner
     }
 
-    /// Takes no more work, cancels what has not started, and waits for what has: for ever with
-    /// `None`, not at all with zero. Threads that are not waited for end by themselves.
+    /// Takes no more work, and waits until what was queued is done: for ever with `None`, not at all
+    /// with zero. Threads that are not waited for do it all the same, and end.
+    ///
+    /// On a thread of the pool itself it does not wait for the job that called it, nor for those that
+    /// only this thread would do.
     pub(crate) fn shutdown(&mut self, timeout: Option<Duration>) {
         let pool = &self.spawner.pool;
-        let mut books = pool.lock();
-        books.closed = true;
-        books.started = books.queue.len().min(books.coming + books.promised);
-        pool.work.notify_all();
-        // A runtime may be dropped on one of its own blocking threads, which cannot outlive itself.
         let own = usize::from(thread::is_of(pool));
-        let ended = match timeout {
-            Some(Duration::ZERO) => books.threads == own,
-            Some(timeout) => {
-                let running = |books: &mut Books| books.threads > own;
-                let waited = pool.ended.wait_timeout_while(books, timeout, running);
-                let (guard, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-                books = guard;
-                !timeout.timed_out()
-            }
-            None => {
-                let running = |books: &mut Books| books.threads > own;
-                let waited = pool.ended.wait_while(books, running);
-                books = waited.unwrap_or_else(PoisonError::into_inner);
-                true
-            }
-        };
-        // The wrap may hold what holds this pool.
-        let wrap = books.wrap.take();
-        // Without threads nobody else will look at the queue again.
-        let rest = match ended {
-            true => mem::take(&mut books.queue),
-            false => VecDeque::new(),
-        };
-        drop(books);
-        drop(wrap);
-        for (_, job) in rest {
-            job.run_at_shutdown();
-        }
+        let ended = pool.books.close(own, timeout);
         let handles = mem::take(&mut *pool.handles());
         if ended {
             handles.join_all();
@@ -143,7 +82,7 @@ impl BlockingPool {
 
 impl Drop for BlockingPool {
     fn drop(&mut self) {
-        if self.image == process_image() && !self.spawner.pool.lock().closed {
+        if self.image == process_image() && !self.spawner.pool.books.is_closed() {
             self.shutdown(None);
         }
     }
@@ -152,7 +91,8 @@ impl Drop for BlockingPool {
 impl Spawner {
     /// Tells how to enter the runtime's context; once, before the first job.
     pub(crate) fn set_wrap(&self, wrap: Wrap) {
-        self.pool.lock().wrap = Some(wrap);
+        let set = self.pool.wrap.set(wrap);
+        assert!(set.is_ok(), "the context is told once");
     }
 
     /// Calls `accepted` for every blocking job when it is spawned, and `finished` when it is over and
@@ -186,7 +126,7 @@ impl Spawner {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (job, handle) = Job::blocking(f, false, self.finished_hook());
+        let (job, handle) = Job::blocking(f, self.finished_hook());
         match self.pool.submit(job) {
             // The job was cancelled with `Closed`, which the handle tells.
             Ok(()) | Err(Refused::Closed) => Ok(handle),
@@ -194,14 +134,14 @@ impl Spawner {
         }
     }
 
-    /// Runs `f` on a thread of the pool, also if the pool is shut down before its turn. `None` if it
-    /// has been shut down already, or no thread can be had.
+    /// Runs `f` on a thread of the pool for sure. `None` if the pool has been shut down already, or no
+    /// thread can be had.
     pub(crate) fn spawn_mandatory<F, R>(&self, f: F) -> Option<JoinHandle<R>>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (job, handle) = Job::blocking(f, true, self.finished_hook());
+        let (job, handle) = Job::blocking(f, self.finished_hook());
         self.pool.submit(job).is_ok().then_some(handle)
     }
 
@@ -217,23 +157,23 @@ impl Spawner {
     /// Threads for blocking jobs, without the scheduler's workers.
     #[cfg(test)]
     pub(crate) fn num_threads(&self) -> usize {
-        self.pool.lock().for_blocking()
+        self.pool.books.for_blocking()
     }
 
     #[cfg(test)]
     pub(crate) fn num_idle_threads(&self) -> usize {
-        self.pool.lock().idle
+        self.pool.books.idle()
     }
 
     /// Jobs that wait for a thread.
     #[cfg(test)]
     pub(crate) fn queue_depth(&self) -> usize {
-        self.pool.lock().queue.len()
+        self.pool.books.queued()
     }
 
     #[cfg(test)]
     pub(super) fn pool_threads(&self) -> usize {
-        self.pool.lock().threads
+        self.pool.books.threads()
     }
 
     fn finished_hook(&self) -> Option<Finished> {
@@ -256,173 +196,55 @@ enum Refused {
 }
 
 impl Pool {
-    fn lock(&self) -> MutexGuard<'_, Books> {
-        // No user code runs under this lock.
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn handles(&self) -> MutexGuard<'_, Handles> {
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn submit(self: &Arc<Pool>, job: Job) -> Result<(), Refused> {
-        let mut books = self.lock();
-        if books.closed {
-            drop(books);
-            // Here, for the drop of a job is the user's code.
-            drop(job);
-            return Err(Refused::Closed);
-        }
-        let worker = job.is_worker();
-        let ticket = books.add(job);
-        if books.idle > 0 {
-            books.idle -= 1;
-            books.promised += 1;
-            drop(books);
-            self.work.notify_one();
-            return Ok(());
-        }
-        if !worker && books.for_blocking() >= self.config.max_threads {
-            return Ok(());
-        }
-        books.threads += 1;
-        books.coming += 1;
-        drop(books);
-        // Starting a thread takes tens of microseconds; others may take and add jobs meanwhile.
-        let started = self.handles().start(self);
-        match started {
-            Ok(()) => Ok(()),
-            Err(error) => self.not_started(ticket, worker, error),
+        let kind = job.kind();
+        match self.books.add(job, kind) {
+            Added::Closed(job) => {
+                drop(job);
+                Err(Refused::Closed)
+            }
+            Added::Queued => Ok(()),
+            Added::Start(coming) => self.start(coming),
         }
     }
 
-    /// The thread that was to be started for the job `ticket` is not coming.
-    fn not_started(&self, ticket: u64, worker: bool, error: io::Error) -> Result<(), Refused> {
-        let mut books = self.lock();
-        books.threads -= 1;
-        books.coming -= 1;
-        // A worker needs a thread at once; a blocking job may wait for one that will be free.
-        if !worker && books.for_blocking() > 0 {
-            return Ok(());
-        }
-        let own = books.queue.iter().position(|(t, _)| *t == ticket);
-        let Some((_, own)) = own.and_then(|index| books.queue.remove(index)) else {
-            // Some thread came by and took it.
+    /// Starts a thread. That takes tens of microseconds; others may take and add jobs meanwhile.
+    fn start(self: &Arc<Pool>, coming: Coming) -> Result<(), Refused> {
+        let started = self.handles().start(self);
+        let Err(error) = started else {
             return Ok(());
         };
-        let mut stranded = Vec::new();
-        if worker {
-            books.workers -= 1;
-        } else {
-            // Jobs that were left in the queue in the hope for the thread that did not come.
-            let queue = mem::take(&mut books.queue);
-            let (workers, blocking) = queue.into_iter().partition(|(_, job)| job.is_worker());
-            books.queue = workers;
-            stranded = Vec::from(blocking);
+        match self.books.not_started(coming) {
+            stranded if stranded.is_empty() => Ok(()),
+            stranded => {
+                drop(stranded);
+                Err(Refused::NoThread(error))
+            }
         }
-        if books.closed {
-            self.ended.notify_all();
-        }
-        drop(books);
-        drop(own);
-        drop(stranded);
-        Err(Refused::NoThread(error))
     }
 
-    /// The next job for a thread, or `None` when the thread is to end. It does not count any more
-    /// then, for a job that comes while it goes must not be left to it.
-    pub(super) fn next_job(&self, from: From) -> Option<(Job, Mode)> {
-        let mut books = self.lock();
-        match from {
-            From::Start => books.coming -= 1,
-            From::Worker => books.workers -= 1,
-            From::Blocking => {}
-        }
-        loop {
-            if books.for_blocking() > self.config.max_threads && !books.closed {
-                // The thread was started beyond the limit, for a worker.
-                break;
-            }
-            if let Some((_, job)) = room::pop_front(&mut books.queue) {
-                let mode = match books.closed && books.started == 0 {
-                    true => Mode::Shutdown,
-                    false => Mode::Normal,
-                };
-                books.started = books.started.saturating_sub(1);
-                return Some((job, mode));
-            }
-            if books.closed {
-                break;
-            }
-            books.idle += 1;
-            let waits = |books: &mut Books| books.promised == 0 && !books.closed;
-            let waited = self
-                .work
-                .wait_timeout_while(books, self.config.keep_alive, waits);
-            books = waited.unwrap_or_else(PoisonError::into_inner).0;
-            if books.promised > 0 {
-                books.promised -= 1;
-                continue;
-            }
-            books.idle -= 1;
-            if !books.closed {
-                break;
-            }
-        }
-        books.leaving += 1;
-        None
+    /// The next job for a thread at `stage`, or `None` when it is to end.
+    pub(super) fn next_job(&self, stage: Stage) -> Option<(Job, Kind)> {
+        self.books.next(stage)
     }
 
-    pub(super) fn wrap(&self) -> Option<Wrap> {
-        self.lock().wrap.clone()
+    /// How a thread that is being started enters the runtime's context.
+    pub(super) fn life(&self) -> Option<Life> {
+        self.wrap.get().map(|wrap| wrap())
     }
 
-    /// The thread `number` is about to end. It `was_told` to, unless it panicked.
-    pub(super) fn thread_ends(&self, number: u64, was_told: bool) {
+    /// The thread `number` is about to end.
+    pub(super) fn thread_ends(&self, number: u64, stage: Stage) {
         let before = self.handles().retire(number);
         if let Some(before) = before {
             // It has been here before us and has next to nothing left to do.
             let _ = before.join();
         }
-        let mut books = self.lock();
-        books.threads -= 1;
-        books.leaving -= usize::from(was_told);
-        if books.closed {
-            self.ended.notify_all();
-        }
-    }
-}
-
-/// Where a thread that asks for a job comes from.
-pub(super) enum From {
-    Start,
-    Worker,
-    Blocking,
-}
-
-/// How a thread does a job.
-pub(super) enum Mode {
-    Normal,
-    Shutdown,
-}
-
-impl Books {
-    /// Threads that run, or will run, blocking jobs.
-    fn for_blocking(&self) -> usize {
-        self.threads - self.workers - self.leaving
-    }
-
-    fn add(&mut self, job: Job) -> u64 {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        if job.is_worker() {
-            self.workers += 1;
-            // Ahead of jobs that wait for the limit, which does not concern it.
-            self.queue.push_front((ticket, job));
-        } else {
-            self.queue.push_back((ticket, job));
-        }
-        ticket
+        self.books.thread_ends(stage);
     }
 }
 

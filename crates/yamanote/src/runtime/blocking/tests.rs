@@ -129,43 +129,79 @@ fn an_idle_thread_ends() {
 }
 
 #[test]
-fn the_shutdown_cancels_what_waits_and_waits_for_what_runs() {
+fn the_shutdown_waits_for_what_was_queued() {
     let mut pool = pool(1);
     let end = occupy(&pool);
-    let waiting = pool.spawner().spawn(|| ());
-    let ran = Arc::new(AtomicUsize::new(0));
-    let mandatory = {
-        let ran = ran.clone();
-        pool.spawner()
-            .spawn_mandatory(move || ran.fetch_add(1, SeqCst))
-            .unwrap()
-    };
+    let waiting: Vec<_> = (0..20).map(|n| pool.spawner().spawn(move || n)).collect();
+    let mandatory = pool.spawner().spawn_mandatory(|| 20).unwrap();
     pool.shutdown(Some(Duration::ZERO));
     pool.shutdown(Some(Duration::from_millis(5)));
     assert_eq!(pool.spawner().pool_threads(), 1);
-    end.send(()).unwrap();
-    pool.shutdown(None);
-    assert_eq!(pool.spawner().pool_threads(), 0);
-    assert!(block_on(waiting).unwrap_err().is_cancelled());
-    block_on(mandatory).unwrap();
-    assert_eq!(ran.load(SeqCst), 1);
+    assert_eq!(pool.spawner().queue_depth(), 21);
 
     let late = pool.spawner().spawn(|| ());
     assert!(block_on(late).unwrap_err().is_cancelled());
     assert!(pool.spawner().spawn_mandatory(|| ()).is_none());
     assert!(pool.spawner().launch(Box::new(|| ())).is_err());
+
+    end.send(()).unwrap();
+    pool.shutdown(None);
+    assert_eq!(pool.spawner().pool_threads(), 0);
+    for (n, job) in waiting.into_iter().chain([mandatory]).enumerate() {
+        assert!(job.is_finished());
+        assert_eq!(block_on(job).unwrap(), n);
+    }
 }
 
+/// Idle threads, threads on their way and threads at work, and more jobs than these can take.
 #[test]
-fn a_job_that_has_a_thread_on_its_way_counts_as_started() {
-    for _ in 0..50 {
-        let mut pool = pool(4);
-        let jobs: Vec<_> = (0..3).map(|n| pool.spawner().spawn(move || n)).collect();
+fn the_shutdown_loses_no_job_whatever_its_threads_do() {
+    for round in 0..200 {
+        let mut pool = pool(1 + round % 4);
+        for _ in 0..round % 3 {
+            block_on(pool.spawner().spawn(|| ())).unwrap();
+        }
+        let jobs: Vec<_> = (0..round % 7)
+            .map(|n| pool.spawner().spawn(move || n))
+            .collect();
         pool.shutdown(None);
         for (n, job) in jobs.into_iter().enumerate() {
-            assert_eq!(futures::executor::block_on(job).unwrap(), n);
+            assert!(job.is_finished());
+            assert_eq!(block_on(job).unwrap(), n);
         }
     }
+}
+
+/// The limit is for the shutdown too: the worker's thread, which becomes free, does not help.
+#[test]
+fn the_shutdown_keeps_to_the_limit() {
+    let mut pool = pool(1);
+    let (stop, stopped) = channel::<()>();
+    let worker = move || {
+        let _ = stopped.recv();
+    };
+    pool.spawner().launch(Box::new(worker)).unwrap();
+    let end = occupy(&pool);
+    let running = Arc::new(AtomicUsize::new(0));
+    for _ in 0..10 {
+        let running = running.clone();
+        pool.spawner().spawn(move || {
+            assert_eq!(running.fetch_add(1, SeqCst), 0);
+            std::thread::sleep(Duration::from_millis(1));
+            assert_eq!(running.fetch_sub(1, SeqCst), 1);
+        });
+    }
+    pool.shutdown(Some(Duration::ZERO));
+    stop.send(()).unwrap();
+    let start = Instant::now();
+    while pool.spawner().pool_threads() > 1 {
+        assert!(start.elapsed() < LONG);
+        std::thread::yield_now();
+    }
+    assert_eq!(pool.spawner().queue_depth(), 10);
+    end.send(()).unwrap();
+    pool.shutdown(None);
+    assert_eq!(pool.spawner().queue_depth(), 0);
 }
 
 #[test]
@@ -195,16 +231,94 @@ fn the_wrap_and_the_hooks_surround_every_thread() {
         ..config(1)
     });
     let wrapped = log.clone();
-    pool.spawner().set_wrap(Arc::new(move |life| {
-        wrapped.fetch_add(100, SeqCst);
-        life();
-        wrapped.fetch_add(100, SeqCst);
+    pool.spawner().set_wrap(Arc::new(move || {
+        let wrapped = wrapped.clone();
+        Box::new(move |life| {
+            wrapped.fetch_add(100, SeqCst);
+            life();
+            wrapped.fetch_add(100, SeqCst);
+        })
     }));
     block_on(pool.spawner().spawn(|| ())).unwrap();
     pool.shutdown(None);
     assert_eq!(log.load(SeqCst), 211);
-    // The pool has let go of the wrap.
-    assert_eq!(Arc::strong_count(&log), 3);
+}
+
+/// A thread that comes when the pool has been shut down, or when nobody holds it any more.
+#[test]
+fn a_late_thread_is_wrapped_too() {
+    for _ in 0..100 {
+        let mut pool = pool(1);
+        pool.spawner().set_wrap(Arc::new(|| {
+            Box::new(|life| {
+                WRAPPED.set(true);
+                life();
+            })
+        }));
+        let job = pool.spawner().spawn(|| WRAPPED.get());
+        pool.shutdown(Some(Duration::ZERO));
+        drop(pool);
+        assert!(block_on(job).unwrap());
+    }
+}
+
+thread_local! {
+    static WRAPPED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Panics when it is dropped, as the payload of a panic too.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("bomb");
+    }
+}
+
+/// What a hook panics with may panic again; the thread must not go with the job it was counted for.
+#[test]
+fn hooks_that_panic_with_a_payload_that_panics() {
+    let bomb = || {
+        let hook: fn() = || std::panic::resume_unwind(Box::new(Bomb));
+        Some(Arc::new(hook) as super::Callback)
+    };
+    let mut pool = BlockingPool::new(Config {
+        after_start: bomb(),
+        before_stop: bomb(),
+        ..config(2)
+    });
+    assert_eq!(block_on(pool.spawner().spawn(|| 1)).unwrap(), 1);
+    let (ran, has_run) = channel();
+    pool.spawner()
+        .launch(Box::new(move || {
+            ran.send(()).unwrap();
+            std::panic::resume_unwind(Box::new(Bomb));
+        }))
+        .unwrap();
+    has_run.recv_timeout(LONG).unwrap();
+    assert_eq!(block_on(pool.spawner().spawn(|| 2)).unwrap(), 2);
+    pool.shutdown(None);
+    assert_eq!(pool.spawner().pool_threads(), 0);
+}
+
+/// A thread that fails before it asks for its first job gives its place back.
+#[test]
+fn a_context_that_cannot_be_entered() {
+    let mut pool = pool(2);
+    let failures = AtomicUsize::new(0);
+    pool.spawner().set_wrap(Arc::new(move || {
+        let fails = failures.fetch_add(1, SeqCst) == 0;
+        Box::new(move |life| match fails {
+            true => std::panic::resume_unwind(Box::new("no context")),
+            false => life(),
+        })
+    }));
+    let first = pool.spawner().spawn(|| 1);
+    let second = pool.spawner().spawn(|| 2);
+    assert_eq!(block_on(first).unwrap(), 1);
+    assert_eq!(block_on(second).unwrap(), 2);
+    pool.shutdown(None);
+    assert_eq!(pool.spawner().pool_threads(), 0);
 }
 
 #[test]
@@ -242,6 +356,29 @@ fn a_pool_may_be_dropped_on_its_own_thread() {
         done.send(()).unwrap();
     });
     is_done.recv_timeout(LONG).unwrap();
+}
+
+/// A shutdown by the pool's only thread: the jobs behind the one that does it are done after it.
+#[test]
+fn a_pool_dropped_by_its_only_thread_still_does_its_jobs() {
+    for timeout in [None, Some(Duration::from_millis(5)), Some(Duration::ZERO)] {
+        let mut pool = pool(1);
+        let end = occupy(&pool);
+        let spawner = pool.spawner().clone();
+        let (behind, is_behind) = channel::<()>();
+        let dropper = spawner.spawn(move || {
+            is_behind.recv_timeout(LONG).unwrap();
+            pool.shutdown(timeout);
+            drop(pool);
+        });
+        let jobs: Vec<_> = (0..3).map(|n| spawner.spawn(move || n)).collect();
+        end.send(()).unwrap();
+        behind.send(()).unwrap();
+        block_on(dropper).unwrap();
+        for (n, job) in jobs.into_iter().enumerate() {
+            assert_eq!(block_on(job).unwrap(), n);
+        }
+    }
 }
 
 /// A system that refuses threads (T8): what can wait for a thread that exists does, the rest is told.
@@ -287,13 +424,26 @@ fn a_stack_that_is_too_large() {
     assert_eq!(pool.spawner().queue_depth(), 0);
 }
 
+/// Neither the function that names threads nor std, which refuses such a name, takes a thread out of
+/// the books by a panic.
 #[test]
-fn a_name_that_panics_is_an_error() {
-    let pool = BlockingPool::new(Config {
-        thread_name: Arc::new(|| panic!("no name")),
-        ..config(2)
-    });
-    assert!(pool.spawner().try_spawn(|| ()).is_err());
-    assert_eq!(pool.spawner().pool_threads(), 0);
-    assert_eq!(pool.spawner().queue_depth(), 0);
+fn a_thread_without_a_name() {
+    let names: [fn() -> String; 3] = [
+        || panic!("no name"),
+        || "a\0b".to_owned(),
+        || std::panic::resume_unwind(Box::new(Bomb)),
+    ];
+    for (name, text) in names.into_iter().zip(["no name", "null bytes", "panicked"]) {
+        let mut pool = BlockingPool::new(Config {
+            thread_name: Arc::new(name),
+            ..config(2)
+        });
+        let error = pool.spawner().try_spawn(|| ()).unwrap_err();
+        assert!(error.to_string().contains(text), "{error}");
+        assert!(pool.spawner().spawn_mandatory(|| ()).is_none());
+        assert!(pool.spawner().launch(Box::new(|| ())).is_err());
+        assert_eq!(pool.spawner().pool_threads(), 0);
+        assert_eq!(pool.spawner().queue_depth(), 0);
+        pool.shutdown(None);
+    }
 }

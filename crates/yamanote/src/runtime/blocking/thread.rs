@@ -2,7 +2,11 @@
 #![forbid(unsafe_code)]
 
 use super::Callback;
-use super::pool::{From, Mode, Pool};
+use super::books::Stage;
+use super::job::contain;
+use super::pool::Pool;
+use crate::util::first_panic::drop_payload;
+use std::any::Any;
 use std::cell::Cell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,61 +23,77 @@ pub(super) fn is_of(pool: &Arc<Pool>) -> bool {
     POOL.try_with(Cell::get) == Ok(Arc::as_ptr(pool).addr())
 }
 
+/// Starts a thread. Panics on the way, of the function that names it or of std, are errors: the
+/// caller has books to keep.
 pub(super) fn start(pool: Arc<Pool>, number: u64) -> io::Result<JoinHandle<()>> {
-    // User code, and this thread has books to keep.
-    let name = catch_unwind(AssertUnwindSafe(|| (pool.config.thread_name)()))
-        .map_err(|_| io::Error::other("the builder's thread_name function panicked"))?;
+    catch_unwind(AssertUnwindSafe(|| try_start(pool, number))).unwrap_or_else(|payload| {
+        let text = match message(&*payload) {
+            Some(message) => format!("starting a thread panicked: {message}"),
+            None => "starting a thread panicked".to_owned(),
+        };
+        drop_payload(payload);
+        Err(io::Error::other(text))
+    })
+}
+
+fn try_start(pool: Arc<Pool>, number: u64) -> io::Result<JoinHandle<()>> {
+    let name = (pool.config.thread_name)();
+    if name.contains('\0') {
+        // std would panic.
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "thread name may not contain interior null bytes",
+        ));
+    }
     let mut builder = Builder::new().name(name);
     if let Some(bytes) = pool.config.stack_size {
         builder = builder.stack_size(bytes);
     }
+    let life = pool.life();
     builder.spawn(move || {
         POOL.set(Arc::as_ptr(&pool).addr());
         // Last of all, also if something here should panic.
         let ends = Ends {
             pool: &pool,
             number,
-            was_told: Cell::new(false),
+            stage: Cell::new(Stage::Coming),
         };
-        match pool.wrap() {
-            Some(wrap) => wrap(&mut || live(&pool, &ends.was_told)),
-            None => live(&pool, &ends.was_told),
+        match life {
+            Some(life) => life(&mut || live(&pool, &ends.stage)),
+            None => live(&pool, &ends.stage),
         }
     })
 }
 
-fn live(pool: &Pool, was_told_to_end: &Cell<bool>) {
+fn message(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| payload.downcast_ref::<&str>().copied())
+}
+
+fn live(pool: &Pool, stage: &Cell<Stage>) {
     call(&pool.config.after_start);
-    let mut from = From::Start;
-    while let Some((job, mode)) = pool.next_job(from) {
-        from = match job.is_worker() {
-            true => From::Worker,
-            false => From::Blocking,
-        };
-        match mode {
-            Mode::Normal => job.run(),
-            Mode::Shutdown => job.run_at_shutdown(),
-        }
+    while let Some((job, kind)) = pool.next_job(stage.get()) {
+        stage.set(Stage::Busy(kind));
+        job.run();
     }
-    was_told_to_end.set(true);
+    stage.set(Stage::Leaving);
     call(&pool.config.before_stop);
 }
 
-/// Calls a hook. Its panic was printed by the panic hook and is nobody else's business.
 fn call(hook: &Option<Callback>) {
     if let Some(hook) = hook {
-        let _ = catch_unwind(AssertUnwindSafe(|| hook()));
+        contain(|| hook());
     }
 }
 
 struct Ends<'a> {
     pool: &'a Pool,
     number: u64,
-    was_told: Cell<bool>,
+    stage: Cell<Stage>,
 }
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
-        self.pool.thread_ends(self.number, self.was_told.get());
+        self.pool.thread_ends(self.number, self.stage.get());
     }
 }

@@ -1,0 +1,332 @@
+//! The pool's books: which jobs wait, which threads there are, and when one is to be started.
+//!
+//! The rule: who adds a job either promises an idle thread to it or starts a new thread, unless the
+//! limit is reached. Idle threads are counted by who promises them, not by themselves when they wake
+//! up, so no thread is promised twice and no job waits that need not.
+//!
+//! It follows that while a blocking job waits, some thread that counts for blocking jobs will look at
+//! the queue again. So closing the books loses nothing: those threads empty the queue before they go.
+//!
+//! No thread is started here and no job is run or dropped, so nothing foreign happens under the lock.
+#![forbid(unsafe_code)]
+
+use crate::loom::sync::{Condvar, Mutex, MutexGuard};
+use crate::util::room;
+use std::collections::VecDeque;
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+
+pub(super) struct Books<J> {
+    page: Mutex<Page<J>>,
+    /// Idle threads wait here for a promise.
+    work: Condvar,
+    /// The shutdown waits here for the threads.
+    ended: Condvar,
+    /// Threads for blocking jobs.
+    max_threads: usize,
+    /// How long a thread stays idle.
+    keep_alive: Duration,
+}
+
+struct Page<J> {
+    queue: VecDeque<Entry<J>>,
+    next_ticket: u64,
+    /// Started, or about to be.
+    threads: usize,
+    /// Of the threads, those that have or will have a scheduler's worker to run.
+    workers: usize,
+    /// Of the threads, those that wait and are promised to no job.
+    idle: usize,
+    /// Of the threads, those that wait and have been woken for a job.
+    promised: usize,
+    /// Of the threads, those that have been told to end, and look at the queue no more.
+    leaving: usize,
+    /// Of the threads, those that have been started for a job and have not come for it yet.
+    coming: usize,
+    closed: bool,
+}
+
+struct Entry<J> {
+    job: J,
+    kind: Kind,
+    /// By which a submitter finds its job again.
+    ticket: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A worker of the scheduler, which runs for as long as its runtime does. It needs a thread at
+    /// once and whatever the limit, for others may wait for what only it will do.
+    Worker,
+    /// May wait for a thread.
+    Blocking,
+}
+
+/// What became of a job.
+#[must_use]
+pub(super) enum Added<J> {
+    /// The books are closed, and the job comes back.
+    Closed(J),
+    /// A thread will come to it.
+    Queued,
+    /// A thread was counted that the caller has to start. If it cannot, it says so by
+    /// [`Books::not_started`].
+    Start(Coming),
+}
+
+/// A thread that was counted and does not run yet.
+#[must_use]
+pub(super) struct Coming {
+    kind: Kind,
+    ticket: u64,
+}
+
+/// Where a thread stands in its life, as the books count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// It has not asked for a job yet.
+    Coming,
+    /// It does a job.
+    Busy(Kind),
+    /// It was told to end.
+    Leaving,
+}
+
+impl<J> Books<J> {
+    pub(super) fn new(max_threads: usize, keep_alive: Duration) -> Books<J> {
+        Books {
+            page: Mutex::new(Page {
+                queue: VecDeque::new(),
+                next_ticket: 0,
+                threads: 0,
+                workers: 0,
+                idle: 0,
+                promised: 0,
+                leaving: 0,
+                coming: 0,
+                closed: false,
+            }),
+            work: Condvar::new(),
+            ended: Condvar::new(),
+            max_threads,
+            keep_alive,
+        }
+    }
+
+    /// Takes a job in.
+    pub(super) fn add(&self, job: J, kind: Kind) -> Added<J> {
+        let mut page = self.lock();
+        if page.closed {
+            return Added::Closed(job);
+        }
+        let ticket = page.enter(job, kind);
+        if page.idle > 0 {
+            page.idle -= 1;
+            page.promised += 1;
+            drop(page);
+            self.work.notify_one();
+            return Added::Queued;
+        }
+        if kind == Kind::Blocking && page.for_blocking() >= self.max_threads {
+            return Added::Queued;
+        }
+        page.threads += 1;
+        page.coming += 1;
+        Added::Start(Coming { kind, ticket })
+    }
+
+    /// A thread that was counted does not come. Returns the jobs to which no thread will come, that
+    /// for which it was to be started first; none if another does, or has done.
+    #[must_use]
+    pub(super) fn not_started(&self, coming: Coming) -> Vec<J> {
+        let mut page = self.lock();
+        page.threads -= 1;
+        page.coming -= 1;
+        let stranded = page.strand(&coming);
+        if page.closed {
+            self.ended.notify_all();
+        }
+        stranded
+    }
+
+    /// The next job for a thread at `stage`; `None` when the thread is to end. It counts as leaving
+    /// then, for a job that comes while it goes must not be left to it.
+    pub(super) fn next(&self, stage: Stage) -> Option<(J, Kind)> {
+        let mut page = self.lock();
+        page.leave_stage(stage);
+        loop {
+            if page.for_blocking() > self.max_threads {
+                // It was started beyond the limit, for a worker. As many as may are still here.
+                break;
+            }
+            if let Some(entry) = room::pop_front(&mut page.queue) {
+                return Some((entry.job, entry.kind));
+            }
+            if page.closed {
+                break;
+            }
+            page.idle += 1;
+            page = self.wait_idle(page);
+            if page.promised > 0 {
+                page.promised -= 1;
+                continue;
+            }
+            page.idle -= 1;
+            if !page.closed {
+                break;
+            }
+        }
+        page.leaving += 1;
+        None
+    }
+
+    /// A thread ends at `stage`: when told to, unless something failed in it.
+    pub(super) fn thread_ends(&self, stage: Stage) {
+        let mut page = self.lock();
+        page.leave_stage(stage);
+        page.threads -= 1;
+        if page.closed {
+            self.ended.notify_all();
+        }
+    }
+
+    /// Takes no more jobs, and waits until all threads but `own` have ended, and so have done what
+    /// was queued; returns whether they have. `None` waits for ever, zero not at all.
+    pub(super) fn close(&self, own: usize, timeout: Option<Duration>) -> bool {
+        let mut page = self.lock();
+        page.closed = true;
+        self.work.notify_all();
+        let start = Instant::now();
+        while page.threads > own {
+            let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
+            if left == Some(Duration::ZERO) {
+                return false;
+            }
+            page = self.wait(&self.ended, page, left).0;
+        }
+        true
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    /// Waits for a promise, the end of the patience or that of the books.
+    fn wait_idle<'a>(&'a self, mut page: MutexGuard<'a, Page<J>>) -> MutexGuard<'a, Page<J>> {
+        let start = Instant::now();
+        let mut timed_out = false;
+        while page.promised == 0 && !page.closed && !timed_out {
+            let left = self.keep_alive.saturating_sub(start.elapsed());
+            (page, timed_out) = self.wait(&self.work, page, Some(left));
+        }
+        page
+    }
+
+    /// Waits once; returns whether `timeout` is over. `None` is for ever.
+    fn wait<'a>(
+        &'a self,
+        condvar: &Condvar,
+        page: MutexGuard<'a, Page<J>>,
+        timeout: Option<Duration>,
+    ) -> (MutexGuard<'a, Page<J>>, bool) {
+        // Loom knows no time: there a wait of nothing is over at once, and any other never.
+        #[cfg(all(test, loom))]
+        if timeout == Some(Duration::ZERO) {
+            drop(page);
+            crate::loom::thread::yield_now();
+            return (self.lock(), true);
+        }
+        match timeout {
+            Some(timeout) => {
+                let (page, result) = condvar
+                    .wait_timeout(page, timeout)
+                    .unwrap_or_else(PoisonError::into_inner);
+                (page, result.timed_out())
+            }
+            None => {
+                let page = condvar.wait(page).unwrap_or_else(PoisonError::into_inner);
+                (page, false)
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Page<J>> {
+        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<J> Page<J> {
+    /// Threads that run, or will run, blocking jobs.
+    fn for_blocking(&self) -> usize {
+        self.threads - self.workers - self.leaving
+    }
+
+    fn enter(&mut self, job: J, kind: Kind) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        let entry = Entry { job, kind, ticket };
+        match kind {
+            Kind::Worker => {
+                self.workers += 1;
+                // Ahead of jobs that wait for the limit, which does not concern it.
+                self.queue.push_front(entry);
+            }
+            Kind::Blocking => self.queue.push_back(entry),
+        }
+        ticket
+    }
+
+    fn leave_stage(&mut self, stage: Stage) {
+        match stage {
+            Stage::Coming => self.coming -= 1,
+            Stage::Busy(Kind::Worker) => self.workers -= 1,
+            Stage::Busy(Kind::Blocking) => {}
+            Stage::Leaving => self.leaving -= 1,
+        }
+    }
+
+    /// Takes out what only the thread that does not come would have come to.
+    fn strand(&mut self, coming: &Coming) -> Vec<J> {
+        if coming.kind == Kind::Blocking && self.for_blocking() > 0 {
+            return Vec::new();
+        }
+        let own = self.queue.iter().position(|e| e.ticket == coming.ticket);
+        let Some(own) = own.and_then(|index| self.queue.remove(index)) else {
+            // Some thread came by and took it.
+            return Vec::new();
+        };
+        let mut stranded = vec![own.job];
+        match coming.kind {
+            Kind::Worker => self.workers -= 1,
+            Kind::Blocking => {
+                // Left in the queue in the hope for the thread that did not come.
+                let queue = std::mem::take(&mut self.queue);
+                let (workers, blocking): (VecDeque<_>, VecDeque<_>) =
+                    queue.into_iter().partition(|e| e.kind == Kind::Worker);
+                self.queue = workers;
+                stranded.extend(blocking.into_iter().map(|e| e.job));
+            }
+        }
+        stranded
+    }
+}
+
+#[cfg(test)]
+impl<J> Books<J> {
+    /// Threads for blocking jobs, without the scheduler's workers.
+    pub(super) fn for_blocking(&self) -> usize {
+        self.lock().for_blocking()
+    }
+
+    pub(super) fn idle(&self) -> usize {
+        self.lock().idle
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    pub(super) fn threads(&self) -> usize {
+        self.lock().threads
+    }
+}
