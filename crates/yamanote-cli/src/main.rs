@@ -15,9 +15,9 @@ use std::process::ExitCode;
     version,
     arg_required_else_help = true,
     after_help = "Examples:\n  \
-        yamanote serve .                        serve this directory at http://127.0.0.1:8080\n  \
+        yamanote serve                          serve this directory at http://127.0.0.1:8080\n  \
         yamanote doctor                         which driver works here, and why\n  \
-        YAMANOTE_DRIVER=epoll yamanote serve .  the same without io_uring"
+        YAMANOTE_DRIVER=epoll yamanote serve    the same without io_uring"
 )]
 struct Args {
     #[command(subcommand)]

@@ -262,12 +262,36 @@ fn errors_are_clear_and_usage_errors_exit_with_2() {
     let taken = taken.local_addr().unwrap().to_string();
     let directory = temp.path().to_str().unwrap();
     for (args, status, message) in [
-        (vec!["serve"], 2, "<DIR>"),
         (vec!["serve", missing.to_str().unwrap()], 2, "No such file"),
         (
-            vec!["serve", directory, "--addr", "nonsense"],
+            vec!["serve", missing.to_str().unwrap()],
             2,
-            "invalid socket address",
+            "name a directory that exists",
+        ),
+        (vec!["serve", "/dev/null"], 2, "name the directory it is in"),
+        (
+            vec!["serve", directory, "--addr", ":80"],
+            2,
+            "host is missing",
+        ),
+        (vec!["serve", directory, "--addr", "80"], 2, "--port 80"),
+        (vec!["serve", directory, "--port", "65536"], 2, "--port"),
+        (
+            vec!["serve", directory, "--addr", "localhost:1", "--port", "2"],
+            2,
+            "give one of them",
+        ),
+        (
+            // RFC 6761: no such name is ever found.
+            vec!["serve", directory, "--addr", "nowhere.invalid"],
+            1,
+            "nowhere.invalid: no address is known",
+        ),
+        (
+            // RFC 5737: an address of documentation is no machine's.
+            vec!["serve", directory, "--addr", "192.0.2.1"],
+            1,
+            "no interface of this machine",
         ),
         (
             vec!["serve", directory, "--driver", "kqueue"],
@@ -278,7 +302,7 @@ fn errors_are_clear_and_usage_errors_exit_with_2() {
         (
             vec!["serve", directory, "--addr", &taken],
             1,
-            "Address already in use",
+            "choose one with --port",
         ),
         (vec!["nonsense"], 2, "unrecognized"),
     ] {

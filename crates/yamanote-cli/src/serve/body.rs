@@ -9,6 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use yamanote::fs::File;
+use yamanote::sync::OwnedSemaphorePermit;
 
 /// Bytes read from a file at a time.
 const CHUNK: u64 = 128 * 1024;
@@ -26,13 +27,30 @@ pub struct Body {
 
 enum Content {
     Memory(Bytes),
-    File {
-        file: Arc<File>,
-        /// The next byte to read.
-        position: u64,
-        end: u64,
-        reading: Option<Reading>,
-    },
+    File(Stretch),
+}
+
+/// A file, and the right to have it open.
+pub struct OpenFile {
+    pub file: File,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl OpenFile {
+    pub fn new(file: std::fs::File, permit: OwnedSemaphorePermit) -> OpenFile {
+        OpenFile {
+            file: file.into(),
+            _permit: permit,
+        }
+    }
+}
+
+struct Stretch {
+    open: Arc<OpenFile>,
+    /// The next byte to read.
+    position: u64,
+    end: u64,
+    reading: Option<Reading>,
 }
 
 impl Body {
@@ -40,14 +58,14 @@ impl Body {
         Body::new(Content::Memory(bytes.into()))
     }
 
-    /// The bytes `start..end` of `file`.
-    pub fn file(file: File, start: u64, end: u64) -> Body {
-        Body::new(Content::File {
-            file: Arc::new(file),
+    /// The bytes `start..end` of a file.
+    pub fn file(open: OpenFile, start: u64, end: u64) -> Body {
+        Body::new(Content::File(Stretch {
+            open: Arc::new(open),
             position: start,
             end,
             reading: None,
-        })
+        }))
     }
 
     fn new(content: Content) -> Body {
@@ -56,6 +74,23 @@ impl Body {
             sent: 0,
             on_end: None,
         }
+    }
+
+    /// Reads what fits into one chunk at once, and closes its file.
+    pub async fn loaded(mut self) -> Body {
+        if let Content::File(stretch) = &self.content {
+            let (wanted, position) = (stretch.end - stretch.position, stretch.position);
+            if wanted <= CHUNK {
+                let buffer = Vec::with_capacity(wanted as usize);
+                let (result, mut buffer) = stretch.open.file.read_at(buffer, position).await;
+                // A file that is shorter by now, or an error, is met again on the way.
+                if result.is_ok_and(|count| count as u64 >= wanted) {
+                    buffer.truncate(wanted as usize);
+                    self.content = Content::Memory(buffer.into());
+                }
+            }
+        }
+        self
     }
 
     /// Calls `on_end` when the body is done with, complete or not.
@@ -67,8 +102,35 @@ impl Body {
     pub fn len(&self) -> u64 {
         match &self.content {
             Content::Memory(bytes) => bytes.len() as u64,
-            Content::File { position, end, .. } => end - position,
+            Content::File(stretch) => stretch.end - stretch.position,
         }
+    }
+}
+
+impl Stretch {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let wanted = (self.end - self.position).min(CHUNK) as usize;
+        let reading = self.reading.get_or_insert_with(|| {
+            let (open, position) = (Arc::clone(&self.open), self.position);
+            Box::pin(async move {
+                let buffer = Vec::with_capacity(wanted);
+                open.file.read_at(buffer, position).await
+            })
+        });
+        let (result, mut buffer) = ready!(reading.as_mut().poll(cx));
+        self.reading = None;
+        Poll::Ready(match result {
+            Ok(0) => Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the file became shorter while it was sent",
+            )),
+            Ok(_) => {
+                buffer.truncate(wanted);
+                self.position += buffer.len() as u64;
+                Ok(Bytes::from(buffer))
+            }
+            Err(error) => Err(error),
+        })
     }
 }
 
@@ -80,45 +142,14 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let this = &mut *self;
-        let bytes = match &mut this.content {
-            Content::Memory(bytes) if bytes.is_empty() => return Poll::Ready(None),
+        if self.is_end_stream() {
+            return Poll::Ready(None);
+        }
+        let bytes = match &mut self.content {
             Content::Memory(bytes) => std::mem::take(bytes),
-            Content::File { position, end, .. } if position == end => return Poll::Ready(None),
-            Content::File {
-                file,
-                position,
-                end,
-                reading,
-            } => {
-                let left = *end - *position;
-                let read = reading.get_or_insert_with(|| {
-                    let (file, position) = (Arc::clone(file), *position);
-                    Box::pin(async move {
-                        let buffer = vec![0; left.min(CHUNK) as usize];
-                        file.read_at(buffer, position).await
-                    })
-                });
-                let (result, mut buffer) = ready!(read.as_mut().poll(cx));
-                *reading = None;
-                match result {
-                    Ok(0) => {
-                        let error = "the file became shorter while it was sent";
-                        return Poll::Ready(Some(Err(io::Error::new(
-                            io::ErrorKind::UnexpectedEof,
-                            error,
-                        ))));
-                    }
-                    Ok(count) => {
-                        buffer.truncate(count);
-                        *position += count as u64;
-                        Bytes::from(buffer)
-                    }
-                    Err(error) => return Poll::Ready(Some(Err(error))),
-                }
-            }
+            Content::File(stretch) => ready!(stretch.poll_chunk(cx))?,
         };
-        this.sent += bytes.len() as u64;
+        self.sent += bytes.len() as u64;
         Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 

@@ -1,68 +1,109 @@
-//! The access log: lines leave through a thread, so that a slow pipe does not hold up a worker.
+//! What the server writes: lines leave through a thread, so that a slow pipe does not hold up a
+//! worker.
 #![forbid(unsafe_code)]
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// Lines that may wait for standard output; with more, requests wait too, rather than memory grow.
+/// Lines that may wait to be written; with more, requests wait too, rather than memory grow.
 const BACKLOG: usize = 4096;
 
-pub struct AccessLog {
+/// A handle; clones write to the same place.
+#[derive(Clone)]
+pub struct Log(Arc<Shared>);
+
+struct Shared {
     requests: bool,
-    writer: Mutex<Option<(SyncSender<String>, JoinHandle<()>)>>,
+    writer: Mutex<Option<Writer>>,
 }
 
-impl AccessLog {
+struct Writer {
+    lines: SyncSender<Line>,
+    thread: JoinHandle<()>,
+}
+
+enum Line {
+    Out(String),
+    Error(String),
+}
+
+impl Log {
     /// `requests`: whether [`request`](Self::request) writes anything.
-    pub fn new(requests: bool) -> AccessLog {
-        let (sender, receiver) = sync_channel(BACKLOG);
+    pub fn new(requests: bool) -> Log {
+        let (lines, receiver) = sync_channel(BACKLOG);
         let thread = std::thread::Builder::new()
-            .name("access-log".into())
+            .name("log".into())
             .spawn(move || write_lines(&receiver))
             .expect("one thread can be started");
-        AccessLog {
+        Log(Arc::new(Shared {
             requests,
-            writer: Mutex::new(Some((sender, thread))),
-        }
+            writer: Mutex::new(Some(Writer { lines, thread })),
+        }))
     }
 
-    /// Writes a line whatever the settings.
-    pub fn announce(&self, line: &str) {
-        let sender = self.lock().as_ref().map(|(sender, _)| sender.clone());
-        if let Some(sender) = sender {
-            // The writer ends early only when standard output is gone, and then there is no reader.
-            let _ = sender.send(line.to_owned());
-        }
+    /// Writes a line to standard output.
+    pub fn announce(&self, line: String) {
+        self.send(Line::Out(line));
     }
 
     /// Writes a request's line, if asked for.
     pub fn request(&self, line: impl FnOnce() -> String) {
-        if self.requests {
-            self.announce(&line());
+        if self.0.requests {
+            self.announce(line());
         }
+    }
+
+    /// Writes a message to standard error, under the program's name.
+    pub fn complain(&self, message: &str) {
+        self.send(Line::Error(format!("yamanote serve: {message}")));
     }
 
     /// Waits until everything is written; later lines are dropped.
     pub fn flush(&self) {
-        let writer = self.lock().take();
-        if let Some((sender, thread)) = writer {
-            drop(sender);
+        let writer = self.writer().take();
+        if let Some(Writer { lines, thread }) = writer {
+            drop(lines);
             let _ = thread.join();
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<(SyncSender<String>, JoinHandle<()>)>> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn send(&self, line: Line) {
+        let lines = self.writer().as_ref().map(|writer| writer.lines.clone());
+        if let Some(lines) = lines {
+            // The thread takes lines as long as there is a sender.
+            let _ = lines.send(line);
+        }
+    }
+
+    fn writer(&self) -> std::sync::MutexGuard<'_, Option<Writer>> {
+        self.0.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn write_lines(lines: &Receiver<String>) {
-    let mut out = std::io::stdout().lock();
+/// Goes on when nobody reads any more: a server need not end because its log does.
+fn write_lines(lines: &Receiver<Line>) {
+    let mut has_output = true;
     for line in lines {
-        if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
-            return;
+        match line {
+            Line::Out(line) if has_output => {
+                if let Err(error) = write_line(&mut io::stdout().lock(), &line) {
+                    has_output = false;
+                    let message = format!(
+                        "yamanote serve: standard output: {error}; nothing more is written to it"
+                    );
+                    let _ = write_line(&mut io::stderr().lock(), &message);
+                }
+            }
+            Line::Out(_) => {}
+            // If this fails there is nobody left to tell.
+            Line::Error(line) => drop(write_line(&mut io::stderr().lock(), &line)),
         }
     }
+}
+
+fn write_line(to: &mut impl Write, line: &str) -> io::Result<()> {
+    to.write_all(format!("{line}\n").as_bytes())?;
+    to.flush()
 }

@@ -8,8 +8,9 @@
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,6 +36,8 @@ pub enum Refusal {
 #[derive(Debug)]
 pub enum OpenError {
     Refused(Refusal),
+    /// As many files are open as may be.
+    Busy,
     Failed(io::Error),
 }
 
@@ -67,6 +70,15 @@ impl Root {
         Ok(root)
     }
 
+    /// What is known of the entry `name` of the directory a URL path names, links followed. Blocks.
+    pub fn metadata(&self, url_path: &str, name: &OsStr) -> io::Result<Metadata> {
+        let mut path = relative_path(url_path).map_err(|_| io::ErrorKind::NotFound)?;
+        path.push(name);
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let opened = open_patiently(&self.directory, &path, flags, self.resolve)?;
+        File::from(opened).metadata()
+    }
+
     /// Opens the file or directory a URL path names.
     pub async fn open_path(&self, url_path: &str) -> Result<File, OpenError> {
         let path = relative_path(url_path).map_err(OpenError::Refused)?;
@@ -79,13 +91,7 @@ impl Root {
             Err(Errno::AGAIN | Errno::INVAL) => {
                 let (directory, resolve) = (Arc::clone(&self.directory), self.resolve);
                 yamanote::task::spawn_blocking(move || {
-                    // EAGAIN: a rename elsewhere made the kernel unsure; it asks to try again.
-                    loop {
-                        match openat2(&directory, &path, flags, Mode::empty(), resolve) {
-                            Err(Errno::AGAIN) => {}
-                            result => break result,
-                        }
-                    }
+                    open_patiently(&directory, &path, flags, resolve)
                 })
                 .await
                 .map_err(|error| OpenError::Failed(error.into()))?
@@ -101,6 +107,31 @@ impl Root {
             Errno::NAMETOOLONG => OpenError::Refused(Refusal::TooLong),
             errno => OpenError::Failed(errno.into()),
         })
+    }
+}
+
+/// EAGAIN: a rename elsewhere made the kernel unsure; it asks to try again.
+fn open_patiently(
+    directory: &File,
+    path: &Path,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
+    loop {
+        match openat2(directory, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN) => {}
+            result => return result,
+        }
+    }
+}
+
+/// What to do about a directory that cannot be opened.
+pub fn hint(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => ": name a directory that exists, or none for the present one",
+        io::ErrorKind::NotADirectory => ": name the directory it is in",
+        io::ErrorKind::PermissionDenied => ": this user may not read it",
+        _ => "",
     }
 }
 

@@ -1,68 +1,105 @@
 //! From a request to its response.
 #![forbid(unsafe_code)]
 
-use super::body::Body;
-use super::page::{self, Entry};
+use super::body::{Body, OpenFile};
+use super::conditions::{Validators, Verdict};
+use super::content_type::{self, ByName};
 use super::range::{Requested, requested};
-use super::root::{OpenError, Refusal, Root};
+use super::root::{OpenError, Refusal};
+use super::server::Shared;
+use super::{listing, page};
 use hyper::header::{
     ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
-    HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, LOCATION, RANGE,
+    HeaderValue, LAST_MODIFIED, LOCATION, RANGE, RETRY_AFTER,
 };
 use hyper::{Method, Request, Response, StatusCode};
+use rustix::io::Errno;
 use std::fs::Metadata;
-use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 use yamanote::fs;
+use yamanote::sync::OwnedSemaphorePermit;
+use yamanote::task::spawn_blocking;
+use yamanote::time::timeout;
 
 /// Answers one request. It has no error: what fails becomes a response.
-pub async fn respond<B>(root: &Root, request: &Request<B>) -> Response<Body> {
+pub async fn respond<B>(shared: &Shared, request: &Request<B>) -> Response<Body> {
     let head_only = request.method() == Method::HEAD;
-    let response = if request.method() != Method::GET && !head_only {
+    let response = if request.method() == Method::GET || head_only {
+        find(shared, request)
+            .await
+            .unwrap_or_else(|error| failure(shared, request, &error))
+    } else {
         let mut response = error_page(StatusCode::METHOD_NOT_ALLOWED);
         set(&mut response, ALLOW, "GET, HEAD");
         response
-    } else {
-        find(root, request)
-            .await
-            .unwrap_or_else(|error| match error {
-                OpenError::Refused(Refusal::BadPath) => error_page(StatusCode::BAD_REQUEST),
-                OpenError::Refused(Refusal::NotFound) => error_page(StatusCode::NOT_FOUND),
-                OpenError::Refused(Refusal::Forbidden) => error_page(StatusCode::FORBIDDEN),
-                OpenError::Refused(Refusal::TooLong) => error_page(StatusCode::URI_TOO_LONG),
-                OpenError::Failed(error) => {
-                    eprintln!("yamanote serve: {}: {error}", request.uri().path());
-                    match error.raw_os_error() {
-                        // Out of descriptors or memory: it may work again in a moment.
-                        Some(23 | 24 | 12) => error_page(StatusCode::SERVICE_UNAVAILABLE),
-                        _ => error_page(StatusCode::INTERNAL_SERVER_ERROR),
-                    }
-                }
-            })
     };
-    match head_only {
-        true => without_content(response),
-        false => response,
+    if head_only {
+        return without_content(response);
     }
+    let (head, body) = response.into_parts();
+    Response::from_parts(head, body.loaded().await)
 }
 
-async fn find<B>(root: &Root, request: &Request<B>) -> Result<Response<Body>, OpenError> {
+fn failure<B>(shared: &Shared, request: &Request<B>, error: &OpenError) -> Response<Body> {
+    let status = match error {
+        OpenError::Refused(Refusal::BadPath) => StatusCode::BAD_REQUEST,
+        OpenError::Refused(Refusal::NotFound) => StatusCode::NOT_FOUND,
+        OpenError::Refused(Refusal::Forbidden) => StatusCode::FORBIDDEN,
+        OpenError::Refused(Refusal::TooLong) => StatusCode::URI_TOO_LONG,
+        OpenError::Busy => StatusCode::SERVICE_UNAVAILABLE,
+        OpenError::Failed(error) => {
+            let path = request.uri().path();
+            shared.log.complain(&format!("{path}: {error}"));
+            match Errno::from_io_error(error) {
+                // The system has no descriptor or memory left, and may have in a moment.
+                Some(Errno::NFILE | Errno::MFILE | Errno::NOMEM) => StatusCode::SERVICE_UNAVAILABLE,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
+            }
+        }
+    };
+    let mut response = error_page(status);
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        // In seconds.
+        set(&mut response, RETRY_AFTER, "1");
+    }
+    response
+}
+
+async fn find<B>(shared: &Shared, request: &Request<B>) -> Result<Response<Body>, OpenError> {
     let url_path = request.uri().path();
-    let file = root.open_path(url_path).await?;
-    let metadata = file.metadata().map_err(OpenError::Failed)?;
-    if metadata.is_dir() {
+    let opened = open(shared, url_path).await?;
+    if opened.metadata.is_dir() {
         if !url_path.ends_with('/') {
             return Ok(redirect_to_directory(request));
         }
-        return directory(root, request, file).await;
+        return directory(shared, request, opened).await;
     }
     // What only looks like a directory by its slash is none.
-    if !metadata.is_file() || url_path.ends_with('/') {
+    if !opened.metadata.is_file() || url_path.ends_with('/') {
         return Err(OpenError::Refused(Refusal::NotFound));
     }
-    Ok(send_file(request, url_path, file, &metadata))
+    Ok(send_file(request, url_path, opened).await)
+}
+
+/// What a path names, and the right to have it open.
+struct Opened {
+    file: std::fs::File,
+    metadata: Metadata,
+    permit: OwnedSemaphorePermit,
+}
+
+async fn open(shared: &Shared, url_path: &str) -> Result<Opened, OpenError> {
+    let permit = timeout(shared.timeout, Arc::clone(&shared.files).acquire_owned())
+        .await
+        .map_err(|_| OpenError::Busy)?
+        .expect("the semaphore is never closed");
+    let file = shared.root.open_path(url_path).await?;
+    let metadata = file.metadata().map_err(OpenError::Failed)?;
+    Ok(Opened {
+        file,
+        metadata,
+        permit,
+    })
 }
 
 /// Relative links of a listing need the slash.
@@ -79,133 +116,94 @@ fn redirect_to_directory<B>(request: &Request<B>) -> Response<Body> {
 }
 
 async fn directory<B>(
-    root: &Root,
+    shared: &Shared,
     request: &Request<B>,
-    directory: std::fs::File,
+    directory: Opened,
 ) -> Result<Response<Body>, OpenError> {
     let url_path = request.uri().path();
-    match root.open_path(&format!("{url_path}index.html")).await {
-        Ok(index) => {
-            let metadata = index.metadata().map_err(OpenError::Failed)?;
-            if metadata.is_file() {
-                return Ok(send_file(request, "index.html", index, &metadata));
-            }
+    // One file at a time is what a request may have open.
+    drop(directory);
+    match open(shared, &format!("{url_path}index.html")).await {
+        Ok(index) if index.metadata.is_file() => {
+            return Ok(send_file(request, "index.html", index).await);
         }
-        Err(OpenError::Refused(Refusal::NotFound)) => {}
+        Ok(_) | Err(OpenError::Refused(Refusal::NotFound)) => {}
         Err(error) => return Err(error),
     }
-    // By its descriptor: what was opened is what is listed, whatever became of its name.
-    let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
-    let entries = entries(&path).await.map_err(OpenError::Failed)?;
-    Ok(html(StatusCode::OK, page::listing(url_path, entries)))
-}
-
-async fn entries(path: &str) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    let mut reader = fs::read_dir(path).await?;
-    while let Some(entry) = reader.next_entry().await? {
-        // A link's own type would hide that it leads to a directory; one that leads nowhere is
-        // shown as a file.
-        let is_file = match entry.file_type().await {
-            Ok(kind) if kind.is_symlink() => !fs::metadata(entry.path())
-                .await
-                .is_ok_and(|target| target.is_dir()),
-            Ok(kind) => !kind.is_dir(),
-            // It has just been removed.
-            Err(_) => continue,
-        };
-        entries.push(Entry {
-            is_file,
-            name: entry.file_name(),
-        });
-    }
-    Ok(entries)
-}
-
-fn send_file<B>(
-    request: &Request<B>,
-    name: &str,
-    file: std::fs::File,
-    metadata: &Metadata,
-) -> Response<Body> {
-    let header = |name: HeaderName| request.headers().get(name)?.to_str().ok();
-    let length = metadata.len();
-    let etag = etag(metadata);
-    let modified = modified(metadata);
-
-    let is_unchanged = match (header(IF_NONE_MATCH), header(IF_MODIFIED_SINCE)) {
-        // RFC 9110, 13.1.3: If-None-Match makes If-Modified-Since void.
-        (Some(tags), _) => matches_any(tags, &etag),
-        (None, Some(since)) => {
-            httpdate::parse_http_date(since).is_ok_and(|since| modified <= since)
-        }
-        (None, None) => false,
-    };
-    // A range of another version would be glued to the client's old part.
-    let range_holds = header(IF_RANGE).is_none_or(|condition| {
-        condition == etag || httpdate::parse_http_date(condition).is_ok_and(|date| date == modified)
+    let _permit = shared.listings.acquire().await;
+    let directory = open(shared, url_path).await?;
+    let (root, path) = (Arc::clone(&shared.root), url_path.to_owned());
+    let page = spawn_blocking(move || {
+        let entries = listing::read(&root, &path, &directory.file)?;
+        Ok(page::listing(&path, &entries))
     });
-    let range = header(RANGE).filter(|_| range_holds);
+    let page = page.await.unwrap_or_else(|error| Err(error.into()));
+    Ok(html(StatusCode::OK, page.map_err(OpenError::Failed)?))
+}
 
-    let mut response = if is_unchanged {
-        with_status(StatusCode::NOT_MODIFIED, Body::memory(""))
-    } else {
-        match requested(range, length) {
-            Requested::Whole => with_status(StatusCode::OK, Body::file(file.into(), 0, length)),
-            Requested::Part { start, end } => {
-                let body = Body::file(file.into(), start, end);
-                let mut response = with_status(StatusCode::PARTIAL_CONTENT, body);
-                let range = format!("bytes {start}-{}/{length}", end - 1);
-                set(&mut response, CONTENT_RANGE, &range);
-                response
-            }
-            Requested::Unsatisfiable => {
-                let mut response = error_page(StatusCode::RANGE_NOT_SATISFIABLE);
-                set(&mut response, CONTENT_RANGE, &format!("bytes */{length}"));
-                return response;
-            }
-        }
+async fn send_file<B>(request: &Request<B>, name: &str, opened: Opened) -> Response<Body> {
+    let validators = Validators::of(&opened.metadata);
+    let mut response = match validators.judge(request.headers()) {
+        Verdict::Answer => content(request, name, opened, &validators).await,
+        Verdict::NotModified => with_status(StatusCode::NOT_MODIFIED, Body::memory("")),
+        Verdict::Failed => return error_page(StatusCode::PRECONDITION_FAILED),
     };
-    set(&mut response, ETAG, &etag);
-    set(
-        &mut response,
-        LAST_MODIFIED,
-        &httpdate::fmt_http_date(modified),
-    );
-    set(&mut response, ACCEPT_RANGES, "bytes");
-    if !is_unchanged {
-        let content_type = mime_guess::from_path(name).first_or_octet_stream();
-        let content_type = match content_type.type_() {
-            mime_guess::mime::TEXT => format!("{content_type}; charset=utf-8"),
-            _ => content_type.to_string(),
-        };
-        set(&mut response, CONTENT_TYPE, &content_type);
+    if response.status() != StatusCode::RANGE_NOT_SATISFIABLE {
+        set(&mut response, ETAG, &validators.etag);
+        if let Some(date) = validators.last_modified() {
+            set(&mut response, LAST_MODIFIED, &date);
+        }
+        set(&mut response, ACCEPT_RANGES, "bytes");
     }
     response
 }
 
-/// Changes whenever the file's content may have: inode, size and modification time to the
-/// nanosecond.
-fn etag(metadata: &Metadata) -> String {
-    format!(
-        "\"{:x}-{:x}-{:x}.{:x}\"",
-        metadata.ino(),
-        metadata.len(),
-        metadata.mtime(),
-        metadata.mtime_nsec()
-    )
+/// The file, or the part of it that is asked for.
+async fn content<B>(
+    request: &Request<B>,
+    name: &str,
+    opened: Opened,
+    validators: &Validators,
+) -> Response<Body> {
+    let length = opened.metadata.len();
+    // RFC 9110, 14.2: of all methods GET alone has ranges.
+    let honours_ranges =
+        request.method() == Method::GET && validators.range_holds(request.headers());
+    let range = request.headers().get(RANGE).filter(|_| honours_ranges);
+    let requested = requested(range.and_then(|range| range.to_str().ok()), length);
+    if requested == Requested::Unsatisfiable {
+        let mut response = error_page(StatusCode::RANGE_NOT_SATISFIABLE);
+        set(&mut response, CONTENT_RANGE, &format!("bytes */{length}"));
+        return response;
+    }
+    let open = OpenFile::new(opened.file, opened.permit);
+    let content_type = content_type(name, &open.file).await;
+    let mut response = match requested {
+        Requested::Part { start, end } => {
+            let body = Body::file(open, start, end);
+            let mut response = with_status(StatusCode::PARTIAL_CONTENT, body);
+            let range = format!("bytes {start}-{}/{length}", end - 1);
+            set(&mut response, CONTENT_RANGE, &range);
+            response
+        }
+        _ => with_status(StatusCode::OK, Body::file(open, 0, length)),
+    };
+    set(&mut response, CONTENT_TYPE, &content_type);
+    response
 }
 
-/// In whole seconds, as HTTP tells it.
-fn modified(metadata: &Metadata) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(u64::try_from(metadata.mtime()).unwrap_or(0))
-}
-
-/// Whether a list of tags names ours, by the weak comparison that If-None-Match uses.
-fn matches_any(tags: &str, etag: &str) -> bool {
-    tags.split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+async fn content_type(name: &str, file: &fs::File) -> String {
+    let by_name = content_type::by_name(name);
+    if let ByName::Certain(content_type) = by_name {
+        return content_type;
+    }
+    let buffer = Vec::with_capacity(content_type::LOOKED_AT);
+    let (result, first) = file.read_at(buffer, 0).await;
+    match result {
+        Ok(_) => by_name.with_content(&first),
+        // The body will meet the error, too.
+        Err(_) => by_name.with_content(b"\0"),
+    }
 }
 
 fn error_page(status: StatusCode) -> Response<Body> {
@@ -238,18 +236,4 @@ fn without_content(response: Response<Body>) -> Response<Body> {
         head.headers.insert(CONTENT_LENGTH, body.len().into());
     }
     Response::from_parts(head, Body::memory(""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tags_are_compared_weakly_and_in_lists() {
-        assert!(matches_any("\"a\"", "\"a\""));
-        assert!(matches_any("\"b\", W/\"a\"", "\"a\""));
-        assert!(matches_any("*", "\"a\""));
-        assert!(!matches_any("\"b\"", "\"a\""));
-        assert!(!matches_any("", "\"a\""));
-    }
 }

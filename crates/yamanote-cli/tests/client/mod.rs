@@ -1,4 +1,5 @@
 //! A blocking HTTP/1.1 client of a few lines, which shares no code with the server.
+#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -51,6 +52,39 @@ impl Client {
             .get_mut()
             .write_all(request.as_bytes())
             .expect("the server reads");
+    }
+
+    /// The socket, for what a well-behaved client does not do.
+    pub fn socket(&mut self) -> &mut TcpStream {
+        self.stream.get_mut()
+    }
+
+    /// A request whose connection may have been closed since the last one: tried again on a new
+    /// one, as every HTTP client does.
+    pub fn get_again(&mut self, path: &str) -> Answer {
+        let address = self.stream.get_ref().peer_addr();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n");
+        let is_open = self.stream.get_mut().write_all(request.as_bytes()).is_ok()
+            && self.stream.fill_buf().is_ok_and(|bytes| !bytes.is_empty());
+        match is_open {
+            true => {
+                let mut answer = self.read_head();
+                answer.read_body(self);
+                answer
+            }
+            false => {
+                *self = Client::connect(address.expect("it was connected"));
+                self.get(path, &[])
+            }
+        }
+    }
+
+    /// Whether the server closes the connection without another byte.
+    pub fn is_closed(&mut self) -> bool {
+        match self.stream.fill_buf() {
+            Ok(bytes) => bytes.is_empty(),
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
     }
 
     pub fn read_head(&mut self) -> Answer {
