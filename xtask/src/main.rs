@@ -4,6 +4,7 @@
 mod api;
 mod conformance;
 mod examples;
+mod hostile;
 mod loom;
 mod nightly;
 mod source;
@@ -22,6 +23,9 @@ Tasks:
   tidy            check layers, unsafe rooms and file heads against ARCHITECTURE.md
   test [ARGS]     run every test of the workspace and count what ran and what was skipped;
                   ARGS are passed to `cargo test`
+  test --hostile [NAME...]
+                  run the tests of these files, or all, as an unkind parent would start them:
+                  signals blocked and ignored, unprivileged, umask 077, few descriptors, ...
   examples        run crates of others on this runtime, on both drivers
                   (--driver uring or --driver epoll: on one)
   loom [ARGS]     explore the models of the runtime's protocols (loom)
@@ -46,6 +50,9 @@ fn main() -> ExitCode {
         Some("examples") => examples::run(root, &rest),
         Some("loom") => loom::run(root, &rest),
         Some("nightly") if rest.is_empty() => nightly::run(root),
+        Some("test") if rest.first().is_some_and(|arg| arg == "--hostile") => {
+            hostile::run(root, &rest[1..])
+        }
         Some("test") => test::run(root, &rest),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");

@@ -6,11 +6,13 @@
 //! - [`Snapshot`] compares descriptors and threads before and after; [`CountingWaker`] and
 //!   [`CountingAlloc`] count wakers and heap.
 //! - [`in_own_process`] runs such a test alone in a process; [`deny_syscall`] takes a system call
-//!   away from it, [`Scarcity`] descriptors.
+//!   away from it, [`Scarcity`] descriptors; [`ignore_signals`] and [`block_signals`] give it what
+//!   an unkind parent would.
 
 mod alloc;
 mod capability;
 mod deny;
+mod inheritance;
 mod matrix;
 mod pipe;
 mod process;
@@ -22,6 +24,7 @@ mod waker;
 pub use alloc::CountingAlloc;
 pub use capability::{Capability, require};
 pub use deny::{deny_syscall, try_deny_syscall};
+pub use inheritance::{block_signals, ignore_signals};
 pub use matrix::{Driver, Setup, run_alone, run_here};
 pub use pipe::pipe;
 pub use process::{in_own_process, raise_descriptor_limit};

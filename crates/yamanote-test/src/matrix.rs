@@ -67,7 +67,10 @@ pub fn run_here(module: &str, name: &str, test: impl FnOnce()) {
 /// which stays in the parent.
 pub fn run_alone(module: &str, name: &str, test: impl FnOnce()) {
     match crate::process::is_child(module, name) {
-        true => test(),
+        true => {
+            crate::inheritance::stop_ignoring_signals();
+            test();
+        }
         false => run_here(module, name, || crate::in_own_process(module, name, || ())),
     }
 }

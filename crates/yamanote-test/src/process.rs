@@ -1,5 +1,6 @@
 //! Tests that look at the whole process run alone in one.
 
+use crate::inheritance;
 use std::process::Command;
 
 const CHILD_MARK: &str = "YAMANOTE_TEST_CHILD";
@@ -10,6 +11,7 @@ const CHILD_MARK: &str = "YAMANOTE_TEST_CHILD";
 /// `module` is `module_path!()` and `name` the name of the calling `#[test]` function.
 pub fn in_own_process(module: &str, name: &str, test: impl FnOnce()) {
     if is_child(module, name) {
+        inheritance::stop_ignoring_signals();
         test();
         return;
     }
