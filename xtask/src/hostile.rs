@@ -2,8 +2,8 @@
 //!
 //! Every signal is ignored and blocked, the umask is 077, there is no terminal, the locale is a
 //! foreign one, temporary files go to a directory with spaces in its name, the working directory
-//! cannot be written to, few descriptors and little locked memory are allowed, and root becomes
-//! nobody. The programs that arrange this are those of coreutils and util-linux.
+//! cannot be written to, descriptors and locked memory are few, and root becomes nobody. The programs
+//! that arrange this are those of coreutils and util-linux.
 #![forbid(unsafe_code)]
 
 use std::os::unix::fs::PermissionsExt;

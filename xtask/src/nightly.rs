@@ -81,6 +81,11 @@ const STEPS: &[Step] = &[
         ],
         &[("PROPTEST_CASES", "20000")],
     ),
+    (
+        "every test as an unkind parent would start it",
+        &["xtask", "test", "--hostile"],
+        &[],
+    ),
     // Unoptimized, the tiny polls of one of them are none.
     (
         "stuck workers, optimized",

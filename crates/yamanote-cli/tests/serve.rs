@@ -218,12 +218,14 @@ fn an_unreadable_file_is_forbidden() {
         return;
     }
     let temp = TempDir::new();
-    std::fs::write(temp.path().join("private"), "x").unwrap();
-    std::fs::set_permissions(
-        temp.path().join("private"),
-        PermissionsExt::from_mode(0o600),
-    )
-    .unwrap();
+    let allow = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    };
+    let private = temp.path().join("private");
+    std::fs::write(&private, "x").unwrap();
+    allow(&private, 0o600);
+    // Nobody may look into it, whatever the umask.
+    allow(temp.path(), 0o755);
     let server = Started::new().by_nobody().serve(temp.path(), &[]);
     assert_eq!(
         Client::connect(server.address).get("/private", &[]).status,
