@@ -123,8 +123,8 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// If somebody else has reaped the child (ECHILD), or ignores SIGCHLD so that the kernel did; if
-    /// the runtime is shut down.
+    /// If somebody else has reaped the child (ECHILD), or SIGCHLD is ignored, perhaps since the
+    /// parent did, so that the kernel has; if the runtime is shut down.
     ///
     /// # Panics
     ///

@@ -27,7 +27,9 @@ use crate::runtime::driver::signals::{self, Listener};
 ///
 /// The first listener to a signal replaces what the signal does by default, **for the whole process
 /// and the rest of its life**. Dropping the listener does not bring it back: a program that has
-/// listened to SIGINT once is not ended by Ctrl-C any more.
+/// listened to SIGINT once is not ended by Ctrl-C any more. A signal that the parent had ignored,
+/// as scripts do with SIGINT for what they start in the background, is heard, too. One that every
+/// thread blocks, which may also be inherited, waits in the kernel until a thread unblocks it.
 ///
 /// # Examples
 ///

@@ -63,7 +63,7 @@ fn files_are_opened_written_synced_read_stated_and_closed() {
         let dir = TempDir::new();
         let path = c_path(&dir.path().join("file"));
         let flags = libc::O_RDWR | libc::O_CREAT;
-        let file = Arc::new(way.run(Open::new(path.clone(), flags, 0o640)).unwrap());
+        let file = Arc::new(way.run(Open::new(path.clone(), flags, 0o700)).unwrap());
         let write = Write::new(file.clone(), b"hello, world".to_vec(), Offset::Cursor);
         let (n, buf) = way.run(write);
         assert_eq!((n.unwrap(), &buf[..]), (12, &b"hello, world"[..]));
@@ -95,9 +95,9 @@ fn files_are_opened_written_synced_read_stated_and_closed() {
         let by_path = way.run(Statx::<OwnedFd>::path(path.clone(), 0)).unwrap();
         assert_eq!((by_fd.stx_size, by_path.stx_size), (13, 13));
         assert_eq!(by_fd.stx_ino, by_path.stx_ino);
-        assert_eq!(u32::from(by_fd.stx_mode) & 0o7777, 0o640);
+        assert_eq!(u32::from(by_fd.stx_mode) & 0o7777, 0o700);
 
-        let exclusive = Open::new(path.clone(), flags | libc::O_EXCL, 0o640);
+        let exclusive = Open::new(path.clone(), flags | libc::O_EXCL, 0o700);
         assert_eq!(errno(way.run(exclusive)), libc::EEXIST);
         // A mode without O_CREAT is ignored, as open(2) does and openat2 does not.
         let folder = way
