@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn no_wake_up_is_lost_between_threads() {
-        for _ in 0..200 {
+        for _ in 0..if cfg!(miri) { 10 } else { 200 } {
             let place = Arc::new(AtomicWaker::new());
             let news = Arc::new(AtomicBool::new(false));
             let (their_place, their_news) = (place.clone(), news.clone());

@@ -21,7 +21,7 @@ mod plain {
 
     #[test]
     fn equals_a_deque_under_random_operations() {
-        for seed in 1..200 {
+        for seed in 1..if cfg!(miri) { 3 } else { 200 } {
             let mut rng = FastRand::new(seed);
             let (local, thief) = new::<Box<u32>>(8);
             let (other, _other_thief) = new::<Box<u32>>(8);
@@ -72,7 +72,7 @@ mod plain {
     #[test]
     fn four_threads_lose_and_double_nothing() {
         use std::sync::atomic::{AtomicBool, AtomicU8};
-        const TASKS: u32 = 100_000;
+        const TASKS: u32 = if cfg!(miri) { 300 } else { 100_000 };
         let seen: Vec<AtomicU8> = (0..TASKS).map(|_| AtomicU8::new(0)).collect();
         let done = AtomicBool::new(false);
         let see = |task: Box<u32>| {
