@@ -6,10 +6,14 @@ mod conformance;
 mod examples;
 mod hostile;
 mod loom;
+mod miri;
 mod nightly;
+mod process;
+mod sanitize;
 mod source;
 mod test;
 mod tidy;
+mod toolchain;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -32,6 +36,9 @@ Tasks:
   api [OPTIONS]   compare the shim's public API with the real Tokio's (--help)
   conformance [OPTIONS]
                   run Tokio's own released tests with the shim and with the real Tokio (--help)
+  miri [OPTIONS]  interpret tests of the unsafe rooms and of whole runtimes (Miri; --help)
+  sanitize address|thread
+                  run the tests under AddressSanitizer or ThreadSanitizer (--help)
   nightly         what takes too long for every change: more seeds, longer orders, more preemptions
   help            print this
 ";
@@ -49,6 +56,8 @@ fn main() -> ExitCode {
         Some("tidy") if rest.is_empty() => tidy::run(root),
         Some("examples") => examples::run(root, &rest),
         Some("loom") => loom::run(root, &rest),
+        Some("miri") => miri::run(root, &rest),
+        Some("sanitize") => sanitize::run(root, &rest),
         Some("nightly") if rest.is_empty() => nightly::run(root),
         Some("test") if rest.first().is_some_and(|arg| arg == "--hostile") => {
             hostile::run(root, &rest[1..])

@@ -2,7 +2,7 @@
 //!
 //! More seeds of the simulated kernel, longer orders of the task's machine, more preemptions in the
 //! models, the tests of the file system, the pipe and the channels against their models with more
-//! cases, and Tokio's own tests three times in a row.
+//! cases, Tokio's own tests three times in a row, Miri in whole and the sanitizers.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -102,6 +102,9 @@ const STEPS: &[Step] = &[
         &["xtask", "loom"],
         &[("LOOM_MAX_PREEMPTIONS", "3")],
     ),
+    ("Miri", &["xtask", "miri", "--whole"], &[]),
+    ("AddressSanitizer", &["xtask", "sanitize", "address"], &[]),
+    ("ThreadSanitizer", &["xtask", "sanitize", "thread"], &[]),
 ];
 
 pub fn run(root: &Path) -> ExitCode {

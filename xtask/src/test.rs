@@ -69,8 +69,9 @@ pub fn run(root: &Path, args: &[String]) -> ExitCode {
     }
 }
 
-#[derive(Default)]
-struct Totals {
+/// What libtest says at the end of each binary, added up.
+#[derive(Debug, Default)]
+pub struct Totals {
     passed: usize,
     failed: usize,
     ignored: usize,
@@ -80,7 +81,7 @@ struct Totals {
 
 impl Totals {
     /// Adds a line like `test result: ok. 3 passed; 0 failed; 1 ignored; ...`.
-    fn add(&mut self, line: &str) {
+    pub fn add(&mut self, line: &str) {
         if line.contains("... ignored, started by ") {
             self.halves += 1;
         }
@@ -107,6 +108,21 @@ impl Totals {
     /// Ignored tests that are no half of another.
     fn really_ignored(&self) -> usize {
         self.ignored.saturating_sub(self.halves)
+    }
+}
+
+impl std::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Totals) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.ignored += other.ignored;
+        self.halves += other.halves;
+    }
+}
+
+impl std::fmt::Display for Totals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} passed, {} failed", self.passed, self.failed)
     }
 }
 

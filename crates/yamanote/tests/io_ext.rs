@@ -213,7 +213,7 @@ fn read_to_string_is_text_or_nothing() {
     assert_eq!(text, "old ü!");
 
     for bytes in [&b"ok"[..], &[0xff]] {
-        let mut source = steps([Data(bytes.to_vec().leak()), Fail(ErrorKind::TimedOut)]);
+        let mut source = steps([Data(bytes), Fail(ErrorKind::TimedOut)]);
         let error = block_on(source.read_to_string(&mut text)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         assert_eq!(text, "old ü!");

@@ -11,7 +11,6 @@ mod build;
 mod options;
 mod page;
 mod probe;
-mod process;
 mod report;
 mod run;
 pub mod suites;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::process;
+use crate::process;
 
 /// Runs the probe with `driver`: both its runtimes must name that driver, and submit to a ring
 /// where it is io_uring, and only there.

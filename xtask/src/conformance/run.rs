@@ -16,9 +16,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::build::{Built, FileId};
 use super::options::Options;
-use super::process;
 use super::suites::Released;
 use super::verdict::{Column, File, Outcome};
+use crate::process;
 
 /// One test of one binary, once.
 struct Job {

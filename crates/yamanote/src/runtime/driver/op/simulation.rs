@@ -69,13 +69,11 @@ pub(super) struct Simulation {
 impl Simulation {
     pub(super) fn new(seed: u64, sq_entries: u32, cq_entries: u32) -> Arc<Self> {
         let kernel = SimulatedKernel::new(seed, sq_entries, cq_entries);
-        let fd = Arc::new(std::os::fd::OwnedFd::from(
-            std::fs::File::open("/dev/null").unwrap(),
-        ));
+        let (fd, _) = std::os::unix::net::UnixStream::pair().unwrap();
         let ring = Ring::with_kernel(
             kernel.queues(),
             Box::new(kernel.clone()),
-            fd,
+            Arc::new(fd.into()),
             Door::eventfd().unwrap(),
         );
         Arc::new(Simulation {

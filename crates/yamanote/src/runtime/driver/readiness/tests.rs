@@ -26,9 +26,8 @@ impl Count {
 }
 
 fn pair() -> (mio::net::UnixStream, UnixStream) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
-    ours.set_nonblocking(true).unwrap();
-    (mio::net::UnixStream::from_std(ours), theirs)
+    let (ours, theirs) = mio::net::UnixStream::pair().unwrap();
+    (ours, std::os::fd::OwnedFd::from(theirs).into())
 }
 
 fn drain(readiness: &Readiness) -> usize {
@@ -257,13 +256,7 @@ fn ping_pong_never_loses_a_wake() {
                 }
             });
         }
-        let (a, b) = UnixStream::pair().unwrap();
-        a.set_nonblocking(true).unwrap();
-        b.set_nonblocking(true).unwrap();
-        let (a, b) = (
-            mio::net::UnixStream::from_std(a),
-            mio::net::UnixStream::from_std(b),
-        );
+        let (a, b) = mio::net::UnixStream::pair().unwrap();
         let server = scope.spawn(|| play(&readiness, a, true));
         let client = scope.spawn(|| play(&readiness, b, true));
         server.join().unwrap();

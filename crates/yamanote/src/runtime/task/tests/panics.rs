@@ -2,6 +2,7 @@
 
 use super::{Dropped, Scheduler, poll};
 use std::future::{pending, poll_fn};
+use std::mem::ManuallyDrop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -14,14 +15,17 @@ enum Fails {
     Drop,
 }
 
-/// A waker that panics in one of its functions; its data is leaked.
-fn failing(fails: Fails) -> (Waker, &'static AtomicUsize) {
-    struct Data {
-        fails: Fails,
-        clones: AtomicUsize,
-    }
-    fn data(data: *const ()) -> &'static Data {
-        // SAFETY: only pointers to a leaked `Data` come here.
+/// What a failing waker points to.
+struct Data {
+    fails: Fails,
+    clones: AtomicUsize,
+}
+
+/// A waker that panics in one of its functions; its clones are counted. The data must be kept for
+/// longer than any of them.
+fn failing(fails: Fails) -> (ManuallyDrop<Waker>, Arc<Data>) {
+    fn data<'a>(data: *const ()) -> &'a Data {
+        // SAFETY: only pointers to a `Data` come here that the test keeps.
         unsafe { &*data.cast::<Data>() }
     }
     fn fail_if(same: bool) {
@@ -45,13 +49,13 @@ fn failing(fails: Fails) -> (Waker, &'static AtomicUsize) {
             fail_if(data(this).fails == Fails::Drop);
         },
     );
-    let data: &'static Data = Box::leak(Box::new(Data {
+    let data = Arc::new(Data {
         fails,
         clones: AtomicUsize::new(0),
-    }));
-    // SAFETY: the functions above keep no more than a count, and the data lives for ever.
-    let waker = unsafe { Waker::new((&raw const *data).cast(), &VTABLE) };
-    (waker, &data.clones)
+    });
+    // SAFETY: the functions above keep no more than a count, and the test keeps the data to its end.
+    let waker = unsafe { Waker::new(Arc::as_ptr(&data).cast(), &VTABLE) };
+    (ManuallyDrop::new(waker), data)
 }
 
 /// The joiner gets its own panic; the task is none the worse.
@@ -59,14 +63,13 @@ fn failing(fails: Fails) -> (Waker, &'static AtomicUsize) {
 fn a_join_waker_that_cannot_be_cloned() {
     let scheduler = Scheduler::new();
     let mut handle = scheduler.spawn(async { 5 });
-    let (waker, _) = failing(Fails::Clone);
+    let (waker, _data) = failing(Fails::Clone);
     assert!(catch_unwind(AssertUnwindSafe(|| poll(&mut handle, &waker))).is_err());
     scheduler.run_all();
     assert!(matches!(
         poll(&mut handle, Waker::noop()),
         Poll::Ready(Ok(5))
     ));
-    std::mem::forget(waker);
     drop(handle);
     assert!(scheduler.is_last());
 }
@@ -76,12 +79,11 @@ fn a_join_waker_that_cannot_be_cloned() {
 fn a_join_waker_that_cannot_be_woken() {
     let scheduler = Scheduler::new();
     let mut handle = scheduler.spawn(async { 5 });
-    let (waker, clones) = failing(Fails::Wake);
+    let (waker, data) = failing(Fails::Wake);
     assert!(poll(&mut handle, &waker).is_pending());
     scheduler.run_all();
-    assert_eq!(clones.load(SeqCst), 0);
+    assert_eq!(data.clones.load(SeqCst), 0);
     assert!(matches!(poll(&mut handle, &waker), Poll::Ready(Ok(5))));
-    std::mem::forget(waker);
     drop(handle);
     assert!(scheduler.is_last());
 }
@@ -90,18 +92,17 @@ fn a_join_waker_that_cannot_be_woken() {
 fn a_join_waker_that_cannot_be_dropped() {
     let scheduler = Scheduler::new();
     let mut handle = scheduler.spawn(async { 5 });
-    let (waker, clones) = failing(Fails::Drop);
+    let (waker, data) = failing(Fails::Drop);
     assert!(poll(&mut handle, &waker).is_pending());
     // Replaced by another one: the panic is the joiner's, and the new waker is in place.
     let replaced = catch_unwind(AssertUnwindSafe(|| poll(&mut handle, Waker::noop())));
     assert!(replaced.is_err());
-    assert_eq!(clones.load(SeqCst), 0);
+    assert_eq!(data.clones.load(SeqCst), 0);
     assert!(poll(&mut handle, &waker).is_pending());
     let dropped = catch_unwind(AssertUnwindSafe(|| drop(handle)));
     assert!(dropped.is_err());
-    assert_eq!(clones.load(SeqCst), 0);
+    assert_eq!(data.clones.load(SeqCst), 0);
     scheduler.run_all();
-    std::mem::forget(waker);
     assert!(scheduler.is_last());
 }
 

@@ -261,7 +261,7 @@ fn a_thousand_drops_through_a_full_queue() {
     let simulation = stalled(4, 8);
     let mut ops: Vec<ReadOp> = Vec::new();
     let mut refused = 0;
-    let drops = if cfg!(miri) { 50 } else { 1000 };
+    let drops = if cfg!(miri) { 30 } else { 1000 };
     for _ in 0..drops {
         let mut op = read(&simulation);
         assert!(poll_once(&mut op).is_pending());
@@ -310,7 +310,7 @@ fn without_the_right_to_enter_an_operation_waits_for_room() {
 fn an_overflowing_completion_queue_loses_nothing() {
     let simulation = Simulation::new(3, 64, 8);
     let mut done = 0;
-    let rounds = if cfg!(miri) { 3 } else { 1000 };
+    let rounds = if cfg!(miri) { 1 } else { 1000 };
     for _ in 0..rounds {
         let mut ops: Vec<ReadOp> = (0..100).map(|_| read(&simulation)).collect();
         for op in &mut ops {

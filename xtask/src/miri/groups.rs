@@ -1,0 +1,211 @@
+//! Which tests Miri runs, and what it cannot.
+#![forbid(unsafe_code)]
+
+/// Tests of one binary that make one process.
+#[derive(Debug)]
+pub struct Group {
+    pub name: &'static str,
+    pub what: &'static str,
+    /// The binary, as cargo is told of it.
+    pub target: &'static [&'static str],
+    /// The beginnings or parts of their names.
+    pub tests: &'static [&'static str],
+    /// Parts of names, and why these are not run.
+    pub left_out: &'static [(&'static str, &'static str)],
+    pub is_quick: bool,
+    /// By both models also in the quick run.
+    pub is_quick_by_both: bool,
+    /// Schedules of each test in the whole run.
+    pub seeds: u32,
+    /// If leaking is what they are about.
+    pub leaks_because: Option<&'static str>,
+}
+
+const LIB: &[&str] = &["--lib"];
+
+const NONE: Group = Group {
+    name: "",
+    what: "",
+    target: LIB,
+    tests: &[],
+    left_out: &[],
+    is_quick: false,
+    is_quick_by_both: false,
+    seeds: 1,
+    leaks_because: None,
+};
+
+pub const GROUPS: &[Group] = &[
+    Group {
+        name: "buf",
+        what: "owned buffers and their parts, the buffer of a reader",
+        tests: &["buf::", "io::read_buf"],
+        is_quick: true,
+        is_quick_by_both: true,
+        ..NONE
+    },
+    Group {
+        name: "ops",
+        what: "operations on the simulated kernel",
+        tests: &["op::simulation"],
+        left_out: &[(
+            "a_lost_completion",
+            "leaks on purpose, and is a group of its own",
+        )],
+        is_quick: true,
+        ..NONE
+    },
+    Group {
+        name: "lost-ops",
+        what: "operations whose completions the kernel loses",
+        tests: &["a_lost_completion"],
+        leaks_because: Some("what the kernel may still write to is never freed"),
+        is_quick: true,
+        is_quick_by_both: true,
+        ..NONE
+    },
+    Group {
+        name: "task",
+        what: "tasks, their references, their panics",
+        tests: &["runtime::task"],
+        left_out: &[("enumeration", "a group of its own, slow")],
+        is_quick: true,
+        seeds: 4,
+        ..NONE
+    },
+    Group {
+        name: "task-orders",
+        what: "every order of two steps of a task",
+        tests: &["task::tests::enumeration"],
+        ..NONE
+    },
+    Group {
+        name: "sync",
+        what: "wakers, semaphores and queues of channels by themselves",
+        tests: &["sync::"],
+        is_quick: true,
+        seeds: 4,
+        ..NONE
+    },
+    Group {
+        name: "queues",
+        what: "the steal queue, the pipe in memory, inboxes and sets",
+        tests: &[
+            "multi_thread::queue",
+            "util::",
+            "task::join_set",
+            "task::local_set",
+            "scheduler::inject",
+            "driver::parker",
+        ],
+        left_out: &[("util::room", "counts capacities, and nothing is unsafe")],
+        is_quick: true,
+        seeds: 4,
+        ..NONE
+    },
+    Group {
+        name: "readiness",
+        what: "sources of the readiness set, on epoll",
+        tests: &["driver::readiness::tests", "driver::readiness::waiters"],
+        ..NONE
+    },
+    Group {
+        name: "tasks",
+        what: "whole runtimes of both flavours on epoll: tasks, joined",
+        target: &["--test", "task_join"],
+        tests: &["epoll_current_thread", "epoll_multi_thread_2"],
+        is_quick: true,
+        ..NONE
+    },
+    Group {
+        name: "more-tasks",
+        what: "whole runtimes on epoll: tasks aborted, panicking, in sets, on their thread",
+        target: &[
+            "--test",
+            "task_abort",
+            "--test",
+            "task_panic",
+            "--test",
+            "task_join_set",
+            "--test",
+            "task_local_set",
+        ],
+        tests: &["epoll_current_thread", "epoll_multi_thread_2"],
+        ..NONE
+    },
+    Group {
+        name: "runtimes",
+        what: "beginning, driving and end of runtimes",
+        target: &["--test", "rt_current_thread", "--test", "rt_multi_thread"],
+        ..NONE
+    },
+    Group {
+        name: "channels",
+        what: "channels and Notify, polled by hand and between threads",
+        target: &[
+            "--test",
+            "sync_mpsc",
+            "--test",
+            "sync_oneshot",
+            "--test",
+            "sync_watch",
+            "--test",
+            "sync_broadcast",
+            "--test",
+            "sync_notify",
+        ],
+        left_out: &[
+            ("a_forgotten_future", "leaks on purpose"),
+            ("uring", "Miri has no rings"),
+            ("epoll_multi_thread_1", "epoll_multi_thread_2 stands for it"),
+            ("epoll_multi_thread_8", "epoll_multi_thread_2 stands for it"),
+        ],
+        ..NONE
+    },
+    Group {
+        name: "locks",
+        what: "locks and semaphores, polled by hand and between threads",
+        target: &[
+            "--test",
+            "sync_semaphore",
+            "--test",
+            "sync_mutex",
+            "--test",
+            "sync_rwlock",
+            "--test",
+            "sync_once_cell",
+            "--test",
+            "sync_set_once",
+            "--test",
+            "sync_barrier",
+        ],
+        left_out: &[
+            ("uring", "Miri has no rings"),
+            ("epoll_multi_thread_1", "epoll_multi_thread_2 stands for it"),
+            ("epoll_multi_thread_8", "epoll_multi_thread_2 stands for it"),
+        ],
+        ..NONE
+    },
+    Group {
+        name: "io",
+        what: "pipes in memory, readers and writers",
+        target: &[
+            "--test",
+            "mem",
+            "--test",
+            "io_ext",
+            "--test",
+            "io_adapters",
+            "--test",
+            "write_buf",
+        ],
+        ..NONE
+    },
+    Group {
+        name: "time",
+        what: "timers under a clock that stands",
+        target: &["--test", "time_pause"],
+        tests: &["epoll_current_thread"],
+        ..NONE
+    },
+];

@@ -1,0 +1,289 @@
+//! `cargo xtask sanitize address|thread`: the workspace's tests, built with a sanitizer.
+//!
+//! AddressSanitizer finds accesses to freed memory and beyond its ends, LeakSanitizer, which comes
+//! with it, what nothing points to at the end of a process; neither sees what the kernel writes.
+//! ThreadSanitizer finds data races; the standard library is built with it, for otherwise it knows
+//! nothing of what happens inside a channel or a lock of std.
+//!
+//! What a sanitizer cannot run is named in [`LEFT_OUT`], what it is told to keep silent about in the
+//! files beside this one; both with the reason.
+#![forbid(unsafe_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::{process, test, toolchain};
+
+pub const HELP: &str = "\
+Runs the tests of the workspace under a sanitizer, on both drivers.
+
+Usage: cargo xtask sanitize address|thread [OPTIONS]
+
+  address             accesses out of bounds or after a free, and leaks
+  thread              data races
+
+  --only BINARY       only this test binary: `sync_notify`, or `yamanote` for the library's own tests
+                      (may be repeated)
+  --threads N         tests at a time (the number of CPUs)
+  --no-run            only build
+  --help              print this
+
+Needs the nightly toolchain (thread: with rust-src); what is missing is installed with rustup.
+Exit status 0: all tests passed and nothing was reported. 1: not so. 2: it could not be run.
+";
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A test binary takes no more than a tenth of this.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sanitizer {
+    Address,
+    Thread,
+}
+
+use Sanitizer::{Address, Thread};
+
+impl Sanitizer {
+    fn name(self) -> &'static str {
+        match self {
+            Address => "address",
+            Thread => "thread",
+        }
+    }
+
+    fn components(self) -> &'static [&'static str] {
+        match self {
+            Address => &[],
+            Thread => &["rust-src"],
+        }
+    }
+}
+
+/// Test binary (none: all), test, by which sanitizer it is not run, and why.
+const LEFT_OUT: &[(&str, &str, &[Sanitizer], &str)] = &[];
+
+#[derive(Debug)]
+struct Options {
+    sanitizer: Sanitizer,
+    only: Vec<String>,
+    threads: Option<String>,
+    is_build_only: bool,
+}
+
+impl Options {
+    fn parse(args: &[String]) -> Result<Options, String> {
+        let mut args = args.iter();
+        let sanitizer = match args.next().map(String::as_str) {
+            Some("address") => Address,
+            Some("thread") => Thread,
+            _ => return Err("which one, address or thread?".to_owned()),
+        };
+        let mut options = Options {
+            sanitizer,
+            only: Vec::new(),
+            threads: None,
+            is_build_only: false,
+        };
+        while let Some(arg) = args.next() {
+            let mut value = || args.next().ok_or(format!("{arg} wants a value")).cloned();
+            match arg.as_str() {
+                "--only" => options.only.push(value()?),
+                "--threads" => options.threads = Some(value()?),
+                "--no-run" => options.is_build_only = true,
+                other => return Err(format!("no such option: {other}")),
+            }
+        }
+        Ok(options)
+    }
+}
+
+pub fn run(root: &Path, args: &[String]) -> ExitCode {
+    if args.iter().any(|arg| arg == "--help" || arg == "-h") {
+        print!("{HELP}");
+        return ExitCode::SUCCESS;
+    }
+    let options = match Options::parse(args) {
+        Ok(options) => options,
+        Err(error) => {
+            eprint!("cargo xtask sanitize: {error}\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    let started = Instant::now();
+    let built = toolchain::install(options.sanitizer.components())
+        .and_then(|()| build(root, options.sanitizer))
+        .and_then(|binaries| choose(binaries, &options.only));
+    let binaries = match built {
+        Ok(binaries) => binaries,
+        Err(error) => {
+            eprintln!("cargo xtask sanitize: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    println!(
+        "{} test binaries, built in {} s",
+        binaries.len(),
+        started.elapsed().as_secs()
+    );
+    match options.is_build_only {
+        true => ExitCode::SUCCESS,
+        false => run_all(root, &options, &binaries, started),
+    }
+}
+
+/// A test binary.
+#[derive(Debug)]
+struct Binary {
+    name: String,
+    executable: PathBuf,
+    /// Where cargo would start it.
+    package: PathBuf,
+}
+
+fn build(root: &Path, sanitizer: Sanitizer) -> Result<Vec<Binary>, String> {
+    let name = sanitizer.name();
+    let mut command = toolchain::cargo(root);
+    command.args(["test", "--no-run"]);
+    if sanitizer == Thread {
+        command.arg("-Zbuild-std");
+    }
+    let output = command
+        .args(["--workspace", "--exclude", "xtask"])
+        .args(["--exclude", "yamanote-macros", "--lib", "--bins", "--tests"])
+        // With a target named, macros and build scripts are built without the flags.
+        .args(["--target", TARGET])
+        .args(["--target-dir", &format!("target/{name}")])
+        .arg("--message-format=json-render-diagnostics")
+        .env("RUSTFLAGS", format!("-Zsanitizer={name}"))
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("rustup cannot be started: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("the tests do not build with -Zsanitizer={name}"));
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    Ok(messages.lines().filter_map(Binary::of_message).collect())
+}
+
+impl Binary {
+    /// Of a line in which cargo tells what it has built.
+    fn of_message(line: &str) -> Option<Binary> {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let is_test = message["profile"]["test"].as_bool()?;
+        let manifest = Path::new(message["manifest_path"].as_str()?);
+        is_test.then_some(Binary {
+            name: message["target"]["name"].as_str()?.to_owned(),
+            executable: message["executable"].as_str()?.into(),
+            package: manifest.parent()?.to_owned(),
+        })
+    }
+
+    fn command(&self, root: &Path, options: &Options) -> Command {
+        let mut command = Command::new(&self.executable);
+        command.current_dir(&self.package);
+        if let Some(threads) = &options.threads {
+            command.args(["--test-threads", threads]);
+        }
+        for (_, test, ..) in self.left_out(options.sanitizer) {
+            command.args(["--skip", test]);
+        }
+        let beside = root.join("xtask/src/sanitize");
+        let suppressions = |file: &str| format!("suppressions={}", beside.join(file).display());
+        command
+            .env("CARGO_MANIFEST_DIR", &self.package)
+            .env(
+                "LSAN_OPTIONS",
+                suppressions("leaks.txt") + ":print_suppressions=0",
+            )
+            .env(
+                "TSAN_OPTIONS",
+                suppressions("races.txt") + ":second_deadlock_stack=1",
+            )
+            // A developer's override would make half of the matrix run on the wrong driver.
+            .env_remove("YAMANOTE_DRIVER")
+            .env_remove("ASAN_OPTIONS")
+            .env_remove("RUST_BACKTRACE");
+        command
+    }
+
+    fn left_out(
+        &self,
+        sanitizer: Sanitizer,
+    ) -> impl Iterator<
+        Item = &'static (
+            &'static str,
+            &'static str,
+            &'static [Sanitizer],
+            &'static str,
+        ),
+    > {
+        LEFT_OUT.iter().filter(move |(binary, _, sanitizers, _)| {
+            *binary == self.name && sanitizers.contains(&sanitizer)
+        })
+    }
+}
+
+fn choose(mut binaries: Vec<Binary>, only: &[String]) -> Result<Vec<Binary>, String> {
+    for name in only {
+        if !binaries.iter().any(|binary| binary.name == *name) {
+            return Err(format!("there is no test binary {name}"));
+        }
+    }
+    binaries.retain(|binary| only.is_empty() || only.contains(&binary.name));
+    binaries.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(binaries)
+}
+
+fn run_all(root: &Path, options: &Options, binaries: &[Binary], started: Instant) -> ExitCode {
+    let scratch = root
+        .join("target")
+        .join(options.sanitizer.name())
+        .join("output");
+    let mut totals = test::Totals::default();
+    let mut bad = Vec::new();
+    for (place, binary) in binaries.iter().enumerate() {
+        let since = Instant::now();
+        let ended = process::run(&mut binary.command(root, options), &scratch, LIMIT)
+            .expect("a test binary can be started and its output read");
+        let mut counted = test::Totals::default();
+        ended.output.lines().for_each(|line| counted.add(line));
+        println!(
+            "{:2} of {}  {:22} {counted}, {} s",
+            place + 1,
+            binaries.len(),
+            binary.name,
+            since.elapsed().as_secs(),
+        );
+        if !ended.status.is_some_and(|status| status.success()) {
+            let how = ended.how();
+            println!("--- {}: {how}\n{}---", binary.name, ended.output);
+            bad.push(format!("{} ({how})", binary.name));
+        }
+        totals += counted;
+    }
+    let mut left_out = 0;
+    for binary in binaries {
+        for (_, test, _, why) in binary.left_out(options.sanitizer) {
+            println!("left out: {}::{test}: {why}", binary.name);
+            left_out += 1;
+        }
+    }
+    println!(
+        "\n{} sanitizer: {totals}, {left_out} left out, {} s; {}",
+        options.sanitizer.name(),
+        started.elapsed().as_secs(),
+        match bad.is_empty() {
+            true => "nothing was reported".to_owned(),
+            false => format!("failed: {}", bad.join(", ")),
+        }
+    );
+    match bad.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
