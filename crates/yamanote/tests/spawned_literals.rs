@@ -27,7 +27,7 @@ fn sockets(addresses: [SocketAddr; 2]) {
         let socket = UdpSocket::bind(("localhost", 80)).await?;
         socket.connect("localhost:80").await?;
         socket.send_to(b"bytes", "localhost:80").await?;
-        socket.send_to("bytes".as_bytes(), addresses).await?;
+        socket.send_to("bytes".as_bytes(), &addresses[..]).await?;
         UnixStream::connect("path").await?;
         UnixListener::bind("path")?.accept().await?;
         UnixDatagram::bind("path")?
