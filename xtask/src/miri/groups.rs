@@ -89,11 +89,10 @@ pub const GROUPS: &[Group] = &[
     },
     Group {
         name: "queues",
-        what: "the steal queue, the pipe in memory, inboxes and sets",
+        what: "the steal queue, the pipe in memory, inboxes",
         tests: &[
             "multi_thread::queue",
             "util::",
-            "task::join_set",
             "task::local_set",
             "scheduler::inject",
             "driver::parker",

@@ -175,7 +175,7 @@ fn what_was_broken_off_unasked_is_done_again() {
 /// O2: the enters fail from the first to the 200th; nothing is lost and nothing reused early.
 #[test]
 fn failing_enters_leave_every_submission_owned() {
-    for failing in 1..=200 {
+    for failing in 1..=if cfg!(miri) { 5 } else { 200 } {
         let simulation = Simulation::new(failing, 4, 8);
         simulation.kernel.set_mood(Mood {
             enter_fails: 1,
