@@ -97,8 +97,8 @@ fn channels() {
         let second = async { &b"bytes"[..] };
         yamanote::join!(first, second).0.unwrap();
         yamanote::select! {
-            text = async { "text" } => drop(text),
-            bytes = async { b"bytes" } => drop(bytes),
+            text = async { "text" } => assert_eq!(text, "text"),
+            bytes = async { b"bytes" } => assert_eq!(bytes, b"bytes"),
         }
     }));
 }
