@@ -311,7 +311,7 @@ impl<J> Page<J> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 impl<J> Books<J> {
     /// Threads for blocking jobs, without the scheduler's workers.
     pub(super) fn for_blocking(&self) -> usize {
@@ -328,5 +328,17 @@ impl<J> Books<J> {
 
     pub(super) fn threads(&self) -> usize {
         self.lock().threads
+    }
+}
+
+#[cfg(all(test, loom))]
+impl<J> Books<J> {
+    /// All threads have ended, and nothing is left to do.
+    pub(super) fn assert_over(&self) {
+        let page = self.lock();
+        assert!(page.queue.is_empty());
+        let (threads, workers) = (page.threads, page.workers);
+        assert_eq!((threads, workers, page.leaving, page.coming), (0, 0, 0, 0));
+        assert_eq!((page.idle, page.promised), (0, 0));
     }
 }

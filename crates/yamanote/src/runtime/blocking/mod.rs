@@ -57,3 +57,6 @@ impl fmt::Debug for Config {
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+#[cfg(all(test, loom))]
+mod loom_models;

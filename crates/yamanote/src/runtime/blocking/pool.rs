@@ -155,23 +155,23 @@ impl Spawner {
     }
 
     /// Threads for blocking jobs, without the scheduler's workers.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn num_threads(&self) -> usize {
         self.pool.books.for_blocking()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn num_idle_threads(&self) -> usize {
         self.pool.books.idle()
     }
 
     /// Jobs that wait for a thread.
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(crate) fn queue_depth(&self) -> usize {
         self.pool.books.queued()
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, not(loom)))]
     pub(super) fn pool_threads(&self) -> usize {
         self.pool.books.threads()
     }

@@ -156,3 +156,63 @@ mod tests {
         assert!(inject.is_empty() && inject.is_closed());
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_models {
+    use super::*;
+    use crate::loom::sync::Arc;
+    use crate::loom::thread;
+
+    /// Each item is refused, popped or handed out by the close: once, and none is left behind it.
+    #[test]
+    fn loom_inject_the_close_loses_nothing() {
+        loom::model(|| {
+            let inject = Arc::new(Inject::new());
+            let pushing = thread::spawn({
+                let inject = inject.clone();
+                move || {
+                    let mut refused = Vec::from_iter(inject.push(1).err());
+                    refused.extend(inject.push_batch([2, 3]).err().into_iter().flatten());
+                    refused
+                }
+            });
+            let popping = thread::spawn({
+                let inject = inject.clone();
+                move || {
+                    let mut popped = VecDeque::from_iter(inject.pop());
+                    inject.pop_batch(1, &mut popped);
+                    popped
+                }
+            });
+            let mut items = Vec::from(inject.close());
+            items.extend(pushing.join().unwrap());
+            items.extend(popping.join().unwrap());
+            items.sort();
+            assert_eq!(items, [1, 2, 3]);
+            assert!(inject.is_empty() && inject.pop().is_none());
+        });
+    }
+
+    /// Who sees the length of a push finds the item; who sees none left sees what the popper did.
+    #[test]
+    fn loom_inject_the_length_is_what_is_there() {
+        loom::model(|| {
+            let inject = Arc::new(Inject::new());
+            let pushing = thread::spawn({
+                let inject = inject.clone();
+                move || inject.push_batch([1, 2]).is_ok()
+            });
+            let there = inject.len();
+            let mut popped = VecDeque::new();
+            while let Some(item) = inject.pop() {
+                popped.push_back(item);
+            }
+            assert!(popped.len() >= there);
+            assert!(pushing.join().unwrap());
+            popped.extend(inject.pop());
+            popped.extend(inject.pop());
+            assert_eq!(popped, [1, 2]);
+            assert!(inject.is_empty());
+        });
+    }
+}

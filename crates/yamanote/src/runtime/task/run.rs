@@ -278,6 +278,14 @@ unsafe fn drop_stage_contained<F: Future, S: Schedule>(task: NonNull<Header>) {
 /// See `Vtable::free`.
 pub(super) unsafe fn free<F: Future, S: Schedule>(task: NonNull<Header>) {
     let cell = task.cast::<super::core::Cell<F, S>>().as_ptr();
+    // To loom the end of the memory is no access; promise C is about it.
+    // SAFETY: the caller is the last to hold it.
+    #[cfg(all(test, loom))]
+    unsafe {
+        (*cell).stage.with_mut(|_| ());
+        (*cell).header.links.with_mut(|_| ());
+        (*cell).header.join_waker.with_mut(|_| ());
+    }
     // SAFETY: `allocate` made it from a Box of this type, and the caller is the last to hold it. The
     // stage is empty: the output was taken or dropped before, and so was the future.
     drop(unsafe { Box::from_raw(cell) });

@@ -3,10 +3,11 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use loom::future::block_on;
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 
 use super::Notify;
@@ -88,5 +89,28 @@ fn loom_notify_waiters_meets_who_gives_up() {
         giving_up.join().unwrap();
         // No permit came of it.
         assert!(!once(&notify));
+    });
+}
+
+/// Who is told sees what was done before the telling. No wake-up is waited for here, which would
+/// order it too.
+#[test]
+fn loom_notify_the_told_see_what_was_done_before() {
+    loom::model(|| {
+        let shared = Arc::new((Notify::new(), AtomicUsize::new(0)));
+        let mut notified = pin!(shared.0.notified());
+        notified.as_mut().enable();
+        let telling = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                shared.1.store(1, Relaxed);
+                shared.0.notify_one();
+            }
+        });
+        let polled = notified.poll(&mut Context::from_waker(Waker::noop()));
+        if polled.is_ready() {
+            assert_eq!(shared.1.load(Relaxed), 1);
+        }
+        telling.join().unwrap();
     });
 }

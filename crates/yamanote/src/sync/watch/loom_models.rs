@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 use loom::future::block_on;
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use loom::thread;
 
 use super::channel;
@@ -24,13 +26,34 @@ fn loom_watch_a_change_is_not_slept_through() {
 fn loom_watch_a_receiver_made_meanwhile() {
     loom::model(|| {
         let (sender, receiver) = channel(0);
-        let mut late = receiver.clone();
         let sending = thread::spawn(move || sender.send(1));
-        let mut later = late.clone();
-        block_on(later.changed()).unwrap();
+        // The first of its shard: whoever sends does not know that there is somebody, or it sees
+        // what was sent.
+        let mut late = receiver.clone();
         block_on(late.changed()).unwrap();
         sending.join().unwrap().unwrap();
         drop(receiver);
+    });
+}
+
+/// Also if it does not look at the value, whose lock would order it.
+#[test]
+fn loom_watch_who_sees_a_change_sees_what_was_done_before() {
+    loom::model(|| {
+        let (sender, receiver) = channel(());
+        let done = Arc::new(AtomicUsize::new(0));
+        let sending = thread::spawn({
+            let done = Arc::clone(&done);
+            move || {
+                done.store(1, Relaxed);
+                sender.send(()).unwrap();
+                sender
+            }
+        });
+        if receiver.has_changed().unwrap() {
+            assert_eq!(done.load(Relaxed), 1);
+        }
+        drop(sending.join().unwrap());
     });
 }
 

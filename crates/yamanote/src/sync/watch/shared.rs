@@ -98,7 +98,9 @@ impl<T> Shared<T> {
         if !modify(&mut value) {
             return false;
         }
-        self.state.fetch_add(STEP, Release); // pairs with the Acquire in `state`
+        // Pairs with the Acquire in `state`. The value has its lock; this is for who only asks whether
+        // there is a change.
+        self.state.fetch_add(STEP, Release);
         drop(value);
         self.tell_receivers();
         true

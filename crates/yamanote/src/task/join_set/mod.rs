@@ -423,3 +423,6 @@ where
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod loom_models;

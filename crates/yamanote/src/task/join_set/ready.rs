@@ -2,10 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Wake, Waker};
 
 use super::slab::Place;
+use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::room::Room;
 
 pub(super) struct Ready {

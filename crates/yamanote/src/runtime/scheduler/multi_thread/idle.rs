@@ -41,6 +41,7 @@ use crate::loom::sync::atomic::{
 use crate::loom::sync::{Mutex, MutexGuard};
 
 use super::role::{Errand, Mood, Roster, Sleep};
+use crate::runtime::scheduler::inject::Inject;
 
 const SEARCHING: usize = 1;
 const ASLEEP: usize = 1 << (usize::BITS / 2);
@@ -146,6 +147,12 @@ impl Idle {
 
     pub(super) fn is_asleep(&self, worker: usize) -> bool {
         self.asleep[worker].load(Relaxed)
+    }
+
+    /// The look of the promise, into all queues but the caller's own: the injection queue, and those of
+    /// the siblings.
+    pub(super) fn has_work<T>(inject: &Inject<T>, siblings: impl FnOnce() -> bool) -> bool {
+        !inject.is_empty() || siblings()
     }
 
     fn wants_searcher(&self) -> bool {

@@ -22,7 +22,8 @@
 //! * P1 `tail` Release in `push_back` / Acquire in `steal_into`: a thief who sees the position sees the
 //!   pointer in its place and what the pointer leads to.
 //! * P2 `head` Release in the thief's exchange / Acquire in `push_back`: the owner writes a place again
-//!   only after the thief's reads of it.
+//!   only after the thief's reads of it. No model holds this one: without it a thief could read what
+//!   the owner writes later, and loom never lets a load see a store that comes after it. Nor does x86.
 //! * P3 `lifo` Release in `swap_lifo` / Acquire in `steal_lifo`: as P1 for the single place.
 //!
 //! `head` is a `usize` that is never reduced, so an exchange cannot succeed on a value that came round

@@ -146,10 +146,10 @@ impl Shared {
 
     /// Whether `worker` would find something outside of its own queue.
     pub(super) fn has_work_for(&self, worker: usize) -> bool {
-        !self.inject.is_empty()
-            || self
-                .siblings(worker)
+        Idle::has_work(&self.inject, || {
+            self.siblings(worker)
                 .any(|sibling| self.desks[sibling].has_spare_work())
+        })
     }
 
     pub(super) fn siblings(&self, worker: usize) -> impl Iterator<Item = usize> {

@@ -6,25 +6,88 @@ use crate::loom::sync::Arc;
 use crate::loom::sync::atomic::Ordering::AcqRel;
 use loom::thread;
 
-/// A queue that is only a number of tasks, and the wake-ups that were sent.
-struct Model {
-    idle: Idle,
-    tasks: AtomicUsize,
-    /// As `Driver::unpark` leaves them.
-    tokens: [AtomicBool; 2],
+/// Where tasks wait.
+trait Queue: Default + Send + Sync + 'static {
+    fn put(&self);
+    fn take(&self) -> bool;
+    /// Whether somebody who looks from outside finds something.
+    fn look(&self) -> bool;
 }
 
-impl Model {
-    fn new() -> Arc<Self> {
+/// Only a number of tasks, which orders nothing: all is left to the fences.
+#[derive(Default)]
+struct Number(AtomicUsize);
+
+impl Queue for Number {
+    fn put(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    fn take(&self) -> bool {
+        let less_one = |tasks: usize| tasks.checked_sub(1);
+        self.0.fetch_update(Relaxed, Relaxed, less_one).is_ok()
+    }
+
+    fn look(&self) -> bool {
+        self.0.load(Relaxed) > 0
+    }
+}
+
+/// The injection queue, looked into as workers do before they sleep.
+struct Injected(Inject<()>);
+
+impl Default for Injected {
+    fn default() -> Self {
+        Injected(Inject::new())
+    }
+}
+
+impl Queue for Injected {
+    fn put(&self) {
+        self.0.push(()).unwrap();
+    }
+
+    fn take(&self) -> bool {
+        self.0.pop().is_some()
+    }
+
+    fn look(&self) -> bool {
+        Idle::has_work(&self.0, || false)
+    }
+}
+
+/// What a worker does that has taken a task.
+#[derive(Clone, Copy, PartialEq)]
+enum Tasks {
+    /// Goes on, and looks for more.
+    End,
+    /// Stays in it until the model ends: others must take the rest.
+    Last,
+}
+
+struct Model<Q> {
+    idle: Idle,
+    queue: Q,
+    tasks: Tasks,
+    /// As `Driver::unpark` leaves them.
+    tokens: [AtomicBool; 2],
+    /// Those that stay in a task. Relaxed: read when their threads were joined.
+    busy: [AtomicBool; 2],
+}
+
+impl<Q: Queue> Model<Q> {
+    fn new(tasks: Tasks) -> Arc<Self> {
         Arc::new(Model {
             idle: Idle::new(2),
-            tasks: AtomicUsize::new(0),
+            queue: Q::default(),
+            tasks,
             tokens: [AtomicBool::new(false), AtomicBool::new(false)],
+            busy: [AtomicBool::new(false), AtomicBool::new(false)],
         })
     }
 
     fn produce(&self) {
-        self.tasks.fetch_add(1, Relaxed);
+        self.queue.put();
         self.call();
     }
 
@@ -34,33 +97,23 @@ impl Model {
         }
     }
 
-    fn take(&self) -> bool {
-        let mut tasks = self.tasks.load(Relaxed);
-        while tasks > 0 {
-            match self
-                .tasks
-                .compare_exchange(tasks, tasks - 1, Relaxed, Relaxed)
-            {
-                Ok(_) => return true,
-                Err(now) => tasks = now,
-            }
-        }
-        false
-    }
-
     /// Works until it sleeps, as `worker.rs` does. `searching`: as told by an errand.
     fn work(&self, worker: usize, mut searching: bool) {
         loop {
             searching = searching || self.idle.start_searching();
-            if searching && self.take() {
-                if self.idle.stop_searching() && self.tasks.load(Relaxed) > 0 {
+            if searching && self.queue.take() {
+                if self.idle.stop_searching() && self.queue.look() {
                     self.call();
+                }
+                if self.tasks == Tasks::Last {
+                    self.busy[worker].store(true, Relaxed);
+                    return;
                 }
                 searching = false;
                 continue;
             }
             let (_, must_look) = self.idle.lie_down(worker, searching, Mood::Done);
-            if !must_look || self.tasks.load(Relaxed) == 0 {
+            if !must_look || !self.queue.look() {
                 return;
             }
             searching = self.rise(worker);
@@ -76,16 +129,24 @@ impl Model {
         }
     }
 
+    fn wake_if_called(&self, worker: usize) {
+        // A token may come as its worker rises by itself; it ends the next sleep at once.
+        if self.tokens[worker].swap(false, AcqRel) && !self.busy[worker].load(Relaxed) {
+            let searching = self.rise(worker);
+            self.work(worker, searching);
+        }
+    }
+
     /// The threads have ended: whoever was woken goes to work now.
     fn wake_the_called(&self) {
         for worker in [0, 1, 0, 1] {
-            if self.tokens[worker].swap(false, AcqRel) {
-                let searching = self.rise(worker);
-                self.work(worker, searching);
-            }
+            self.wake_if_called(worker);
         }
-        assert_eq!(self.tasks.load(Relaxed), 0, "a task was left behind");
-        assert_eq!(self.idle.counts.load(Relaxed), 2 * ASLEEP);
+        assert!(!self.queue.take(), "a task was left behind");
+        match self.tasks {
+            Tasks::End => assert_eq!(self.idle.counts.load(Relaxed), 2 * ASLEEP),
+            Tasks::Last => assert_eq!(self.idle.counts.load(Relaxed) & SEARCHING_MASK, 0),
+        }
     }
 }
 
@@ -95,10 +156,9 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-#[test]
-fn loom_idle_one_worker_asleep_two_tasks_arrive() {
-    check(3, || {
-        let model = Model::new();
+fn one_worker_asleep<Q: Queue>(tasks: Tasks) {
+    check(3, move || {
+        let model = Model::<Q>::new(tasks);
         let _asleep = model.idle.lie_down(1, false, Mood::Done);
         let worker = {
             let model = model.clone();
@@ -112,9 +172,21 @@ fn loom_idle_one_worker_asleep_two_tasks_arrive() {
 }
 
 #[test]
+fn loom_idle_one_worker_asleep_two_tasks_arrive() {
+    one_worker_asleep::<Number>(Tasks::End);
+    one_worker_asleep::<Number>(Tasks::Last);
+}
+
+/// The queue that workers share, with its lock and its length beside it.
+#[test]
+fn loom_idle_who_lies_down_looks_into_the_injection_queue() {
+    one_worker_asleep::<Injected>(Tasks::Last);
+}
+
+#[test]
 fn loom_idle_two_workers_go_to_sleep_as_tasks_arrive() {
     check(3, || {
-        let model = Model::new();
+        let model = Model::<Number>::new(Tasks::End);
         let workers: Vec<_> = (0..2)
             .map(|worker| {
                 let model = model.clone();
@@ -130,11 +202,11 @@ fn loom_idle_two_workers_go_to_sleep_as_tasks_arrive() {
     });
 }
 
-/// A searcher takes one of two tasks whose second producer trusted in it.
+/// A searcher takes one of two tasks whose second producer trusted in it, and stays in that task.
 #[test]
 fn loom_idle_the_last_searcher_looks_again() {
     check(3, || {
-        let model = Model::new();
+        let model = Model::<Number>::new(Tasks::Last);
         let _asleep = model.idle.lie_down(0, false, Mood::Done);
         let _asleep = model.idle.lie_down(1, false, Mood::Done);
         let second = {
@@ -143,10 +215,7 @@ fn loom_idle_the_last_searcher_looks_again() {
         };
         model.produce();
         for worker in 0..2 {
-            if model.tokens[worker].swap(false, AcqRel) {
-                let searching = model.rise(worker);
-                model.work(worker, searching);
-            }
+            model.wake_if_called(worker);
         }
         second.join().unwrap();
         model.wake_the_called();
