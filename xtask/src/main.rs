@@ -7,6 +7,7 @@ mod examples;
 mod hostile;
 mod loom;
 mod miri;
+mod mutants;
 mod nightly;
 mod process;
 mod sanitize;
@@ -33,6 +34,8 @@ Tasks:
   examples        run crates of others on this runtime, on both drivers
                   (--driver uring or --driver epoll: on one)
   loom [ARGS]     explore the models of the runtime's protocols (loom)
+  mutants [OPTIONS]
+                  plant bugs in a copy of the tree; a test must find each (--help)
   api [OPTIONS]   compare the shim's public API with the real Tokio's (--help)
   conformance [OPTIONS]
                   run Tokio's own released tests with the shim and with the real Tokio (--help)
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
         Some("loom") => loom::run(root, &rest),
         Some("miri") => miri::run(root, &rest),
         Some("sanitize") => sanitize::run(root, &rest),
+        Some("mutants") => mutants::run(root, &rest),
         Some("nightly") if rest.is_empty() => nightly::run(root),
         Some("test") if rest.first().is_some_and(|arg| arg == "--hostile") => {
             hostile::run(root, &rest[1..])

@@ -97,6 +97,7 @@ const STEPS: &[Step] = &[
         &["xtask", "conformance", "--runs", "3", "--explained"],
         &[],
     ),
+    ("planted bugs", &["xtask", "mutants"], &[]),
     (
         "models with three preemptions",
         &["xtask", "loom"],
