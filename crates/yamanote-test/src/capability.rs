@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 /// Something a test needs and a machine may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capability {
-    /// This process may set up an io_uring.
+    /// This process may set up an io_uring, and is one in which the runtime uses it.
     IoUring,
     /// Effective uid 0.
     Root,
@@ -100,6 +100,9 @@ fn is_root() -> Result<(), String> {
 fn io_uring() -> Result<(), String> {
     if cfg!(miri) {
         return Err("Miri has none".to_owned());
+    }
+    if !cfg!(target_pointer_width = "64") {
+        return Err("the runtime has no ring in 32-bit programs".to_owned());
     }
     // struct io_uring_params is 120 bytes of plain integers; zeroes are valid.
     let mut params = [0u64; 15];

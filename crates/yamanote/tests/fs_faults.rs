@@ -219,7 +219,11 @@ yamanote_test::matrix! {
         std::fs::write(&path, b"hello").unwrap();
         let file = File::open(&path).await.unwrap();
         let null = OpenOptions::new().write(true).open("/dev/null").await.unwrap();
-        for len in [1usize << 32, (1 << 32) + 1] {
+        for len in [1u64 << 32, (1 << 32) + 1] {
+            // Where addresses have 32 bits there is no such buffer.
+            let Ok(len) = usize::try_from(len) else {
+                continue;
+            };
             // Reserved, and never touched beyond the first page.
             let (n, buf) = file.read_at(Vec::with_capacity(len), 0).await;
             assert_eq!(n.unwrap(), 5);

@@ -170,7 +170,7 @@ fn a_thread_that_is_not_to_be_had_is_an_error_also_where_futures_run() {
     let error = outer.block_on(async {
         Builder::new_multi_thread()
             .worker_threads(4)
-            .thread_stack_size(1 << 46)
+            .thread_stack_size(usize::try_from(1u64 << 46).unwrap_or(usize::MAX / 4 * 3))
             .build()
             .unwrap_err()
     });

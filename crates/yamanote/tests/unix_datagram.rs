@@ -19,11 +19,11 @@ const SHORT: Duration = Duration::from_millis(30);
 
 /// Fills the queue of the peer; tells how many datagrams that took.
 fn fill(sender: &UnixDatagram) -> usize {
-    let mut sent = 0_usize;
+    let mut sent = 0_u64;
     loop {
         match sender.try_send(&sent.to_le_bytes()) {
             Ok(length) => assert_eq!(length, 8),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return sent,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return sent as usize,
             Err(error) => panic!("{error}"),
         }
         sent += 1;

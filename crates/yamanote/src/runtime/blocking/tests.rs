@@ -414,7 +414,7 @@ fn a_thread_that_does_not_come() {
 #[test]
 fn a_stack_that_is_too_large() {
     let pool = BlockingPool::new(Config {
-        stack_size: Some(1 << 60),
+        stack_size: Some(usize::try_from(1u64 << 60).unwrap_or(usize::MAX / 4 * 3)),
         ..config(2)
     });
     assert!(pool.spawner().try_spawn(|| ()).is_err());

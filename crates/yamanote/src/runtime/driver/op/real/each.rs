@@ -143,7 +143,8 @@ fn absurd_offsets_and_lengths_are_not_mistaken_for_others() {
         assert_eq!((&*file).stream_position().unwrap(), 5);
         let far = Read::new(file.clone(), vec![0; 4], Offset::At(1 << 40));
         assert_eq!(way.run(far).0.unwrap(), 0);
-        for capacity in [1usize << 32, (1 << 32) + 1] {
+        for capacity in [1u64 << 32, (1 << 32) + 1] {
+            let capacity = usize::try_from(capacity).unwrap_or(usize::MAX);
             let mut huge = Vec::new();
             if huge.try_reserve_exact(capacity).is_err() {
                 continue;
