@@ -2,10 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod doctor;
+mod output;
 mod serve;
 mod version;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 /// Tools around the Yamanote runtime.
@@ -36,9 +38,28 @@ fn main() -> ExitCode {
     if std::env::args_os().any(|arg| arg == "--version" || arg == "-V") {
         command = command.version(version::text());
     }
-    let args = Args::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
+    let args = command
+        .try_get_matches()
+        .and_then(|matches| Args::from_arg_matches(&matches));
+    let args = match args {
+        Ok(args) => args,
+        // Help and version come this way too.
+        Err(text) => return say(&text),
+    };
     match args.command {
         Command::Serve(args) => serve::run(args),
         Command::Doctor(args) => doctor::run(args),
+    }
+}
+
+/// Prints what the arguments are answered with, in colour where that is wanted.
+fn say(text: &clap::Error) -> ExitCode {
+    let status = ExitCode::from(u8::try_from(text.exit_code()).unwrap_or(1));
+    match text.print().and_then(|()| io::stdout().flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            output::complain(&format!("yamanote: standard output: {error}"));
+            ExitCode::FAILURE
+        }
+        _ => status,
     }
 }

@@ -87,6 +87,11 @@ impl Project {
     }
 
     fn doctor(&self, args: &[&str]) -> Output {
+        self.doctor_with(args, &[])
+    }
+
+    /// With these variables in its environment.
+    fn doctor_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
         let lock = self.lock();
         let output = Command::new(env!("CARGO_BIN_EXE_yamanote"))
             .args(["doctor", "--project"])
@@ -94,14 +99,23 @@ impl Project {
             .args(args)
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            .envs(variables.iter().copied())
             .output()
             .unwrap();
         assert_eq!(self.lock(), lock, "the doctor changes nothing");
+        assert!(
+            !self.path().join("target").exists(),
+            "the doctor leaves nothing"
+        );
         output
     }
 
     fn diagnosis(&self) -> Diagnosis {
-        let output = self.doctor(&["--json"]);
+        self.diagnosis_with(&[])
+    }
+
+    fn diagnosis_with(&self, variables: &[(&str, &str)]) -> Diagnosis {
+        let output = self.doctor_with(&["--json"], variables);
         let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         assert_eq!(json["switched"], output.status.success(), "{json:#}");
         Diagnosis(json)
@@ -203,10 +217,10 @@ fn a_dependency_that_asks_for_a_newer_tokio() {
     project.package("lib", "2.0.0", "[dependencies]\ntokio = \"1.60\"");
     project.cargo(&["generate-lockfile"]);
     let diagnosis = project.diagnosis();
-    assert_eq!(diagnosis.names(), ["lock", "unused patch", "version"]);
+    assert_eq!(diagnosis.names(), ["version", "lock", "unused patch"]);
     // The command that helps elsewhere would do nothing here.
     assert!(!diagnosis.0.to_string().contains("cargo update -p tokio"));
-    let (_, found, advice) = diagnosis.bad()[2];
+    let (_, found, advice) = diagnosis.bad()[0];
     assert_eq!(
         found,
         "lib 2.0.0 asks for tokio ^1.60, and Yamanote is tokio 1.54.99"
@@ -242,8 +256,8 @@ fn a_feature_that_is_not_declared() {
     let project = Project::new(tokio, &patch()).with_tokio("1.54.1");
     project.cargo(&["generate-lockfile"]);
     let diagnosis = project.diagnosis();
-    assert_eq!(diagnosis.names(), ["lock", "unused patch", "feature"]);
-    let (_, found, _) = diagnosis.bad()[2];
+    assert_eq!(diagnosis.names(), ["feature", "lock", "unused patch"]);
+    let (_, found, _) = diagnosis.bad()[0];
     assert!(
         found.starts_with("app 0.1.0 asks for the feature brand-new"),
         "{found}"
@@ -337,6 +351,213 @@ fn what_does_not_compile_is_told_beforehand() {
     let android = "[build]\ntarget = \"aarch64-linux-android\"";
     write(&project.path().join(".cargo/config.toml"), android);
     assert_eq!(project.diagnosis().names(), ["target"]);
+}
+
+/// Flags that do not reach the build, each beside ones that do.
+#[test]
+fn flags_count_as_cargo_counts_them() {
+    let project = Project::new(TOKIO, &patch()).with_our_lock();
+    project.cargo(&["update", "--workspace"]);
+    let host = host();
+    let own = format!("target.{host}");
+    let set = "rustflags = [\"--cfg\", \"tokio_unstable\"]";
+    let other = "rustflags = [\"--cfg\", \"other\"]";
+    let file = project.path().join(".cargo/config.toml");
+    let is_unstable = |text: &str, variables: &[(&str, &str)]| {
+        write(&file, text);
+        let diagnosis = project.diagnosis_with(variables);
+        let names = diagnosis.names();
+        assert!(
+            names.is_empty() || names == ["tokio_unstable"],
+            "{text}: {names:?}"
+        );
+        !names.is_empty()
+    };
+    for text in [
+        format!("[build]\n{set}"),
+        format!("[{own}]\n{set}"),
+        format!("[target.'cfg(unix)']\n{set}"),
+        format!("[build]\n{other}\n[{own}]\n{set}"),
+        "build.rustflags = \"--cfg=tokio_unstable\"".to_owned(),
+    ] {
+        assert!(is_unstable(&text, &[]), "{text}");
+    }
+    for text in [
+        format!("[target.'cfg(windows)']\n{set}"),
+        format!("[target.aarch64-apple-darwin]\n{set}"),
+        // The flags of the target go before those of all builds.
+        format!("[build]\n{set}\n[{own}]\n{other}"),
+        "build.rustflags = \"--check-cfg=cfg(tokio_unstable)\"".to_owned(),
+        "build.rustflags = \"--cfg not_tokio_unstable\"".to_owned(),
+        "env.RUSTFLAGS = \"--cfg tokio_unstable\"".to_owned(),
+    ] {
+        assert!(!is_unstable(&text, &[]), "{text}");
+    }
+
+    let in_file = format!("[build]\n{set}");
+    let flag = "--cfg tokio_unstable";
+    let encoded = "--cfg\u{1f}tokio_unstable";
+    let of_target = format!(
+        "CARGO_TARGET_{}_RUSTFLAGS",
+        host.to_uppercase().replace('-', "_")
+    );
+    for (text, variables, expected) in [
+        ("", &[("RUSTFLAGS", flag)][..], true),
+        ("", &[("CARGO_BUILD_RUSTFLAGS", flag)], true),
+        ("", &[("CARGO_ENCODED_RUSTFLAGS", encoded)], true),
+        ("", &[(&of_target[..], flag)], true),
+        // One variable silences the files, and each the one that it goes before.
+        (&in_file, &[("RUSTFLAGS", "--cfg other")], false),
+        (
+            &in_file,
+            &[("CARGO_ENCODED_RUSTFLAGS", "--cfg\u{1f}other")],
+            false,
+        ),
+        (&in_file, &[(&of_target[..], "--cfg other")], false),
+        (
+            "",
+            &[
+                ("CARGO_ENCODED_RUSTFLAGS", "--cfg\u{1f}other"),
+                ("RUSTFLAGS", flag),
+            ],
+            false,
+        ),
+        (
+            "",
+            &[
+                ("RUSTFLAGS", "--cfg other"),
+                ("CARGO_BUILD_RUSTFLAGS", flag),
+            ],
+            false,
+        ),
+    ] {
+        assert_eq!(
+            is_unstable(text, variables),
+            expected,
+            "{text} {variables:?}"
+        );
+    }
+}
+
+/// As far as the Cargo at hand reads such a file: it is asked the same in another way.
+#[test]
+fn flags_in_an_included_file() {
+    let project = Project::new(TOKIO, &patch()).with_our_lock();
+    project.cargo(&["update", "--workspace"]);
+    let included = "[build]\nrustflags = [\"--cfg\", \"tokio_unstable\"]";
+    write(&project.path().join(".cargo/more.toml"), included);
+    write(
+        &project.path().join(".cargo/config.toml"),
+        "include = [\"more.toml\"]",
+    );
+    let asked = Command::new("cargo")
+        .current_dir(project.path())
+        .args(["-Zunstable-options", "config", "get", "build.rustflags"])
+        .env("RUSTC_BOOTSTRAP", "1")
+        .output()
+        .unwrap();
+    let counts = String::from_utf8_lossy(&asked.stdout).contains("tokio_unstable");
+    let diagnosis = project.diagnosis();
+    assert_eq!(!diagnosis.is_switched(), counts, "{:#}", diagnosis.0);
+    if counts {
+        assert!(diagnosis.bad()[0].1.ends_with("app/.cargo/more.toml"));
+    }
+}
+
+/// The target of a build is one of several places' word, the nearest one's.
+#[test]
+fn a_target_that_is_overruled() {
+    let project = Project::new(TOKIO, &patch()).with_our_lock();
+    project.cargo(&["update", "--workspace"]);
+    let windows = "[build]\ntarget = \"x86_64-pc-windows-msvc\"";
+    project.append(".cargo/config.toml", windows);
+    assert_eq!(project.diagnosis().names(), ["target"]);
+    let host = host();
+    let diagnosis = project.diagnosis_with(&[("CARGO_BUILD_TARGET", &host)]);
+    assert!(diagnosis.is_switched(), "{:#}", diagnosis.0);
+    let linux = format!("[build]\ntarget = \"{host}\"");
+    write(&project.path().join(".cargo/config.toml"), &linux);
+    let upper = project.directory.path().join(".cargo/config.toml");
+    write(&upper, windows);
+    assert!(project.diagnosis().is_switched());
+}
+
+fn host() -> String {
+    let output = Command::new("rustc").arg("-vV").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    host.unwrap().to_owned()
+}
+
+#[test]
+fn a_pin_below_is_told_first_and_before_anything_is_fetched() {
+    for (req, bound) in [
+        ("=1.48.0", "1.48.0"),
+        ("~1.47", "1.47"),
+        (">=1.20, <1.50", "1.50"),
+    ] {
+        let tokio = format!("tokio = \"{req}\"");
+        // Nothing is fetched, and there is no lock file.
+        let project = Project::new(&tokio, &patch());
+        let diagnosis = project.diagnosis();
+        assert_eq!(diagnosis.names(), ["version", "lock"]);
+        let (_, found, advice) = diagnosis.bad()[0];
+        let expected = format!("{bound} is below 1.54.99, which is Yamanote");
+        assert!(found.starts_with("app 0.1.0 holds tokio at "), "{found}");
+        assert!(found.ends_with(&expected), "{found}");
+        assert!(advice.contains("tokio = \"1.54\""), "{advice}");
+        assert!(!advice.contains("Ask for less"), "{advice}");
+    }
+    // The real one is locked, and Cargo has tried the patch.
+    let project = Project::new("tokio = \"=1.48.0\"", &patch()).with_tokio("1.48.0");
+    project.cargo(&["generate-lockfile"]);
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["version", "lock", "unused patch"]);
+    let text = diagnosis.0.to_string();
+    assert!(!text.contains("more is asked for") && !text.contains("more than it has"));
+}
+
+#[test]
+fn a_pin_in_a_lock_file_whose_packages_are_not_here() {
+    let project = Project::new("tokio = \"=1.48.0\"", &patch());
+    let lock = "version = 4\n[[package]]\nname = \"app\"\nversion = \"0.1.0\"\n\
+        dependencies = [\"tokio\"]\n[[package]]\nname = \"tokio\"\nversion = \"1.48.0\"\n\
+        source = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
+    write(&project.path().join("Cargo.lock"), lock);
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names()[0], "version", "{:#}", diagnosis.0);
+    assert!(diagnosis.bad()[0].1.contains("1.48.0 is below"));
+}
+
+#[test]
+fn a_patch_that_names_the_whole_repository() {
+    for (place, manifest) in [("Cargo.toml", true), (".cargo/config.toml", false)] {
+        let root = format!("[patch.crates-io]\ntokio = {{ path = \"{REPOSITORY}\" }}\n");
+        let project = match manifest {
+            true => Project::new(TOKIO, &root),
+            false => Project::new(TOKIO, ""),
+        };
+        if !manifest {
+            project.append(place, &root);
+        }
+        let diagnosis = project.diagnosis();
+        let (name, found, advice) = diagnosis.bad()[0];
+        assert_eq!(name, "patch", "{:#}", diagnosis.0);
+        assert!(
+            found.ends_with("where there is no package tokio"),
+            "{found}"
+        );
+        assert!(advice.contains("add /crates/tokio to the path"), "{advice}");
+    }
+    // A relative path starts where the directory `.cargo` lies.
+    let project = Project::new(TOKIO, "");
+    project.append(
+        ".cargo/config.toml",
+        "[patch.crates-io]\ntokio = { path = \"../nowhere\" }",
+    );
+    let diagnosis = project.diagnosis();
+    let (_, _, advice) = diagnosis.bad()[0];
+    assert!(!advice.contains("add /crates/tokio"), "{advice}");
 }
 
 #[test]

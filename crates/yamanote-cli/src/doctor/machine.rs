@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use yamanote::fs;
 use yamanote::io::AsyncWriteExt;
@@ -29,6 +30,8 @@ enum Trial {
         driver: String,
         reason: Option<String>,
         ops_submitted: u64,
+        /// Why no trial file could be written, which is no fault of the runtime's.
+        no_place: Option<String>,
     },
     Fails(String),
 }
@@ -39,31 +42,50 @@ impl Trial {
             Ok(runtime) => runtime,
             Err(error) => return Trial::Fails(error.to_string()),
         };
-        match runtime.block_on(use_a_file()) {
-            Ok(()) => Trial::Works {
-                driver: runtime.handle().driver().to_string(),
-                reason: runtime.metrics().driver_fallback_reason(),
-                ops_submitted: runtime.metrics().ops_submitted(),
-            },
-            Err(error) => Trial::Fails(format!("writing a temporary file: {error}")),
+        let place = place_for_a_file();
+        if let Ok(path) = &place {
+            if let Err(error) = runtime.block_on(use_a_file(path)) {
+                let path = path.display();
+                return Trial::Fails(format!("{path} cannot be written and read: {error}"));
+            }
+        }
+        Trial::Works {
+            driver: runtime.handle().driver().to_string(),
+            reason: runtime.metrics().driver_fallback_reason(),
+            ops_submitted: runtime.metrics().ops_submitted(),
+            no_place: place.err(),
         }
     }
 }
 
+/// A name for a temporary file where the system lets one be written without a runtime: as `TMPDIR`
+/// says, or where memory is a file system.
+fn place_for_a_file() -> Result<PathBuf, String> {
+    let mut refusals = Vec::new();
+    for directory in [std::env::temp_dir(), "/tmp".into(), "/dev/shm".into()] {
+        let path = directory.join(format!("yamanote-doctor-{}", std::process::id()));
+        match std::fs::write(&path, "doctor").and_then(|()| std::fs::remove_file(&path)) {
+            Ok(()) => return Ok(path),
+            Err(error) => refusals.push(format!("{}: {error}", directory.display())),
+        }
+    }
+    refusals.dedup();
+    Err(refusals.join("; "))
+}
+
 /// Writes, syncs and reads a temporary file. The sync goes through the ring if there is one.
-async fn use_a_file() -> io::Result<()> {
-    let path = std::env::temp_dir().join(format!("yamanote-doctor-{}", std::process::id()));
+async fn use_a_file(path: &Path) -> io::Result<()> {
     let result = async {
-        let mut file = fs::File::create_new(&path).await?;
+        let mut file = fs::File::create_new(path).await?;
         file.write_all(b"doctor").await?;
         file.sync_data().await?;
-        match fs::read(&path).await?.as_slice() {
+        match fs::read(path).await?.as_slice() {
             b"doctor" => Ok(()),
             other => Err(io::Error::other(format!("read {other:?} back"))),
         }
     }
     .await;
-    let removed = fs::remove_file(&path).await;
+    let removed = fs::remove_file(path).await;
     result.and(removed)
 }
 
@@ -88,6 +110,7 @@ fn as_text(report: &Report, trial: &Trial) -> String {
             driver,
             reason,
             ops_submitted,
+            no_place,
         } => {
             say(format!("A runtime takes the driver {driver} here."));
             match (reason, &report.refusal) {
@@ -96,9 +119,14 @@ fn as_text(report: &Report, trial: &Trial) -> String {
                 }
                 (None, None) => {}
             }
-            say(format!(
-                "A trial wrote, synced and read a file; operations through a ring: {ops_submitted}."
-            ));
+            say(match no_place {
+                None => format!(
+                    "A trial wrote, synced and read a file; operations through a ring: {ops_submitted}."
+                ),
+                Some(why) => {
+                    format!("There is no place for a trial file, so none was written: {why}")
+                }
+            });
         }
         Trial::Fails(why) => say(format!("A runtime does not work here: {why}")),
     }
@@ -159,13 +187,20 @@ fn as_json(report: &Report, trial: &Trial) -> Value {
         .iter()
         .map(|limit| json!({"name": limit.name, "value": limit.value, "remark": limit.remark}))
         .collect();
-    let (driver, reason, ops, error) = match trial {
+    let (driver, reason, ops, no_place, error) = match trial {
         Trial::Works {
             driver,
             reason,
             ops_submitted,
-        } => (Some(driver), reason.as_ref(), Some(ops_submitted), None),
-        Trial::Fails(error) => (None, None, None, Some(error)),
+            no_place,
+        } => (
+            Some(driver),
+            reason.as_ref(),
+            Some(ops_submitted),
+            no_place.as_ref(),
+            None,
+        ),
+        Trial::Fails(error) => (None, None, None, None, Some(error)),
     };
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -175,6 +210,7 @@ fn as_json(report: &Report, trial: &Trial) -> Value {
         "override": override_value(),
         "io_uring_refusal": report.refusal,
         "ops_submitted": ops,
+        "no_trial_file": no_place,
         "error": error,
         "setup_flags": findings(&report.setup_flags),
         "features": findings(&report.features),

@@ -4,7 +4,7 @@
 mod machine;
 mod project;
 
-use std::io::Write;
+use crate::output;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -39,7 +39,5 @@ pub fn run(args: Args) -> ExitCode {
         Some(path) => project::examine(path, &args.config, args.json),
         None => machine::examine(args.json),
     };
-    // A reader that has seen enough closes the pipe; that is no failure.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    status
+    output::print(&text, status)
 }

@@ -14,8 +14,19 @@ pub struct Cargo<'a> {
 
 pub struct Workspace {
     pub root: PathBuf,
+    /// What `cargo metadata` says of the packages of the workspace, and of nothing else.
+    pub members: Value,
     /// Of the member that promises the oldest: its name, and the version.
     pub rust_version: Option<(String, Version)>,
+}
+
+/// What a build is for.
+#[derive(Debug, PartialEq)]
+pub struct Target {
+    /// As `cfg(target_os)` has it.
+    pub os: String,
+    /// Whether code is compiled under `cfg(tokio_unstable)`.
+    pub is_unstable: bool,
 }
 
 pub struct Compiler {
@@ -45,6 +56,7 @@ impl<'a> Cargo<'a> {
         Ok(Workspace {
             root: root.into(),
             rust_version,
+            members: metadata,
         })
     }
 
@@ -55,19 +67,38 @@ impl<'a> Cargo<'a> {
         self.json(&["--locked", "--filter-platform", &compiler.host])
     }
 
+    /// Each target that a build here is for, under the flags that Cargo gives the compiler: of all the
+    /// files, tables and variables that may hold some it knows best which count.
+    pub fn targets(&self) -> Result<Vec<Target>, String> {
+        // One answer for each target, with an empty line between. The option is an unstable one of a
+        // command that only asks the compiler, which the variable allows on a stable Cargo; with the
+        // other it leaves no trace in `target`.
+        let args = ["rustc", "-Zunstable-options", "--print", "cfg"];
+        let output = self.output(
+            Command::new("cargo")
+                .args(args)
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env("CARGO_CACHE_RUSTC_INFO", "0"),
+        )?;
+        let text = String::from_utf8_lossy(&output);
+        let targets: Vec<Target> = text.split("\n\n").filter_map(target).collect();
+        match targets.is_empty() {
+            true => Err(format!("cargo rustc --print cfg says {text:?}")),
+            false => Ok(targets),
+        }
+    }
+
     fn json(&self, args: &[&str]) -> Result<Value, String> {
-        let mut command = Command::new("cargo");
+        let format = ["metadata", "--format-version", "1"];
+        let output = self.output(Command::new("cargo").args(format).args(args))?;
+        serde_json::from_slice(&output).map_err(|error| format!("cargo metadata: {error}"))
+    }
+
+    /// What a command of Cargo's prints.
+    fn output(&self, command: &mut Command) -> Result<Vec<u8>, String> {
         command
             .current_dir(self.dir)
-            .args([
-                "metadata",
-                "--format-version",
-                "1",
-                "--offline",
-                "--color",
-                "never",
-            ])
-            .args(args)
+            .args(["--offline", "--color", "never"])
             .stdin(Stdio::null());
         for config in self.config {
             command.args(["--config", config]);
@@ -81,7 +112,7 @@ impl<'a> Cargo<'a> {
             let error = said.find("error: ").map_or(&*said, |at| &said[at..]);
             return Err(error.trim().to_owned());
         }
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("cargo metadata: {error}"))
+        Ok(output.stdout)
     }
 
     /// The compiler that a build in this directory would use.
@@ -103,6 +134,19 @@ impl<'a> Cargo<'a> {
             _ => Err(format!("rustc -vV says {text:?}")),
         }
     }
+}
+
+/// From the lines of `rustc --print cfg`.
+fn target(lines: &str) -> Option<Target> {
+    let os = |line: &str| {
+        line.strip_prefix("target_os=\"")?
+            .strip_suffix('"')
+            .map(str::to_owned)
+    };
+    Some(Target {
+        os: lines.lines().find_map(os)?,
+        is_unstable: lines.lines().any(|line| line == "tokio_unstable"),
+    })
 }
 
 /// `1.85` or `1.85.1`.

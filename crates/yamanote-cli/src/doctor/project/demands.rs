@@ -1,7 +1,7 @@
 //! What each package asks of Tokio: a version, and features.
 #![forbid(unsafe_code)]
 
-use semver::VersionReq;
+use semver::{Comparator, Op, Version, VersionReq};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -20,6 +20,23 @@ pub struct Demand {
 }
 
 impl Demand {
+    /// The version below `version` that this holds Tokio down to, or under, as it is written; `None`
+    /// if it does not.
+    pub fn holds_below(&self, version: &Version) -> Option<String> {
+        let bound = |it: &&Comparator| {
+            let lowest = Version::new(it.major, it.minor.unwrap_or(0), it.patch.unwrap_or(0));
+            match it.op {
+                Op::Greater | Op::GreaterEq => false,
+                Op::Less | Op::LessEq => !it.matches(version),
+                _ => !it.matches(version) && lowest < *version,
+            }
+        };
+        let bound = self.version.comparators.iter().find(bound)?;
+        let is_digit = |it: char| it.is_ascii_digit();
+        let text = bound.to_string();
+        Some(text[text.find(is_digit)?..].to_owned())
+    }
+
     pub fn as_json(&self) -> Value {
         json!({
             "by": self.by,
@@ -42,7 +59,7 @@ fn strings(value: &Value) -> impl Iterator<Item = &str> {
 pub fn demands(metadata: &Value) -> Vec<Demand> {
     let members: BTreeSet<&str> = strings(&metadata["workspace_members"]).collect();
     let nodes = metadata["resolve"]["nodes"].as_array();
-    let mut found: Vec<Demand> = Vec::new();
+    let mut found = Vec::new();
     for node in nodes.into_iter().flatten() {
         let id = node["id"].as_str().unwrap_or_default();
         let packages = metadata["packages"].as_array();
@@ -53,41 +70,64 @@ pub fn demands(metadata: &Value) -> Vec<Demand> {
             let is_member = members.contains(id);
             // Only the project's own tests are built.
             let is_built = dependency["kind"] != "dev" || is_member;
-            if dependency["name"] != "tokio" || !is_built || !is_active(node, dependency) {
-                continue;
-            }
-            let name = |field: &str| package[field].as_str().unwrap_or_default();
-            let by = format!("{} {}", name("name"), name("version"));
-            let req = dependency["req"].as_str().unwrap_or("*");
-            let version = VersionReq::parse(req).unwrap_or(VersionReq::STAR);
-            let features = features(package, dependency, &enabled);
-            let source = dependency["source"].as_str();
-            let elsewhere = match source {
-                Some(source) if source.contains("crates.io-index") => None,
-                Some(source) => Some(source.to_owned()),
-                None => Some(format!(
-                    "path {}",
-                    dependency["path"].as_str().unwrap_or("")
-                )),
-            };
-            match found
-                .iter_mut()
-                .find(|it| it.by == by && it.version == version)
-            {
-                Some(same) => same.features.extend(features),
-                None => found.push(Demand {
-                    by,
-                    package: name("name").to_owned(),
-                    is_member,
-                    version,
-                    features,
-                    elsewhere,
-                }),
+            if dependency["name"] == "tokio" && is_built && is_active(node, dependency) {
+                add(&mut found, demand(package, dependency, &enabled, is_member));
             }
         }
     }
-    found.sort_by(|a, b| a.by.cmp(&b.by));
     found
+}
+
+/// What the manifests of the workspace ask for themselves, from `cargo metadata --no-deps`. What is
+/// optional counts, since Cargo locks a version for it too.
+pub fn of_members(metadata: &Value) -> Vec<Demand> {
+    let mut found = Vec::new();
+    for package in metadata["packages"].as_array().into_iter().flatten() {
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        for dependency in dependencies.filter(|it| it["name"] == "tokio") {
+            add(
+                &mut found,
+                demand(package, dependency, &BTreeSet::new(), true),
+            );
+        }
+    }
+    found
+}
+
+/// Keeps them in order. A package may name the same version under several tables.
+fn add(found: &mut Vec<Demand>, demand: Demand) {
+    let is_same = |it: &&mut Demand| it.by == demand.by && it.version == demand.version;
+    match found.iter_mut().find(is_same) {
+        Some(same) => same.features.extend(demand.features),
+        None => found.push(demand),
+    }
+    found.sort_by(|a, b| a.by.cmp(&b.by));
+}
+
+fn demand(
+    package: &Value,
+    dependency: &Value,
+    enabled: &BTreeSet<&str>,
+    is_member: bool,
+) -> Demand {
+    let name = |field: &str| package[field].as_str().unwrap_or_default();
+    let req = dependency["req"].as_str().unwrap_or("*");
+    let elsewhere = match dependency["source"].as_str() {
+        Some(source) if source.contains("crates.io-index") => None,
+        Some(source) => Some(source.to_owned()),
+        None => Some(format!(
+            "path {}",
+            dependency["path"].as_str().unwrap_or("")
+        )),
+    };
+    Demand {
+        by: format!("{} {}", name("name"), name("version")),
+        package: name("name").to_owned(),
+        is_member,
+        version: VersionReq::parse(req).unwrap_or(VersionReq::STAR),
+        features: features(package, dependency, enabled),
+        elsewhere,
+    }
 }
 
 /// The name under which the package knows Tokio.
@@ -126,6 +166,32 @@ fn features(package: &Value, dependency: &Value, enabled: &BTreeSet<&str>) -> BT
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_demand_may_be_for_less_or_for_more() {
+        let version = Version::new(1, 54, 99);
+        for (req, bound) in [
+            ("=1.48.0", Some("1.48.0")),
+            ("~1.47", Some("1.47")),
+            (">=1.20, <1.50", Some("1.50")),
+            ("1.47.*", Some("1.47.*")),
+            ("^1.60", None),
+            (">=1.60", None),
+            ("=1.60.0", None),
+            ("~1.54", None),
+            ("1", None),
+        ] {
+            let demand = Demand {
+                by: String::new(),
+                package: String::new(),
+                is_member: true,
+                version: VersionReq::parse(req).unwrap(),
+                features: BTreeSet::new(),
+                elsewhere: None,
+            };
+            assert_eq!(demand.holds_below(&version).as_deref(), bound, "{req}");
+        }
+    }
 
     #[test]
     fn features_come_from_dependencies_and_from_enabled_features() {

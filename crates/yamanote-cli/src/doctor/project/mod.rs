@@ -18,6 +18,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use verdict::{Check, State};
 
+use crate::output;
 use demands::Demand;
 use lock::Lock;
 
@@ -28,6 +29,10 @@ struct Project {
     lock: Option<Lock>,
     /// What the packages ask of Tokio, or why Cargo could not say.
     demands: Result<Vec<Demand>, String>,
+    /// What the project's own manifests ask of it, for which Cargo need not know anything else.
+    own_demands: Vec<Demand>,
+    /// What the next build is for, or why Cargo could not say.
+    targets: Result<Vec<cargo::Target>, String>,
     /// The lowest Rust version that a package of the workspace promises to build with.
     rust_version: Option<(String, semver::Version)>,
     /// What this project is built with.
@@ -43,7 +48,7 @@ pub fn examine(path: &Path, config: &[String], json: bool) -> (String, ExitCode)
             let text = match json {
                 true => format!("{:#}\n", json!({ "switched": false, "error": why })),
                 false => {
-                    eprintln!("yamanote doctor: {why}");
+                    output::complain(&format!("yamanote doctor: {why}"));
                     String::new()
                 }
             };
@@ -84,6 +89,8 @@ fn read(path: &Path, config: &[String]) -> Result<Project, String> {
         settings,
         lock,
         demands,
+        own_demands: demands::of_members(&workspace.members),
+        targets: cargo.targets(),
         rust_version: workspace.rust_version,
         compiler,
     })

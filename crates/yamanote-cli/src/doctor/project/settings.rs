@@ -12,9 +12,9 @@ pub struct Settings {
     pub config: Vec<String>,
     /// Every `tokio` of a `[patch]`; of those for one source the one that counts first.
     pub patches: Vec<Patch>,
-    /// Where `--cfg tokio_unstable` is set.
+    /// Places whose compiler flags speak of `tokio_unstable`. Whether they count, Cargo knows.
     pub unstable: Vec<String>,
-    /// Targets to build for, and where that is said.
+    /// Targets to build for, and where that is said. Which count, Cargo knows.
     pub targets: Vec<(String, String)>,
 }
 
@@ -26,6 +26,27 @@ pub struct Patch {
     pub place: String,
     /// Such as `path ../yamanote/crates/tokio`.
     pub to: String,
+    /// Where that is, if it is a path.
+    pub directory: Option<PathBuf>,
+}
+
+impl Patch {
+    /// The directory it names, if there is no package `tokio` in it.
+    pub fn without_package(&self) -> Option<&Path> {
+        let directory = self.directory.as_deref()?;
+        (!has_tokio(directory)).then_some(directory)
+    }
+}
+
+/// Whether the package in this directory is called `tokio`.
+pub fn has_tokio(directory: &Path) -> bool {
+    let manifest = std::fs::read_to_string(directory.join("Cargo.toml"));
+    let manifest = manifest.ok().and_then(|text| text.parse::<Table>().ok());
+    let package = manifest.as_ref().and_then(|it| it.get("package"));
+    package
+        .and_then(|it| it.get("name"))
+        .and_then(Value::as_str)
+        == Some("tokio")
 }
 
 impl Settings {
@@ -40,15 +61,20 @@ impl Settings {
             // Cargo takes an argument for a file if there is one of that name.
             let file = dir.join(config);
             match file.is_file() {
-                true => settings.add_file(&file)?,
-                false => settings.add(&format!("--config {config}"), &parse(config, config)?),
+                true => settings.add_configuration(&file)?,
+                false => {
+                    let place = format!("--config {config}");
+                    settings.add(&place, dir, &parse(config, config)?);
+                }
             }
         }
         for file in configuration_files(dir) {
-            settings.add_file(&file)?;
+            settings.add_configuration(&file)?;
         }
         // A patch in a configuration file wins over that of the manifest.
-        settings.add_file(&root.join("Cargo.toml"))?;
+        let manifest = root.join("Cargo.toml");
+        let (place, table) = read_file(&manifest)?;
+        settings.add(&place, root, &table);
         for (name, flags) in std::env::vars_os() {
             let (name, flags) = (name.to_string_lossy(), flags.to_string_lossy());
             if holds_flags(&name) && flags.contains("tokio_unstable") {
@@ -81,14 +107,30 @@ impl Settings {
         self.patches.iter().find(is_it)
     }
 
-    fn add_file(&mut self, file: &Path) -> Result<(), String> {
-        let place = file.display().to_string();
-        let text = std::fs::read_to_string(file).map_err(|error| format!("{place}: {error}"))?;
-        self.add(&place, &parse(&place, &text)?);
+    /// With those that it includes, over which it wins.
+    fn add_configuration(&mut self, file: &Path) -> Result<(), String> {
+        let mut files = vec![file.to_owned()];
+        let mut next = 0;
+        while let Some(file) = files.get(next).cloned() {
+            next += 1;
+            let (place, table) = read_file(&file)?;
+            // Relative paths in it start where the directory `.cargo` lies.
+            let directory = file.parent().unwrap_or(Path::new("."));
+            let base = directory.parent().unwrap_or(directory);
+            self.add(&place, base, &table);
+            for included in included(&table) {
+                let included = directory.join(included);
+                // Some may be missing, and none is read twice.
+                if included.is_file() && !files.contains(&included) {
+                    files.push(included);
+                }
+            }
+        }
         Ok(())
     }
 
-    fn add(&mut self, place: &str, table: &Table) {
+    /// What `place` says; relative paths in it start at `base`.
+    fn add(&mut self, place: &str, base: &Path, table: &Table) {
         let patches = table.get("patch").and_then(Value::as_table);
         for (source, patches) in patches.into_iter().flatten() {
             let is_registry = source == "crates-io" || source.contains("crates.io-index");
@@ -99,6 +141,10 @@ impl Settings {
                         of: (!is_registry).then(|| source.clone()),
                         place: place.to_owned(),
                         to: describe(patch),
+                        directory: patch
+                            .get("path")
+                            .and_then(Value::as_str)
+                            .map(|path| base.join(path)),
                     });
                 }
             }
@@ -144,6 +190,25 @@ fn holds_flags(variable: &str) -> bool {
     of_target || of_all.contains(&variable)
 }
 
+/// A file that has to be there: its name, and what it says.
+fn read_file(file: &Path) -> Result<(String, Table), String> {
+    let place = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{place}: {error}"))?;
+    let table = parse(&place, &text)?;
+    Ok((place, table))
+}
+
+/// The files that `include` names, in each of its spellings.
+fn included(table: &Table) -> Vec<&str> {
+    fn path(it: &Value) -> Option<&str> {
+        it.as_str().or_else(|| it.get("path")?.as_str())
+    }
+    match table.get("include") {
+        Some(Value::Array(several)) => several.iter().filter_map(path).collect(),
+        one => one.into_iter().filter_map(path).collect(),
+    }
+}
+
 fn parse(place: &str, text: &str) -> Result<Table, String> {
     text.parse().map_err(|error| format!("{place}: {error}"))
 }
@@ -152,7 +217,7 @@ fn parse(place: &str, text: &str) -> Result<Table, String> {
 fn configuration_files(dir: &Path) -> Vec<PathBuf> {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
-        .or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let mut places: Vec<PathBuf> = dir.ancestors().map(|dir| dir.join(".cargo")).collect();
     places.extend(home);
     places.dedup();
@@ -183,7 +248,7 @@ mod tests {
 
     fn of(text: &str) -> Settings {
         let mut settings = Settings::default();
-        settings.add("here", &parse("here", text).unwrap());
+        settings.add("here", Path::new("/app"), &parse("here", text).unwrap());
         settings
     }
 
@@ -196,10 +261,12 @@ mod tests {
             "[patch.\"https://github.com/rust-lang/crates.io-index\"]\ntokio.path = \"a\"",
         ] {
             let found = of(text).patches;
-            let [Patch { of, place, to }] = &found[..] else {
+            let [patch] = &found[..] else {
                 panic!("{text}: {found:?}")
             };
-            assert_eq!((&place[..], &to[..], of), ("here", "path a", &None));
+            assert_eq!((&patch.place[..], &patch.to[..]), ("here", "path a"));
+            assert_eq!(patch.of, None);
+            assert_eq!(patch.directory, Some("/app/a".into()));
         }
         for text in [
             "[patch.crates-io]\nhyper = { path = \"a\" }",
@@ -231,6 +298,21 @@ mod tests {
             assert!(holds_flags(name), "{name}");
         }
         assert!(!holds_flags("CARGO_TARGET_DIR"));
+    }
+
+    #[test]
+    fn what_is_included_is_found_in_each_spelling() {
+        for text in [
+            "include = \"a.toml\"",
+            "include = [\"a.toml\"]",
+            "include = [{ path = \"a.toml\", optional = true }]",
+        ] {
+            assert_eq!(
+                included(&parse("here", text).unwrap()),
+                ["a.toml"],
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What follows from all that was read, one check after the other, each with what to do about it.
 #![forbid(unsafe_code)]
 
+use super::cargo::Target;
 use super::demands::Demand;
 use super::lock::{Lock, Tokio};
+use super::settings::Patch;
 use super::{Project, settings, shim};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,17 +90,33 @@ fn is_reached(project: &Project, tokio: &Tokio) -> bool {
     tokio.is_replaceable() || source.is_some_and(|it| project.settings.of_source(it).is_some())
 }
 
-/// Whether somebody asks for what Yamanote is not, so that Cargo cannot take it.
-fn asks_for_more(project: &Project) -> bool {
-    project.demands.as_ref().is_ok_and(|demands| {
-        let refused = |demand: &Demand| !fits(demand) || !unknown_features(demand).is_empty();
-        let is_old = |it: &Demand| it.version.comparators.iter().all(|it| it.major == 0);
-        demands.iter().any(|it| !is_old(it) && refused(it))
-    })
+/// What is asked for, as far as that is known.
+fn known_demands(project: &Project) -> &[Demand] {
+    project.demands.as_ref().unwrap_or(&project.own_demands)
+}
+
+/// Who asks for what Yamanote is not, so that Cargo cannot take it.
+fn refused(project: &Project) -> Option<&Demand> {
+    let is_refused = |demand: &&Demand| {
+        !is_old(demand) && (!fits(demand) || !unknown_features(demand).is_empty())
+    };
+    known_demands(project).iter().find(is_refused)
+}
+
+/// Whether it is for another API and another package to Cargo.
+fn is_old(demand: &Demand) -> bool {
+    let comparators = &demand.version.comparators;
+    !comparators.is_empty() && comparators.iter().all(|it| it.major == 0)
 }
 
 pub fn checks(project: &Project) -> Vec<Check> {
     let mut checks = vec![patch(project)];
+    // Before the lock file, which only shows what follows from these.
+    checks.extend(
+        known_demands(project)
+            .iter()
+            .flat_map(|it| demanded(project, it)),
+    );
     match &project.lock {
         None => checks.push(Check::bad(
             "lock",
@@ -111,9 +129,8 @@ pub fn checks(project: &Project) -> Vec<Check> {
         }
     }
     match &project.demands {
-        Ok(demands) => checks.extend(demands.iter().flat_map(|it| demanded(project, it))),
         Err(why) if project.lock.is_some() => checks.push(unknown_demands(project, why)),
-        Err(_) => {}
+        _ => {}
     }
     checks.extend(environment(project));
     checks
@@ -128,6 +145,7 @@ fn is_switched(lock: &Lock) -> bool {
 fn patch(project: &Project) -> Check {
     let patches = &project.settings.patches;
     match project.settings.of_registry().or(patches.first()) {
+        Some(patch) if patch.without_package().is_some() => misplaced(project, patch),
         Some(patch) => {
             let of = patch.of.as_ref().map(|url| format!(" of {url}"));
             Check::good(
@@ -158,6 +176,23 @@ fn patch(project: &Project) -> Check {
     }
 }
 
+/// A path at which there is no package for Cargo to take.
+fn misplaced(project: &Project, patch: &Patch) -> Check {
+    let directory = patch.without_package().expect("asked before");
+    let found = format!(
+        "the patch in {} names {}, where there is no package tokio",
+        patch.place, patch.to
+    );
+    let advice = match settings::has_tokio(&directory.join("crates/tokio")) {
+        true => format!(
+            "That is the whole repository: add /crates/tokio to the path, then {}",
+            update(project)
+        ),
+        false => "Let it name the directory crates/tokio of Yamanote's repository.".to_owned(),
+    };
+    Check::bad("patch", found, &advice)
+}
+
 /// One check for each `tokio` of the lock file.
 fn locked(project: &Project, lock: &Lock) -> Vec<Check> {
     if lock.tokios.is_empty() {
@@ -183,11 +218,11 @@ fn of_one(project: &Project, tokio: &Tokio) -> Check {
     if tokio.is_yamanote {
         Check::good("lock", format!("{found}: Yamanote, for {users}"))
     } else if is_reached(project, tokio) {
-        let advice = match asks_for_more(project) {
-            true => {
-                "It stays as long as more is asked for than Yamanote has: see below.".to_owned()
+        let advice = match refused(project) {
+            Some(Demand { by, .. }) => {
+                format!("It stays as long as {by} asks for what Yamanote is not: see above.")
             }
-            false => update(project),
+            None => update(project),
         };
         Check::bad("lock", format!("{found}, for {users}"), &advice)
     } else if tokio.version.major == 0 {
@@ -224,9 +259,9 @@ fn unused(project: &Project, lock: &Lock) -> Option<Check> {
         let advice = "Nothing here takes tokio from where it is patched.";
         return Some(Check::note("unused patch", found, advice));
     }
-    let advice = match asks_for_more(project) {
-        true => "What is asked for below is more than it has.".to_owned(),
-        false => format!(
+    let advice = match refused(project) {
+        Some(Demand { by, .. }) => format!("It is not what {by} asks for: see above."),
+        None => format!(
             "The lock file was there before the patch, and keeps the Tokio that it names.\n{}",
             update(project)
         ),
@@ -246,8 +281,7 @@ fn unknown_features(demand: &Demand) -> Vec<&str> {
 
 fn demanded(project: &Project, demand: &Demand) -> Vec<Check> {
     let mut checks = Vec::new();
-    let Demand { by, version, .. } = demand;
-    let is_old = version.comparators.iter().all(|it| it.major == 0);
+    let Demand { by, .. } = demand;
     if let Some(elsewhere) = &demand.elsewhere {
         let is_patched = project.settings.of_source(elsewhere).is_some();
         if !is_patched && !project.lock.as_ref().is_some_and(is_switched) {
@@ -257,23 +291,8 @@ fn demanded(project: &Project, demand: &Demand) -> Vec<Check> {
                 "let it take tokio = \"1\" from crates.io, or patch that source by its URL";
             checks.push(Check::bad("source", found, advice));
         }
-    } else if !fits(demand) && !is_old {
-        let advice = match demand.is_member {
-            true => {
-                let update = update(project);
-                format!("Ask for less, as far as your code allows: tokio = \"1.54\", then {update}")
-            }
-            false => format!(
-                "Take a version of it that does not ask for that (cargo update -p {} --precise VERSION), \
-                 a newer Yamanote,\nor stay with Tokio for now: both at once cannot be.",
-                demand.package
-            ),
-        };
-        let found = format!(
-            "{by} asks for tokio {version}, and Yamanote is tokio {}",
-            shim::version()
-        );
-        checks.push(Check::bad("version", found, &advice));
+    } else if !fits(demand) && !is_old(demand) {
+        checks.push(wrong_version(project, demand));
     }
     for feature in unknown_features(demand) {
         checks.push(Check::bad(
@@ -286,6 +305,36 @@ fn demanded(project: &Project, demand: &Demand) -> Vec<Check> {
         ));
     }
     checks
+}
+
+fn wrong_version(project: &Project, demand: &Demand) -> Check {
+    let Demand {
+        by,
+        version,
+        package,
+        is_member,
+        ..
+    } = demand;
+    let ours = shim::version();
+    let bound = demand.holds_below(&ours);
+    let found = match &bound {
+        Some(bound) => {
+            format!("{by} holds tokio at {version}: {bound} is below {ours}, which is Yamanote")
+        }
+        None => format!("{by} asks for tokio {version}, and Yamanote is tokio {ours}"),
+    };
+    let advice = match (bound, is_member) {
+        (Some(_), true) => format!("Let it rise: tokio = \"1.54\", then {}", update(project)),
+        (None, true) => format!(
+            "Ask for less, as far as your code allows: tokio = \"1.54\", then {}",
+            update(project)
+        ),
+        (_, false) => format!(
+            "Take a version of it that does not ask for that (cargo update -p {package} --precise VERSION), \
+             a newer Yamanote,\nor stay with Tokio for now: both at once cannot be."
+        ),
+    };
+    Check::bad("version", found, &advice)
 }
 
 /// Cargo cannot say who asks for what; mostly because it would have to change the lock file first.
@@ -335,23 +384,44 @@ fn is_linux(target: &str) -> bool {
     target == "host-tuple" || target.contains("linux") && !target.contains("android")
 }
 
-fn environment(project: &Project) -> Vec<Check> {
+fn of_targets(project: &Project, targets: &[Target]) -> Vec<Check> {
     let mut checks = Vec::new();
-    for place in &project.settings.unstable {
+    if targets.iter().any(|target| target.is_unstable) {
+        let place = match &project.settings.unstable[..] {
+            [] => "by the flags that Cargo gives the compiler".to_owned(),
+            places => format!("in {}", places.join(" or ")),
+        };
         checks.push(Check::bad(
             "tokio_unstable",
-            format!("--cfg tokio_unstable is set in {place}"),
+            format!("--cfg tokio_unstable is set {place}"),
             "Yamanote has the stable API only and does not compile with it: remove the flag.",
         ));
     }
-    for (target, place) in &project.settings.targets {
-        if !is_linux(target) {
-            checks.push(Check::bad(
-                "target",
-                format!("{place} says to build for {target}"),
-                "Yamanote runs on Linux only: keep the patch out of such builds.",
-            ));
-        }
+    for Target { os, .. } in targets.iter().filter(|target| target.os != "linux") {
+        let named = project.settings.targets.iter();
+        let named = named.filter(|(target, _)| !is_linux(target));
+        let named: Vec<String> = named
+            .map(|(target, place)| format!("{place} says to build for {target}"))
+            .collect();
+        let found = match named.is_empty() {
+            true => format!("the next build is for {os}"),
+            false => named.join(", "),
+        };
+        let advice = "Yamanote runs on Linux only: keep the patch out of such builds.";
+        checks.push(Check::bad("target", found, advice));
+    }
+    checks
+}
+
+fn environment(project: &Project) -> Vec<Check> {
+    let mut checks = Vec::new();
+    match &project.targets {
+        Ok(targets) => checks.extend(of_targets(project, targets)),
+        Err(why) => checks.push(Check::note(
+            "flags",
+            format!("which flags and targets count could not be found out: {why}"),
+            "Under --cfg tokio_unstable, and for another system than Linux, it does not compile.",
+        )),
     }
     let oldest = shim::rust_version();
     let version = &project.compiler.version;
