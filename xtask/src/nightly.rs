@@ -86,6 +86,18 @@ const STEPS: &[Step] = &[
         &["xtask", "test", "--hostile"],
         &[],
     ),
+    (
+        "the runtime as a 32-bit program",
+        &[
+            "test",
+            "--target",
+            "i686-unknown-linux-gnu",
+            "-p",
+            "yamanote",
+            "--no-fail-fast",
+        ],
+        &[],
+    ),
     // Unoptimized, the tiny polls of one of them are none.
     (
         "stuck workers, optimized",

@@ -42,8 +42,6 @@ pub mod io {
 
 /// TCP, UDP and Unix sockets, pipes, and names of hosts.
 pub mod net {
-    pub use yamanote::net::ToSocketAddrs;
-
     #[cfg(feature = "net")]
     pub use yamanote::net::*;
 }

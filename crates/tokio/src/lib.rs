@@ -22,7 +22,7 @@
 //! Tokio; nothing else on this page stands in the way back.
 //!
 //! Items are there under the same features as in Tokio. What a feature gates inside of a type, such
-//! as `Builder::enable_io`, is always there.
+//! as `Builder::enable_io`, is always there; and the bound `net::ToSocketAddrs` comes with `net`.
 //!
 //! # What is not
 //!

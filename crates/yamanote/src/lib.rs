@@ -48,6 +48,14 @@
 //! Each function says what its errors are, when it panics, and what is lost when its future is
 //! dropped before it is ready (*cancel safety*), as [`select!`] does to all futures but one.
 //!
+//! # Features
+//!
+//! They are Tokio's, and all of them are on by default (`full`). With `default-features = false` one
+//! takes what one needs: `sync`, `io-util` and `macros` need no runtime and nothing of the system;
+//! `fs`, `io-std`, `net`, `process`, `signal` and `time` bring the runtime, `rt`, with them.
+//! `rt-multi-thread` and `test-util` are names that Tokio has; what they stand for is there with `rt`
+//! and `time`.
+//!
 //! # Beyond Tokio
 //!
 //! - [`fs::File::read_at`] and [`fs::File::write_at`]: positioned operations that own their buffer
@@ -60,11 +68,19 @@
 //! Sockets with owned buffers (multishot and zero-copy operations), reports of tasks that stall their
 //! worker, live metrics, and what is unstable in Tokio (`tokio_unstable`).
 #![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+// What parts share stands below them, and without some of the parts not all of it is used.
+#![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(
     "yamanote runs on Linux only; on other systems depend on tokio itself \
      (for example with [target.'cfg(target_os = \"linux\")'.dependencies])"
+);
+
+#[cfg(not(target_has_atomic = "64"))]
+compile_error!(
+    "yamanote needs atomics of 64 bits, which this machine has not; depend on tokio itself for it"
 );
 
 // L0
@@ -73,20 +89,32 @@ mod loom;
 pub mod macros;
 mod util;
 // L1
+#[cfg(feature = "rt")]
 pub mod buf;
+#[cfg(feature = "sync")]
 pub mod sync;
+#[cfg(feature = "rt")]
 mod sys;
 // L2-L4
+#[cfg(feature = "rt")]
 pub mod runtime;
 // L5
 pub mod io;
+#[cfg(feature = "rt")]
 pub mod task;
+#[cfg(feature = "time")]
 pub mod time;
 // L6
+#[cfg(feature = "fs")]
 pub mod fs;
+#[cfg(feature = "net")]
 pub mod net;
+#[cfg(feature = "process")]
 pub mod process;
+#[cfg(feature = "signal")]
 pub mod signal;
 
+#[cfg(feature = "rt")]
 pub use task::spawn;
+#[cfg(all(feature = "macros", feature = "rt"))]
 pub use yamanote_macros::{main, test};

@@ -121,6 +121,7 @@ mod maybe_done;
 /// assert_eq!(count, 3);
 /// # }
 /// ```
+#[cfg(feature = "macros")]
 #[macro_export]
 macro_rules! select {
     ($($branches:tt)*) => {
@@ -164,6 +165,7 @@ macro_rules! select {
 /// assert_eq!(yamanote::join!(biased; first(), second()), (1, "two"));
 /// # }
 /// ```
+#[cfg(feature = "macros")]
 #[macro_export]
 macro_rules! join {
     ($($branches:tt)*) => {
@@ -201,6 +203,7 @@ macro_rules! join {
 /// assert!(yamanote::try_join!(parse("1"), parse("two")).is_err());
 /// # }
 /// ```
+#[cfg(feature = "macros")]
 #[macro_export]
 macro_rules! try_join {
     ($($branches:tt)*) => {
@@ -277,6 +280,7 @@ macro_rules! pin {
 /// assert!(USER.try_with(|_| ()).is_err());
 /// # }
 /// ```
+#[cfg(feature = "rt")]
 #[macro_export]
 macro_rules! task_local {
     ($($(#[$attribute:meta])* $visibility:vis static $name:ident : $type:ty);* $(;)?) => {

@@ -39,7 +39,9 @@ mod split;
 pub use join::{Join, join};
 pub use split::{ReadHalf, WriteHalf, split};
 
+#[cfg(feature = "io-util")]
 mod util;
+#[cfg(feature = "io-util")]
 pub use util::{
     AsyncBufReadExt, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufReader, BufStream, BufWriter,
     Chain, DuplexStream, Empty, Lines, Repeat, SimplexStream, Sink, Split, Take, copy,
@@ -47,14 +49,20 @@ pub use util::{
     sink,
 };
 
+#[cfg(feature = "io-std")]
 mod stdio;
+#[cfg(feature = "io-std")]
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 
+#[cfg(feature = "rt")]
 mod async_fd;
+#[cfg(feature = "rt")]
 pub(crate) mod evented;
+#[cfg(feature = "rt")]
 pub use evented::{Interest, Ready};
 
 /// Descriptors of any kind in the runtime.
+#[cfg(feature = "rt")]
 pub mod unix {
     pub use super::async_fd::{
         AsyncFd, AsyncFdReadyGuard, AsyncFdReadyMutGuard, AsyncFdRegisterError, TryIoError,

@@ -11,6 +11,7 @@ pub use std::primitive::{u8, u16, u32, u64};
 pub use std::result::Result;
 pub use std::task::{Context, Poll, ready};
 pub use std::{panic, unreachable};
+#[cfg(feature = "macros")]
 pub use yamanote_macros::{join_internal, select_internal, try_join_internal};
 
 use crate::util::{coop, rng};

@@ -1,13 +1,16 @@
 //! [`Child`].
 #![forbid(unsafe_code)]
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::{Pin, pin};
 use std::process::{ExitStatus, Output};
+use std::task::{Context, Poll};
 
 use super::running::Running;
 use super::{ChildStderr, ChildStdin, ChildStdout};
 use crate::io::{AsyncRead, AsyncReadExt};
+use crate::macros::support::{MaybeDone, maybe_done};
 
 /// A child process, started by [`Command::spawn`](super::Command::spawn).
 ///
@@ -205,16 +208,39 @@ impl Child {
         // They stay open until all is over: a child that is still to write its last words must not
         // find a broken pipe because another of the three has failed or ended.
         let (mut stdout_end, mut stderr_end) = (self.stdout.take(), self.stderr.take());
-        let (status, stdout, stderr) = crate::try_join!(
-            self.wait(),
-            read_all(stdout_end.as_mut()),
-            read_all(stderr_end.as_mut()),
-        )?;
-        Ok(Output {
-            status,
-            stdout,
-            stderr,
+        // As `try_join!`, which is there with the feature `macros` only.
+        let mut status = pin!(maybe_done(self.wait()));
+        let mut stdout = pin!(maybe_done(read_all(stdout_end.as_mut())));
+        let mut stderr = pin!(maybe_done(read_all(stderr_end.as_mut())));
+        poll_fn(|cx| {
+            let done = [
+                advance(status.as_mut(), cx)?,
+                advance(stdout.as_mut(), cx)?,
+                advance(stderr.as_mut(), cx)?,
+            ];
+            match done.contains(&false) {
+                true => Poll::Pending,
+                false => Poll::Ready(io::Result::Ok(())),
+            }
         })
+        .await?;
+        Ok(Output {
+            status: status.take_ok(),
+            stdout: stdout.take_ok(),
+            stderr: stderr.take_ok(),
+        })
+    }
+}
+
+/// Polls a branch, if it still runs, and says whether it is done.
+fn advance<T, F>(mut branch: Pin<&mut MaybeDone<F>>, cx: &mut Context<'_>) -> io::Result<bool>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let done = branch.as_mut().poll_done(cx).is_ready();
+    match branch.take_error() {
+        Some(error) => Err(error),
+        None => Ok(done),
     }
 }
 

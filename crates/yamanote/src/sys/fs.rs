@@ -4,7 +4,7 @@
 //! Every wrapper makes one system call and returns its answer unchanged; what to do about an
 //! `EAGAIN` is decided in `fs::strategy`.
 
-use std::ffi::{CStr, c_int, c_long, c_ulong};
+use std::ffi::{CStr, c_int, c_long, c_uint, c_ulong};
 use std::io;
 use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -95,6 +95,9 @@ pub(crate) struct MountId {
     pub(crate) unique: bool,
 }
 
+/// Of `libc` 0.2.190, which is newer than what Tokio lets a lock file have.
+const STATX_MNT_ID_UNIQUE: c_uint = 0x4000;
+
 /// Asks what `fd` is. `AT_STATX_DONT_SYNC`: a network or FUSE file system answers from its cache.
 pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
     let mut out = MaybeUninit::<libc::statx>::uninit();
@@ -102,7 +105,7 @@ pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
         | libc::STATX_SIZE
         | libc::STATX_INO
         | libc::STATX_MNT_ID
-        | libc::STATX_MNT_ID_UNIQUE;
+        | STATX_MNT_ID_UNIQUE;
     // SAFETY: the path is a NUL-terminated literal, and `out` is as large as the kernel's struct.
     check(c_long::from(unsafe {
         libc::statx(
@@ -123,7 +126,7 @@ pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
         mount: MountId {
             device: (out.stx_dev_major, out.stx_dev_minor),
             mount: out.stx_mnt_id,
-            unique: out.stx_mask & libc::STATX_MNT_ID_UNIQUE != 0,
+            unique: out.stx_mask & STATX_MNT_ID_UNIQUE != 0,
         },
     })
 }
