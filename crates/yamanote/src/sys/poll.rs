@@ -12,7 +12,8 @@ pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) {
         revents: 0,
     };
     let timespec = libc::timespec {
-        tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+        // Musl is about to widen the type, so it is not named here. 68 years will do.
+        tv_sec: timeout.as_secs().min(i32::MAX as u64) as _,
         tv_nsec: timeout.subsec_nanos() as libc::c_long,
     };
     // SAFETY: one pollfd and one timespec, both valid through the call; no signal mask is given.
