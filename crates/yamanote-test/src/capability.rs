@@ -22,6 +22,12 @@ pub enum Capability {
     Ipv6,
     /// A hard limit of at least 20,000 open files.
     ManyDescriptors,
+    /// fanotify(7) asks this process for permission to open and read files.
+    PermissionEvents,
+    /// File systems can be made in files and mounted: `mkfs.ext4`, loop devices, CAP_SYS_ADMIN.
+    LoopMounts,
+    /// A seccomp filter can be set.
+    Seccomp,
 }
 
 /// `true` if the machine has `capability`. If not, the skip is recorded (in the file named by
@@ -85,6 +91,14 @@ impl Capability {
                     false => Err(format!("the hard limit is {hard} descriptors")),
                 }
             }
+            Capability::PermissionEvents => permission_events(),
+            Capability::LoopMounts => loop_mounts(),
+            Capability::Seccomp => std::thread::spawn(|| {
+                // A call that no kernel has.
+                crate::try_deny_syscall(0xfff, libc::ENOSYS).map_err(|error| error.to_string())
+            })
+            .join()
+            .expect("setting a filter does not panic"),
         }
     }
 }
@@ -94,6 +108,41 @@ fn is_root() -> Result<(), String> {
     match unsafe { libc::geteuid() } {
         0 => Ok(()),
         uid => Err(format!("the uid is {uid}")),
+    }
+}
+
+fn permission_events() -> Result<(), String> {
+    // SAFETY: no memory is passed.
+    let fd = unsafe { libc::fanotify_init(libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC, 0) };
+    if fd < 0 {
+        let error = std::io::Error::last_os_error();
+        return Err(format!("fanotify_init: {error}"));
+    }
+    // SAFETY: the descriptor was just returned and is owned here.
+    unsafe { libc::close(fd) };
+    Ok(())
+}
+
+fn loop_mounts() -> Result<(), String> {
+    let status = std::fs::read_to_string("/proc/self/status").map_err(|error| error.to_string())?;
+    let capabilities = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok())
+        .unwrap_or(0);
+    const CAP_SYS_ADMIN: u64 = 1 << 21;
+    if capabilities & CAP_SYS_ADMIN == 0 {
+        return Err("no CAP_SYS_ADMIN".to_owned());
+    }
+    if !Path::new("/dev/loop-control").exists() {
+        return Err("no loop devices".to_owned());
+    }
+    let mut mkfs = Command::new("mkfs.ext4");
+    mkfs.arg("-V").stdin(Stdio::null());
+    mkfs.stdout(Stdio::null()).stderr(Stdio::null());
+    match mkfs.status() {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(format!("mkfs.ext4: {other:?}")),
     }
 }
 

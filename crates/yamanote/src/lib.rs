@@ -31,8 +31,9 @@
 //! environment variable `YAMANOTE_DRIVER` (`auto`, `uring`, `epoll`) overrides the program.
 //!
 //! Sockets wait for readiness on either driver and are read and written directly, so everything
-//! Tokio documents about them holds. Files are read inline where the kernel promises not to wait, by
-//! the ring where it is natively asynchronous, and by the blocking pool otherwise; see [`fs`].
+//! Tokio documents about them holds. Files are read inline where that takes microseconds, by the ring
+//! where it is natively asynchronous, and by the blocking pool otherwise; see [`fs`]. Inline calls can
+//! be turned off by [`runtime::Builder::inline_files`] or `YAMANOTE_INLINE_FILES=off`.
 //!
 //! # What is there
 //!

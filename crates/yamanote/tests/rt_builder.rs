@@ -146,6 +146,55 @@ fn an_unknown_driver_is_an_error_that_names_the_known() {
     );
 }
 
+/// A read that would be done at once waits for a thread of the pool instead.
+#[test]
+fn the_operator_keeps_files_off_the_workers() {
+    with_variable(
+        "the_operator_keeps_files_off_the_workers",
+        "YAMANOTE_INLINE_FILES",
+        "off",
+        || {
+            let mut builder = Builder::new_current_thread();
+            builder.inline_files(true).max_blocking_threads(1);
+            let rt = builder.build().unwrap();
+            rt.block_on(async {
+                for _ in 0..20 {
+                    // The only thread of the pool is busy.
+                    let (release, released) = std::sync::mpsc::channel::<()>();
+                    yamanote::task::spawn_blocking(move || released.recv());
+                    let mut metadata = std::pin::pin!(yamanote::fs::metadata("."));
+                    std::future::poll_fn(|cx| {
+                        assert!(metadata.as_mut().poll(cx).is_pending());
+                        std::task::Poll::Ready(())
+                    })
+                    .await;
+                    drop(release);
+                    assert!(metadata.await.unwrap().is_dir());
+                }
+            });
+        },
+    );
+}
+
+#[test]
+fn an_unknown_word_about_files_is_an_error_that_names_the_known() {
+    with_variable(
+        "an_unknown_word_about_files_is_an_error_that_names_the_known",
+        "YAMANOTE_INLINE_FILES",
+        "never",
+        || {
+            for mut builder in [Builder::new_current_thread(), Builder::new_multi_thread()] {
+                let error = builder.build().unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::InvalidInput);
+                let text = error.to_string();
+                for part in ["YAMANOTE_INLINE_FILES", "never", "on", "off"] {
+                    assert!(text.contains(part), "{text}");
+                }
+            }
+        },
+    );
+}
+
 #[test]
 fn the_number_of_workers_may_come_from_outside() {
     with_variable(

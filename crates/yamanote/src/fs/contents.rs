@@ -6,8 +6,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use super::look_up::{self, Found, Inline, Refusal};
 use super::pool;
-use super::strategy::{self, Found, Inline, Refusal};
+use super::strategy::{self, Facts};
 use crate::buf::owned;
 use crate::sys::fs as sys;
 use crate::util::coop;
@@ -37,7 +38,7 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
     pool::progress().await;
     pool::expect_live()?;
-    let why = match strategy::open_once(path) {
+    let why = match look_up::open_once(path) {
         Inline::Done(found) => match read_inline(found?) {
             Progress::Done(contents) => return contents,
             Progress::More(file, contents) => {
@@ -47,7 +48,25 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         },
         Inline::Refused(why) => why,
     };
-    pool::look_up(path, why, |path| std::fs::read(path)).await
+    let read = match why.asks_for_trial() {
+        true => try_out,
+        false => |path: &Path| std::fs::read(path),
+    };
+    pool::look_up(path, why, read).await
+}
+
+/// On a thread that may wait: reads as is done inline, as far as that is to be tried.
+fn try_out(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = match look_up::try_out_open(path, libc::O_RDONLY) {
+        Some(found) => found?.file,
+        None => StdFile::open(path)?,
+    };
+    if let Ok(facts) = Facts::learn(file.as_fd()) {
+        facts.try_out_reads(file.as_fd());
+    }
+    let mut contents = Vec::new();
+    file.read_to_end(&mut contents)?;
+    Ok(contents)
 }
 
 enum Progress {
@@ -69,24 +88,28 @@ fn read_inline(found: Found) -> Progress {
         facts,
     } = found;
     let size = usize::try_from(identity.size).unwrap_or(usize::MAX);
-    let Some(wait) = facts.inline_read(size) else {
-        return Progress::More(file, Vec::new());
-    };
     // One byte more than it is said to have, so that a read may stop for lack of file instead of
     // lack of room.
-    let mut contents = Vec::with_capacity(size + 1);
+    let mut contents = Vec::with_capacity(size.min(strategy::INLINE_MAX) + 1);
     while contents.len() <= size {
         let wanted = size + 1 - contents.len();
         let offset = contents.len() as i64;
-        let answer = sys::read(file.as_fd(), &mut contents, wanted, offset, wait);
-        if let Err(error) = &answer {
-            let is_stream = error.raw_os_error() == Some(libc::ESPIPE);
-            // Rare: before the refusal is remembered for the mount, be sure of whose it is.
-            if is_stream || !strategy::is_still(file.as_fd(), &identity) {
-                return Progress::Refused;
-            }
+        let mut is_another = false;
+        let answer = facts.read(wanted.min(strategy::INLINE_MAX), |wait| {
+            sys::read(file.as_fd(), &mut contents, wanted, offset, wait).map_err(|error| {
+                // Rare: before a refusal is remembered for the mount, be sure of whose it is.
+                is_another = error.raw_os_error() == Some(libc::ESPIPE)
+                    || !look_up::is_still(file.as_fd(), &identity);
+                match is_another {
+                    true => io::Error::from_raw_os_error(libc::EAGAIN),
+                    false => error,
+                }
+            })
+        });
+        if is_another {
+            return Progress::Refused;
         }
-        match facts.judge_read(wait, wanted, answer) {
+        match answer {
             Some(Ok(0)) => return Progress::Done(Ok(contents)),
             Some(Ok(n)) => {
                 coop::consume(strategy::extra_units(n));
@@ -156,8 +179,10 @@ mod tests {
     }
 
     fn find(path: &Path) -> Option<Found> {
-        strategy::Facts::learn(StdFile::open(path).unwrap().as_fd()).unwrap();
-        match strategy::open_once(path) {
+        let facts = Facts::learn(StdFile::open(path).unwrap().as_fd()).unwrap();
+        facts.mount.opens.give();
+        facts.mount.reads.give();
+        match look_up::open_once(path) {
             Inline::Done(found) => Some(found.unwrap()),
             Inline::Refused(_) => None, // Not a local file system here.
         }

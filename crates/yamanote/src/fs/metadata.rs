@@ -5,8 +5,8 @@ use std::fs::Metadata;
 use std::io;
 use std::path::Path;
 
+use super::look_up::{Inline, find_inline};
 use super::pool;
-use super::strategy::{self, Inline};
 
 /// The metadata of the file `path` names, following symbolic links.
 ///
@@ -31,7 +31,7 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref();
     pool::progress().await;
     pool::expect_live()?;
-    match strategy::find_inline(None, path, 0) {
+    match find_inline(None, path, 0) {
         Inline::Done(found) => found?.file.metadata(),
         Inline::Refused(why) => pool::look_up(path, why, |path| std::fs::metadata(path)).await,
     }
@@ -50,7 +50,7 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     let path = path.as_ref();
     pool::progress().await;
     pool::expect_live()?;
-    match strategy::find_inline(None, path, libc::O_NOFOLLOW) {
+    match find_inline(None, path, libc::O_NOFOLLOW) {
         Inline::Done(found) => found?.file.metadata(),
         Inline::Refused(why) => {
             pool::look_up(path, why, |path| std::fs::symlink_metadata(path)).await

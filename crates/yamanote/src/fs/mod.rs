@@ -1,9 +1,9 @@
 //! Files and directories.
 //!
 //! The functions and types of Tokio's `fs` module, with the answers of [`std::fs`]: an operation
-//! gives the same result and the same error as its twin there. What the kernel can do without
-//! waiting (a read from the page cache, a look-up from its cache of names) is done at once on the
-//! calling thread; what it can do on its own goes to the io_uring; the rest to the threads of
+//! gives the same result and the same error as its twin there. What takes the kernel microseconds
+//! (a read from the page cache, a look-up from its cache of names) is done at once on the calling
+//! thread; what it can do on its own goes to the io_uring; the rest to the threads of
 //! [`spawn_blocking`].
 //!
 //! For whole files there are [`read`], [`read_to_string`] and [`write`](fn@write); for anything
@@ -17,6 +17,24 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Inline calls
+//!
+//! Done at once, on the thread that polls, is what takes the kernel microseconds. On local disks
+//! that is: looking up a name in its cache of names, opening a file found there, reading what is in the
+//! page cache; on file systems in memory also writing to small files. What is not in the caches, what
+//! is on other file systems (network, FUSE, overlay) and every write to a disk is left to others.
+//!
+//! The kernel does not promise that these calls never wait. They do where a listener is asked for
+//! permission first (fanotify(7): virus scanners, endpoint agents), where a page in memory has been
+//! swapped out, and where another writer holds a file in memory. So the clock watches each: after one
+//! that waited, its kind is left to the pool on that mount, for a second at first and up to a minute
+//! if it happens again. It is then tried on the pool before it is inline again, as is the first on
+//! each mount. One task that waits may thus hold up its worker once, for as long as the call takes, and
+//! [`RuntimeMetrics::inline_file_stalls`](crate::runtime::RuntimeMetrics::inline_file_stalls) counts
+//! it. A listener that answers in a task of the same program cannot answer while it is held up:
+//! there, turn inline calls off by
+//! [`Builder::inline_files`](crate::runtime::Builder::inline_files) or `YAMANOTE_INLINE_FILES=off`.
 //!
 //! # Cancellation
 //!
@@ -63,6 +81,14 @@ mod dir_builder;
 pub use dir_builder::DirBuilder;
 
 mod strategy;
+
+mod look_up;
+
+mod mount;
+
+mod trust;
+
+mod stopwatch;
 
 mod submit;
 

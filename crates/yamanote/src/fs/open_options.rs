@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::strategy::{self, Inline, Refusal};
+use super::look_up::{self, Inline, Refusal};
 use super::{File, pool, submit};
 use crate::runtime::driver::op::open::Open;
 
@@ -157,8 +157,9 @@ impl OpenOptions {
         pool::progress().await;
         let runtime = pool::live_runtime()?;
         let mut why = Refusal::MayWait;
-        if let Some(flags) = self.seen.as_ref().and_then(Seen::plain_flags) {
-            match strategy::open_inline(path, flags) {
+        let plain_flags = self.seen.as_ref().and_then(Seen::plain_flags);
+        if let Some(flags) = plain_flags {
+            match look_up::open_inline(path, flags) {
                 Inline::Done(found) => {
                     let found = found?;
                     return Ok(File::from_opened(found.file, Some(found.facts)));
@@ -173,8 +174,16 @@ impl OpenOptions {
             }
         }
         let options = self.std.clone();
-        let file = pool::look_up(path, why, move |path| options.open(path)).await?;
-        Ok(File::from_std(file))
+        let plain_flags = plain_flags.filter(|_| why.asks_for_trial());
+        let open = move |path: &Path| {
+            let tried = plain_flags.and_then(|flags| look_up::try_out_open(path, flags));
+            match tried {
+                Some(found) => found.map(|found| (found.file, Some(found.facts))),
+                None => Ok((options.open(path)?, None)),
+            }
+        };
+        let (file, facts) = pool::look_up(path, why, open).await?;
+        Ok(File::from_opened(file, facts))
     }
 }
 

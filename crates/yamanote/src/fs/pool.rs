@@ -5,7 +5,7 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::path::Path;
 
-use super::strategy::Refusal;
+use super::look_up::Refusal;
 use crate::runtime::{Handle, context};
 use crate::util::coop;
 
@@ -101,8 +101,8 @@ where
     run(move || f(&path))
 }
 
-/// As [`with_path`], for a look-up that was refused inline: the thread also makes the file system
-/// known, so that the next one may not be. That comes first: it gives back the descriptor of the
+/// As [`with_path`], for a look-up that was refused inline: the thread also does what may let the
+/// next one not be ([`Refusal::learn`]). That comes first: it gives back the descriptor of the
 /// refused look-up, which may be the last one that `f` can have.
 pub(super) fn look_up<F, T>(
     path: &Path,
@@ -114,7 +114,7 @@ where
     T: Send + 'static,
 {
     with_path(path, move |path| {
-        why.learn();
+        why.learn(path);
         f(path)
     })
 }

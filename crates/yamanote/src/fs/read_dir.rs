@@ -17,8 +17,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use super::look_up::{Inline, find_inline, try_out_look_ups};
 use super::pool;
-use super::strategy::{self, Facts, Inline};
+use super::strategy::Facts;
 use crate::runtime::Handle;
 
 /// Entries per job. The first one is small, for those who look at a few entries only; each next
@@ -98,6 +99,7 @@ impl Chunk {
             // The file system becomes known, for the entries' metadata.
             let _ = Facts::learn(dir.as_fd());
         }
+        try_out_look_ups(path);
         let mut chunk = Chunk {
             entries: VecDeque::new(),
             std,
@@ -252,7 +254,7 @@ impl DirEntry {
         if let Some(dir) = &self.dir {
             let name = self.std.file_name();
             if let Inline::Done(Ok(found)) =
-                strategy::find_inline(Some(dir.as_fd()), Path::new(&name), libc::O_NOFOLLOW)
+                find_inline(Some(dir.as_fd()), Path::new(&name), libc::O_NOFOLLOW)
             {
                 // The directory was opened by its path once more after it was opened for reading:
                 // the same inode under the same name shows that it is the same one.

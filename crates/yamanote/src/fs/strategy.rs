@@ -12,8 +12,8 @@
 //! | create, rename, mkdir, unlink, fsync | may wait | +13-45 (io-wq), 2-5 at depth 32 | 25 |
 //! | read or write past the cache (`O_DIRECT`) | waits for the device, even with `NOWAIT` | native, 71-94k a second | a thread each |
 //!
-//! Hence: inline where the kernel promises not to wait, the ring where it is natively
-//! asynchronous, the pool for the rest. The promises are narrow:
+//! Hence: inline what takes microseconds, the ring where it is natively asynchronous, the pool for
+//! the rest. What the kernel promises is narrower than it sounds:
 //!
 //! * `RESOLVE_CACHED` covers the look-up of a name, not the opening: a FIFO would still wait. So
 //!   the type is learned first, through `O_PATH`, which opens nothing.
@@ -22,24 +22,33 @@
 //!   once per mount.
 //! * `RWF_NOWAIT` does not hold for `O_DIRECT`, and some file systems do not know it. A refusal
 //!   (`EOPNOTSUPP`) is remembered for the mount.
+//! * Neither covers a listener that is asked for permission (fanotify(7)), in the opening and in each
+//!   read. Nothing tells in advance whether there is one, so each inline call is watched by the
+//!   clock, and one that waited is the last of its kind on that mount for a while ([`super::trust`]).
+//! * `RWF_NOWAIT` does not hold for a write to a frozen file system (`fsfreeze`, snapshots), which
+//!   waits until it is thawed. So no write to a disk is inline.
+//! * A write to memory waits for other writers of the file, which hold it for as long as they copy or
+//!   allocate. So only small files are written inline.
+//! * A sandbox may deny any of these calls, at any time. A denial is nobody's answer: the plain call
+//!   is asked, on the pool, and if it is not denied the other is refused for a while.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
-use std::ffi::CStr;
-use std::fs::File as StdFile;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
-use crate::sys::fs::{self as sys, Identity, MountId, Wait};
+use super::mount::{BY_DESCRIPTOR, Class, Mount, known_mount, learn_mount};
+use super::trust::{Tried, limit};
+use crate::runtime::context;
+use crate::sys::fs::{self as sys, Identity, Wait};
 
 /// The most one poll copies inline. A copy out of the page cache runs at 5-23 GB/s, so this is 25
 /// to 100 microseconds; longer ones are worth a thread.
 pub(super) const INLINE_MAX: usize = 512 * 1024;
+
+/// The largest file in memory that is written inline. Whoever else writes to it holds it for as long
+/// as that takes: a quarter of a second for a gigabyte, a millisecond for this.
+const WRITTEN_INLINE_MAX: u64 = 4 * 1024 * 1024;
 
 /// Bytes that cost one unit of the cooperative budget: 128 units (one poll of a task) are then at
 /// most 4 MiB, about a millisecond of copying.
@@ -51,111 +60,22 @@ pub(super) fn extra_units(bytes: usize) -> usize {
     bytes / BYTES_PER_UNIT
 }
 
-/// How a file system may be touched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Class {
-    /// Lives in memory (tmpfs, ramfs): plain calls do not wait, and `RWF_NOWAIT` is not known.
-    Memory,
-    /// A local disk: what is cached is at hand, and the kernel says when it is not.
-    Disk,
-    /// Asks somebody, or is unknown to us: nothing is done inline.
-    Elsewhere,
-}
-
-impl Class {
-    /// From the magic numbers of statfs(2).
-    fn from_magic(magic: u32) -> Class {
-        match magic {
-            0x0102_1994 | 0x8584_58f6 => Class::Memory, // tmpfs, ramfs
-            0xef53              // ext2, ext3, ext4
-            | 0x5846_5342       // xfs
-            | 0x9123_683e       // btrfs
-            | 0xf2f5_2010       // f2fs
-            | 0xca45_1a4e       // bcachefs
-            | 0x4d44            // vfat
-            | 0x2011_bab0       // exfat
-            | 0x3153_464a       // jfs
-            | 0xe0f5_e1e2       // erofs
-            | 0x7371_7368       // squashfs
-            | 0x9660            // iso9660
-            => Class::Disk,
-            _ => Class::Elsewhere,
-        }
-    }
-}
-
-/// What is known of one mounted file system.
-#[derive(Debug)]
-pub(super) struct Mount {
-    class: Class,
-    /// Answers seen: `RWF_NOWAIT` was refused. Relaxed throughout: a thread that does not see the
-    /// flag yet makes one more refused call.
-    refuses_nowait_read: AtomicBool,
-    refuses_nowait_write: AtomicBool,
-}
-
-struct Known {
-    mount: Arc<Mount>,
-    learned: Instant,
-}
-
-impl Known {
-    /// A mount number that the kernel may give to another file system later is trusted for a
-    /// second only.
-    fn is_fresh(&self, id: &MountId) -> bool {
-        id.unique || self.learned.elapsed() < Duration::from_secs(1)
-    }
-}
-
-/// More mounts than a sane system has; past it we start over rather than grow.
-const MOUNTS_MAX: usize = 1024;
-
-fn mounts() -> &'static RwLock<HashMap<MountId, Known>> {
-    static MOUNTS: OnceLock<RwLock<HashMap<MountId, Known>>> = OnceLock::new();
-    MOUNTS.get_or_init(Default::default)
-}
-
-fn known_mount(id: &MountId) -> Option<Arc<Mount>> {
-    let mounts = mounts().read().unwrap_or_else(PoisonError::into_inner);
-    let known = mounts.get(id)?;
-    known.is_fresh(id).then(|| known.mount.clone())
-}
-
-/// Asks the file system what it is, which may wait: for threads of the blocking pool.
-fn learn_mount(fd: BorrowedFd<'_>, id: MountId) -> io::Result<Arc<Mount>> {
-    if let Some(mount) = known_mount(&id) {
-        return Ok(mount);
-    }
-    let mount = Arc::new(Mount {
-        class: Class::from_magic(sys::file_system_magic(fd)?),
-        refuses_nowait_read: AtomicBool::new(false),
-        refuses_nowait_write: AtomicBool::new(false),
-    });
-    let mut mounts = mounts().write().unwrap_or_else(PoisonError::into_inner);
-    if mounts.len() >= MOUNTS_MAX {
-        mounts.clear();
-    }
-    mounts.insert(
-        id,
-        Known {
-            mount: mount.clone(),
-            learned: Instant::now(),
-        },
-    );
-    Ok(mount)
+/// Whether the current runtime was not told to leave all files to the pool.
+pub(super) fn is_inline_allowed() -> bool {
+    context::with_current(|runtime| runtime.inline_files()).unwrap_or(true)
 }
 
 /// What decides how an open file may be read and written.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
-    mount: Arc<Mount>,
+    pub(super) mount: Arc<Mount>,
     regular: bool,
     stream: bool,
     direct: bool,
 }
 
 impl Facts {
-    fn new(identity: &Identity, mount: Arc<Mount>, status_flags: i32) -> Facts {
+    pub(super) fn new(identity: &Identity, mount: Arc<Mount>, status_flags: i32) -> Facts {
         Facts {
             mount,
             regular: identity.file_type == libc::S_IFREG,
@@ -169,7 +89,14 @@ impl Facts {
 
     /// Without waiting; `None` when the file system has to be asked.
     pub(super) fn if_known(fd: BorrowedFd<'_>) -> Option<Facts> {
-        let identity = sys::identify(fd).ok()?;
+        let identity = match BY_DESCRIPTOR.inline_untried(limit(0), || sys::identify(fd))? {
+            Ok(identity) => identity,
+            Err(_) => {
+                // The descriptor is ours and open: the call itself is denied.
+                BY_DESCRIPTOR.refuse();
+                return None;
+            }
+        };
         let mount = known_mount(&identity.mount)?;
         Some(Facts::new(&identity, mount, sys::status_flags(fd).ok()?))
     }
@@ -190,47 +117,141 @@ impl Facts {
         self.stream
     }
 
-    /// Whether calls that only look at the file (statx, lseek) return at once.
     pub(super) fn is_local(&self) -> bool {
         self.mount.class != Class::Elsewhere
     }
 
-    /// How a read of `len` bytes may be tried inline; `None`: not at all.
-    pub(super) fn inline_read(&self, len: usize) -> Option<Wait> {
-        if !self.regular || self.direct || len > INLINE_MAX {
-            return None;
-        }
-        match self.mount.class {
-            Class::Memory => Some(Wait::Allowed),
-            Class::Disk if !self.mount.refuses_nowait_read.load(Relaxed) => Some(Wait::Never),
-            Class::Disk | Class::Elsewhere => None,
+    /// Makes a call that only looks at the open file (statx, lseek) inline; `None`: it has to be made
+    /// where waiting is allowed.
+    pub(super) fn look<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        match self.is_local() && is_inline_allowed() {
+            true => BY_DESCRIPTOR.inline_untried(limit(0), call),
+            false => None,
         }
     }
 
-    /// How a write of `len` bytes may be tried inline; `None`: not at all. (ext4 refuses once and
-    /// is not asked again; xfs and btrfs agree when pages and space are at hand.)
-    pub(super) fn inline_write(&self, len: usize) -> Option<Wait> {
-        if !self.regular || self.direct || len > INLINE_MAX {
-            return None;
-        }
+    fn may_copy_inline(&self, len: usize) -> bool {
+        self.regular && !self.direct && len <= INLINE_MAX && is_inline_allowed()
+    }
+
+    /// How reads are told not to wait; `None`: they cannot be.
+    fn wait_of_reads(&self) -> Option<Wait> {
         match self.mount.class {
             Class::Memory => Some(Wait::Allowed),
-            Class::Disk if !self.mount.refuses_nowait_write.load(Relaxed) => Some(Wait::Never),
-            Class::Disk | Class::Elsewhere => None,
+            Class::Disk => Some(Wait::Never),
+            Class::Elsewhere => None,
+        }
+    }
+
+    /// How a read of `len` bytes may be tried inline; `None`: not at all.
+    pub(super) fn inline_read(&self, len: usize) -> Option<Wait> {
+        match self.may_copy_inline(len) && self.mount.reads.is_given() {
+            true => self.wait_of_reads(),
+            false => None,
+        }
+    }
+
+    /// Reads up to `len` bytes inline by `call`; `None`: it has to be done where waiting is allowed.
+    pub(super) fn read(
+        &self,
+        len: usize,
+        call: impl FnOnce(Wait) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let wait = self.inline_read(len)?;
+        let answer = self.mount.read_inline(len, || call(wait))?;
+        self.judge_read(wait, len, answer)
+    }
+
+    /// Judges the answer to an inline read: `None` means it has to be done where waiting is
+    /// allowed.
+    fn judge_read(
+        &self,
+        wait: Wait,
+        wanted: usize,
+        answer: io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let error = match (answer, wait) {
+            (Ok(0), Wait::Never) if wanted > 0 && !sys::nowait_zero_is_end_of_file() => {
+                return None;
+            }
+            (Ok(n), _) => return Some(Ok(n)),
+            (Err(error), Wait::Allowed) => return final_error(error),
+            (Err(error), Wait::Never) => error,
+        };
+        match error.raw_os_error() {
+            Some(libc::EAGAIN | libc::EINTR) => {}
+            Some(libc::EOPNOTSUPP) => self.mount.reads.never(),
+            _ if is_denial(&error) => self.mount.reads.suspend(),
+            _ => {}
+        }
+        None
+    }
+
+    /// On a thread that may wait and is about to read `fd`: tries whether reads of this mount may be
+    /// inline, if that is to be tried. Reads one byte of the file, from its beginning.
+    pub(super) fn try_out_reads(&self, fd: BorrowedFd<'_>) {
+        let Some(wait) = self.wait_of_reads() else {
+            return;
+        };
+        if !self.regular || !is_inline_allowed() {
+            return;
+        }
+        let read = |wait| sys::read(fd, &mut &mut [0][..], 1, 0, wait);
+        self.mount.reads.try_out(limit(0), || {
+            let tried = match read(wait) {
+                Ok(_) => Tried::Done,
+                Err(error) => match error.raw_os_error() {
+                    Some(libc::EAGAIN) => Tried::Done,
+                    Some(libc::EBADF | libc::EINTR) => Tried::InVain,
+                    Some(libc::EOPNOTSUPP) if !self.direct => {
+                        self.mount.reads.never();
+                        Tried::InVain
+                    }
+                    _ => compare_with_plain(&error, read(Wait::Allowed)),
+                },
+            };
+            ((), tried)
+        });
+    }
+
+    /// Writes `len` bytes inline by `call`, which is the plain call; `None`: it has to be done where
+    /// waiting is allowed.
+    pub(super) fn write(
+        &self,
+        fd: BorrowedFd<'_>,
+        len: usize,
+        call: impl FnOnce() -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        if self.mount.class != Class::Memory || !self.may_copy_inline(len) {
+            return None;
+        }
+        let guarded = || match is_small(fd) {
+            true => Some(call()),
+            false => None,
+        };
+        let answer = self.mount.writes.inline_untried(limit(len), guarded)??;
+        match answer {
+            Ok(n) => Some(Ok(n)),
+            Err(error) => final_error(error),
         }
     }
 
     /// Whether a positioned read of `len` bytes that cannot be had inline goes to the ring: direct
     /// reads always, others if they are small enough that the kernel, finding them cached after
-    /// all, does not copy for long on the submitting thread.
+    /// all, does not copy for long on the submitting thread. Handing it over makes the same first
+    /// steps as the inline call, so what waits there is not handed over either.
     pub(super) fn ring_read(&self, len: usize) -> bool {
-        self.regular && self.mount.class == Class::Disk && (self.direct || len <= INLINE_MAX)
+        self.regular
+            && self.mount.class == Class::Disk
+            && (self.direct || len <= INLINE_MAX)
+            && self.mount.reads.is_given()
+            && is_inline_allowed()
     }
 
     /// Whether a positioned write goes to the ring: direct ones only. For a buffered one the ring
     /// takes a thread each time, at twice the cost of ours.
     pub(super) fn ring_write(&self) -> bool {
-        self.regular && self.direct && self.mount.class == Class::Disk
+        self.regular && self.direct && self.mount.class == Class::Disk && is_inline_allowed()
     }
 
     /// Whether fsync goes to the ring. The kernel gives it a thread of its own there too, so one
@@ -239,290 +260,68 @@ impl Facts {
     pub(super) fn ring_sync(&self) -> bool {
         self.regular && self.mount.class == Class::Disk
     }
+}
 
-    /// Judges the answer to an inline read: `None` means it has to be done where waiting is
-    /// allowed.
-    pub(super) fn judge_read(
-        &self,
-        wait: Wait,
-        wanted: usize,
-        answer: io::Result<usize>,
-    ) -> Option<io::Result<usize>> {
-        match answer {
-            Ok(0) if wait == Wait::Never && wanted > 0 && !sys::nowait_zero_is_end_of_file() => {
-                None
-            }
-            Ok(n) => Some(Ok(n)),
-            Err(error) => {
-                if error.raw_os_error() == Some(libc::EOPNOTSUPP) {
-                    self.mount.refuses_nowait_read.store(true, Relaxed);
-                }
-                final_error(error)
-            }
-        }
-    }
+/// Whether other writers of the file cannot hold it for long.
+fn is_small(fd: BorrowedFd<'_>) -> bool {
+    sys::identify(fd).is_ok_and(|file| file.size.max(file.allocated) <= WRITTEN_INLINE_MAX)
+}
 
-    /// As [`Facts::judge_read`], for a write.
-    pub(super) fn judge_write(&self, answer: io::Result<usize>) -> Option<io::Result<usize>> {
-        match answer {
-            Ok(n) => Some(Ok(n)),
-            Err(error) => {
-                if error.raw_os_error() == Some(libc::EOPNOTSUPP) {
-                    self.mount.refuses_nowait_write.store(true, Relaxed);
-                }
-                final_error(error)
-            }
-        }
+/// What a sandbox answers to calls it does not know, and what a kernel without memory for them does.
+pub(super) fn is_denial(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(
+            libc::EPERM
+                | libc::ENOSYS
+                | libc::EINVAL
+                | libc::E2BIG
+                | libc::ENOMEM
+                | libc::EOPNOTSUPP
+        )
+    )
+}
+
+/// Whether `error` is of the call itself: the plain one has another answer.
+pub(super) fn compare_with_plain<T>(error: &io::Error, plain: io::Result<T>) -> Tried {
+    match plain {
+        Err(plain) if plain.raw_os_error() == error.raw_os_error() => Tried::Done,
+        _ => Tried::Denied,
     }
 }
 
-/// An error that a call which may wait would give as well.
+/// An error of a plain call that would come again on a thread of the pool.
 fn final_error(error: io::Error) -> Option<io::Result<usize>> {
     match error.raw_os_error() {
-        Some(libc::EAGAIN | libc::EOPNOTSUPP | libc::EINTR | libc::ENOSYS | libc::EPERM) => None,
+        Some(libc::EAGAIN | libc::EINTR) => None,
+        _ if is_denial(&error) => None,
         _ => Some(Err(error)),
     }
-}
-
-/// Set when the kernel does not know cached look-ups (before 5.12), or a sandbox forbids them.
-static NO_CACHED_LOOKUP: AtomicBool = AtomicBool::new(false);
-
-/// Look-ups on file systems that are left alone, since the last one that was not in vain.
-static IN_VAIN: AtomicU32 = AtomicU32::new(0);
-
-/// Whether a look-up should be tried inline. Where everything is on such a file system, as on the
-/// overlay of a container, only each sixteenth is, so that the attempts cost next to nothing.
-pub(super) fn is_worth_trying() -> bool {
-    let in_vain = IN_VAIN.load(Relaxed);
-    in_vain < 16 || IN_VAIN.fetch_add(1, Relaxed) % 16 == 0
-}
-
-/// These hold nothing that is ever done inline: a hint that saves the attempt.
-fn is_kernel_made(path: &Path) -> bool {
-    let path = path.as_os_str().as_bytes();
-    path.starts_with(b"/proc/") || path.starts_with(b"/sys/")
-}
-
-/// Calls `f` with `path` as a C string, or answers `None` if it cannot be one: `std` then words
-/// the error.
-fn with_c_path<R>(path: &Path, f: impl FnOnce(&CStr) -> R) -> Option<R> {
-    const ON_STACK: usize = 384;
-    let bytes = path.as_os_str().as_bytes();
-    if bytes.len() < ON_STACK {
-        let mut buf = [0; ON_STACK];
-        buf[..bytes.len()].copy_from_slice(bytes);
-        Some(f(CStr::from_bytes_with_nul(&buf[..=bytes.len()]).ok()?))
-    } else {
-        Some(f(&std::ffi::CString::new(bytes).ok()?))
-    }
-}
-
-/// How far a look-up came without waiting.
-pub(super) enum Inline<T> {
-    /// This is the answer; an error is one the plain call would give as well.
-    Done(io::Result<T>),
-    /// It has to be asked for where waiting is allowed.
-    Refused(Refusal),
-}
-
-/// Why something is not done inline.
-pub(super) enum Refusal {
-    /// It would have to wait, or might.
-    MayWait,
-    /// It opens something else than a file or a directory: a pipe without a partner, a terminal
-    /// without a line would wait for ever.
-    Special,
-    /// The file system is not known yet. A thread that may wait should
-    /// [`learn`](Refusal::learn) it, so that the next look-up there may be inline.
-    Stranger(OwnedFd, MountId),
-}
-
-impl Refusal {
-    /// Asks an unknown file system what it is, which may wait.
-    pub(super) fn learn(self) {
-        if let Refusal::Stranger(fd, id) = self {
-            // If it cannot say, it stays unknown, and its files are left to the pool.
-            let _ = learn_mount(fd.as_fd(), id);
-        }
-    }
-}
-
-fn open_cached(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<OwnedFd> {
-    let error = match sys::open_cached(dir, path, flags, 0) {
-        Ok(fd) => return Inline::Done(Ok(fd)),
-        Err(error) => error,
-    };
-    match error.raw_os_error() {
-        // What the name cache itself says. Everything else (no descriptor left, a sandbox, an old
-        // kernel, a lease to be broken) is left to the plain call to decide.
-        Some(libc::ENOENT | libc::EACCES | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG) => {
-            Inline::Done(Err(error))
-        }
-        Some(libc::ENOSYS | libc::EINVAL | libc::E2BIG) => {
-            NO_CACHED_LOOKUP.store(true, Relaxed);
-            Inline::Refused(Refusal::MayWait)
-        }
-        _ => Inline::Refused(Refusal::MayWait),
-    }
-}
-
-/// A file that was found without waiting, on a local file system.
-pub(super) struct Found {
-    pub(super) file: StdFile,
-    pub(super) identity: Identity,
-    pub(super) facts: Facts,
-}
-
-/// Finds `path` (relative to `dir`) without waiting and without opening it (`O_PATH`). `flags` may
-/// be `O_NOFOLLOW`.
-pub(super) fn find_inline(dir: Option<BorrowedFd<'_>>, path: &Path, flags: i32) -> Inline<Found> {
-    with_usable_path(path, |path| find_c_path(dir, path, flags))
-}
-
-/// Calls `f` with `path` if a look-up of it may be tried inline.
-fn with_usable_path(path: &Path, f: impl FnOnce(&CStr) -> Inline<Found>) -> Inline<Found> {
-    if NO_CACHED_LOOKUP.load(Relaxed) || is_kernel_made(path) || !is_worth_trying() {
-        return Inline::Refused(Refusal::MayWait);
-    }
-    with_c_path(path, f).unwrap_or(Inline::Refused(Refusal::MayWait))
-}
-
-fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<Found> {
-    let fd = match open_cached(dir, path, libc::O_PATH | flags) {
-        Inline::Done(Ok(fd)) => fd,
-        Inline::Done(Err(error)) => return Inline::Done(Err(error)),
-        Inline::Refused(why) => return Inline::Refused(why),
-    };
-    let Ok(identity) = sys::identify(fd.as_fd()) else {
-        return Inline::Refused(Refusal::MayWait);
-    };
-    let Some(mount) = known_mount(&identity.mount) else {
-        if is_special(&identity) {
-            return Inline::Refused(Refusal::Special);
-        }
-        return Inline::Refused(Refusal::Stranger(fd, identity.mount));
-    };
-    let facts = Facts::new(&identity, mount, 0);
-    if !facts.is_local() {
-        if is_special(&identity) {
-            return Inline::Refused(Refusal::Special);
-        }
-        // Relaxed: a hint.
-        IN_VAIN.fetch_add(1, Relaxed);
-        return Inline::Refused(Refusal::MayWait);
-    }
-    if IN_VAIN.load(Relaxed) != 0 {
-        IN_VAIN.store(0, Relaxed);
-    }
-    Inline::Done(Ok(Found {
-        file: StdFile::from(fd),
-        identity,
-        facts,
-    }))
-}
-
-/// Opens the regular file or directory `path` without waiting. `flags` must create nothing and cut
-/// nothing.
-pub(super) fn open_inline(path: &Path, flags: i32) -> Inline<Found> {
-    if NO_CACHED_LOOKUP.load(Relaxed) || is_kernel_made(path) {
-        return Inline::Refused(Refusal::MayWait);
-    }
-    with_c_path(path, |path| open_c_path(path, flags)).unwrap_or(Inline::Refused(Refusal::MayWait))
-}
-
-/// Whether opening it may wait for ever. The memory devices (null, zero, full, random) do not, and
-/// are opened too often for a detour.
-fn is_special(identity: &Identity) -> bool {
-    /// Linux's devices.txt: character device 1.
-    const MEMORY_DEVICES: u32 = 1;
-    match identity.file_type {
-        libc::S_IFIFO => true,
-        libc::S_IFCHR => identity.device_major != MEMORY_DEVICES,
-        _ => false,
-    }
-}
-
-fn open_c_path(path: &CStr, flags: i32) -> Inline<Found> {
-    let name = match find_c_path(None, path, flags & libc::O_NOFOLLOW) {
-        Inline::Done(Ok(found)) => found,
-        other => return other,
-    };
-    match name.identity.file_type {
-        libc::S_IFREG | libc::S_IFDIR => {}
-        _ if is_special(&name.identity) => return Inline::Refused(Refusal::Special),
-        _ => return Inline::Refused(Refusal::MayWait),
-    }
-    // The name may have become a FIFO's in the meantime: O_NONBLOCK keeps even that from waiting,
-    // and makes a lease an EAGAIN. It says nothing on a regular file, but is taken off again for
-    // whoever looks at the flags.
-    let fd = match open_cached(None, path, flags | libc::O_NONBLOCK) {
-        Inline::Done(Ok(fd)) => fd,
-        Inline::Done(Err(error)) => return Inline::Done(Err(error)),
-        Inline::Refused(why) => return Inline::Refused(why),
-    };
-    match sys::identify(fd.as_fd()) {
-        Ok(identity)
-            if (identity.inode, identity.mount) == (name.identity.inode, name.identity.mount)
-                && sys::set_status_flags(fd.as_fd(), flags).is_ok() =>
-        {
-            Inline::Done(Ok(Found {
-                facts: Facts::new(&identity, name.facts.mount, flags),
-                identity,
-                file: StdFile::from(fd),
-            }))
-        }
-        _ => Inline::Refused(Refusal::MayWait),
-    }
-}
-
-/// Opens the regular file `path` for being read once, from its beginning, and closed.
-///
-/// That spares what an [`open_inline`] needs for whoever keeps the file. The descriptor stays
-/// `O_NONBLOCK`, which says nothing on a regular file. And what was opened is not identified again:
-/// if the name has come to stand for something else since it was looked up, either that is refused
-/// here, or a read at an offset that must not wait ([`Wait::Never`]) is a refusal, an error
-/// (`ESPIPE`), or the right answer. [`Found::identity`] is thus a hint at the size, no more.
-pub(super) fn open_once(path: &Path) -> Inline<Found> {
-    let flags = libc::O_RDONLY | libc::O_NONBLOCK;
-    with_usable_path(path, |path| {
-        let name = match find_c_path(None, path, 0) {
-            Inline::Done(Ok(found)) => found,
-            other => return other,
-        };
-        let size = usize::try_from(name.identity.size).unwrap_or(usize::MAX);
-        let Some(wait) = name.facts.inline_read(size) else {
-            return Inline::Refused(match is_special(&name.identity) {
-                true => Refusal::Special,
-                false => Refusal::MayWait,
-            });
-        };
-        let fd = match open_cached(None, path, flags) {
-            Inline::Done(Ok(fd)) => fd,
-            Inline::Done(Err(error)) => return Inline::Done(Err(error)),
-            Inline::Refused(why) => return Inline::Refused(why),
-        };
-        // Where reads are not told not to wait, it must be known that they do not.
-        if wait == Wait::Allowed && !is_still(fd.as_fd(), &name.identity) {
-            return Inline::Refused(Refusal::MayWait);
-        }
-        Inline::Done(Ok(Found {
-            file: StdFile::from(fd),
-            ..name
-        }))
-    })
-}
-
-/// Whether `fd` is the file that `identity` was learned of.
-pub(super) fn is_still(fd: BorrowedFd<'_>, identity: &Identity) -> bool {
-    sys::identify(fd).is_ok_and(|now| (now.inode, now.mount) == (identity.inode, identity.mount))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File as StdFile;
+    use std::os::fd::AsFd;
 
     fn scratch(name: &str) -> std::path::PathBuf {
         std::env::temp_dir().join(format!("yamanote-strategy-{name}-{}", std::process::id()))
+    }
+
+    fn facts(class: Class) -> Facts {
+        let mount = Arc::new(Mount::new(class));
+        mount.reads.give();
+        Facts {
+            mount,
+            regular: true,
+            stream: false,
+            direct: false,
+        }
+    }
+
+    fn refuse(errno: i32) -> io::Result<usize> {
+        Err(io::Error::from_raw_os_error(errno))
     }
 
     #[test]
@@ -541,62 +340,71 @@ mod tests {
         for special in ["/proc/self/stat", "/dev/null", "/dev/full"] {
             let file = StdFile::open(special).unwrap();
             let facts = Facts::learn(file.as_fd()).unwrap();
+            facts.mount.reads.give();
             assert_eq!(facts.inline_read(1), None, "{special}");
-            assert_eq!(facts.inline_write(1), None, "{special}");
-            let answer = open_inline(Path::new(special), libc::O_RDONLY);
-            assert!(matches!(answer, Inline::Refused(_)), "{special}");
+            let write = facts.write(file.as_fd(), 1, || panic!("{special} is written to"));
+            assert!(write.is_none());
         }
-    }
-
-    #[test]
-    fn an_inline_open_leaves_no_trace_in_the_flags() {
-        let path = scratch("open");
-        std::fs::write(&path, b"12345").unwrap();
-        Facts::learn(StdFile::open(&path).unwrap().as_fd()).unwrap();
-        let Inline::Done(found) = open_inline(&path, libc::O_RDWR | libc::O_APPEND) else {
-            return; // Not a local file system here.
-        };
-        let found = found.unwrap();
-        assert_eq!(found.identity.size, 5);
-        let flags = sys::status_flags(found.file.as_fd()).unwrap();
-        assert_eq!(flags & libc::O_NONBLOCK, 0);
-        assert_eq!(flags & libc::O_APPEND, libc::O_APPEND);
-        std::fs::remove_file(&path).unwrap();
-        assert!(!path.exists());
-        let Inline::Done(Err(error)) = open_inline(&path, libc::O_RDONLY) else {
-            panic!("a name just looked up is known to be missing");
-        };
-        assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
-    }
-
-    #[test]
-    fn paths_that_are_no_c_strings_are_left_to_std() {
-        assert!(with_c_path(Path::new("a\0b"), |_| ()).is_none());
-        let long = "x".repeat(5000);
-        assert_eq!(
-            with_c_path(Path::new(&long), |c| c.to_bytes().len()),
-            Some(5000)
+        let disk = facts(Class::Disk);
+        let file = StdFile::open("/dev/null").unwrap();
+        assert!(
+            disk.write(file.as_fd(), 1, || panic!("a disk is"))
+                .is_none()
         );
     }
 
     #[test]
-    fn a_refusal_is_remembered_for_the_mount() {
-        let mount = Arc::new(Mount {
-            class: Class::Disk,
-            refuses_nowait_read: AtomicBool::new(false),
-            refuses_nowait_write: AtomicBool::new(false),
-        });
-        let facts = Facts {
-            mount,
-            regular: true,
-            stream: false,
-            direct: false,
-        };
-        assert_eq!(facts.inline_write(1), Some(Wait::Never));
-        let refusal = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
-        assert!(facts.judge_write(Err(refusal)).is_none());
-        assert_eq!(facts.clone().inline_write(1), None);
+    fn a_read_is_tried_inline_up_to_a_size() {
+        let facts = facts(Class::Disk);
         assert_eq!(facts.inline_read(INLINE_MAX), Some(Wait::Never));
         assert_eq!(facts.inline_read(INLINE_MAX + 1), None);
+    }
+
+    #[test]
+    fn what_the_file_system_does_not_know_is_not_asked_again() {
+        let facts = facts(Class::Disk);
+        assert!(facts.read(1, |_| refuse(libc::EAGAIN)).is_none());
+        assert!(facts.read(1, |_| refuse(libc::EOPNOTSUPP)).is_none());
+        assert_eq!(facts.clone().inline_read(1), None);
+        assert!(!facts.mount.reads.wants_trial());
+    }
+
+    /// Of a file that can be read, and of one that cannot by anybody.
+    #[test]
+    fn the_plain_call_decides_whose_a_denial_is() {
+        let path = scratch("denied");
+        std::fs::write(&path, b"x").unwrap();
+        let file = StdFile::open(&path).unwrap();
+        for errno in [libc::EPERM, libc::ENOSYS, libc::ENOMEM, libc::EINVAL] {
+            let facts = facts(Class::Disk);
+            assert!(facts.read(1, |_| refuse(errno)).is_none());
+            assert_eq!(facts.inline_read(1), None, "on trial");
+            // The trial finds that this file is read without a denial.
+            while !facts.mount.reads.is_given() {
+                assert!(facts.mount.reads.wants_trial());
+                facts.try_out_reads(file.as_fd());
+            }
+        }
+        let denial = io::Error::from_raw_os_error(libc::EPERM);
+        let plain = io::Error::from_raw_os_error(libc::EPERM);
+        assert_eq!(
+            compare_with_plain(&denial, Err::<(), _>(plain)),
+            Tried::Done
+        );
+        assert_eq!(compare_with_plain(&denial, Ok(())), Tried::Denied);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn only_small_files_in_memory_are_written_inline() {
+        let path = scratch("large");
+        let file = StdFile::create(&path).unwrap();
+        file.set_len(WRITTEN_INLINE_MAX).unwrap();
+        let facts = facts(Class::Memory);
+        let written = facts.write(file.as_fd(), 1, || Ok(1));
+        assert!(matches!(written, Some(Ok(1))));
+        file.set_len(WRITTEN_INLINE_MAX + 1).unwrap();
+        assert!(facts.write(file.as_fd(), 1, || panic!("large")).is_none());
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -17,10 +17,14 @@ pub(super) fn to_ring<T: Operation>(runtime: &Handle, operation: T) -> Op<T> {
     Op::new(runtime.driver_handle().clone(), operation)
 }
 
-/// Runs the plain system call of `operation` on the blocking pool, also when a shutdown finds it
-/// waiting for a thread. If the pool takes no more jobs, the operation fails, and what it carries
+/// Runs `first` and the plain system call of `operation` on the blocking pool, also when a shutdown
+/// finds it waiting for a thread. If the pool takes no more jobs, the operation fails, and what it carries
 /// comes back.
-pub(super) async fn to_pool<T>(runtime: &Handle, operation: T) -> T::Output
+pub(super) async fn to_pool<T>(
+    runtime: &Handle,
+    first: impl FnOnce() + Send + 'static,
+    operation: T,
+) -> T::Output
 where
     T: Operation,
     T::Output: Send + 'static,
@@ -33,6 +37,7 @@ where
     };
     let for_job = cell.clone();
     let job = runtime.blocking_spawner().spawn_mandatory(move || {
+        first();
         let operation = take(&for_job).expect("a job that runs finds its operation");
         operation.run_blocking()
     });

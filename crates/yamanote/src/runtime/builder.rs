@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ pub struct Builder {
     flavor: RuntimeFlavor,
     name: Option<String>,
     driver: DriverChoice,
+    inline_files: bool,
     enable_io: bool,
     enable_time: bool,
     start_paused: bool,
@@ -88,6 +90,7 @@ impl Builder {
             flavor,
             name: None,
             driver: DriverChoice::Auto,
+            inline_files: true,
             enable_io: false,
             enable_time: false,
             start_paused: false,
@@ -127,6 +130,34 @@ impl Builder {
     /// ```
     pub fn driver(&mut self, choice: DriverChoice) -> &mut Self {
         self.driver = choice;
+        self
+    }
+
+    /// Whether a file operation that should take microseconds (a look-up in the kernel's cache of
+    /// names, a read from the page cache) is done at once, on the thread that polls it. On by
+    /// default. When off, each goes to the blocking pool, as in Tokio, at ten to thirty times the
+    /// cost.
+    ///
+    /// To be turned off in a program that answers the permission events of a fanotify(7) listener in
+    /// its own tasks: opening a file that it watches itself would wait for an answer that nobody is
+    /// left to give. Listeners of other processes, locks and frozen file systems need no setting: an
+    /// inline call that waited is the last of its kind for some time; see
+    /// [`fs`](crate::fs#inline-calls) and
+    /// [`inline_file_stalls`](super::RuntimeMetrics::inline_file_stalls).
+    ///
+    /// The environment variable `YAMANOTE_INLINE_FILES` (`on` or `off`) overrides this for every
+    /// runtime of the process. An empty variable counts as unset.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_current_thread().inline_files(false).enable_all().build().unwrap();
+    /// # drop(rt);
+    /// ```
+    pub fn inline_files(&mut self, inline: bool) -> &mut Self {
+        self.inline_files = inline;
         self
     }
 
@@ -393,7 +424,7 @@ impl Builder {
     ///
     /// When the system refuses what the drivers need (descriptors, memory) or the threads, when
     /// io_uring was demanded and is not to be had (the error tells the likely cause), or when
-    /// `YAMANOTE_DRIVER` holds an unknown name
+    /// `YAMANOTE_DRIVER` or `YAMANOTE_INLINE_FILES` holds an unknown value
     /// ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
     ///
     /// # Panics
@@ -453,6 +484,7 @@ impl Builder {
     }
 
     fn build_current_thread(&self, local: bool) -> io::Result<Runtime> {
+        let inline_files = config::inline_files(self.inline_files)?;
         let driver = self.build_driver(1)?;
         let config = scheduler::Config {
             local,
@@ -460,7 +492,7 @@ impl Builder {
         };
         let scheduler = CurrentThread::new(config, driver);
         let shared = scheduler::Handle::CurrentThread(scheduler.shared().clone());
-        let (handle, pool) = self.build_handle(shared);
+        let (handle, pool) = self.build_handle(shared, inline_files);
         // A paused clock must not run ahead of a job. Only this flavour can pause its clock.
         let accepted = handle.driver_handle().clone();
         let finished = accepted.clone();
@@ -487,10 +519,11 @@ impl Builder {
         let workers = self
             .worker_threads
             .unwrap_or_else(config::default_worker_threads);
+        let inline_files = config::inline_files(self.inline_files)?;
         let driver = self.build_driver(workers)?;
         let scheduler = MultiThread::new(self.scheduler_config(workers), driver);
         let shared = scheduler::Handle::MultiThread(scheduler.shared().clone());
-        let (handle, pool) = self.build_handle(shared);
+        let (handle, pool) = self.build_handle(shared, inline_files);
         let launch = launcher(Arc::downgrade(handle.inner()));
         let runtime = Runtime::from_parts(Scheduler::MultiThread(scheduler), handle, pool);
         match runtime.start_workers(launch) {
@@ -532,7 +565,11 @@ impl Builder {
     }
 
     /// The pool for blocking jobs, and the handle that its threads have as their current one.
-    fn build_handle(&self, scheduler: scheduler::Handle) -> (Handle, BlockingPool) {
+    fn build_handle(
+        &self,
+        scheduler: scheduler::Handle,
+        inline_files: bool,
+    ) -> (Handle, BlockingPool) {
         let pool = BlockingPool::new(blocking::Config {
             max_threads: self.max_blocking_threads,
             keep_alive: self.keep_alive,
@@ -546,6 +583,8 @@ impl Builder {
             blocking: pool.spawner().clone(),
             id: Id::next(),
             name: self.name.clone(),
+            inline_files,
+            inline_file_stalls: AtomicU64::new(0),
         });
         // Weak, because the pool that keeps this closure is kept by the handle.
         let inner = Arc::downgrade(handle.inner());
@@ -584,6 +623,7 @@ impl fmt::Debug for Builder {
         debug
             .field("flavor", &self.flavor)
             .field("driver", &self.driver)
+            .field("inline_files", &self.inline_files)
             .field("worker_threads", &self.worker_threads)
             .field("max_blocking_threads", &self.max_blocking_threads)
             .field("thread_stack_size", &self.thread_stack_size)

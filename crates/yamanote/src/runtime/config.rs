@@ -13,6 +13,9 @@ use super::driver::Want;
 /// Overrides [`Builder::driver`](super::Builder::driver) for every runtime of the process.
 const DRIVER_VARIABLE: &str = "YAMANOTE_DRIVER";
 
+/// Overrides [`Builder::inline_files`](super::Builder::inline_files) for every runtime of the process.
+const INLINE_FILES_VARIABLE: &str = "YAMANOTE_INLINE_FILES";
+
 /// The number of workers where the program does not say. Tokio's name, so that it works as it did.
 const WORKERS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
 
@@ -94,6 +97,27 @@ impl DriverChoice {
     }
 }
 
+/// Whether files may be touched inline: the operator's word if there is one, else the program's.
+pub(super) fn inline_files(program: bool) -> io::Result<bool> {
+    match env::var_os(INLINE_FILES_VARIABLE) {
+        Some(value) => inline_files_from_variable(&value).map(|inline| inline.unwrap_or(program)),
+        None => Ok(program),
+    }
+}
+
+/// An empty variable is an unset one.
+fn inline_files_from_variable(value: &OsStr) -> io::Result<Option<bool>> {
+    match value.to_str() {
+        Some("") => Ok(None),
+        Some("on") => Ok(Some(true)),
+        Some("off") => Ok(Some(false)),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{INLINE_FILES_VARIABLE}: unknown value {value:?}: expected `on` or `off`"),
+        )),
+    }
+}
+
 /// Workers of a multi-thread runtime whose builder was not told a number.
 ///
 /// # Panics
@@ -131,6 +155,19 @@ mod tests {
         let error = DriverChoice::from_variable(OsStr::new("iocp")).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         assert!(error.to_string().contains("YAMANOTE_DRIVER"), "{error}");
+    }
+
+    #[test]
+    fn files_are_inline_or_not() {
+        let parse = |value: &str| inline_files_from_variable(OsStr::new(value));
+        assert_eq!(parse("on").unwrap(), Some(true));
+        assert_eq!(parse("off").unwrap(), Some(false));
+        assert_eq!(parse("").unwrap(), None);
+        let error = parse("no").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        for word in ["YAMANOTE_INLINE_FILES", "no", "on", "off"] {
+            assert!(error.to_string().contains(word), "{error}");
+        }
     }
 
     #[test]

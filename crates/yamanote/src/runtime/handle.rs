@@ -6,6 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::blocking;
 use super::context::{self, SetCurrentGuard};
@@ -33,6 +34,10 @@ pub(super) struct Inner {
     pub(super) blocking: blocking::Spawner,
     pub(super) id: Id,
     pub(super) name: Option<String>,
+    /// Whether file operations may be done on the calling thread.
+    pub(super) inline_files: bool,
+    /// Inline file calls that made their thread wait.
+    pub(super) inline_file_stalls: AtomicU64,
 }
 
 /// Makes a runtime the current one until it is dropped; see [`Handle::enter`].
@@ -296,6 +301,19 @@ impl Handle {
 
     pub(crate) fn driver_handle(&self) -> &Arc<Driver> {
         self.inner.scheduler.driver()
+    }
+
+    pub(crate) fn inline_files(&self) -> bool {
+        self.inner.inline_files
+    }
+
+    pub(super) fn inline_file_stalls(&self) -> u64 {
+        self.inner.inline_file_stalls.load(Relaxed)
+    }
+
+    pub(crate) fn count_inline_file_stall(&self) {
+        // Relaxed: a number to look at.
+        self.inner.inline_file_stalls.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn blocking_spawner(&self) -> &blocking::Spawner {

@@ -113,6 +113,14 @@ impl RuntimeMetrics {
             .map(str::to_owned)
     }
 
+    /// How many file calls that were done inline, on the thread that polled, made it wait: because a
+    /// listener was asked for permission, another writer held the file, or memory was short. Such
+    /// calls are left to the blocking pool for a while, so the number grows slowly; see
+    /// [`fs`](crate::fs#inline-calls).
+    pub fn inline_file_stalls(&self) -> u64 {
+        self.handle.inline_file_stalls()
+    }
+
     /// How many operations have been handed to io_uring since the runtime was built. Stays zero on
     /// epoll.
     pub fn ops_submitted(&self) -> u64 {

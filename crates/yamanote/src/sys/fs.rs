@@ -3,6 +3,8 @@
 //!
 //! Every wrapper makes one system call and returns its answer unchanged; what to do about an
 //! `EAGAIN` is decided in `fs::strategy`.
+//!
+//! Calls that may wait are those of `std`: where a sandbox does not know `preadv2`, they work.
 
 use std::ffi::{CStr, c_int, c_long, c_uint, c_ulong};
 use std::io;
@@ -79,6 +81,8 @@ pub(crate) struct Identity {
     /// The type bits of `st_mode`.
     pub(crate) file_type: libc::mode_t,
     pub(crate) size: u64,
+    /// Bytes of the file system that it takes.
+    pub(crate) allocated: u64,
     pub(crate) inode: u64,
     /// Of the device that a device file stands for.
     pub(crate) device_major: u32,
@@ -103,6 +107,7 @@ pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
     let mut out = MaybeUninit::<libc::statx>::uninit();
     let mask = libc::STATX_TYPE
         | libc::STATX_SIZE
+        | libc::STATX_BLOCKS
         | libc::STATX_INO
         | libc::STATX_MNT_ID
         | STATX_MNT_ID_UNIQUE;
@@ -121,6 +126,7 @@ pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
     Ok(Identity {
         file_type: libc::mode_t::from(out.stx_mode) & libc::S_IFMT,
         size: out.stx_size,
+        allocated: out.stx_blocks.saturating_mul(512),
         inode: out.stx_ino,
         device_major: out.stx_rdev_major,
         mount: MountId {
@@ -150,12 +156,12 @@ pub(crate) fn file_system_magic(fd: BorrowedFd<'_>) -> io::Result<u32> {
     }
 }
 
-fn vectored(
+/// `preadv2` or `pwritev2` with `RWF_NOWAIT`.
+fn without_waiting(
     number: c_long,
     fd: BorrowedFd<'_>,
     iov: &[libc::iovec],
     offset: i64,
-    flags: c_int,
 ) -> io::Result<usize> {
     // The kernel takes the offset as two longs, low half first; with 64-bit longs the low "half"
     // is all of it and the high one is ignored.
@@ -169,7 +175,7 @@ fn vectored(
             iov.len(),
             offset as c_ulong,
             (offset >> 32) as c_ulong,
-            c_long::from(flags),
+            c_long::from(libc::RWF_NOWAIT),
         )
     })
 }
@@ -184,13 +190,24 @@ pub(crate) enum Wait {
     Allowed,
 }
 
-impl Wait {
-    fn flags(self) -> c_int {
-        match self {
-            Wait::Never => libc::RWF_NOWAIT,
-            Wait::Allowed => 0,
+fn read_into(fd: BorrowedFd<'_>, iov: libc::iovec, offset: i64, wait: Wait) -> io::Result<usize> {
+    let raw = fd.as_raw_fd();
+    let (at, len) = (iov.iov_base, iov.iov_len);
+    let n = match (wait, offset) {
+        (Wait::Never, _) => without_waiting(libc::SYS_preadv2, fd, &[iov], offset)?,
+        (Wait::Allowed, AT_CURSOR) => {
+            // SAFETY: callers pass a vector that points to live, writable memory of that length.
+            let n = unsafe { libc::read(raw, at, len) };
+            check(n as c_long)?
         }
-    }
+        (Wait::Allowed, _) => {
+            // SAFETY: as above.
+            let n = unsafe { libc::pread64(raw, at, len, offset) };
+            check(n as c_long)?
+        }
+    };
+    assert!(n <= len, "the kernel read more than was asked for");
+    Ok(n)
 }
 
 /// Reads at most `max` bytes from `offset` (or at the cursor, [`AT_CURSOR`]) into the free part of
@@ -207,8 +224,7 @@ pub(crate) fn read(
         iov_base: chunk.as_mut_ptr().cast(),
         iov_len: chunk.len().min(max).min(MAX_TRANSFER),
     };
-    let n = vectored(libc::SYS_preadv2, fd, &[iov], offset, wait.flags())?;
-    assert!(n <= iov.iov_len, "the kernel read more than was asked for");
+    let n = read_into(fd, iov, offset, wait)?;
     // SAFETY: the kernel initialised the first `n` bytes of the chunk.
     unsafe { buf.advance_mut(n) };
     Ok(n)
@@ -225,47 +241,48 @@ pub(crate) fn read_owned(
         iov_base: buf.stable_mut_ptr().cast(),
         iov_len: buf.bytes_total().min(MAX_TRANSFER),
     };
-    let n = vectored(libc::SYS_preadv2, fd, &[iov], offset, wait.flags())?;
-    assert!(n <= iov.iov_len, "the kernel read more than was asked for");
+    let n = read_into(fd, iov, offset, wait)?;
     // SAFETY: the kernel initialised the first `n` bytes, which are within the room.
     unsafe { buf.set_init(n) };
     Ok(n)
 }
 
 /// Writes the initialised bytes of an owned buffer.
-pub(crate) fn write_owned(
-    fd: BorrowedFd<'_>,
-    buf: &impl IoBuf,
-    offset: i64,
-    wait: Wait,
-) -> io::Result<usize> {
+pub(crate) fn write_owned(fd: BorrowedFd<'_>, buf: &impl IoBuf, offset: i64) -> io::Result<usize> {
     // SAFETY: an `IoBuf` promises that many initialised bytes there, unchanged while borrowed.
     let bytes = unsafe { std::slice::from_raw_parts(buf.stable_ptr(), buf.bytes_init()) };
-    write(fd, bytes, offset, wait)
+    write(fd, bytes, offset)
 }
 
-/// Writes the beginning of `bufs` at `offset` (or at the cursor, [`AT_CURSOR`]).
-pub(crate) fn write_vectored(
-    fd: BorrowedFd<'_>,
-    bufs: &[io::IoSlice<'_>],
-    offset: i64,
-    wait: Wait,
-) -> io::Result<usize> {
+/// Writes the beginning of `bufs` at the cursor.
+pub(crate) fn write_vectored(fd: BorrowedFd<'_>, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
     const IOV_MAX: usize = 1024;
-    let bufs = &bufs[..bufs.len().min(IOV_MAX)];
-    // SAFETY: `IoSlice` is documented to be ABI compatible with `iovec` on Unix.
-    let iov = unsafe { std::slice::from_raw_parts(bufs.as_ptr().cast(), bufs.len()) };
-    vectored(libc::SYS_pwritev2, fd, iov, offset, wait.flags())
+    match bufs {
+        [buf] => write(fd, buf, AT_CURSOR),
+        _ => {
+            let count = bufs.len().min(IOV_MAX) as c_int;
+            // SAFETY: `IoSlice` is documented to be ABI compatible with `iovec` on Unix, and each
+            // is memory that lives through the call.
+            let n = unsafe { libc::writev(fd.as_raw_fd(), bufs.as_ptr().cast(), count) };
+            check(n as c_long)
+        }
+    }
 }
 
-/// As [`write_vectored`], from one slice.
-pub(crate) fn write(fd: BorrowedFd<'_>, buf: &[u8], offset: i64, wait: Wait) -> io::Result<usize> {
-    write_vectored(
-        fd,
-        &[io::IoSlice::new(&buf[..buf.len().min(MAX_TRANSFER)])],
-        offset,
-        wait,
-    )
+/// Writes `buf` at `offset` (or at the cursor, [`AT_CURSOR`]). May wait.
+pub(crate) fn write(fd: BorrowedFd<'_>, buf: &[u8], offset: i64) -> io::Result<usize> {
+    let (raw, at, len) = (
+        fd.as_raw_fd(),
+        buf.as_ptr().cast(),
+        buf.len().min(MAX_TRANSFER),
+    );
+    let n = match offset {
+        // SAFETY: `buf` is memory of at least that length that lives through the call.
+        AT_CURSOR => unsafe { libc::write(raw, at, len) },
+        // SAFETY: as above.
+        _ => unsafe { libc::pwrite64(raw, at, len, offset) },
+    };
+    check(n as c_long)
 }
 
 /// A FIFO to test with.
@@ -357,11 +374,8 @@ mod tests {
         let path = scratch("write");
         let file = std::fs::File::create(&path).unwrap();
         let parts = [io::IoSlice::new(b"abc"), io::IoSlice::new(b"def")];
-        assert_eq!(
-            write_vectored(file.as_fd(), &parts, AT_CURSOR, Wait::Allowed).unwrap(),
-            6
-        );
-        assert_eq!(write(file.as_fd(), b"X", 1, Wait::Allowed).unwrap(), 1);
+        assert_eq!(write_vectored(file.as_fd(), &parts).unwrap(), 6);
+        assert_eq!(write(file.as_fd(), b"X", 1).unwrap(), 1);
         assert_eq!(std::fs::read(&path).unwrap(), b"aXcdef");
         std::fs::remove_file(&path).unwrap();
     }

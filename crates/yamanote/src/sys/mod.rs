@@ -9,4 +9,5 @@ pub(crate) mod net;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod signal;
+pub(crate) mod switches;
 pub(crate) mod uring;

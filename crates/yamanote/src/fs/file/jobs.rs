@@ -61,6 +61,14 @@ fn learn_facts(shared: &Shared, std: &StdFile) {
     }
 }
 
+/// What a read that may wait does first, so that the next one perhaps need not.
+pub(super) fn prepare_read(shared: &Shared, std: &StdFile) {
+    learn_facts(shared, std);
+    if let Some(facts) = shared.facts.get() {
+        facts.try_out_reads(std.as_fd());
+    }
+}
+
 /// Takes the kernel's cursor back over `ahead` bytes that the user has not read. `false`: this
 /// file has no cursor, and the bytes stay for the next read.
 fn take_back(std: &StdFile, ahead: i64) -> io::Result<bool> {
@@ -84,7 +92,7 @@ pub(super) fn spawn_read(
 ) {
     let duty = Duty::new(shared);
     pool::spawn_detached(runtime, move || {
-        learn_facts(duty.shared(), &std);
+        prepare_read(duty.shared(), &std);
         buf.reserve(max);
         let result = loop {
             match sys::read(std.as_fd(), &mut buf, max, sys::AT_CURSOR, Wait::Allowed) {

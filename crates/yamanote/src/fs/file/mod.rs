@@ -274,8 +274,11 @@ impl File {
     pub async fn metadata(&self) -> io::Result<Metadata> {
         pool::progress().await;
         pool::expect_live()?;
-        if self.facts().is_some_and(Facts::is_local) {
-            return self.std.metadata();
+        let inline = self
+            .facts()
+            .and_then(|facts| facts.look(|| self.std.metadata()));
+        if let Some(metadata) = inline {
+            return metadata;
         }
         let std = self.std.clone();
         pool::run(move || std.metadata()).await

@@ -74,16 +74,14 @@ impl AsyncSeek for File {
             }
         };
         let (first, then) = account_for_ahead(position, cursor.ahead.distance());
-        if me
-            .facts()
-            .is_some_and(|facts| facts.is_local() && facts.is_regular())
-        {
-            let result = jobs::seek(&me.std, first, then);
-            cursor.set_seek_end(result);
-        } else {
-            cursor.begin(Operation::Seek);
-            drop(cursor);
-            jobs::spawn_seek(&runtime, &me.shared, me.std.clone(), first, then);
+        let facts = me.facts().filter(|facts| facts.is_regular());
+        match facts.and_then(|facts| facts.look(|| jobs::seek(&me.std, first, then))) {
+            Some(result) => cursor.set_seek_end(result),
+            None => {
+                cursor.begin(Operation::Seek);
+                drop(cursor);
+                jobs::spawn_seek(&runtime, &me.shared, me.std.clone(), first, then);
+            }
         }
         Ok(())
     }
@@ -139,9 +137,9 @@ impl File {
     fn read_inline(&self, dst: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         let facts = self.facts()?;
         let wanted = dst.remaining().min(self.max_buf_size);
-        let wait = facts.inline_read(wanted)?;
-        let answer = sys::read(self.std.as_fd(), dst, wanted, sys::AT_CURSOR, wait);
-        let answer = facts.judge_read(wait, wanted, answer)?;
+        let answer = facts.read(wanted, |wait| {
+            sys::read(self.std.as_fd(), dst, wanted, sys::AT_CURSOR, wait)
+        })?;
         Some(answer.map(|n| coop::consume(strategy::extra_units(n))))
     }
 
@@ -153,17 +151,16 @@ impl File {
         wanted: usize,
     ) -> Option<io::Result<usize>> {
         let facts = self.facts()?;
-        let wait = facts.inline_write(wanted)?;
-        let ahead = cursor.ahead.distance();
-        if ahead > 0 {
-            if let Err((error, _)) = jobs::seek(&self.std, None, SeekFrom::Current(-ahead)) {
-                return Some(Err(error));
-            }
-            cursor.ahead.clear();
-        }
         let fd = self.std.as_fd();
-        let answer = sys::write_vectored(fd, bufs, sys::AT_CURSOR, wait);
-        let answer = facts.judge_write(answer)?;
+        let answer = facts.write(fd, wanted, || {
+            let ahead = cursor.ahead.distance();
+            if ahead > 0 {
+                jobs::seek(&self.std, None, SeekFrom::Current(-ahead))
+                    .map_err(|(error, _)| error)?;
+                cursor.ahead.clear();
+            }
+            sys::write_vectored(fd, bufs)
+        })?;
         cursor.read_end = None;
         cursor.seek_end = None;
         Some(answer.inspect(|&n| coop::consume(strategy::extra_units(n))))

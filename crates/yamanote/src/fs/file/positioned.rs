@@ -14,6 +14,7 @@ use std::task::Poll;
 
 use super::File;
 use super::cursor::{Operation, Shared};
+use super::jobs;
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::fs::{pool, strategy, submit};
 use crate::runtime::Handle;
@@ -111,14 +112,13 @@ impl File {
         let wanted = buf.bytes_total();
         let mut by_ring = false;
         if let Some(facts) = self.facts() {
-            if let Some(wait) = facts.inline_read(wanted) {
-                let answer = sys::read_owned(self.std.as_fd(), &mut buf, position, wait);
-                if let Some(result) = facts.judge_read(wait, wanted, answer) {
-                    if let Ok(n) = result {
-                        coop::consume(strategy::extra_units(n));
-                    }
-                    return (result, buf);
+            let fd = self.std.as_fd();
+            let read = |wait| sys::read_owned(fd, &mut buf, position, wait);
+            if let Some(result) = facts.read(wanted, read) {
+                if let Ok(n) = result {
+                    coop::consume(strategy::extra_units(n));
                 }
+                return (result, buf);
             }
             by_ring = facts.ring_read(wanted);
         }
@@ -130,7 +130,9 @@ impl File {
         if by_ring && submit::has_ring(&runtime) {
             submit::to_ring(&runtime, read).await
         } else {
-            submit::to_pool(&runtime, read).await
+            let (shared, std) = (self.shared.clone(), self.std.clone());
+            let learn = move || jobs::prepare_read(&shared, &std);
+            submit::to_pool(&runtime, learn, read).await
         }
     }
 
@@ -161,14 +163,13 @@ impl File {
         let wanted = buf.bytes_init();
         let mut by_ring = false;
         if let Some(facts) = self.facts() {
-            if let Some(wait) = facts.inline_write(wanted) {
-                let answer = sys::write_owned(self.std.as_fd(), &buf, position, wait);
-                if let Some(result) = facts.judge_write(answer) {
-                    if let Ok(n) = result {
-                        coop::consume(strategy::extra_units(n));
-                    }
-                    return (result, buf);
+            let fd = self.std.as_fd();
+            let write = || sys::write_owned(fd, &buf, position);
+            if let Some(result) = facts.write(fd, wanted, write) {
+                if let Ok(n) = result {
+                    coop::consume(strategy::extra_units(n));
                 }
+                return (result, buf);
             }
             by_ring = facts.ring_write();
         }
@@ -188,7 +189,7 @@ impl File {
         if by_ring && submit::has_ring(&runtime) {
             submit::to_ring(&runtime, write).await
         } else {
-            submit::to_pool(&runtime, write).await
+            submit::to_pool(&runtime, || (), write).await
         }
     }
 

@@ -1,0 +1,143 @@
+//! What is known of the mounted file systems: of which kind they are, and what may be done inline.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use super::trust::{Trust, limit};
+use crate::sys::fs::{self as sys, MountId};
+
+/// How a file system may be touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Lives in memory (tmpfs, ramfs): plain calls do not wait, and `RWF_NOWAIT` is not known.
+    Memory,
+    /// A local disk: what is cached is at hand, and the kernel says when it is not.
+    Disk,
+    /// Asks somebody, or is unknown to us: nothing is done inline.
+    Elsewhere,
+}
+
+impl Class {
+    /// From the magic numbers of statfs(2).
+    fn from_magic(magic: u32) -> Class {
+        match magic {
+            0x0102_1994 | 0x8584_58f6 => Class::Memory, // tmpfs, ramfs
+            0xef53              // ext2, ext3, ext4
+            | 0x5846_5342       // xfs
+            | 0x9123_683e       // btrfs
+            | 0xf2f5_2010       // f2fs
+            | 0xca45_1a4e       // bcachefs
+            | 0x4d44            // vfat
+            | 0x2011_bab0       // exfat
+            | 0x3153_464a       // jfs
+            | 0xe0f5_e1e2       // erofs
+            | 0x7371_7368       // squashfs
+            | 0x9660            // iso9660
+            => Class::Disk,
+            _ => Class::Elsewhere,
+        }
+    }
+}
+
+/// What is known of one mounted file system.
+#[derive(Debug)]
+pub(super) struct Mount {
+    pub(super) class: Class,
+    /// Opening a file that was found without waiting.
+    pub(super) opens: Trust,
+    pub(super) reads: Trust,
+    pub(super) writes: Trust,
+}
+
+impl Mount {
+    pub(super) fn new(class: Class) -> Mount {
+        Mount {
+            class,
+            // A listener may be asked about these (fanotify(7)), for as long as it likes.
+            opens: Trust::on_trial(),
+            reads: Trust::on_trial(),
+            // Nobody is asked about a write to memory. It waits for other writers only.
+            writes: Trust::given(),
+        }
+    }
+
+    /// Opens a file inline by `call`; `None`: that has to be done where waiting is allowed.
+    pub(super) fn open_inline<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
+        let answer = self.opens.inline(limit(0), call)?;
+        if !self.opens.is_given() {
+            // Who was asked about this is asked about the next step too.
+            self.reads.suspend();
+        }
+        Some(answer)
+    }
+
+    /// Reads up to `len` bytes inline by `call`; `None`: as [`open_inline`](Mount::open_inline).
+    pub(super) fn read_inline<T>(&self, len: usize, call: impl FnOnce() -> T) -> Option<T> {
+        let answer = self.reads.inline(limit(len), call)?;
+        if !self.reads.is_given() {
+            self.opens.suspend();
+        }
+        Some(answer)
+    }
+}
+
+struct Known {
+    mount: Arc<Mount>,
+    learned: Instant,
+}
+
+impl Known {
+    /// A mount number that the kernel may give to another file system later is trusted for a
+    /// second only.
+    fn is_fresh(&self, id: &MountId) -> bool {
+        id.unique || self.learned.elapsed() < Duration::from_secs(1)
+    }
+}
+
+/// More mounts than a sane system has; past it we start over rather than grow.
+const MOUNTS_MAX: usize = 1024;
+
+fn mounts() -> &'static RwLock<HashMap<MountId, Known>> {
+    static MOUNTS: OnceLock<RwLock<HashMap<MountId, Known>>> = OnceLock::new();
+    MOUNTS.get_or_init(Default::default)
+}
+
+pub(super) fn known_mount(id: &MountId) -> Option<Arc<Mount>> {
+    let mounts = mounts().read().unwrap_or_else(PoisonError::into_inner);
+    let known = mounts.get(id)?;
+    known.is_fresh(id).then(|| known.mount.clone())
+}
+
+/// Asks the file system what it is, which may wait: for threads of the blocking pool.
+pub(super) fn learn_mount(fd: BorrowedFd<'_>, id: MountId) -> io::Result<Arc<Mount>> {
+    if let Some(mount) = known_mount(&id) {
+        return Ok(mount);
+    }
+    let class = Class::from_magic(sys::file_system_magic(fd)?);
+    let mut mounts = mounts().write().unwrap_or_else(PoisonError::into_inner);
+    if mounts.len() >= MOUNTS_MAX {
+        mounts.clear();
+    }
+    // As far as can be seen, what was learned of this number before is still so.
+    let mount = match mounts.get(&id) {
+        Some(known) if known.mount.class == class => known.mount.clone(),
+        _ => Arc::new(Mount::new(class)),
+    };
+    let learned = Instant::now();
+    let known = Known {
+        mount: mount.clone(),
+        learned,
+    };
+    mounts.insert(id, known);
+    Ok(mount)
+}
+
+/// Look-ups by name in the kernel's cache of names.
+pub(super) static BY_NAME: Trust = Trust::given();
+
+/// Calls that only look at an open file.
+pub(super) static BY_DESCRIPTOR: Trust = Trust::given();

@@ -1,0 +1,181 @@
+//! Files in a sandbox that denies a system call that `std` does not make, from the start or from some
+//! moment on: every result is that of `std`, which is asked in the same sandbox.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use yamanote::fs::{self, File, OpenOptions};
+use yamanote::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
+use yamanote::runtime::Runtime;
+use yamanote_test::{
+    Capability, Driver, Setup, TempDir, builder, deny_syscall, in_own_process, require,
+};
+
+/// What a result says, to be compared: the errno of an error.
+fn said<T>(result: std::io::Result<T>) -> Result<T, Option<i32>> {
+    result.map_err(|error| error.raw_os_error())
+}
+
+async fn write_and_read(path: &Path) {
+    let contents: Vec<u8> = (0..20_000u32).map(|i| (i % 251) as u8).collect();
+    fs::write(path, &contents).await.unwrap();
+    assert_eq!(fs::read(path).await.unwrap(), contents);
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).write(true).open(path).await.unwrap();
+    let mut start = vec![0; 5000];
+    file.read_exact(&mut start).await.unwrap();
+    assert_eq!(start, contents[..5000]);
+    // At the cursor, in one piece and in two.
+    file.write_all(b"at the cursor").await.unwrap();
+    let parts = [b"two ", b"part"].map(|part| std::io::IoSlice::new(part));
+    let n = file.write_vectored(&parts).await.unwrap();
+    file.flush().await.unwrap();
+    assert_eq!(
+        file.seek(SeekFrom::Current(0)).await.unwrap(),
+        (5013 + n) as u64
+    );
+    let (n, buf) = file.read_at(vec![0; 13], 5000).await;
+    assert_eq!((n.unwrap(), &buf[..]), (13, &b"at the cursor"[..]));
+    let (n, _) = file.write_at(b"elsewhere".to_vec(), 19_000).await;
+    assert_eq!(n.unwrap(), 9);
+    let (n, buf) = file.read_at(vec![0; 9], 19_000).await;
+    assert_eq!((n.unwrap(), &buf[..]), (9, &b"elsewhere"[..]));
+    file.sync_all().await.unwrap();
+    assert_eq!(file.rewind().await.unwrap(), 0);
+    let mut all = Vec::new();
+    file.read_to_end(&mut all).await.unwrap();
+    assert_eq!(all, std::fs::read(path).unwrap());
+}
+
+/// The answer of `std` here. Where it is a denial, a thread of the pool that was there before the
+/// filter may have had a better one.
+#[track_caller]
+fn assert_like_std(
+    ours: std::io::Result<std::fs::Metadata>,
+    std: std::io::Result<std::fs::Metadata>,
+) {
+    let len = |metadata: std::fs::Metadata| metadata.len();
+    match said(std.map(len)) {
+        Ok(std) => assert_eq!(said(ours.map(len)), Ok(std)),
+        Err(denial) => {
+            let ours = said(ours.map(len));
+            assert!(ours.is_ok() || ours == Err(denial), "{ours:?}");
+        }
+    }
+}
+
+async fn look(path: &Path) {
+    assert_like_std(fs::metadata(path).await, std::fs::metadata(path));
+    let link = fs::symlink_metadata(path).await;
+    assert_like_std(link, std::fs::symlink_metadata(path));
+    let missing = path.with_extension("missing");
+    assert_eq!(
+        said(fs::read(&missing).await),
+        said(std::fs::read(&missing)),
+    );
+    let file = File::open(path).await.unwrap();
+    let std = std::fs::File::open(path).unwrap();
+    assert_like_std(file.metadata().await, std.metadata());
+    let mut entries = fs::read_dir(path.parent().unwrap()).await.unwrap();
+    while let Some(entry) = entries.next_entry().await.unwrap() {
+        let std = std::fs::symlink_metadata(entry.path());
+        assert_like_std(entry.metadata().await, std);
+    }
+    // What the file itself refuses is told as it is.
+    let (n, _) = file.write_at(b"x".to_vec(), 0).await;
+    assert_eq!(said(n), Err(Some(libc::EBADF)));
+    let mut written = OpenOptions::new();
+    let written = written.write(true).open(path).await.unwrap();
+    let (n, _) = written.read_at(vec![0; 1], 0).await;
+    assert_eq!(said(n), Err(Some(libc::EBADF)));
+}
+
+fn use_files(runtime: &Runtime, directories: &[TempDir]) {
+    for directory in directories {
+        let path = directory.path().join("file");
+        // More than once, for what a refusal leaves behind.
+        for _ in 0..3 {
+            runtime.block_on(async {
+                write_and_read(&path).await;
+                look(&path).await;
+            });
+        }
+        let mut std = std::fs::File::open(&path).unwrap();
+        assert_eq!(std.seek(SeekFrom::Start(5000)).unwrap(), 5000);
+        let mut bytes = [0; 13];
+        std.read_exact(&mut bytes).unwrap();
+        assert_eq!(&bytes, b"at the cursor");
+    }
+}
+
+fn denied(name: &str, syscall: libc::c_long, errno: i32) {
+    if !require(Capability::Seccomp) {
+        return;
+    }
+    in_own_process(module_path!(), name, || {
+        let directories: Vec<_> = [
+            TempDir::new(),
+            // Another kind of file system, where there is one.
+            match Path::new("/dev/shm").is_dir() {
+                true => TempDir::on_tmpfs(),
+                false => TempDir::new(),
+            },
+        ]
+        .into();
+        // The filter is set while runtimes are there, and stays for those that are made later. It
+        // is that of this thread, and of those that it starts.
+        let setups = || {
+            [Driver::Uring, Driver::Epoll]
+                .into_iter()
+                .flat_map(|driver| [None, Some(1)].map(|workers| Setup { driver, workers }))
+                .filter(|setup| setup.is_possible())
+        };
+        let before: Vec<_> = setups()
+            .map(|setup| builder!(setup).build().unwrap())
+            .collect();
+        for runtime in &before {
+            use_files(runtime, &directories);
+        }
+        deny_syscall(syscall, errno);
+        for runtime in &before {
+            use_files(runtime, &directories);
+        }
+        drop(before);
+        for setup in setups() {
+            use_files(&builder!(setup).build().unwrap(), &directories);
+        }
+    });
+}
+
+macro_rules! denied {
+    ($($name:ident: $syscall:ident $errno:ident;)*) => {$(
+        #[test]
+        fn $name() {
+            denied(stringify!($name), libc::$syscall, libc::$errno);
+        }
+    )*};
+}
+
+denied! {
+    preadv2_eperm: SYS_preadv2 EPERM;
+    preadv2_enosys: SYS_preadv2 ENOSYS;
+    preadv2_eopnotsupp: SYS_preadv2 EOPNOTSUPP;
+    preadv2_enomem: SYS_preadv2 ENOMEM;
+    preadv2_eacces: SYS_preadv2 EACCES;
+    pwritev2_eperm: SYS_pwritev2 EPERM;
+    pwritev2_enosys: SYS_pwritev2 ENOSYS;
+    writev_eperm: SYS_writev EPERM;
+    writev_enosys: SYS_writev ENOSYS;
+    openat2_eperm: SYS_openat2 EPERM;
+    openat2_enosys: SYS_openat2 ENOSYS;
+    openat2_eopnotsupp: SYS_openat2 EOPNOTSUPP;
+    openat2_enomem: SYS_openat2 ENOMEM;
+    openat2_eacces: SYS_openat2 EACCES;
+    statx_eperm: SYS_statx EPERM;
+    statx_enosys: SYS_statx ENOSYS;
+    statx_enomem: SYS_statx ENOMEM;
+    fstatfs_eperm: SYS_fstatfs EPERM;
+    fstatfs_enosys: SYS_fstatfs ENOSYS;
+    getrusage_eperm: SYS_getrusage EPERM;
+    getrusage_enosys: SYS_getrusage ENOSYS;
+}
