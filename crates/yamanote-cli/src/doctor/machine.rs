@@ -1,6 +1,7 @@
 //! What this kernel and this process may use, and which driver follows from it.
 #![forbid(unsafe_code)]
 
+use super::files::{self, Place};
 use serde_json::{Value, json};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,21 +33,30 @@ enum Trial {
         ops_submitted: u64,
         /// Why no trial file could be written, which is no fault of the runtime's.
         no_place: Option<String>,
+        places: Vec<Place>,
+        inline_file_stalls: u64,
     },
     Fails(String),
 }
 
 impl Trial {
     fn run() -> Trial {
-        let runtime = match Builder::new_current_thread().enable_all().build() {
+        let mut builder = Builder::new_current_thread();
+        // One thread of the pool, which can be kept busy, shows what needs none.
+        builder.enable_all().max_blocking_threads(1);
+        let runtime = match builder.build() {
             Ok(runtime) => runtime,
             Err(error) => return Trial::Fails(error.to_string()),
         };
         let place = place_for_a_file();
+        let mut places = Vec::new();
         if let Ok(path) = &place {
-            if let Err(error) = runtime.block_on(use_a_file(path)) {
-                let path = path.display();
-                return Trial::Fails(format!("{path} cannot be written and read: {error}"));
+            match runtime.block_on(use_a_file(path)) {
+                Ok(seen) => places = seen,
+                Err(error) => {
+                    let path = path.display();
+                    return Trial::Fails(format!("{path} cannot be written and read: {error}"));
+                }
             }
         }
         Trial::Works {
@@ -54,6 +64,8 @@ impl Trial {
             reason: runtime.metrics().driver_fallback_reason(),
             ops_submitted: runtime.metrics().ops_submitted(),
             no_place: place.err(),
+            places,
+            inline_file_stalls: runtime.metrics().inline_file_stalls(),
         }
     }
 }
@@ -74,19 +86,23 @@ fn place_for_a_file() -> Result<PathBuf, String> {
 }
 
 /// Writes, syncs and reads a temporary file. The sync goes through the ring if there is one.
-async fn use_a_file(path: &Path) -> io::Result<()> {
-    let result = async {
-        let mut file = fs::File::create_new(path).await?;
-        file.write_all(b"doctor").await?;
-        file.sync_data().await?;
-        match fs::read(path).await?.as_slice() {
-            b"doctor" => Ok(()),
-            other => Err(io::Error::other(format!("read {other:?} back"))),
-        }
-    }
-    .await;
+async fn use_a_file(path: &Path) -> io::Result<Vec<Place>> {
+    let places = match write_and_read(path).await {
+        Ok(()) => Ok(files::look(path).await),
+        Err(error) => Err(error),
+    };
     let removed = fs::remove_file(path).await;
-    result.and(removed)
+    places.and_then(|places| removed.map(|()| places))
+}
+
+async fn write_and_read(path: &Path) -> io::Result<()> {
+    let mut file = fs::File::create_new(path).await?;
+    file.write_all(b"doctor").await?;
+    file.sync_data().await?;
+    match fs::read(path).await?.as_slice() {
+        b"doctor" => Ok(()),
+        other => Err(io::Error::other(format!("read {other:?} back"))),
+    }
 }
 
 fn override_value() -> Option<String> {
@@ -111,6 +127,8 @@ fn as_text(report: &Report, trial: &Trial) -> String {
             reason,
             ops_submitted,
             no_place,
+            places,
+            inline_file_stalls,
         } => {
             say(format!("A runtime takes the driver {driver} here."));
             match (reason, &report.refusal) {
@@ -127,6 +145,19 @@ fn as_text(report: &Report, trial: &Trial) -> String {
                     format!("There is no place for a trial file, so none was written: {why}")
                 }
             });
+            if let Some(value) = files::override_value() {
+                say(format!("YAMANOTE_INLINE_FILES={value} is set."));
+            }
+            if !places.is_empty() {
+                say("\nfiles".to_owned());
+            }
+            places.iter().for_each(|place| say(place.sentence()));
+            if *inline_file_stalls > 0 {
+                say(format!(
+                    "  Inline calls that made the trial wait: {inline_file_stalls}; is there a \
+                     listener that is asked for permission (a virus scanner)?"
+                ));
+            }
         }
         Trial::Fails(why) => say(format!("A runtime does not work here: {why}")),
     }
@@ -193,6 +224,7 @@ fn as_json(report: &Report, trial: &Trial) -> Value {
             reason,
             ops_submitted,
             no_place,
+            ..
         } => (
             Some(driver),
             reason.as_ref(),
@@ -201,6 +233,17 @@ fn as_json(report: &Report, trial: &Trial) -> Value {
             None,
         ),
         Trial::Fails(error) => (None, None, None, None, Some(error)),
+    };
+    let (places, stalls): (Value, _) = match trial {
+        Trial::Works {
+            places,
+            inline_file_stalls,
+            ..
+        } => (
+            places.iter().map(Place::as_json).collect(),
+            Some(inline_file_stalls),
+        ),
+        Trial::Fails(_) => (Value::Null, None),
     };
     json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -212,6 +255,9 @@ fn as_json(report: &Report, trial: &Trial) -> Value {
         "ops_submitted": ops,
         "no_trial_file": no_place,
         "error": error,
+        "inline_files_override": files::override_value(),
+        "files": places,
+        "inline_file_stalls": stalls,
         "setup_flags": findings(&report.setup_flags),
         "features": findings(&report.features),
         "opcodes": findings(&report.opcodes),

@@ -1,6 +1,7 @@
 //! `yamanote doctor`: what this machine offers to a runtime, or whether a project runs on Yamanote.
 #![forbid(unsafe_code)]
 
+mod files;
 mod machine;
 mod project;
 

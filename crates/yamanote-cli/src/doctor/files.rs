@@ -1,0 +1,138 @@
+//! Where files are read inline: tried, not looked up in a table.
+#![forbid(unsafe_code)]
+
+use serde_json::{Value, json};
+use std::future::{Future, poll_fn};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::mpsc;
+use std::task::Poll;
+use yamanote::fs;
+
+/// A directory, and how its files are read.
+pub struct Place {
+    path: PathBuf,
+    /// The type of the file system, as `mount` prints it.
+    file_system: Option<String>,
+    /// Whether what is in the page cache is read inline.
+    inline: bool,
+}
+
+/// The directory for temporary files, where the trial has written `file`, and the working directory,
+/// if there is a small file in it.
+pub async fn look(file: &Path) -> Vec<Place> {
+    let mut places = Vec::new();
+    let here = PathBuf::from(".");
+    let files = [Some(file.to_owned()), a_small_file(&here)];
+    for file in files.into_iter().flatten() {
+        let Some(directory) = file.parent().and_then(|path| path.canonicalize().ok()) else {
+            continue;
+        };
+        places.push(Place {
+            file_system: file_system(&directory),
+            inline: is_read_inline(&file).await,
+            path: directory,
+        });
+    }
+    places.dedup_by(|a, b| a.path == b.path);
+    places
+}
+
+/// The first reads of a file system are made where they may wait, to see how long they take. The pool
+/// of the runtime has one thread, which is kept busy: what ends all the same was inline.
+async fn is_read_inline(file: &Path) -> bool {
+    for _ in 0..20 {
+        let (release, released) = mpsc::channel::<()>();
+        let busy = yamanote::task::spawn_blocking(move || released.recv());
+        let is_done = {
+            let mut read = pin!(fs::read(file));
+            poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_ready())).await
+        };
+        drop(release);
+        let _ = busy.await;
+        if is_done || fs::read(file).await.is_err() {
+            return is_done;
+        }
+    }
+    false
+}
+
+/// One that would be read inline anywhere.
+fn a_small_file(directory: &Path) -> Option<PathBuf> {
+    const LARGEST: u64 = 64 * 1024;
+    let entries = std::fs::read_dir(directory).ok()?;
+    entries.flatten().take(1000).find_map(|entry| {
+        let metadata = entry.metadata().ok()?;
+        let path = entry.path();
+        let fits = metadata.is_file() && (1..=LARGEST).contains(&metadata.len());
+        (fits && std::fs::File::open(&path).is_ok()).then_some(path)
+    })
+}
+
+/// That of the mount with the longest path above `directory`.
+fn file_system(directory: &Path) -> Option<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    file_system_of(&mounts, directory)
+}
+
+fn file_system_of(mounts: &str, directory: &Path) -> Option<String> {
+    let above = mounts.lines().filter_map(|line| {
+        let (place, kind) = line.split_once(" - ")?;
+        // proc(5): octal escapes for what would end the field.
+        let place = place.split(' ').nth(4)?.replace("\\040", " ");
+        let is_above = directory.starts_with(&place);
+        is_above.then(|| (place.len(), kind.split(' ').next().unwrap_or_default()))
+    });
+    // The last of several at one place is the one that is seen.
+    above
+        .max_by_key(|&(len, _)| len)
+        .map(|(_, kind)| kind.to_owned())
+}
+
+impl Place {
+    /// A line of its own.
+    pub fn sentence(&self) -> String {
+        let kind = self.file_system.as_deref().unwrap_or("unknown");
+        let how = match (self.inline, kind) {
+            (true, _) => "what is cached is read inline",
+            (false, "overlay") => {
+                "every operation takes a thread of the pool, for overlay file systems refuse reads \
+                 that must not wait (RWF_NOWAIT); files on a volume need not"
+            }
+            (false, _) => "every read takes a thread of the pool",
+        };
+        format!("  {} ({kind}): {how}", self.path.display())
+    }
+
+    pub fn as_json(&self) -> Value {
+        json!({
+            "path": self.path.to_string_lossy(),
+            "file_system": self.file_system,
+            "inline_reads": self.inline,
+        })
+    }
+}
+
+/// What the operator has to say about inline files.
+pub fn override_value() -> Option<String> {
+    std::env::var("YAMANOTE_INLINE_FILES").ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_mount_counts_and_of_two_the_last() {
+        let mounts = "\
+            22 1 0:21 / / rw - overlay overlay rw\n\
+            23 22 8:1 / /var/my\\040data rw shared:1 - ext4 /dev/sda rw\n\
+            24 22 0:5 / /tmp rw - ext4 /dev/sda rw\n\
+            25 24 0:6 / /tmp rw - tmpfs tmpfs rw\n";
+        let kind = |path: &str| file_system_of(mounts, Path::new(path)).unwrap();
+        assert_eq!(kind("/app"), "overlay");
+        assert_eq!(kind("/var/my data/x"), "ext4");
+        assert_eq!(kind("/var/my"), "overlay");
+        assert_eq!(kind("/tmp/a"), "tmpfs");
+    }
+}
