@@ -3,10 +3,11 @@
 
 use std::time::{Duration, Instant};
 
+use yamanote::buf::IoBuf;
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::net::{TcpListener, TcpStream};
 use yamanote::runtime::Runtime;
-use yamanote_test::{Setup, TempDir, builder, matrix};
+use yamanote_test::{Capability, Setup, TempDir, builder, matrix, require};
 
 /// Runs `f` in a forked child and returns how that ended: its exit status.
 fn in_child(f: impl FnOnce()) -> i32 {
@@ -38,11 +39,22 @@ fn in_child(f: impl FnOnce()) -> i32 {
     }
 }
 
+/// A direct read in a task, which goes through the ring where the file system is a disk's; where there
+/// are no direct reads, a sync.
 async fn use_the_ring(dir: &TempDir) {
-    let file = yamanote::fs::File::create(dir.path().join("synced"))
-        .await
-        .unwrap();
-    file.sync_all().await.unwrap();
+    let path = dir.path().join("direct");
+    yamanote::fs::write(&path, [7; 4096]).await.unwrap();
+    let mut options = yamanote::fs::OpenOptions::new();
+    options.read(true).custom_flags(libc::O_DIRECT);
+    let read = async move {
+        let file = options.open(&path).await?;
+        let bytes = vec![0; 2 * 4096];
+        let start = bytes.as_ptr().align_offset(4096);
+        let (result, _) = file.read_at(bytes.slice(start..start + 4096), 0).await;
+        result
+    };
+    let read = yamanote::spawn(read).await.unwrap();
+    assert!(read.is_ok_and(|n| n == 4096) || !require(Capability::Ext4));
 }
 
 fn connected(runtime: &Runtime) -> (TcpStream, TcpStream) {

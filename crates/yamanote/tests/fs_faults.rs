@@ -154,6 +154,59 @@ fn a_limit_to_the_size_of_files() {
     });
 }
 
+/// A write is accepted behind one that fails: its place in the file is lost, and it is not written
+/// then or with the next write.
+#[test]
+fn what_was_accepted_behind_a_failed_write_is_not_written_later() {
+    in_own_process(
+        module_path!(),
+        "what_was_accepted_behind_a_failed_write_is_not_written_later",
+        || {
+            if !require(Capability::Ext4) {
+                return;
+            }
+            let limit_to = |bytes| {
+                let limit = libc::rlimit64 {
+                    rlim_cur: bytes,
+                    rlim_max: libc::RLIM64_INFINITY,
+                };
+                // SAFETY: `limit` lives through the call; ignoring a signal involves no memory.
+                unsafe {
+                    libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+                    assert_eq!(libc::setrlimit64(libc::RLIMIT_FSIZE, &limit), 0);
+                }
+            };
+            let directory = TempDir::on_ext4();
+            let path = directory.path().join("file");
+            for setup in every_setup() {
+                let mut builder = builder!(setup);
+                builder.max_blocking_threads(1);
+                let runtime = builder.build().unwrap();
+                runtime.block_on(async {
+                    let mut file = File::create(&path).await.unwrap();
+                    // The file system is known, and that it takes no write inline.
+                    file.write_all(b"first").await.unwrap();
+                    file.flush().await.unwrap();
+                    // The only thread is busy, so both writes wait for it.
+                    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+                    let busy = yamanote::task::spawn_blocking(move || waits.recv());
+                    file.write_all(b"fails").await.unwrap();
+                    file.write_all(b"is behind it").await.unwrap();
+                    limit_to(5);
+                    go_on.send(()).unwrap();
+                    busy.await.unwrap().unwrap();
+                    let error = file.flush().await.unwrap_err();
+                    assert_eq!(error.raw_os_error(), Some(libc::EFBIG));
+                    limit_to(libc::RLIM64_INFINITY);
+                    file.write_all(b"last").await.unwrap();
+                    file.flush().await.unwrap();
+                });
+                assert_eq!(std::fs::read(&path).unwrap(), b"firstlast");
+            }
+        },
+    );
+}
+
 /// `a` and `b` say the same.
 #[track_caller]
 fn assert_same<T, U>(what: &Path, a: std::io::Result<T>, b: std::io::Result<U>) {

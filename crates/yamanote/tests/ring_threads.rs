@@ -3,6 +3,7 @@
 //! the runtime see neither.
 
 use std::ffi::CString;
+use std::future::Future;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,7 +119,11 @@ matrix! {
         thread::scope(|scope| {
             let (runtime, path) = (&runtime, &path);
             for seed in 0..8 {
-                let life = move || runtime.block_on(work(path.clone(), seed, 16));
+                let life = move || {
+                    runtime.block_on(async {
+                        yamanote::spawn(work(path.clone(), seed, 16)).await.unwrap();
+                    });
+                };
                 scope.spawn(life).join().unwrap();
             }
         });
@@ -194,7 +199,8 @@ matrix! {
         assert_eq!(runtime.metrics().live_ops(), 0);
     }
 
-    /// The main future of `block_on` is not a worker's; its operations are carried by workers.
+    /// The main future of `block_on` is no worker's, unless there is but one thread: where nobody turns
+    /// a ring for it, the pool works for it.
     fn the_main_future_reads_and_writes(setup: Setup) {
         if !require(Capability::Ext4) {
             return;
@@ -203,18 +209,83 @@ matrix! {
         let path = numbered_file(&dir);
         let runtime = builder!(setup).build().unwrap();
         runtime.block_on(work(path.clone(), 0, 200));
+        let by_ring = runtime.metrics().ops_submitted();
+        match (setup.driver, setup.workers) {
+            (Driver::Uring, None) => assert!(by_ring >= 200, "{by_ring}"),
+            _ => assert_eq!(by_ring, 0),
+        }
+        // `Handle::block_on` drives nothing.
         runtime.handle().clone().block_on(work(path, 1, 50));
-        assert_by_ring(setup, &runtime, match setup.workers {
-            // `Handle::block_on` drives nothing.
-            None => 200,
-            Some(_) => 250,
-        });
+        assert_eq!(runtime.metrics().ops_submitted(), by_ring);
+    }
+
+    /// Reads begun in one thread's `block_on`, awaited by a thread that drives nothing.
+    fn begun_in_block_on_awaited_outside(setup: Setup) {
+        if !require(Capability::Ext4) {
+            return;
+        }
+        let dir = TempDir::on_ext4();
+        let path = numbered_file(&dir);
+        let runtime = builder!(setup).build().unwrap();
+        for round in 0..20 {
+            let mut reads: Vec<_> = runtime.block_on(async {
+                let file = Arc::new(open_direct(&path).await);
+                let reads = (0..8).map(|page| {
+                    let file = file.clone();
+                    Box::pin(async move { read_page(&file, page).await })
+                });
+                let mut reads: Vec<_> = reads.map(Some).collect();
+                for read in &mut reads {
+                    let mut first = read.take().unwrap();
+                    let over = std::future::poll_fn(|cx| {
+                        std::task::Poll::Ready(first.as_mut().poll(cx).is_ready())
+                    });
+                    *read = (!over.await).then_some(first);
+                }
+                reads
+            });
+            let mut finish = || {
+                let _context = runtime.enter();
+                for read in reads.iter_mut().flatten() {
+                    run_alone(read);
+                }
+            };
+            match round % 2 {
+                0 => finish(),
+                _ => thread::scope(|scope| scope.spawn(finish).join().unwrap()),
+            }
+            assert_eq!(runtime.metrics().live_ops(), 0);
+        }
     }
 }
 
-/// One worker is busy for long; what others ask for goes to the one that sleeps.
+struct Unpark(thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Runs a future to its end with no runtime that drives anything; it is polled when it was woken.
+fn run_alone<F: Future + Unpin>(mut future: F) -> F::Output {
+    let waker = std::task::Waker::from(Arc::new(Unpark(thread::current())));
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let poll =
+            std::pin::Pin::new(&mut future).poll(&mut std::task::Context::from_waker(&waker));
+        if let std::task::Poll::Ready(output) = poll {
+            return output;
+        }
+        thread::park_timeout(Duration::from_secs(21));
+        assert!(Instant::now() < deadline, "it was not woken");
+    }
+}
+
+/// All workers are in long polls; who asks from elsewhere waits for none of them.
 #[test]
-fn the_main_future_does_not_wait_for_a_busy_worker() {
+fn who_is_no_worker_does_not_wait_for_workers() {
+    const LONG: Duration = Duration::from_secs(5);
     let setup = Setup {
         driver: Driver::Uring,
         workers: Some(2),
@@ -225,15 +296,84 @@ fn the_main_future_does_not_wait_for_a_busy_worker() {
     let dir = TempDir::on_ext4();
     let path = numbered_file(&dir);
     let runtime = builder!(setup).build().unwrap();
-    runtime.block_on(work(path.clone(), 0, 8));
-    let (busy, is_busy) = mpsc::channel();
-    let hog = runtime.spawn(async move {
-        busy.send(()).unwrap();
-        thread::sleep(Duration::from_secs(2));
+    // Both workers have rings.
+    runtime.block_on(async {
+        let tasks: Vec<_> = (0..8)
+            .map(|seed| yamanote::spawn(work(path.clone(), seed, 16)))
+            .collect();
+        for task in tasks {
+            task.await.unwrap();
+        }
     });
-    is_busy.recv().unwrap();
-    runtime.block_on(work(path, 0, 8));
-    assert!(!hog.is_finished(), "the reads waited for the worker");
+    let hog = || {
+        let (busy, is_busy) = mpsc::channel();
+        let hog = runtime.spawn(async move {
+            busy.send(()).unwrap();
+            thread::sleep(LONG);
+        });
+        is_busy.recv().unwrap();
+        hog
+    };
+    let hogs = [hog(), hog()];
+    let start = Instant::now();
+    runtime.block_on(work(path.clone(), 0, 8));
+    let (handle, there) = (runtime.handle().clone(), path.clone());
+    let job = runtime.spawn_blocking(move || handle.block_on(work(there, 1, 8)));
+    runtime.block_on(job).unwrap();
+    let elapsed = start.elapsed();
+    assert!(hogs.iter().all(|hog| !hog.is_finished()), "{elapsed:?}");
+    // In `block_in_place` the worker is another thread's.
+    for hog in hogs {
+        runtime.block_on(hog).unwrap();
+    }
+    let (handle, there) = (runtime.handle().clone(), path.clone());
+    let in_place = runtime.spawn(async move {
+        yamanote::task::block_in_place(|| handle.block_on(work(there, 2, 8)));
+    });
+    runtime.block_on(in_place).unwrap();
+}
+
+/// Nothing that files are asked for takes a thread of the kernel: these are few, and count where
+/// threads are limited.
+#[test]
+fn no_thread_of_the_kernel_is_needed() {
+    yamanote_test::in_own_process(module_path!(), "no_thread_of_the_kernel_is_needed", || {
+        let Some(runtime) = current_thread() else {
+            return;
+        };
+        let dir = TempDir::on_ext4();
+        let path = numbered_file(&dir);
+        runtime.block_on(async {
+            work(path.clone(), 0, 64).await;
+            // Not cached, and beyond the end of a file that grows.
+            let cold = std::fs::File::open(&path).unwrap();
+            let file = Arc::new(open_direct(&path).await);
+            let tasks: Vec<_> = (0..PAGES)
+                .map(|page| {
+                    let (file, path) = (file.clone(), path.clone());
+                    yamanote::spawn(async move {
+                        write_page(&file, PAGES + page).await;
+                        let cached = File::open(&path).await.unwrap();
+                        read_page(&cached, page).await;
+                        cached.sync_all().await.unwrap();
+                    })
+                })
+                .collect();
+            use std::os::fd::AsRawFd;
+            // SAFETY: touches no memory of ours.
+            unsafe { libc::posix_fadvise(cold.as_raw_fd(), 0, 0, libc::POSIX_FADV_DONTNEED) };
+            for task in tasks {
+                task.await.unwrap();
+            }
+        });
+        assert!(runtime.metrics().ops_submitted() >= 64);
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let of_the_kernel: Vec<_> = threads
+            .filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok())
+            .filter(|name| name.starts_with("iou-"))
+            .collect();
+        assert!(of_the_kernel.is_empty(), "{of_the_kernel:?}");
+    });
 }
 
 /// Threads that lend their worker come and go within milliseconds.
@@ -283,7 +423,7 @@ fn workers_change_threads_while_reads_are_in_flight() {
     }
 }
 
-/// The kernel breaks off an open that waits when the thread that began it exits.
+/// An open that waits goes on when the thread that began it is gone.
 #[test]
 fn an_open_that_waits_survives_its_thread() {
     let Some(runtime) = current_thread() else {
@@ -306,8 +446,7 @@ fn an_open_that_waits_survives_its_thread() {
             .join()
             .unwrap()
     });
-    assert!(runtime.metrics().ops_submitted() > 0);
-    // More threads that touch the ring and exit.
+    // More threads that drive the runtime and exit.
     thread::scope(|scope| {
         for _ in 0..3 {
             let turn = || {
@@ -325,46 +464,7 @@ fn an_open_that_waits_survives_its_thread() {
     file.unwrap();
 }
 
-/// So many that most wait in the kernel for a thread of its own; those it gives up when ours exits.
-#[test]
-fn what_waits_for_a_kernel_thread_survives_its_thread() {
-    const FILES: usize = 96;
-    let Some(runtime) = current_thread() else {
-        return;
-    };
-    let dir = TempDir::on_ext4();
-    for round in 0..10 {
-        let tasks = thread::scope(|scope| {
-            let first = scope.spawn(|| {
-                runtime.block_on(async {
-                    let mut tasks = Vec::new();
-                    for file in 0..FILES {
-                        let path = dir.path().join(format!("{file}"));
-                        let mut file = File::create(path).await.unwrap();
-                        file.write_all(&[round; 8192]).await.unwrap();
-                        file.flush().await.unwrap();
-                        tasks.push(yamanote::spawn(async move { file.sync_all().await }));
-                    }
-                    // Let them all submit.
-                    for _ in 0..20 {
-                        yamanote::task::yield_now().await;
-                    }
-                    tasks
-                })
-            });
-            first.join().unwrap()
-        });
-        runtime.block_on(async {
-            for task in tasks {
-                task.await.unwrap().expect("no error of ours");
-            }
-        });
-    }
-    assert!(runtime.metrics().ops_submitted() >= (10 * FILES) as u64);
-    assert_eq!(runtime.metrics().live_ops(), 0);
-}
-
-/// A pipe's read waits in a poll of the thread that submitted it.
+/// So does a pipe's read, on a thread of the pool.
 #[test]
 fn a_read_that_waits_survives_its_threads() {
     let Some(runtime) = current_thread() else {

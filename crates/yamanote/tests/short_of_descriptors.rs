@@ -8,8 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use yamanote::buf::IoBuf;
 use yamanote::fs::{self, File, OpenOptions};
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::net::unix::pipe;
@@ -206,27 +208,32 @@ matrix! {
         runtime(setup);
     }
 
-    /// Where a ring is wanted and none can be had, the pool does it: a file that is open can be synced,
-    /// from a task and from the thread that blocks on the runtime.
-    alone fn a_sync_needs_no_descriptor(setup: Setup) {
+    /// Where a ring is wanted and none can be had, the pool does it: a file that is open can be read
+    /// and synced, from a task and from the thread that blocks on the runtime.
+    alone fn an_open_file_needs_no_descriptor(setup: Setup) {
         if !require(Capability::Ext4) {
             return;
         }
         let directory = TempDir::on_ext4();
         let runtime = runtime(setup);
+        let path = directory.path().join("file");
+        std::fs::write(&path, [7; 4096]).unwrap();
         runtime.block_on(async {
-            let mut file = File::create(directory.path().join("file")).await.unwrap();
-            file.write_all(b"hello").await.unwrap();
-            file.flush().await.unwrap();
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).custom_flags(libc::O_DIRECT);
+            let file = Arc::new(options.open(&path).await.unwrap());
+            let use_it = |file: Arc<File>| async move {
+                let bytes = vec![0; 2 * 4096];
+                let start = bytes.as_ptr().align_offset(4096);
+                let (read, _) = file.read_at(bytes.slice(start..start + 4096), 0).await;
+                assert_eq!(read.unwrap(), 4096);
+                file.sync_all().await.unwrap();
+            };
             let scarcity = Scarcity::leave(0);
             for _ in 0..10 {
-                file.sync_all().await.unwrap();
+                use_it(file.clone()).await;
             }
-            let in_task = yamanote::spawn(async move {
-                file.sync_all().await.unwrap();
-                file
-            });
-            let file = in_task.await.unwrap();
+            yamanote::spawn(use_it(file.clone())).await.unwrap();
             assert_eq!(Handle::current().metrics().ops_submitted(), 0);
 
             // When descriptors are there again, so are rings.
@@ -236,7 +243,7 @@ matrix! {
                 while Handle::current().metrics().ops_submitted() == 0 {
                     assert!(Instant::now() < deadline, "no ring any more");
                     sleep(Duration::from_millis(50)).await;
-                    file.sync_all().await.unwrap();
+                    yamanote::spawn(use_it(file.clone())).await.unwrap();
                 }
             }
         });

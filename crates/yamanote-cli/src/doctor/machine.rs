@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use yamanote::buf::IoBuf;
 use yamanote::fs;
 use yamanote::io::AsyncWriteExt;
 use yamanote::runtime::Builder;
@@ -85,7 +86,8 @@ fn place_for_a_file() -> Result<PathBuf, String> {
     Err(refusals.join("; "))
 }
 
-/// Writes, syncs and reads a temporary file. The sync goes through the ring if there is one.
+/// Writes, syncs and reads a temporary file, the last also past the cache: through the ring if there is
+/// one.
 async fn use_a_file(path: &Path) -> io::Result<Vec<Place>> {
     let places = match write_and_read(path).await {
         Ok(()) => Ok(files::look(path).await),
@@ -99,9 +101,36 @@ async fn write_and_read(path: &Path) -> io::Result<()> {
     let mut file = fs::File::create_new(path).await?;
     file.write_all(b"doctor").await?;
     file.sync_data().await?;
+    read_past_the_cache(path).await?;
     match fs::read(path).await?.as_slice() {
         b"doctor" => Ok(()),
         other => Err(io::Error::other(format!("read {other:?} back"))),
+    }
+}
+
+/// A direct read, where the file system has such.
+async fn read_past_the_cache(path: &Path) -> io::Result<()> {
+    const PAGE: usize = 4096;
+    let mut options = fs::OpenOptions::new();
+    let Ok(file) = options
+        .read(true)
+        .custom_flags(rustix::fs::OFlags::DIRECT.bits() as i32)
+        .open(path)
+        .await
+    else {
+        return Ok(());
+    };
+    let bytes = vec![0; 2 * PAGE];
+    let start = bytes.as_ptr().align_offset(PAGE);
+    let (read, bytes) = file.read_at(bytes.slice(start..start + PAGE), 0).await;
+    match read {
+        Ok(n) if &bytes[..n] == b"doctor" => Ok(()),
+        Ok(n) => Err(io::Error::other(format!(
+            "read {n} other bytes past the cache"
+        ))),
+        // The device may ask for more than pages.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

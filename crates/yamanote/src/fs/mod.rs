@@ -3,8 +3,8 @@
 //! The functions and types of Tokio's `fs` module, with the answers of [`std::fs`]: an operation
 //! gives the same result and the same error as its twin there. What takes the kernel microseconds
 //! (a read from the page cache, a look-up from its cache of names) is done at once on the calling
-//! thread; what it can do on its own goes to the io_uring; the rest to the threads of
-//! [`spawn_blocking`].
+//! thread; what it can do on its own (positioned reads and writes past the cache) goes to the
+//! io_uring; the rest, syncs included, to the threads of [`spawn_blocking`].
 //!
 //! For whole files there are [`read`], [`read_to_string`] and [`write`](fn@write); for anything
 //! else [`File`].
@@ -43,8 +43,10 @@
 //!
 //! # Special files
 //!
-//! This module is meant for files and directories. A pipe, a terminal or a device works, but may
-//! take a thread for as long as it waits.
+//! This module is meant for files and directories. A pipe, a terminal or a device works, and answers as
+//! with `std::fs`, but takes a thread for as long as it waits. Such a thread cannot be called back: it
+//! also holds up a drop of the runtime, which waits for it. A pipe can be waited for without a thread
+//! in [`net::unix::pipe`](crate::net::unix::pipe).
 //!
 //! # Panics
 //!

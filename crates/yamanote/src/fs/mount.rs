@@ -51,6 +51,11 @@ pub(super) struct Mount {
     pub(super) opens: Trust,
     pub(super) reads: Trust,
     pub(super) writes: Trust,
+    /// Direct reads and writes by the ring, told not to wait for anything but the device.
+    pub(super) direct: Trust,
+    /// Whether the kernel reads into its cache without a thread that waits. That is little known: of
+    /// the file systems above, ext4, xfs and btrfs are sure to (`FOP_BUFFER_RASYNC`, Linux 5.9).
+    pub(super) reads_by_itself: bool,
 }
 
 impl Mount {
@@ -62,6 +67,15 @@ impl Mount {
             reads: Trust::on_trial(),
             // Nobody is asked about a write to memory. It waits for other writers only.
             writes: Trust::given(),
+            direct: Trust::given(),
+            reads_by_itself: false,
+        }
+    }
+
+    fn of_magic(magic: u32) -> Mount {
+        Mount {
+            reads_by_itself: matches!(magic, 0xef53 | 0x5846_5342 | 0x9123_683e),
+            ..Mount::new(Class::from_magic(magic))
         }
     }
 
@@ -117,15 +131,15 @@ pub(super) fn learn_mount(fd: BorrowedFd<'_>, id: MountId) -> io::Result<Arc<Mou
     if let Some(mount) = known_mount(&id) {
         return Ok(mount);
     }
-    let class = Class::from_magic(sys::file_system_magic(fd)?);
+    let new = Mount::of_magic(sys::file_system_magic(fd)?);
     let mut mounts = mounts().write().unwrap_or_else(PoisonError::into_inner);
     if mounts.len() >= MOUNTS_MAX {
         mounts.clear();
     }
     // As far as can be seen, what was learned of this number before is still so.
     let mount = match mounts.get(&id) {
-        Some(known) if known.mount.class == class => known.mount.clone(),
-        _ => Arc::new(Mount::new(class)),
+        Some(known) if known.mount.class == new.class => known.mount.clone(),
+        _ => Arc::new(new),
     };
     let learned = Instant::now();
     let known = Known {

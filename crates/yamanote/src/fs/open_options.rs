@@ -1,16 +1,13 @@
 //! [`OpenOptions`]: how a file is opened.
 #![forbid(unsafe_code)]
 
-use std::ffi::CString;
 use std::fs::OpenOptions as StdOpenOptions;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use super::look_up::{self, Inline, Refusal};
-use super::{File, pool, submit};
-use crate::runtime::driver::op::open::Open;
+use super::{File, pool};
 
 /// How a file is opened: the options of [`std::fs::OpenOptions`].
 ///
@@ -155,7 +152,7 @@ impl OpenOptions {
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         pool::progress().await;
-        let runtime = pool::live_runtime()?;
+        pool::expect_live()?;
         let mut why = Refusal::MayWait;
         let plain_flags = self.seen.as_ref().and_then(Seen::plain_flags);
         if let Some(flags) = plain_flags {
@@ -163,12 +160,6 @@ impl OpenOptions {
                 Inline::Done(found) => {
                     let found = found?;
                     return Ok(File::from_opened(found.file, Some(found.facts)));
-                }
-                // May wait for ever: on the ring that can be cancelled.
-                Inline::Refused(Refusal::Special) if submit::has_ring(&runtime) => {
-                    let path = CString::new(path.as_os_str().as_bytes())?;
-                    let fd = submit::to_ring(&runtime, Open::new(path, flags, 0)).await?;
-                    return Ok(File::from(fd));
                 }
                 Inline::Refused(refusal) => why = refusal,
             }

@@ -40,6 +40,7 @@ use std::sync::Arc;
 use super::mount::{BY_DESCRIPTOR, Class, Mount, known_mount, learn_mount};
 use super::trust::{Tried, limit};
 use crate::runtime::context;
+use crate::runtime::driver::op::BROKEN_OFF;
 use crate::sys::fs::{self as sys, Identity, Wait};
 
 /// The most one poll copies inline. A copy out of the page cache runs at 5-23 GB/s, so this is 25
@@ -70,7 +71,6 @@ pub(super) fn is_inline_allowed() -> bool {
 pub(super) struct Facts {
     pub(super) mount: Arc<Mount>,
     regular: bool,
-    stream: bool,
     direct: bool,
 }
 
@@ -79,10 +79,6 @@ impl Facts {
         Facts {
             mount,
             regular: identity.file_type == libc::S_IFREG,
-            stream: !matches!(
-                identity.file_type,
-                libc::S_IFREG | libc::S_IFDIR | libc::S_IFBLK | libc::S_IFLNK
-            ),
             direct: status_flags & libc::O_DIRECT != 0,
         }
     }
@@ -110,11 +106,6 @@ impl Facts {
 
     pub(super) fn is_regular(&self) -> bool {
         self.regular
-    }
-
-    /// Whether it is a pipe, a socket, a terminal or the like: a read may wait for ever.
-    pub(super) fn is_stream(&self) -> bool {
-        self.stream
     }
 
     pub(super) fn is_local(&self) -> bool {
@@ -236,29 +227,41 @@ impl Facts {
         }
     }
 
-    /// Whether a positioned read of `len` bytes that cannot be had inline goes to the ring: direct
-    /// reads always, others if they are small enough that the kernel, finding them cached after
-    /// all, does not copy for long on the submitting thread. Handing it over makes the same first
+    /// How a positioned read of `len` bytes that cannot be had inline goes to the ring; `None`: not at
+    /// all. Direct reads always do, others if they are small enough that the kernel, finding them cached
+    /// after all, does not copy for long on the submitting thread. Handing it over makes the same first
     /// steps as the inline call, so what waits there is not handed over either.
-    pub(super) fn ring_read(&self, len: usize) -> bool {
-        self.regular
-            && self.mount.class == Class::Disk
-            && (self.direct || len <= INLINE_MAX)
-            && self.mount.reads.is_given()
-            && is_inline_allowed()
+    pub(super) fn ring_read(&self, len: usize) -> Option<Wait> {
+        if !self.mount.reads.is_given() {
+            return None;
+        }
+        let cached = || self.mount.reads_by_itself && self.inline_read(len).is_some();
+        match self.ring_write() {
+            Some(wait) => Some(wait),
+            None => cached().then_some(Wait::Allowed),
+        }
     }
 
-    /// Whether a positioned write goes to the ring: direct ones only. For a buffered one the ring
-    /// takes a thread each time, at twice the cost of ours.
-    pub(super) fn ring_write(&self) -> bool {
-        self.regular && self.direct && self.mount.class == Class::Disk && is_inline_allowed()
+    /// As [`ring_read`](Facts::ring_read) for a positioned write: direct ones only. For a buffered one
+    /// the ring takes a thread of the kernel each time, at twice the cost of ours.
+    pub(super) fn ring_write(&self) -> Option<Wait> {
+        let direct = self.regular && self.direct && self.mount.class == Class::Disk;
+        let allowed = self.mount.direct.is_given() && is_inline_allowed();
+        (direct && allowed).then_some(Wait::Never)
     }
 
-    /// Whether fsync goes to the ring. The kernel gives it a thread of its own there too, so one
-    /// alone is no faster; but many at once (a log per client) pass without our pool's limit and
-    /// two hand-overs each.
-    pub(super) fn ring_sync(&self) -> bool {
-        self.regular && self.mount.class == Class::Disk
+    /// Whether the ring has not done an operation, by its answer: it would have had to wait, the file
+    /// system cannot promise not to, there is no ring (any more), the kernel has broken it off. The
+    /// pool is to do it then.
+    pub(super) fn ring_left_undone<T>(&self, answer: &io::Result<T>) -> bool {
+        match answer.as_ref().err().and_then(io::Error::raw_os_error) {
+            Some(libc::EOPNOTSUPP) => {
+                self.mount.direct.never();
+                true
+            }
+            Some(errno) => errno == libc::EAGAIN || BROKEN_OFF.contains(&errno),
+            None => false,
+        }
     }
 }
 
@@ -315,7 +318,6 @@ mod tests {
         Facts {
             mount,
             regular: true,
-            stream: false,
             direct: false,
         }
     }

@@ -1,4 +1,10 @@
 //! One operation of the driver, done by the ring or by the blocking pool.
+//!
+//! The ring gets what the kernel does without a thread of its own: direct reads and writes, told not to
+//! wait for anything but the device, and reads into the page cache on some file systems. Threads of the
+//! kernel are few, count as ours wherever threads are limited, and are shared by all that the process
+//! does on any disk. And only the worker that polls an operation submits it, for another one may not come
+//! to it for long. Everything else is the pool's, and so is what the ring gives back undone.
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,12 +13,13 @@ use super::pool::background_task_failed;
 use crate::runtime::Handle;
 use crate::runtime::driver::op::{CqeResult, Op, Operation};
 
-/// Whether operations can go to a ring here and now.
+/// Whether this thread can give operations to a ring.
 pub(super) fn has_ring(runtime: &Handle) -> bool {
     runtime.driver_handle().ring_ready()
 }
 
-/// Runs `operation` on the ring, which [`has_ring`] said there is.
+/// Runs `operation` on the ring, if [`has_ring`] still holds when it is polled. What that has
+/// [left undone](super::strategy::Facts::ring_left_undone) is to go [to the pool](to_pool).
 pub(super) fn to_ring<T: Operation>(runtime: &Handle, operation: T) -> Op<T> {
     Op::new(runtime.driver_handle().clone(), operation)
 }

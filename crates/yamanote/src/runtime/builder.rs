@@ -545,7 +545,6 @@ impl Builder {
             ring_entries: RING_ENTRIES,
             max_io_events: self.max_io_events,
             max_io_events_busy: self.max_io_events_busy,
-            foreign_submit: self.flavor == RuntimeFlavor::MultiThread,
         };
         Driver::new(config, slots)
     }

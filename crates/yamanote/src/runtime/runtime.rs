@@ -207,6 +207,7 @@ impl Runtime {
         let future = pin!(future);
         match &self.scheduler {
             Scheduler::CurrentThread(scheduler) => {
+                let _leaving = LeaveOps(&self.handle);
                 context::enter_current(&self.handle, false, || scheduler.block_on(future))
             }
             Scheduler::MultiThread(scheduler) => {
@@ -302,6 +303,20 @@ impl Runtime {
             "Cannot drop a runtime in a context where blocking is not allowed. This happens when \
              a runtime is dropped from within an asynchronous context."
         );
+    }
+}
+
+/// When this thread has left the scheduler, also by a panic: who awaits what it gave to the ring need
+/// not drive the runtime.
+struct LeaveOps<'a>(&'a Handle);
+
+impl Drop for LeaveOps<'_> {
+    fn drop(&mut self) {
+        // The only slot that a current-thread scheduler has.
+        if let Some(caretaker) = self.0.driver_handle().leave_ops(0) {
+            // Without a thread they end when somebody drives again.
+            let _ = self.0.blocking_spawner().try_spawn(|| caretaker.run());
+        }
     }
 }
 

@@ -8,10 +8,11 @@
 //!                          +----------+ worker goes on with the queued bytes
 //! ```
 //!
-//! Rules, cited by the code as C1 to C6:
+//! Rules, cited by the code as C1 to C7:
 //!
 //! 1. At most one operation of a handle is at the kernel's cursor. Whoever wants the next one
-//!    waits until the handle is idle; the operation's worker publishes the end and wakes all.
+//!    waits until the handle is idle ([`super::shared`]); the operation's worker publishes the end
+//!    and wakes all.
 //! 2. Bytes that a read brought belong to the handle, not to the future that asked: they wait in
 //!    `ahead` for the next read. Until then the kernel's cursor is `ahead.len()` further than the
 //!    user's, which whoever moves or writes at the cursor first takes back.
@@ -23,18 +24,15 @@
 //! 5. A positioned write whose future was dropped still runs. It is counted as an orphan until it
 //!    ends, and no operation of the handle starts before.
 //! 6. An operation whose job never ran, because the runtime shut down, ends as failed.
+//! 7. A sync asked for while a write is in flight is done by that write's worker, after it has
+//!    published the write's end: one thread is woken for both, and nobody else waits for the disk.
 #![forbid(unsafe_code)]
 
-use std::fs::File as StdFile;
+use std::fmt;
 use std::io::{self, IoSlice, SeekFrom};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::task::{Context, Poll, Wake, Waker};
 
 use super::jobs::Sought;
-use super::ring_read::RingRead;
 use crate::fs::pool::background_task_failed;
-use crate::fs::strategy::Facts;
-use crate::runtime::Handle;
 
 /// The operation in flight at the cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +84,8 @@ pub(super) struct Cursor {
     pub(super) read_end: Option<io::Result<()>>,
     /// Bytes accepted behind the write in flight.
     queued: Vec<u8>,
-    /// The read in flight, if it is one of the ring.
-    ring_read: Option<RingRead>,
+    /// What the worker of the write in flight does next (C7).
+    followers: Vec<Follower>,
     pub(super) write_error: Option<io::Error>,
     pub(super) seek_end: Option<io::Result<u64>>,
     /// Where the last seek led.
@@ -95,13 +93,25 @@ pub(super) struct Cursor {
     /// Positioned operations that were begun, by ticket; `true`: the future is gone (C5).
     writes_at: Vec<(u64, bool)>,
     next_ticket: u64,
-    /// Counts whatever a waiting task may have waited for.
-    ends: u64,
+}
+
+/// A call on the file, which tells its result to whoever asked for it.
+pub(super) struct Follower(pub(super) Box<dyn FnOnce() + Send>);
+
+impl fmt::Debug for Follower {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Follower")
+    }
 }
 
 impl Cursor {
     pub(super) fn is_idle(&self) -> bool {
         self.busy.is_none()
+    }
+
+    /// Whether an operation at the cursor may begin.
+    pub(super) fn is_free(&self) -> bool {
+        self.is_idle() && !self.has_orphans()
     }
 
     pub(super) fn operation(&self) -> Option<Operation> {
@@ -165,7 +175,6 @@ impl Cursor {
     ) -> Option<Vec<u8>> {
         match result {
             Ok(()) if !self.queued.is_empty() => {
-                self.ends += 1; // There is room in the queue again.
                 written.clear();
                 return Some(std::mem::replace(&mut self.queued, written));
             }
@@ -182,6 +191,18 @@ impl Cursor {
         None
     }
 
+    /// Leaves `follower` to the worker of the write in flight (C7).
+    pub(super) fn follow_write(&mut self, follower: Follower) {
+        assert_eq!(self.busy, Some(Operation::Write));
+        self.followers.push(follower);
+    }
+
+    /// To be taken when the write has ended, under the same lock.
+    #[must_use = "somebody waits for them"]
+    pub(super) fn take_followers(&mut self) -> Vec<Follower> {
+        std::mem::take(&mut self.followers)
+    }
+
     /// A seek ended, which has accounted for what was read ahead if it moved the cursor at all.
     pub(super) fn set_seek_end(&mut self, sought: Sought) {
         self.read_end = None;
@@ -192,13 +213,12 @@ impl Cursor {
     }
 
     pub(super) fn finish(&mut self, operation: Operation) {
-        self.ends += 1;
         assert_eq!(self.busy.take(), Some(operation), "the end of another one");
     }
 
-    /// C6.
-    pub(super) fn abandon(&mut self) {
-        self.ends += 1;
+    /// C6. The followers are to be dropped outside the lock.
+    #[must_use = "who waits for them is told by their drop"]
+    pub(super) fn abandon(&mut self) -> Vec<Follower> {
         match self.busy.take() {
             Some(Operation::Read) => self.read_end = Some(Err(background_task_failed())),
             Some(Operation::Write) => {
@@ -209,6 +229,7 @@ impl Cursor {
             Some(Operation::Whole) => {}
             None => unreachable!("an idle handle has no job to lose"),
         }
+        self.take_followers()
     }
 
     pub(super) fn begin_write_at(&mut self) -> u64 {
@@ -230,7 +251,6 @@ impl Cursor {
     pub(super) fn finish_write_at(&mut self, ticket: u64) -> bool {
         let at = self.writes_at.iter().position(|entry| entry.0 == ticket);
         let at = at.expect("a positioned write ends once");
-        self.ends += 1;
         self.writes_at.swap_remove(at).1
     }
 }
@@ -255,107 +275,6 @@ pub(super) fn account_for_ahead(seek: SeekFrom, ahead: i64) -> (Option<SeekFrom>
             None => (Some(SeekFrom::Current(-ahead)), seek),
         },
         _ => (None, seek),
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The cursor and the tasks that wait for it to be idle.
-#[derive(Debug, Default)]
-pub(super) struct Shared {
-    cursor: Mutex<Cursor>,
-    /// A lock of its own: the operation in flight may wake while `cursor` is held.
-    waiters: Mutex<Vec<Waker>>,
-    /// Learned when first needed, or when the file was opened.
-    pub(super) facts: OnceLock<Facts>,
-}
-
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Cursor> {
-        lock(&self.cursor)
-    }
-
-    /// Registers the task for the next end of an operation, which the caller has seen to be needed
-    /// under the lock it hands over.
-    pub(super) fn wait<T>(&self, seen: MutexGuard<'_, Cursor>, cx: &mut Context<'_>) -> Poll<T> {
-        let ends = seen.ends;
-        // A waker is foreign code: it is cloned, woken and dropped outside the lock. If an
-        // operation ends meanwhile, the task looks again.
-        drop(seen);
-        let waker = cx.waker().clone();
-        let cursor = self.lock();
-        if cursor.ends == ends {
-            // Under the cursor's lock, so the next end is published after it and finds it.
-            lock(&self.waiters).push(waker);
-        } else {
-            drop(cursor);
-            waker.wake();
-        }
-        Poll::Pending
-    }
-
-    /// To be called after the cursor's lock is let go.
-    pub(super) fn wake_all(&self) {
-        let waiters = std::mem::take(&mut *lock(&self.waiters));
-        for waker in waiters {
-            waker.wake();
-        }
-    }
-
-    /// Ready when no cursor operation is in flight and no orphan writes. A read of the ring makes
-    /// progress by this.
-    pub(super) fn poll_idle<'a>(&'a self, cx: &mut Context<'_>) -> Poll<MutexGuard<'a, Cursor>> {
-        loop {
-            let mut cursor = self.lock();
-            if cursor.is_idle() && !cursor.has_orphans() {
-                return Poll::Ready(cursor);
-            }
-            // Polled outside the lock, for it may wake; others meanwhile see the handle busy.
-            let Some(mut read) = cursor.ring_read.take() else {
-                return self.wait(cursor, cx);
-            };
-            drop(cursor);
-            // Before it is polled: its end may wake at once.
-            let waker = cx.waker().clone();
-            lock(&self.waiters).push(waker);
-            match read.poll() {
-                Poll::Pending => {
-                    self.lock().ring_read = Some(read);
-                    return Poll::Pending;
-                }
-                Poll::Ready((bytes, result)) => {
-                    self.lock().finish_read(bytes, result);
-                    self.wake_all();
-                }
-            }
-        }
-    }
-
-    /// Starts a read of the ring into `buf`, of at most `max` bytes. The handle is busy with it.
-    pub(super) fn begin_ring_read(
-        self: &Arc<Self>,
-        mut cursor: MutexGuard<'_, Cursor>,
-        runtime: &Handle,
-        std: Arc<StdFile>,
-        max: usize,
-    ) {
-        cursor.begin(Operation::Read);
-        let waker = Waker::from(Arc::new(WakeAll(Arc::downgrade(self))));
-        let buf = cursor.take_read_buffer();
-        cursor.ring_read = Some(RingRead::new(runtime, waker, std, buf, max));
-    }
-}
-
-/// Wakes whoever waits for the handle, if it is still there.
-struct WakeAll(Weak<Shared>);
-
-impl Wake for WakeAll {
-    fn wake(self: Arc<Self>) {
-        if let Some(shared) = self.0.upgrade() {
-            shared.wake_all();
-        }
     }
 }
 
@@ -435,14 +354,14 @@ mod tests {
     fn a_lost_job_ends_its_operation_as_failed() {
         let mut cursor = Cursor::default();
         cursor.begin(Operation::Read);
-        cursor.abandon();
+        assert!(cursor.abandon().is_empty());
         assert!(matches!(cursor.read_end.take(), Some(Err(_))));
         cursor.begin(Operation::Write);
         cursor.queue(&[IoSlice::new(b"abc")], 64);
-        cursor.abandon();
+        assert!(cursor.abandon().is_empty());
         assert!(cursor.write_error.take().is_some());
         cursor.begin(Operation::Seek);
-        cursor.abandon();
+        assert!(cursor.abandon().is_empty());
         assert!(matches!(cursor.seek_end, Some(Err(_))));
     }
 }

@@ -11,11 +11,15 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use super::cursor::{Cursor, Operation, Shared};
+use super::cursor::{Cursor, Follower, Operation};
+use super::shared::Shared;
 use crate::fs::pool;
 use crate::fs::strategy::Facts;
+use crate::loom::sync::MutexGuard;
 use crate::runtime::Handle;
+use crate::sync::oneshot;
 use crate::sys::fs::{self as sys, Wait};
+use crate::util::first_panic::FirstPanic;
 
 /// The duty to end the operation in flight. Dropped without having done so, because the job was
 /// never run, it ends it as failed.
@@ -47,7 +51,9 @@ impl Duty {
 impl Drop for Duty {
     fn drop(&mut self) {
         if let Some(shared) = self.0.take() {
-            shared.lock().abandon();
+            let followers = shared.lock().abandon();
+            // Those who wait for them are told that way.
+            drop(followers);
             shared.wake_all();
         }
     }
@@ -122,23 +128,58 @@ pub(super) fn spawn_write(
                 duty.shared().lock().ahead.clear();
             }
         });
-        loop {
+        // A waker that panics must not keep what was accepted from being written.
+        let mut panics = FirstPanic::default();
+        let followers = loop {
             let result = ready.and_then(|()| (&*std).write_all(&bytes));
             ready = Ok(());
             let mut cursor = duty.shared().lock();
             // Decided under the lock: what is accepted after it starts a job of its own.
-            let Some(next) = cursor.finish_write(bytes, result) else {
+            if let Some(next) = cursor.finish_write(bytes, result) {
+                bytes = next;
+            } else {
                 // Before the lock is let go, as in `Duty::end`.
                 drop(std);
-                break;
-            };
+                break cursor.take_followers();
+            }
             drop(cursor);
-            bytes = next;
             // A writer may wait for room in the queue.
-            duty.shared().wake_all();
+            panics.catch(|| duty.shared().wake_all());
+        };
+        panics.catch(|| duty.discharge());
+        for Follower(call) in followers {
+            panics.catch(call);
         }
-        duty.discharge();
+        panics.resume();
     });
+}
+
+/// Runs `call`, which needs neither the kernel's cursor nor ours, behind the write in flight, if
+/// there is one: by that one's worker (C7), else by a job of its own. The result goes to the returned
+/// future; `call` runs also if that is dropped.
+pub(super) fn spawn_behind_write(
+    runtime: &Handle,
+    mut cursor: MutexGuard<'_, Cursor>,
+    std: Arc<StdFile>,
+    call: fn(&StdFile) -> io::Result<()>,
+) -> impl Future<Output = io::Result<()>> + use<> {
+    let (result, told) = oneshot::channel();
+    let follow = move || {
+        let answer = call(&std);
+        // Who is told may close the file, and then it is closed.
+        drop(std);
+        let _ = result.send(answer);
+    };
+    if cursor.operation() == Some(Operation::Write) {
+        cursor.follow_write(Follower(Box::new(follow)));
+    } else {
+        drop(cursor);
+        pool::spawn_detached(runtime, follow);
+    }
+    async move {
+        told.await
+            .unwrap_or_else(|_| Err(pool::background_task_failed()))
+    }
 }
 
 /// Moves the cursor, in two steps if `first` is given.

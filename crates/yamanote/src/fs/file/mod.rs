@@ -4,29 +4,27 @@ mod poll;
 
 mod positioned;
 
+mod shared;
+
 mod cursor;
 
 mod jobs;
-
-mod ring_read;
 
 mod from_raw_fd;
 
 use std::fmt;
 use std::fs::{File as StdFile, Metadata, Permissions};
-use std::future::poll_fn;
 use std::io::{self, SeekFrom};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::task::Poll;
-use std::task::ready;
 use std::time::SystemTime;
 
-use self::cursor::{Operation, Shared};
+use self::cursor::{Cursor, Operation};
+use self::shared::Shared;
 use super::strategy::Facts;
-use super::{FileTimes, OpenOptions, pool, submit};
-use crate::runtime::driver::op::fsync::Fsync;
+use super::{FileTimes, OpenOptions, pool};
+use crate::loom::sync::MutexGuard;
 
 /// The most one read or write at the cursor moves, unless [`File::set_max_buf_size`] says
 /// otherwise.
@@ -170,7 +168,9 @@ impl File {
     /// Waits until accepted writes are in the kernel and no seek or read is under way. An error of
     /// a write is kept for whoever may tell it.
     async fn idle(&self) {
-        poll_fn(|cx| self.shared.poll_idle(cx).map(drop)).await;
+        self.shared
+            .until(|cursor| cursor.is_free().then_some(()))
+            .await;
     }
 
     /// Runs `f`, which changes the file as a whole, after everything begun before and before
@@ -181,21 +181,22 @@ impl File {
         f: impl FnOnce(&StdFile) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let mut f = Some(f);
-        let done = poll_fn(|cx| {
-            let mut cursor = ready!(self.shared.poll_idle(cx));
+        let begin = |mut cursor: MutexGuard<'_, Cursor>| {
+            if !cursor.is_free() {
+                return None;
+            }
             let runtime = pool::runtime();
             cursor.begin(Operation::Whole);
-            let ahead = if discard_ahead {
-                cursor.ahead.distance()
-            } else {
-                0
+            let ahead = match discard_ahead {
+                true => cursor.ahead.distance(),
+                false => 0,
             };
             drop(cursor);
-            let f = f.take().expect("ready once");
+            let f = f.take().expect("begun once");
             let std = self.std.clone();
-            Poll::Ready(jobs::spawn_whole(&runtime, &self.shared, std, ahead, f))
-        })
-        .await;
+            Some(jobs::spawn_whole(&runtime, &self.shared, std, ahead, f))
+        };
+        let done = self.shared.until(begin).await;
         done.await
     }
 
@@ -212,7 +213,7 @@ impl File {
     /// Dropping the future stops the waiting only. An error of an accepted write is kept for the
     /// next call; one of the sync itself may be lost.
     pub async fn sync_all(&self) -> io::Result<()> {
-        self.sync(Fsync::all, StdFile::sync_all).await
+        self.sync(StdFile::sync_all).await
     }
 
     /// As [`sync_all`](File::sync_all), without the metadata that reading does not need.
@@ -226,23 +227,20 @@ impl File {
     /// Dropping the future stops the waiting only. An error of an accepted write is kept for the
     /// next call; one of the sync itself may be lost.
     pub async fn sync_data(&self) -> io::Result<()> {
-        self.sync(Fsync::data, StdFile::sync_data).await
+        self.sync(StdFile::sync_data).await
     }
 
-    async fn sync(
-        &self,
-        by_ring: fn(Arc<StdFile>) -> Fsync<Arc<StdFile>>,
-        by_pool: fn(&StdFile) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.idle().await;
+    async fn sync(&self, call: fn(&StdFile) -> io::Result<()>) -> io::Result<()> {
         let runtime = pool::live_runtime()?;
-        let by_ring_now = self.facts().is_some_and(Facts::ring_sync) && submit::has_ring(&runtime);
-        let synced = if by_ring_now {
-            submit::to_ring(&runtime, by_ring(self.std.clone())).await
-        } else {
-            let std = self.std.clone();
-            pool::run_on(&runtime, move || by_pool(&std)).await
+        let begin = |cursor: MutexGuard<'_, Cursor>| match cursor.operation() {
+            None | Some(Operation::Write) if !cursor.has_orphans() => {
+                let std = self.std.clone();
+                Some(jobs::spawn_behind_write(&runtime, cursor, std, call))
+            }
+            _ => None,
         };
+        let done = self.shared.until(begin).await;
+        let synced = done.await;
         let lost = self.shared.lock().write_error.take();
         lost.map_or(synced, Err)
     }

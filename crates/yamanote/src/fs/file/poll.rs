@@ -5,14 +5,15 @@
 use std::io::{self, IoSlice, SeekFrom};
 use std::os::fd::AsFd;
 use std::pin::Pin;
-use std::sync::MutexGuard;
 use std::task::{Context, Poll, ready};
 
 use super::cursor::{Cursor, Operation, account_for_ahead, copy_bounded};
+use super::shared::Side;
 use super::{File, jobs};
+use crate::fs::pool;
 use crate::fs::strategy::{self, Facts};
-use crate::fs::{pool, submit};
 use crate::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
+use crate::loom::sync::MutexGuard;
 use crate::sys::fs as sys;
 use crate::util::coop;
 
@@ -25,7 +26,7 @@ impl AsyncRead for File {
         let me = self.get_mut();
         loop {
             let unit = ready!(coop::poll_proceed(cx));
-            let mut cursor = ready!(me.shared.poll_idle(cx));
+            let mut cursor = ready!(me.shared.poll_free(Side::Reader, cx));
             if !cursor.ahead.is_empty() || dst.remaining() == 0 {
                 let unread = cursor.ahead.unread();
                 let n = unread.len().min(dst.remaining());
@@ -44,11 +45,6 @@ impl AsyncRead for File {
                 return Poll::Ready(answer);
             }
             let max = dst.remaining().min(me.max_buf_size);
-            if me.facts().is_some_and(Facts::is_stream) && submit::has_ring(&runtime) {
-                me.shared
-                    .begin_ring_read(cursor, &runtime, me.std.clone(), max);
-                continue;
-            }
             cursor.begin(Operation::Read);
             let buf = cursor.take_read_buffer();
             drop(cursor);
@@ -61,7 +57,7 @@ impl AsyncSeek for File {
     fn start_seek(self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()> {
         let me = self.get_mut();
         let mut cursor = me.shared.lock();
-        if !cursor.is_idle() || cursor.has_orphans() {
+        if !cursor.is_free() {
             return Err(io::Error::other(
                 "other file operation is pending, call poll_complete before start_seek",
             ));
@@ -89,7 +85,7 @@ impl AsyncSeek for File {
     fn poll_complete(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<u64>> {
         let me = self.get_mut();
         let unit = ready!(coop::poll_proceed(cx));
-        let mut cursor = ready!(me.shared.poll_idle(cx));
+        let mut cursor = ready!(me.shared.poll_free(Side::Writer, cx));
         unit.made_progress();
         if let Some(end) = cursor.seek_end.take() {
             cursor.position = end?;
@@ -120,7 +116,7 @@ impl AsyncWrite for File {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut cursor = ready!(self.shared.poll_idle(cx));
+        let mut cursor = ready!(self.shared.poll_free(Side::Writer, cx));
         Poll::Ready(match cursor.write_error.take() {
             Some(error) => Err(error),
             None => Ok(()),
@@ -130,6 +126,14 @@ impl AsyncWrite for File {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }
+}
+
+/// What a write finds.
+enum Turn<'a> {
+    /// Nothing is in flight.
+    Begin(MutexGuard<'a, Cursor>),
+    /// It is answered already.
+    Over(io::Result<usize>),
 }
 
 impl File {
@@ -167,35 +171,34 @@ impl File {
     }
 
     fn poll_write_bufs(
-        &mut self,
+        &self,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let unit = ready!(coop::poll_proceed(cx));
         let wanted: usize = bufs.iter().map(|buf| buf.len()).sum();
-        let mut cursor = loop {
-            let mut cursor = self.shared.lock();
+        let turn = self.shared.poll_until(Side::Writer, cx, |mut cursor| {
             if let Some(error) = cursor.write_error.take() {
-                unit.made_progress();
-                return Poll::Ready(Err(error));
+                return Some(Turn::Over(Err(error)));
+            }
+            if cursor.has_orphans() {
+                return None;
             }
             match cursor.operation() {
-                None if !cursor.has_orphans() => break cursor,
+                None => Some(Turn::Begin(cursor)),
                 // Each write to a device or a pipe may be a message: only a file's are joined.
-                Some(Operation::Write)
-                    if !cursor.has_orphans() && self.facts().is_some_and(Facts::is_regular) =>
-                {
+                Some(Operation::Write) if self.facts().is_some_and(Facts::is_regular) => {
                     let n = cursor.queue(bufs, self.max_buf_size);
-                    if n == 0 && wanted > 0 {
-                        return self.shared.wait(cursor, cx);
-                    }
-                    unit.made_progress();
-                    return Poll::Ready(Ok(n));
+                    (n > 0 || wanted == 0).then_some(Turn::Over(Ok(n)))
                 }
-                _ => {
-                    drop(cursor);
-                    drop(ready!(self.shared.poll_idle(cx)));
-                }
+                Some(_) => None,
+            }
+        });
+        let mut cursor = match ready!(turn) {
+            Turn::Begin(cursor) => cursor,
+            Turn::Over(answer) => {
+                unit.made_progress();
+                return Poll::Ready(answer);
             }
         };
         let runtime = pool::live_runtime()?;

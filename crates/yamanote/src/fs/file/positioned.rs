@@ -6,15 +6,14 @@
 #![forbid(unsafe_code)]
 
 use std::fs::File as StdFile;
-use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::task::Poll;
 
 use super::File;
-use super::cursor::{Operation, Shared};
+use super::cursor::Operation;
 use super::jobs;
+use super::shared::Shared;
 use crate::buf::{BufResult, IoBuf, IoBufMut};
 use crate::fs::{pool, strategy, submit};
 use crate::runtime::Handle;
@@ -110,8 +109,8 @@ impl File {
             Err(error) => return (Err(error), buf),
         };
         let wanted = buf.bytes_total();
-        let mut by_ring = false;
-        if let Some(facts) = self.facts() {
+        let facts = self.facts();
+        if let Some(facts) = facts {
             let fd = self.std.as_fd();
             let read = |wait| sys::read_owned(fd, &mut buf, position, wait);
             if let Some(result) = facts.read(wanted, read) {
@@ -120,20 +119,24 @@ impl File {
                 }
                 return (result, buf);
             }
-            by_ring = facts.ring_read(wanted);
         }
-        let held = Held {
+        let held = || Held {
             std: self.std.clone(),
             _ticket: None,
         };
-        let read = Read::new(held, buf, Offset::At(offset));
-        if by_ring && submit::has_ring(&runtime) {
-            submit::to_ring(&runtime, read).await
-        } else {
-            let (shared, std) = (self.shared.clone(), self.std.clone());
-            let learn = move || jobs::prepare_read(&shared, &std);
-            submit::to_pool(&runtime, learn, read).await
+        let by_ring = facts.and_then(|facts| Some((facts, facts.ring_read(wanted)?)));
+        if let Some((facts, wait)) = by_ring.filter(|_| submit::has_ring(&runtime)) {
+            let read = Read::new(held(), buf, Offset::At(offset)).wait(wait);
+            let (answer, back) = submit::to_ring(&runtime, read).await;
+            if !facts.ring_left_undone(&answer) {
+                return (answer, back);
+            }
+            buf = back;
         }
+        let (shared, std) = (self.shared.clone(), self.std.clone());
+        let learn = move || jobs::prepare_read(&shared, &std);
+        let read = Read::new(held(), buf, Offset::At(offset));
+        submit::to_pool(&runtime, learn, read).await
     }
 
     /// Writes the initialised bytes of `buf` at `offset`, perhaps not all of them, and gives it
@@ -149,7 +152,7 @@ impl File {
     ///
     /// Dropping the future loses the buffer. Whether the bytes are written is then open, but
     /// whatever this handle is asked to do later comes after them.
-    pub async fn write_at<B>(&self, buf: B, offset: u64) -> BufResult<usize, B>
+    pub async fn write_at<B>(&self, mut buf: B, offset: u64) -> BufResult<usize, B>
     where
         B: IoBuf + 'static,
     {
@@ -161,8 +164,8 @@ impl File {
             Err(error) => return (Err(error), buf),
         };
         let wanted = buf.bytes_init();
-        let mut by_ring = false;
-        if let Some(facts) = self.facts() {
+        let facts = self.facts();
+        if let Some(facts) = facts {
             let fd = self.std.as_fd();
             let write = || sys::write_owned(fd, &buf, position);
             if let Some(result) = facts.write(fd, wanted, write) {
@@ -171,43 +174,49 @@ impl File {
                 }
                 return (result, buf);
             }
-            by_ring = facts.ring_write();
         }
+        let by_ring = facts.and_then(|facts| Some((facts, facts.ring_write()?)));
+        if let Some((facts, wait)) = by_ring.filter(|_| submit::has_ring(&runtime)) {
+            let (held, _orphaning) = self.begin_write_at();
+            let write = Write::new(held, buf, Offset::At(offset)).wait(wait);
+            let (answer, back) = submit::to_ring(&runtime, write).await;
+            if !facts.ring_left_undone(&answer) {
+                return (answer, back);
+            }
+            buf = back;
+        }
+        let (held, _orphaning) = self.begin_write_at();
+        let write = Write::new(held, buf, Offset::At(offset));
+        submit::to_pool(&runtime, || (), write).await
+    }
+
+    /// What the operation of a write keeps, and what its future does.
+    fn begin_write_at(&self) -> (Held, Orphaning<'_>) {
         let number = self.shared.lock().begin_write_at();
-        let _orphaning = Orphaning {
-            shared: &self.shared,
+        let ticket = Ticket {
+            shared: self.shared.clone(),
             number,
         };
         let held = Held {
             std: self.std.clone(),
-            _ticket: Some(Ticket {
-                shared: self.shared.clone(),
-                number,
-            }),
+            _ticket: Some(ticket),
         };
-        let write = Write::new(held, buf, Offset::At(offset));
-        if by_ring && submit::has_ring(&runtime) {
-            submit::to_ring(&runtime, write).await
-        } else {
-            submit::to_pool(&runtime, || (), write).await
-        }
+        let shared = &self.shared;
+        (held, Orphaning { shared, number })
     }
 
     /// Waits for what a positioned operation has to come after: orphaned writes, and writes
     /// accepted at the cursor.
     async fn begin_positioned(&self) -> io::Result<Handle> {
         pool::progress().await;
-        poll_fn(|cx| {
-            let cursor = self.shared.lock();
-            let is_before = matches!(
-                cursor.operation(),
-                Some(Operation::Write | Operation::Whole)
-            );
-            if is_before || cursor.has_orphans() {
-                return self.shared.wait(cursor, cx);
-            }
-            Poll::Ready(pool::live_runtime())
-        })
-        .await
+        self.shared
+            .until(|cursor| {
+                let is_before = matches!(
+                    cursor.operation(),
+                    Some(Operation::Write | Operation::Whole)
+                );
+                (!is_before && !cursor.has_orphans()).then(pool::live_runtime)
+            })
+            .await
     }
 }

@@ -6,6 +6,7 @@
 
 pub(crate) mod batch;
 mod bells;
+mod caretaker;
 mod kind;
 #[allow(dead_code)]
 pub(crate) mod op;
@@ -62,9 +63,6 @@ pub(crate) struct Config {
     pub(crate) max_io_events: usize,
     /// Readiness events taken by one look of a worker that has tasks to run; `None`: all there are.
     pub(crate) max_io_events_busy: Option<usize>,
-    /// Threads without a slot may push to a worker's ring, because a worker always runs or can be
-    /// woken. Not so in a current-thread runtime, whose slot may have no thread at all.
-    pub(crate) foreign_submit: bool,
 }
 
 pub(crate) struct Driver {
@@ -210,28 +208,14 @@ impl Driver {
         self.next_foreign_slot.fetch_add(1, Relaxed) % self.slots.len()
     }
 
-    /// A slot for an operation of a thread that has none, with a ring, made now if need be. If one
-    /// can be had its owner sleeps, so it enters the kernel as soon as it is woken; one that runs a
-    /// task may do so for long.
-    fn foreign_ring_slot(&self) -> Option<usize> {
-        let (first, slots) = (self.foreign_slot(), self.slots.len());
-        let in_turn = || (first..first + slots).map(|i| i % slots);
-        let has_ring = |slot: &usize| self.ring(*slot).is_ok();
-        let sleeps = |slot: &usize| self.slots[*slot].parker.is_parked();
-        in_turn()
-            .find(|slot| sleeps(slot) && has_ring(slot))
-            .or_else(|| in_turn().find(has_ring))
-    }
-
-    /// Whether an operation of this thread can go through a ring. Makes the ring if there is none.
+    /// Whether an operation of this thread can go through a ring: that of the slot it holds, which is
+    /// made if there is none.
     pub(crate) fn ring_ready(&self) -> bool {
         if self.kind != DriverKind::Uring || self.is_shutdown() {
             return false;
         }
-        match self.local_slot() {
-            Some(slot) => self.ring(slot).is_ok(),
-            None => self.config.foreign_submit && self.foreign_ring_slot().is_some(),
-        }
+        self.local_slot()
+            .is_some_and(|slot| self.ring(slot).is_ok())
     }
 
     /// The ring of `slot`, made now if there is none.
@@ -302,12 +286,8 @@ impl Driver {
 impl op::Rings for Driver {
     type Guard<'a> = RingGuard<'a>;
 
-    /// Its own slot; for a thread without one a sleeper's, or the next that has a ring if nobody
-    /// sleeps.
-    fn submit_slot(&self) -> usize {
+    fn submit_slot(&self) -> Option<usize> {
         self.local_slot()
-            .or_else(|| self.foreign_ring_slot())
-            .unwrap_or_else(|| self.foreign_slot())
     }
 
     fn ring(&self, slot: usize) -> io::Result<RingGuard<'_>> {

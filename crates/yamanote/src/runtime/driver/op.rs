@@ -44,7 +44,6 @@ pub(crate) mod accept;
 pub(crate) mod accept_multi;
 pub(crate) mod cancel_fd;
 pub(crate) mod connect;
-pub(crate) mod fsync;
 pub(crate) mod multi;
 pub(crate) mod open;
 pub(crate) mod poll;
@@ -179,8 +178,9 @@ pub(crate) unsafe trait Operation: Cancellable + Send + 'static {
 pub(crate) trait Rings: Send + Sync + 'static {
     type Guard<'a>: DerefMut<Target = Ring>;
 
-    /// The slot this thread should submit to.
-    fn submit_slot(&self) -> usize;
+    /// The slot this thread submits to; `None` if it holds none. An operation waits for the turns of
+    /// its slot's owner, and one of another thread might be in a long poll.
+    fn submit_slot(&self) -> Option<usize>;
 
     /// Locks a slot's ring. It fails when there can be none (any more).
     fn ring(&self, slot: usize) -> io::Result<Self::Guard<'_>>;
@@ -345,7 +345,11 @@ fn push<T: Operation, R: Rings>(
     // SAFETY: just made of a `T`; the kernel has not seen it.
     let sqe = unsafe { payload.prepare::<T>() };
 
-    let slot = rings.submit_slot();
+    let Some(slot) = rings.submit_slot() else {
+        let error = io::Error::from_raw_os_error(libc::EAGAIN);
+        // SAFETY: made of a `T`, and never submitted.
+        return Pushed::Refused(unsafe { payload.reclaim() }, error);
+    };
     let mut ring = match rings.ring(slot) {
         Ok(ring) => ring,
         // SAFETY: made of a `T`, and never submitted.
@@ -364,7 +368,7 @@ fn push<T: Operation, R: Rings>(
             rings.after_push(slot);
             Pushed::Started(Key { slot, ..key })
         }
-        Err(Refused::Full(payload)) => {
+        Err(Refused::Full(payload, _spare)) => {
             rings.after_push(slot);
             // SAFETY: made of a `T`; the ring gave it back unsubmitted.
             Pushed::Full(unsafe { payload.reclaim() })

@@ -166,10 +166,9 @@ const SETUP_FLAGS: [Feature; 5] = [
     ),
 ];
 
-const OPCODES: [(&str, u8, Need, &str); 19] = [
+const OPCODES: [(&str, u8, Need, &str); 18] = [
     ("IORING_OP_READ", op::READ, Required, "files"),
     ("IORING_OP_WRITE", op::WRITE, Required, "files"),
-    ("IORING_OP_FSYNC", op::FSYNC, Required, "files"),
     ("IORING_OP_OPENAT2", op::OPENAT2, Required, "files"),
     ("IORING_OP_STATX", op::STATX, Required, "files"),
     ("IORING_OP_CLOSE", op::CLOSE, Required, "files"),

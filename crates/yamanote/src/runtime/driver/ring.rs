@@ -48,8 +48,9 @@ use crate::util::room::Room;
 /// Why an operation was not pushed. The payload comes back, unseen by the kernel.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// No room in the submission queue; the waker is woken when there is.
-    Full(Payload),
+    /// No room in the submission queue; the waker is woken when there is. It comes back if one of the
+    /// same task waits already.
+    Full(Payload, Option<Waker>),
     /// The ring is shutting down.
     Closed(Payload, Waker),
 }
@@ -239,8 +240,16 @@ impl Ring {
             let _ = self.flush();
         }
         if !self.has_room() {
-            self.waiting_for_room.push(waker);
-            return Err(Refused::Full(payload));
+            // Once for each task, however often it asks.
+            let is_known = self.waiting_for_room.iter().any(|w| w.will_wake(&waker));
+            let spare = match is_known {
+                true => Some(waker),
+                false => {
+                    self.waiting_for_room.push(waker);
+                    None
+                }
+            };
+            return Err(Refused::Full(payload, spare));
         }
         if sqe.opcode == op::ASYNC_CANCEL {
             self.table.note_cancel_fd(sqe.fd);

@@ -12,7 +12,7 @@ use super::time::wheel::Wheel;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{
-    AtomicU64,
+    AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -71,6 +71,8 @@ pub(super) struct Slot {
     pub(super) next_deadline_ns: AtomicU64,
     /// The thread that held the slot last.
     pub(super) last_owner: Mutex<Option<ThreadId>>,
+    /// Whether somebody has the duty to look after what was left here; see `caretaker.rs`.
+    pub(super) looked_after: AtomicBool,
     /// Turns taken by the owner; a sibling compares two readings. Relaxed: a number, guards nothing.
     pub(super) turns: AtomicU64,
 }
@@ -84,6 +86,7 @@ impl Slot {
             wheel: Mutex::new(Wheel::new()),
             next_deadline_ns: AtomicU64::new(u64::MAX),
             last_owner: Mutex::new(None),
+            looked_after: AtomicBool::new(false),
             turns: AtomicU64::new(0),
         }
     }

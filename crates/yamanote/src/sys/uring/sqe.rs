@@ -9,7 +9,6 @@ use std::os::fd::RawFd;
 
 /// `IORING_OP_*`.
 pub(crate) mod op {
-    pub(crate) const FSYNC: u8 = 3;
     pub(crate) const POLL_ADD: u8 = 6;
     pub(crate) const ACCEPT: u8 = 13;
     pub(crate) const ASYNC_CANCEL: u8 = 14;
@@ -37,7 +36,6 @@ const POLL_ADD_MULTI: u32 = 1 << 0;
 const ACCEPT_MULTISHOT: u16 = 1 << 0;
 const ASYNC_CANCEL_ALL: u32 = 1 << 0;
 const ASYNC_CANCEL_FD: u32 = 1 << 1;
-const FSYNC_DATASYNC: u32 = 1 << 0;
 
 /// `struct io_uring_sqe`, the 64-byte kind, with the names its fields have for most operations.
 #[repr(C)]
@@ -83,7 +81,8 @@ impl Sqe {
         }
     }
 
-    /// `offset` all ones: at the cursor.
+    /// `offset` all ones: at the cursor. Waits, if need be on a thread of the kernel; see
+    /// [`without_waiting`](Sqe::without_waiting).
     pub(crate) fn read(fd: RawFd, buf: *mut u8, len: u32, offset: u64) -> Self {
         Sqe {
             addr: address(buf),
@@ -93,7 +92,7 @@ impl Sqe {
         }
     }
 
-    /// `offset` all ones: at the cursor.
+    /// As [`read`](Sqe::read).
     pub(crate) fn write(fd: RawFd, buf: *const u8, len: u32, offset: u64) -> Self {
         Sqe {
             addr: address(buf),
@@ -103,10 +102,12 @@ impl Sqe {
         }
     }
 
-    pub(crate) fn fsync(fd: RawFd, data_only: bool) -> Self {
+    /// Makes a read or write end in `EAGAIN` where it would have to wait for anything but the device
+    /// (`RWF_NOWAIT`). The kernel then gives it to none of its threads.
+    pub(crate) fn without_waiting(self) -> Self {
         Sqe {
-            op_flags: if data_only { FSYNC_DATASYNC } else { 0 },
-            ..Sqe::new(op::FSYNC, fd)
+            op_flags: libc::RWF_NOWAIT as u32,
+            ..self
         }
     }
 

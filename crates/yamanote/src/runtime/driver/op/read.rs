@@ -7,17 +7,30 @@ use crate::sys::uring::sqe::Sqe;
 use super::transfer::{Offset, check, clamp_len, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, Operation};
 use crate::buf::{BufResult, IoBufMut};
+use crate::sys::fs::Wait;
 
 #[derive(Debug)]
 pub(crate) struct Read<F, B> {
     file: F,
     buf: B,
     offset: Offset,
+    wait: Wait,
 }
 
 impl<F, B> Read<F, B> {
     pub(crate) fn new(file: F, buf: B, offset: Offset) -> Self {
-        Read { file, buf, offset }
+        Read {
+            file,
+            buf,
+            offset,
+            wait: Wait::Allowed,
+        }
+    }
+
+    /// Whether the ring may wait for more than the device; the plain call always does.
+    pub(crate) fn wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
     }
 }
 
@@ -44,7 +57,11 @@ unsafe impl<F: AsFd + Send + 'static, B: IoBufMut + 'static> Operation for Read<
     fn prepare(&mut self) -> Sqe {
         let fd = self.file.as_fd().as_raw_fd();
         let len = clamp_len(self.buf.bytes_total());
-        Sqe::read(fd, self.buf.stable_mut_ptr(), len, self.offset.to_sqe())
+        let sqe = Sqe::read(fd, self.buf.stable_mut_ptr(), len, self.offset.to_sqe());
+        match self.wait {
+            Wait::Never => sqe.without_waiting(),
+            Wait::Allowed => sqe,
+        }
     }
 
     fn run_blocking(mut self) -> Self::Output {

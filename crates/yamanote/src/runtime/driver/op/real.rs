@@ -26,7 +26,6 @@ fn config(ring_entries: u32) -> Config {
         ring_entries,
         max_io_events: 64,
         max_io_events_busy: None,
-        foreign_submit: true,
     }
 }
 

@@ -115,8 +115,8 @@ impl Simulation {
 impl Rings for Simulation {
     type Guard<'a> = MutexGuard<'a, Ring>;
 
-    fn submit_slot(&self) -> usize {
-        0
+    fn submit_slot(&self) -> Option<usize> {
+        Some(0)
     }
 
     fn ring(&self, _slot: usize) -> io::Result<MutexGuard<'_, Ring>> {

@@ -7,12 +7,14 @@ use crate::sys::uring::sqe::Sqe;
 use super::transfer::{Offset, check, clamp_len, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, OnDrop, Operation};
 use crate::buf::{BufResult, IoBuf};
+use crate::sys::fs::Wait;
 
 #[derive(Debug)]
 pub(crate) struct Write<F, B> {
     file: F,
     buf: B,
     offset: Offset,
+    wait: Wait,
     on_drop: OnDrop,
 }
 
@@ -24,8 +26,15 @@ impl<F, B> Write<F, B> {
             file,
             buf,
             offset,
+            wait: Wait::Allowed,
             on_drop: OnDrop::LetFinish,
         }
+    }
+
+    /// Whether the ring may wait for more than the device; the plain call always does.
+    pub(crate) fn wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
     }
 
     /// Dropping the future cancels the write if the kernel can: for pipes, where it may never end.
@@ -56,7 +65,11 @@ unsafe impl<F: AsFd + Send + 'static, B: IoBuf + 'static> Operation for Write<F,
     fn prepare(&mut self) -> Sqe {
         let fd = self.file.as_fd().as_raw_fd();
         let len = clamp_len(self.buf.bytes_init());
-        Sqe::write(fd, self.buf.stable_ptr(), len, self.offset.to_sqe())
+        let sqe = Sqe::write(fd, self.buf.stable_ptr(), len, self.offset.to_sqe());
+        match self.wait {
+            Wait::Never => sqe.without_waiting(),
+            Wait::Allowed => sqe,
+        }
     }
 
     fn run_blocking(self) -> Self::Output {

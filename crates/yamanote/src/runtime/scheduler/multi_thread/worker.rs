@@ -215,19 +215,36 @@ impl Worker {
                 self.desk().pace.note_polls(mean_ns);
             }
             self.desk().load.account(now);
-            self.turn();
+            self.turn(PollIo::Drain);
             self.glance_at_siblings(now);
         } else if lone_yield {
-            self.turn();
+            self.turn(PollIo::Drain);
+        } else if self.ring_is_due() {
+            self.turn(PollIo::Skip);
         }
     }
 
+    /// Whether it is time to look at operations. As often as at the injection queue, which is where a
+    /// thread of the pool would tell of their ends.
+    fn ring_is_due(&self) -> bool {
+        let (driver, index) = (self.shared.driver(), self.index.get());
+        driver.has_ring(index)
+            && self.with_core(|core| core.tick % self.injection_interval(core) == 0)
+            && driver.has_ops(index)
+    }
+
+    /// Polls between two looks into the injection queue.
+    fn injection_interval(&self, core: &Core) -> u32 {
+        let interval = self.shared.config.global_queue_interval;
+        interval.unwrap_or(core.tuning.interval()).max(1)
+    }
+
     /// Looks at the driver without blocking.
-    fn turn(&self) {
+    fn turn(&self, poll_io: PollIo) {
         let mut woken = 0;
         self.as_driver(|worker| {
             let driver = worker.shared.driver();
-            woken = driver.turn(worker.index.get(), PollIo::Drain);
+            woken = driver.turn(worker.index.get(), poll_io);
         });
         if woken > 1 {
             // How long those will run has nothing to do with the pace so far.
@@ -253,12 +270,7 @@ impl Worker {
         let inject = &self.shared.inject;
         self.with_core(|core| {
             core.tick = core.tick.wrapping_add(1);
-            let interval = self
-                .shared
-                .config
-                .global_queue_interval
-                .unwrap_or(core.tuning.interval());
-            if core.tick % interval.max(1) == 0 {
+            if core.tick % self.injection_interval(core) == 0 {
                 if let Some(task) = inject.pop() {
                     return Some(task);
                 }

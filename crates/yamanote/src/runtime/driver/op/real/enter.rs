@@ -313,25 +313,23 @@ fn a_forked_child_cannot_touch_its_parents_ring() {
     );
 }
 
-/// A thread without a slot pushes and exits; the owner submits, so the operation outlives it.
+/// A thread without a slot gets its operation back: it would wait for turns that may not come.
 #[test]
-fn an_operation_outlives_the_thread_that_started_it() {
+fn an_operation_of_a_thread_without_a_slot_is_refused() {
     let Some(bench) = Bench::new(8) else { return };
     drop(bench.driver.ring(0).unwrap());
-    let (reader, writer) = pipe();
     let driver = bench.driver.clone();
-    let op = std::thread::spawn(move || {
-        let read = Read::new(reader, Vec::with_capacity(3), Offset::Cursor);
-        let mut op = super::super::Op::new(driver, read);
-        assert!(poll_once(&mut op).is_pending());
-        op
-    })
-    .join()
-    .unwrap();
-    bench.turn();
-    std::io::Write::write_all(&mut File::from(writer), b"abc").unwrap();
-    let (n, buf) = bench.finish(op);
-    assert_eq!((n.unwrap(), &buf[..]), (3, &b"abc"[..]));
+    let refused = std::thread::spawn(move || {
+        let zero = File::open("/dev/zero").unwrap();
+        let read = Read::new(zero, vec![1, 2, 3], Offset::At(0));
+        poll_once(&mut super::super::Op::new(driver, read))
+    });
+    let Poll::Ready((n, buf)) = refused.join().unwrap() else {
+        panic!("it waits");
+    };
+    assert_eq!(n.unwrap_err().raw_os_error(), Some(libc::EAGAIN));
+    assert_eq!(buf, [1, 2, 3]);
+    assert_eq!(bench.driver.ops_submitted(), 0);
 }
 
 /// A future kept outside of the runtime gets its result, or the cancellation, after the shutdown; a
@@ -439,13 +437,15 @@ fn a_pinned_ring_completes_when_its_thread_enters() {
     assert!(!ring.take_readiness_event());
 }
 
-/// The owner waits without the lock while four threads push, poll and drop; everything ends.
+/// The owner pushes for four threads, which wait for the ends or drop the futures while it sleeps.
 #[test]
 fn many_threads_share_a_ring_whose_owner_sleeps() {
-    use std::future::Future;
     use std::pin::Pin;
-    use std::sync::atomic::AtomicBool;
+    use std::sync::atomic::AtomicUsize;
     use std::task::{Context, Wake, Waker};
+
+    const THREADS: u8 = 4;
+    const ROUNDS: u32 = 2000;
 
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {
@@ -455,20 +455,18 @@ fn many_threads_share_a_ring_whose_owner_sleeps() {
     }
 
     let Some(bench) = Bench::new(8) else { return };
-    drop(bench.driver.ring(0).unwrap());
-    let done = Arc::new(AtomicBool::new(false));
-    let threads: Vec<_> = (0..4u8)
+    let zero = Arc::new(File::open("/dev/zero").unwrap());
+    let running = Arc::new(AtomicUsize::new(THREADS.into()));
+    let (inboxes, threads): (Vec<_>, Vec<_>) = (0..THREADS)
         .map(|id| {
-            let driver = bench.driver.clone();
-            std::thread::spawn(move || {
-                let zero = Arc::new(File::open("/dev/zero").unwrap());
+            let (inbox, ops) = std::sync::mpsc::channel();
+            let (driver, running) = (bench.driver.clone(), running.clone());
+            let work = move || {
                 let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
                 let mut cx = Context::from_waker(&waker);
-                for round in 0..2000u32 {
-                    let read = Read::new(zero.clone(), vec![id + 1; 16], Offset::At(0));
-                    let mut op = super::super::Op::new(driver.clone(), read);
+                for round in 0..ROUNDS {
+                    let mut op: super::super::Op<Read<Arc<File>, Vec<u8>>> = ops.recv().unwrap();
                     if round % 7 == 0 {
-                        let _ = poll_once(&mut op);
                         continue;
                     }
                     let deadline = Instant::now() + Duration::from_secs(20);
@@ -478,29 +476,41 @@ fn many_threads_share_a_ring_whose_owner_sleeps() {
                             break;
                         }
                         std::thread::park_timeout(Duration::from_secs(5));
-                        assert!(Instant::now() < deadline, "no wake-up in round {round}");
+                        assert!(
+                            Instant::now() < deadline,
+                            "{id}: no wake-up in round {round}"
+                        );
                     }
                 }
-            })
-        })
-        .collect();
-    let stopper = {
-        let (driver, done) = (bench.driver.clone(), done.clone());
-        std::thread::spawn(move || {
-            let results: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
-            done.store(true, Ordering::Release);
-            driver.unpark(0);
-            for result in results {
+            };
+            let thread = std::thread::spawn(move || {
+                let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+                running.fetch_sub(1, Ordering::Release);
+                driver.unpark(0);
                 result.unwrap();
-            }
+            });
+            (inbox, thread)
         })
-    };
-    while !done.load(Ordering::Acquire) {
+        .unzip();
+    for round in 0..ROUNDS {
+        for inbox in &inboxes {
+            let mut op = bench.op(Read::new(zero.clone(), vec![1; 16], Offset::At(0)));
+            assert!(poll_once(&mut op).is_pending());
+            // Fails if the thread has panicked, which it tells itself.
+            let _ = inbox.send(op);
+        }
+        if round % 3 == 0 {
+            bench.turn();
+        }
+    }
+    while running.load(Ordering::Acquire) > 0 {
         bench
             .driver
             .park(0, crate::runtime::driver::Role::None, None);
     }
-    stopper.join().unwrap();
+    for thread in threads {
+        thread.join().unwrap();
+    }
     bench.drain();
 }
 

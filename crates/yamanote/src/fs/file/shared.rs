@@ -1,0 +1,114 @@
+//! A handle's cursor, and the tasks that wait for what happens to it.
+//!
+//! 1. Who waits leaves a waker first and then looks; who changes the cursor does so under its lock and
+//!    wakes then. So one of the two sees the other.
+//! 2. The poll functions have a place for one waker each side, for their traits promise to wake the
+//!    last caller only. There are two sides, because the halves of a split file may be polled by two
+//!    tasks.
+//! 3. The other methods wait in futures of their own, which take their waker along when they are
+//!    dropped. So nothing grows with the number of polls or of waits that were given up.
+#![forbid(unsafe_code)]
+
+use std::sync::{OnceLock, PoisonError};
+use std::task::{Context, Poll};
+
+use super::cursor::Cursor;
+use crate::fs::strategy::Facts;
+use crate::loom::sync::{Mutex, MutexGuard};
+use crate::sync::Notify;
+use crate::sync::atomic_waker::AtomicWaker;
+use crate::util::first_panic::FirstPanic;
+
+#[cfg(all(test, loom))]
+mod loom_models;
+
+/// Who polls: a reader, or whoever writes, flushes or seeks.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Side {
+    Reader,
+    Writer,
+}
+
+/// What the handle shares with its operations.
+#[derive(Debug)]
+pub(super) struct Shared {
+    cursor: Mutex<Cursor>,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+    /// Those of rule 3.
+    futures: Notify,
+    /// Learned when first needed, or when the file was opened.
+    pub(super) facts: OnceLock<Facts>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Shared {
+            cursor: Mutex::new(Cursor::default()),
+            reader: AtomicWaker::new(),
+            writer: AtomicWaker::new(),
+            futures: Notify::new(),
+            facts: OnceLock::new(),
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Cursor> {
+        self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ready as soon as `look` finds an answer. For one task a side at a time.
+    pub(super) fn poll_until<'a, T>(
+        &'a self,
+        side: Side,
+        cx: &mut Context<'_>,
+        mut look: impl FnMut(MutexGuard<'a, Cursor>) -> Option<T>,
+    ) -> Poll<T> {
+        if let Some(answer) = look(self.lock()) {
+            return Poll::Ready(answer);
+        }
+        match side {
+            Side::Reader => self.reader.register(cx.waker()),
+            Side::Writer => self.writer.register(cx.waker()),
+        }
+        // Rule 1.
+        look(self.lock()).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Ready, with the cursor, when the next operation may begin.
+    pub(super) fn poll_free(
+        &self,
+        side: Side,
+        cx: &mut Context<'_>,
+    ) -> Poll<MutexGuard<'_, Cursor>> {
+        self.poll_until(side, cx, |cursor| cursor.is_free().then_some(cursor))
+    }
+
+    /// Waits until `look` finds an answer. Any number of tasks.
+    pub(super) async fn until<T>(
+        &self,
+        mut look: impl FnMut(MutexGuard<'_, Cursor>) -> Option<T>,
+    ) -> T {
+        loop {
+            if let Some(answer) = look(self.lock()) {
+                return answer;
+            }
+            // It hears of what happens from now on.
+            let changed = self.futures.notified();
+            if let Some(answer) = look(self.lock()) {
+                return answer;
+            }
+            changed.await;
+        }
+    }
+
+    /// Wakes all who wait, to look again. To be called after the cursor's lock is let go.
+    pub(super) fn wake_all(&self) {
+        let mut panics = FirstPanic::default();
+        panics.catch(|| self.reader.wake());
+        panics.catch(|| self.writer.wake());
+        panics.catch(|| self.futures.notify_waiters());
+        panics.resume();
+    }
+}
