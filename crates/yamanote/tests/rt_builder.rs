@@ -225,3 +225,20 @@ fn a_thread_that_is_not_to_be_had_is_an_error_also_where_futures_run() {
     });
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
 }
+
+/// B3: without rings on any kernel, the refusal and its errno say so, and epoll is taken unasked.
+#[cfg(target_pointer_width = "32")]
+#[test]
+fn rings_in_a_32_bit_program() {
+    let with = |choice| Builder::new_current_thread().driver(choice).build();
+    let error = with(DriverChoice::Uring).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(
+        error.to_string().contains("this is a 32-bit program"),
+        "{error}"
+    );
+    let runtime = with(DriverChoice::Auto).unwrap();
+    assert_eq!(runtime.handle().driver(), DriverKind::Epoll);
+    let reason = runtime.metrics().driver_fallback_reason().unwrap();
+    assert!(reason.contains("this is a 32-bit program"), "{reason}");
+}
