@@ -36,7 +36,7 @@ mod imp {
         }
     }
     pub(crate) mod thread {
-        pub(crate) use std::thread::{JoinHandle, current, park, spawn, yield_now};
+        pub(crate) use std::thread::{JoinHandle, Thread, current, park, spawn, yield_now};
     }
     pub(crate) mod hint {
         pub(crate) use std::hint::spin_loop;

@@ -14,7 +14,7 @@ pub use std::{panic, unreachable};
 #[cfg(feature = "macros")]
 pub use yamanote_macros::{join_internal, select_internal, try_join_internal};
 
-use crate::util::{coop, rng};
+use crate::util::{coop, defer, rng};
 
 /// Where a task-local key keeps the value of the task that is being polled.
 pub type TaskLocalCell<T> = std::cell::RefCell<Option<T>>;
@@ -24,11 +24,11 @@ pub fn thread_rng_n(n: u32) -> u32 {
     rng::thread_below(n)
 }
 
-/// `Pending`, with the task woken, if its budget is spent. Takes nothing of it.
+/// `Pending`, with the task to be woken later, if its budget is spent. Takes nothing of it.
 pub fn poll_budget_available(cx: &mut Context<'_>) -> Poll<()> {
     if coop::has_budget_remaining() {
         return Poll::Ready(());
     }
-    cx.waker().wake_by_ref();
+    defer::wake_later_spent(cx.waker());
     Poll::Pending
 }

@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::future::poll_fn;
 
 use crate::loom::sync::atomic::AtomicU64;
 use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire};
 use crate::sync::Notify;
 use crate::sync::cooperative::cooperative;
+use crate::util::coop;
 
 /// Lets `n` tasks wait until all of them have arrived, again and again.
 ///
@@ -75,6 +77,10 @@ impl Barrier {
             self.complete.fetch_max(generation + 1, AcqRel);
             self.completed.notify_waiters();
             return BarrierWaitResult(true);
+        }
+        if generation > 0 {
+            // Whoever waits in a later round spends one unit more with Tokio, and so may have to yield.
+            poll_fn(|cx| coop::poll_proceed(cx).map(|unit| unit.made_progress())).await;
         }
         cooperative(async {
             loop {

@@ -5,11 +5,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-/// Lets the other tasks run: the calling task goes to the back of the run queue.
+use crate::util::defer;
+
+/// Lets the other tasks run.
 ///
 /// Tasks that are runnable when this is called run before the caller does again, on the worker that
-/// polls it. Readiness of sockets, completions and timers are looked at from time to time, not at
-/// every yield: if nothing but this task runs, at every 8th.
+/// polls it. On a current-thread runtime these are also the tasks that they spawn and wake, up to
+/// [`event_interval`](crate::runtime::Builder::event_interval) polls in all; of several tasks that
+/// have yielded, the last one goes on first. Readiness of sockets, completions and timers are looked
+/// at from time to time, not at every yield: if nothing but this task runs, at every 8th.
 ///
 /// A combinator that polls several futures in one task may swallow the yield: if another branch of a
 /// `select!` is ready in the same poll, the task does not go back to the scheduler.
@@ -44,9 +48,7 @@ impl Future for YieldNow {
             return Poll::Ready(());
         }
         self.yielded = true;
-        // Waking a task during its own poll is what yielding is: the runner puts it behind the others
-        // when the poll is over (`Schedule::yield_now`).
-        cx.waker().wake_by_ref();
+        defer::wake_later(cx.waker());
         Poll::Pending
     }
 }

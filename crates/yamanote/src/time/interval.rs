@@ -179,8 +179,7 @@ impl Interval {
         } else {
             due + self.period
         };
-        // It has elapsed, so this registers nothing before the next poll.
-        self.timer.reset(next);
+        self.timer.restart(next);
         Poll::Ready(due)
     }
 

@@ -5,9 +5,8 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::runtime::driver::PollIo;
-use crate::runtime::driver::time::clock::Clock;
 use crate::runtime::{Handle, RuntimeFlavor, context};
+use crate::util::defer;
 
 const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
 
@@ -23,7 +22,9 @@ const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
 /// # The clock moves by itself
 ///
 /// When the runtime has nothing else to do, it moves a stopped clock to the next deadline of a
-/// timer. So a test that sleeps for a day takes no time, and everything else happens in order. It
+/// timer. It moves by whole milliseconds: by the deadline, rounded up, less the time it shows, rounded
+/// down, both since the runtime was made. Timers of one such millisecond fire together, in the order in
+/// which they were first waited for. So a test that sleeps for a day takes no time, and everything else happens in order. It
 /// does not do so while a job of [`spawn_blocking`](crate::task::spawn_blocking) is queued or runs,
 /// nor while an operation is with the kernel.
 ///
@@ -47,7 +48,7 @@ const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
 #[track_caller]
 pub fn pause() {
     let paused = with_handle(|handle| match handle.runtime_flavor() {
-        RuntimeFlavor::CurrentThread => clock_of(handle).pause(),
+        RuntimeFlavor::CurrentThread => handle.driver_handle().pause_clock(),
         _ => Err(
             "`time::pause()` requires the `current_thread` Tokio runtime. \
                   This is the default Runtime used by `#[tokio::test].",
@@ -65,15 +66,15 @@ pub fn pause() {
 /// If the clock is not stopped, and outside of a runtime.
 #[track_caller]
 pub fn resume() {
-    if let Err(text) = with_handle(|handle| clock_of(handle).resume()) {
+    if let Err(text) = with_handle(|handle| handle.driver_handle().resume_clock()) {
         panic!("{text}");
     }
 }
 
 /// Moves a stopped clock forward, in one jump.
 ///
-/// All timers up to the new time fire "at the same time"; their tasks run in any order, and this
-/// does not wait for them. To let time pass in order, [`sleep`](super::sleep()) and leave it to the
+/// All timers up to the new time fire at the next turn of the driver, those that are due first before
+/// the others; this does not wait for their tasks. To let time pass in order, [`sleep`](super::sleep()) and leave it to the
 /// runtime to move the clock.
 ///
 /// # Panics
@@ -98,32 +99,27 @@ pub fn resume() {
 /// ```
 pub async fn advance(duration: Duration) {
     let advanced = with_handle(|handle| {
-        clock_of(handle).advance(duration)?;
-        Ok(handle.driver_handle().clone())
+        let driver = handle.driver_handle();
+        driver.clock().advance(duration)?;
+        // Somebody else may run the runtime, and be asleep until a deadline that has passed.
+        if driver.local_slot().is_none() {
+            driver.unpark(0);
+        }
+        Ok(())
     });
-    match advanced {
-        Ok(driver) => match driver.local_slot() {
-            // What is due is woken before this task runs again, not at the runtime's leisure.
-            Some(slot) => while driver.turn(slot, PollIo::Skip) > 0 {},
-            // Somebody else runs the runtime; it may be asleep until a deadline that has passed.
-            None => driver.unpark(0),
-        },
-        Err(text) => panic!("{text}"),
+    if let Err(text) = advanced {
+        panic!("{text}");
     }
-    // The others run before this task goes on.
-    let mut yielded = false;
+    // The next turn of the driver fires what is due, and this task goes on after it.
+    let mut has_yielded = false;
     poll_fn(|cx| {
-        if std::mem::replace(&mut yielded, true) {
+        if std::mem::replace(&mut has_yielded, true) {
             return Poll::Ready(());
         }
-        cx.waker().wake_by_ref();
+        defer::wake_later(cx.waker());
         Poll::Pending
     })
     .await;
-}
-
-fn clock_of(handle: &Handle) -> &Clock {
-    handle.driver_handle().clock()
 }
 
 /// Calls `f` with the current runtime. The error is the text to panic with.

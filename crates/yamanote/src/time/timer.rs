@@ -15,10 +15,11 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::Instant;
 use crate::runtime::context;
+use crate::runtime::driver::time::clock::any_clock_was_frozen;
 use crate::runtime::driver::{Driver, DriverId, TimerKey};
 use crate::util::coop;
 use crate::util::shutdown_text::SHUTTING_DOWN;
@@ -42,7 +43,9 @@ pub(super) struct Timer {
 enum State {
     Idle,
     Waiting(TimerKey),
-    Elapsed,
+    /// On a paused clock with the waker of the poll that saw it, as Tokio's has it: it is woken again
+    /// if the timer is moved.
+    Elapsed(Option<Waker>),
 }
 
 impl Timer {
@@ -78,15 +81,20 @@ impl Timer {
             .expect("the first poll finds the driver")
     }
 
-    /// # Panics
-    ///
-    /// If the driver is gone, with its runtime.
-    fn find_driver(&self) -> Arc<Driver> {
+    /// `None` if the driver is gone, with its runtime.
+    fn look_for_driver(&self) -> Option<Arc<Driver>> {
         let of_current = context::with_current(|handle| {
             let driver = handle.driver_handle();
             (driver.id() == self.origin).then(|| driver.clone())
         });
-        match of_current.ok().flatten().or_else(|| self.origin.find()) {
+        of_current.ok().flatten().or_else(|| self.origin.find())
+    }
+
+    /// # Panics
+    ///
+    /// If the driver is gone, with its runtime.
+    fn find_driver(&self) -> Arc<Driver> {
+        match self.look_for_driver() {
             Some(driver) => driver,
             None => panic_shut_down(),
         }
@@ -101,7 +109,7 @@ impl Timer {
         match &self.state {
             State::Idle => false,
             State::Waiting(key) => self.driver().timer_has_fired(key),
-            State::Elapsed => true,
+            State::Elapsed(_) => true,
         }
     }
 
@@ -113,25 +121,63 @@ impl Timer {
                 return;
             }
         }
+        let waker = match self.forget() {
+            State::Elapsed(waker) => waker,
+            _ => None,
+        };
+        if any_clock_was_frozen() {
+            self.register_if_paused(waker);
+        }
+    }
+
+    /// On a paused clock it has its turn among the timers of its tick from now on, and the clock stops
+    /// there, though nobody waits yet.
+    fn register_if_paused(&mut self, waker: Option<Waker>) {
+        let driver = self.driver.take().or_else(|| self.look_for_driver());
+        let is_paused = |driver: &Arc<Driver>| driver.clock().is_paused() && !driver.is_shutdown();
+        let registers = driver.as_ref().is_some_and(is_paused);
+        self.driver = driver;
+        if !registers {
+            return;
+        }
+        self.register(waker.as_ref().unwrap_or(Waker::noop()));
+        if let (State::Elapsed(_), Some(waker)) = (&self.state, waker) {
+            waker.wake();
+        }
+    }
+
+    /// As [`reset`](Self::reset), of a timer that has elapsed: it is waited for from the next poll on.
+    pub(super) fn restart(&mut self, deadline: Instant) {
+        self.deadline = deadline;
         self.forget();
     }
 
-    /// Back to idle.
-    fn forget(&mut self) {
-        if let State::Waiting(key) = std::mem::replace(&mut self.state, State::Idle) {
-            self.driver().timer_remove(key);
+    /// Waits from now on, unless the deadline has passed.
+    fn register(&mut self, waker: &Waker) {
+        self.state = match self.driver().timer_add(self.deadline.into_std(), waker) {
+            Some(key) => State::Waiting(key),
+            None => State::Elapsed(None),
+        };
+    }
+
+    /// Back to idle. Returns the state before, unless it was waiting.
+    fn forget(&mut self) -> State {
+        match std::mem::replace(&mut self.state, State::Idle) {
+            State::Waiting(key) => {
+                self.driver().timer_remove(key);
+                State::Idle
+            }
+            before => before,
         }
     }
 
     fn poll_driver(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &self.state {
-            State::Elapsed => return Poll::Ready(()),
+            State::Elapsed(_) => return Poll::Ready(()),
             State::Waiting(key) => ready!(self.driver().timer_poll(key, cx.waker())),
             State::Idle => {
-                let deadline = self.deadline.into_std();
-                if self.driver().clock().now() < deadline {
-                    let key = self.driver().timer_add(deadline, cx.waker());
-                    self.state = State::Waiting(key);
+                self.register(cx.waker());
+                if matches!(self.state, State::Waiting(_)) {
                     // Shutdown marks the driver before it empties the wheels; a timer that came
                     // after that would wait for nobody.
                     self.assert_running();
@@ -139,7 +185,8 @@ impl Timer {
                 }
             }
         }
-        self.state = State::Elapsed;
+        let is_paused = any_clock_was_frozen() && self.driver().clock().is_paused();
+        self.state = State::Elapsed(is_paused.then(|| cx.waker().clone()));
         Poll::Ready(())
     }
 

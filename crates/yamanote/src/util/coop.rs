@@ -1,8 +1,8 @@
 //! The cooperative budget of the task that is being polled on this thread.
 //!
 //! Every leaf resource asks [`poll_proceed`] before it makes progress. When the budget of the
-//! current poll is spent the resource reports `Pending` after waking its own task, so that a task
-//! whose resources are always ready still lets its siblings run. The scheduler gives each poll a
+//! current poll is spent the resource reports `Pending` after having its own task woken [later](defer),
+//! so that a task whose resources are always ready still lets its siblings run. The scheduler gives each poll a
 //! fresh budget with [`budget`]; outside a scheduler there is no limit.
 //!
 //! The budget is a plain thread-local cell at the bottom of the crate, set from above.
@@ -11,6 +11,8 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::task::{Context, Poll};
+
+use super::defer;
 
 /// Units a task may spend in one poll. Tokio's number: its tests count on it.
 const UNITS_PER_POLL: u8 = 128;
@@ -119,7 +121,7 @@ impl Drop for RestoreOnPending {
     }
 }
 
-/// Takes one unit, or wakes the task and reports `Pending` if none is left.
+/// Takes one unit, or reports `Pending` and has the task woken later if none is left.
 #[inline]
 pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     let taken = CURRENT.try_with(|cell| {
@@ -136,7 +138,7 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     match taken {
         Ok(Some(before)) => Poll::Ready(RestoreOnPending::new(before)),
         Ok(None) => {
-            cx.waker().wake_by_ref();
+            defer::wake_later_spent(cx.waker());
             Poll::Pending
         }
         Err(_) => Poll::Ready(RestoreOnPending::new(Budget::unconstrained())),

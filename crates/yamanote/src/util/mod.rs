@@ -4,6 +4,7 @@
 //! leaf polls, a batch of wakers, the first of many panics, how much room an empty queue keeps.
 
 pub(crate) mod coop;
+pub(crate) mod defer;
 pub(crate) mod entered;
 pub(crate) mod first_panic;
 pub(crate) mod owner_cell;

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use crate::util::{coop, entered};
+use crate::util::{coop, defer, entered};
 
 /// A thread that can be woken. `woken` makes the wake-up stick when the thread's park token is
 /// taken by somebody else's `thread::park` inside the future.
@@ -76,6 +76,7 @@ fn give_back(mut waker: Arc<ThreadWaker>) {
 /// Polls `future` to its end on this thread, each poll with a fresh cooperative budget.
 pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
+    let _at_once = defer::suspend();
     let parker = take_waker();
     let waker = Waker::from(parker.clone());
     let mut cx = Context::from_waker(&waker);

@@ -10,6 +10,8 @@ use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::task::{Context, Poll};
 
+use super::defer;
+
 thread_local! {
     /// Apart from the stacks, so that the usual question is one load, without a destructor.
     static CAPTURING: Cell<bool> = const { Cell::new(false) };
@@ -51,7 +53,7 @@ pub(crate) fn trace_leaf(cx: &mut Context<'_>) -> Poll<()> {
 fn record(cx: &mut Context<'_>) {
     let stack = Backtrace::force_capture();
     STACKS.with_borrow_mut(|stacks| stacks.push(stack));
-    cx.waker().wake_by_ref();
+    defer::wake_later(cx.waker());
 }
 
 #[cfg(test)]

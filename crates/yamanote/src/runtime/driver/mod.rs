@@ -133,6 +133,9 @@ impl Driver {
             image: process_image(),
             config,
         });
+        if driver.config.start_paused {
+            driver.freeze_wheels();
+        }
         driver.register();
         bells::hear_all(&driver)?;
         Ok(driver)

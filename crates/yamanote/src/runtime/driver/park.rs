@@ -63,7 +63,7 @@ impl Driver {
 
     fn collect(&self, slot: usize, poll_io: PollIo, who: Who) -> usize {
         self.assert_not_forked();
-        if poll_io == PollIo::Skip && self.slots[slot].is_bare() {
+        if poll_io == PollIo::Skip && self.slots[slot].is_bare() && !self.clock.is_paused() {
             return 0;
         }
         let mut batch = take_batch();
@@ -100,6 +100,22 @@ impl Driver {
         }
         self.fire_due(slot, &mut batch);
         finish_batch(batch)
+    }
+
+    /// Hands what is pushed to the kernel, and looks at nothing.
+    pub(crate) fn submit(&self, slot: usize) {
+        if let Some(mut ring) = self.slots[slot].existing_ring() {
+            if ring.needs_enter() {
+                // As in `collect`.
+                let _ = ring.flush();
+            }
+        }
+    }
+
+    /// Takes the token of an [`unpark`](Self::unpark) that came while the slot's owner was awake. The
+    /// owner, who calls this, looks at everything again before it sleeps.
+    pub(crate) fn take_token(&self, slot: usize) {
+        self.slots[slot].parker.take_token();
     }
 
     fn drain_readiness(&self, batch: &mut Batch) {
@@ -207,7 +223,10 @@ impl Driver {
         // A clock that was moved by hand may have passed it.
         if self.clock.is_paused() && now_ns < deadline_ns {
             return match self.clock.can_auto_advance() && self.live_ops() == 0 {
-                true => Limit::AutoAdvance { to_ns: deadline_ns },
+                // By whole milliseconds, as Tokio's: those that have begun count as past.
+                true => Limit::AutoAdvance {
+                    to_ns: deadline_ns.saturating_add(now_ns % 1_000_000),
+                },
                 false => Limit::Sleep(timeout),
             };
         }
@@ -287,7 +306,7 @@ thread_local! {
     static SPARE: Cell<Option<Batch>> = const { Cell::new(None) };
 }
 
-fn take_batch() -> Batch {
+pub(super) fn take_batch() -> Batch {
     SPARE
         .try_with(Cell::take)
         .ok()
@@ -296,7 +315,7 @@ fn take_batch() -> Batch {
 }
 
 /// Wakes and drops what was collected; returns the number of wakers.
-fn finish_batch(mut batch: Batch) -> usize {
+pub(super) fn finish_batch(mut batch: Batch) -> usize {
     let woken = batch.finish();
     let _ = SPARE.try_with(|spare| spare.set(Some(batch)));
     woken

@@ -11,7 +11,8 @@
 //! 1. Only the thread that holds the slot calls `prepare` and `finish`.
 //! 2. Any thread calls `unpark`. It leaves a token; if it found the owner parked, it must also
 //!    interrupt that place, which `Unpark` names.
-//! 3. A token is taken exactly once, by `prepare` (then the owner does not block) or by `finish`.
+//! 3. A token is taken exactly once, by `prepare` (then the owner does not block), by `finish`, or by
+//!    `take_token` (then the owner looks at everything before it calls `prepare`).
 //!
 //! # Memory ordering
 //!
@@ -81,6 +82,10 @@ impl Parker {
 
     /// Blocks in the futex until unparked or until `timeout`; early returns are possible.
     pub(crate) fn wait_futex(&self, timeout: Option<Duration>) {
+        // The kernel would sleep for its timer slack, 50 us and more.
+        if timeout == Some(Duration::ZERO) {
+            return;
+        }
         futex::wait(&self.state, PARKED_FUTEX, timeout);
     }
 
@@ -89,6 +94,14 @@ impl Parker {
         let before = self.state.swap(EMPTY, SeqCst);
         assert_ne!(before, EMPTY, "finish without prepare");
         before == NOTIFIED
+    }
+
+    /// Takes a token without a sleep. For the owner, while it is awake.
+    pub(crate) fn take_token(&self) {
+        // Only the owner takes tokens, so what it has seen is still there.
+        if self.state.load(SeqCst) == NOTIFIED {
+            self.state.swap(EMPTY, SeqCst);
+        }
     }
 
     pub(crate) fn unpark(&self) -> Unpark {

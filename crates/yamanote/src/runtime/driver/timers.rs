@@ -3,6 +3,8 @@
 
 use super::Driver;
 use super::batch::Batch;
+use super::park::{finish_batch, take_batch};
+use super::slot::Slot;
 use super::time::wheel::{Polled, Wheel};
 use std::sync::MutexGuard;
 use std::sync::atomic::Ordering::SeqCst;
@@ -18,9 +20,14 @@ pub(crate) struct TimerKey {
 }
 
 impl Driver {
-    /// Registers a timer with this thread's slot, or with a worker's if the thread has none.
-    pub(crate) fn timer_add(&self, deadline: Instant, waker: &Waker) -> TimerKey {
+    /// Registers a timer with this thread's slot, or with a worker's if the thread has none. `None`
+    /// if the deadline has passed: on a paused clock, as far as the last turn has seen.
+    pub(crate) fn timer_add(&self, deadline: Instant, waker: &Waker) -> Option<TimerKey> {
         self.assert_not_forked();
+        let is_paused = self.clock.is_paused();
+        if !is_paused && deadline <= self.clock.now() {
+            return None;
+        }
         let local = self.local_slot();
         let slot_index = local.unwrap_or_else(|| self.foreign_slot());
         let slot = &self.slots[slot_index];
@@ -28,22 +35,35 @@ impl Driver {
         let waker = waker.clone();
 
         let mut wheel = slot.lock_wheel();
+        if is_paused && wheel.has_reached(deadline_ns) {
+            drop(wheel);
+            return None;
+        }
         let (index, generation) = wheel.insert(deadline_ns, waker);
         self.publish_deadline(slot_index, wheel, local);
-        TimerKey {
+        Some(TimerKey {
             slot: slot_index,
             index,
             generation,
-        }
+        })
     }
 
     /// Moves a timer that has not fired; it keeps its waker. To a deadline that has passed it fires
     /// at once, not at the next turn. `false`, and nothing changed, if it has fired.
     pub(crate) fn timer_reset(&self, key: &TimerKey, deadline: Instant) -> bool {
         let deadline_ns = self.clock.to_ns(deadline);
+        let is_paused = self.clock.is_paused();
+        let now_ns = self.clock.now_ns();
         let mut wheel = self.slots[key.slot].lock_wheel();
-        if deadline_ns <= self.clock.now_ns() {
+        let has_passed = match is_paused {
+            true => wheel.has_reached(deadline_ns),
+            false => deadline_ns <= now_ns,
+        };
+        if has_passed {
             let waker = wheel.expire(key.index, key.generation);
+            if is_paused {
+                note_next(&self.slots[key.slot], &wheel);
+            }
             drop(wheel);
             return waker.map(Waker::wake).is_some();
         }
@@ -104,10 +124,15 @@ impl Driver {
         if self.is_forked() {
             return;
         }
-        let mut wheel = self.slots[key.slot].lock_wheel();
+        let is_paused = self.clock.is_paused();
+        let slot = &self.slots[key.slot];
+        let mut wheel = slot.lock_wheel();
         let waker = wheel.remove(key.index, key.generation);
         // The earliest deadline is left as it is: too early costs one idle wake-up, and looking for
-        // the next would cost every cancelled timeout.
+        // the next would cost every cancelled timeout. But a paused clock would move there.
+        if is_paused {
+            note_next(slot, &wheel);
+        }
         drop(wheel);
         drop(waker);
     }
@@ -117,6 +142,9 @@ impl Driver {
         /// Timers fired under one lock; the rest is due at the next turn.
         const MAX_PER_TURN: usize = 1024;
 
+        if self.clock.is_paused() {
+            return self.fire_paused_into(slot, batch);
+        }
         let slot = &self.slots[slot];
         let next = slot.next_deadline_ns.load(SeqCst);
         if next == u64::MAX {
@@ -128,7 +156,70 @@ impl Driver {
         }
         let mut wheel = slot.lock_wheel();
         wheel.fire(now_ns, MAX_PER_TURN, &mut batch.wakers);
-        let next = wheel.next_deadline_ns().unwrap_or(u64::MAX);
-        slot.next_deadline_ns.store(next, SeqCst);
+        note_next(slot, &wheel);
     }
+
+    /// On a paused clock a turn also tells the wheel how late it is, and fires everything that is
+    /// due: what is due at one time is woken before anything runs.
+    fn fire_paused_into(&self, slot: usize, batch: &mut Batch) {
+        let slot = &self.slots[slot];
+        let now_ns = self.clock.now_ns();
+        let mut wheel = slot.lock_wheel();
+        wheel.fire(now_ns, usize::MAX, &mut batch.wakers);
+        note_next(slot, &wheel);
+    }
+
+    /// Fires the due timers of a slot if the clock is paused; a turn that looks at nothing else.
+    pub(crate) fn fire_paused(&self, slot: usize) {
+        if self.clock.is_paused() {
+            let mut batch = take_batch();
+            self.fire_paused_into(slot, &mut batch);
+            finish_batch(batch);
+        }
+    }
+
+    /// Whether the next turn will fire a timer, on a paused clock.
+    pub(crate) fn has_overdue_timer(&self, slot: usize) -> bool {
+        self.slots[slot].next_deadline_ns.load(SeqCst) <= self.clock.now_ns()
+    }
+
+    /// Whether there is a timer whose time has not come, and none whose time has, on a paused clock.
+    pub(crate) fn has_timer_ahead(&self, slot: usize) -> bool {
+        let next_ns = self.slots[slot].next_deadline_ns.load(SeqCst);
+        next_ns != u64::MAX && self.clock.now_ns() < next_ns
+    }
+
+    /// Stops the clock. The error is the text to panic with.
+    pub(crate) fn pause_clock(&self) -> Result<(), &'static str> {
+        self.clock.pause()?;
+        self.freeze_wheels();
+        Ok(())
+    }
+
+    /// Lets the clock run again. The error is the text to panic with.
+    pub(crate) fn resume_clock(&self) -> Result<(), &'static str> {
+        self.clock.resume()?;
+        let now_ns = self.clock.now_ns();
+        for slot in &self.slots {
+            let mut wheel = slot.lock_wheel();
+            wheel.thaw(now_ns);
+            note_next(slot, &wheel);
+        }
+        Ok(())
+    }
+
+    pub(super) fn freeze_wheels(&self) {
+        let now_ns = self.clock.now_ns();
+        for slot in &self.slots {
+            let mut wheel = slot.lock_wheel();
+            wheel.freeze(now_ns);
+            note_next(slot, &wheel);
+        }
+    }
+}
+
+/// Makes the earliest deadline of a slot's wheel known.
+fn note_next(slot: &Slot, wheel: &Wheel) {
+    let next = wheel.next_deadline_ns().unwrap_or(u64::MAX);
+    slot.next_deadline_ns.store(next, SeqCst);
 }

@@ -29,29 +29,39 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Clone, Copy, Debug, Hash, Eq, PartialEq, PartialOrd, Ord)]
 pub struct Id(NonZeroU64);
 
-/// Ids are handed to threads in blocks, so that spawning threads do not share a counter.
+/// How many ids a thread takes at a time that spawns beside others, so that they do not meet at the
+/// counter.
 const BLOCK: u64 = 64;
 
+thread_local! {
+    /// Set on the threads of a scheduler of many.
+    static TAKES_BLOCKS: Cell<bool> = const { Cell::new(false) };
+    /// The next id of this thread's block, and how many are left in it.
+    static TAKEN: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+}
+
+/// From now on this thread takes its ids in blocks.
+pub(crate) fn take_blocks() {
+    TAKES_BLOCKS.set(true);
+}
+
 impl Id {
-    /// An id no running task has.
+    /// An id no running task has. Where one thread spawns at a time, ids are counted up one by one.
     pub(crate) fn next() -> Id {
-        /// Starts with the second block, as 0 is not an id.
-        static NEXT_BLOCK: AtomicU64 = AtomicU64::new(1);
-        thread_local! {
-            static NEXT: Cell<u64> = const { Cell::new(0) };
-        }
-        // Relaxed: only the addition's atomicity counts. 2^58 blocks last longer than any process.
-        let new_block = || NEXT_BLOCK.fetch_add(1, Relaxed) * BLOCK;
-        let id = NEXT.try_with(|next| {
-            let mut id = next.get();
-            if id % BLOCK == 0 {
-                id = new_block();
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: only the addition's atomicity counts. 2^64 ids last longer than any process.
+        let take = |many| NEXT.fetch_add(many, Relaxed);
+        let id = match TAKES_BLOCKS.get() {
+            false => take(1),
+            true => {
+                let (next, left) = match TAKEN.get() {
+                    (_, 0) => (take(BLOCK), BLOCK),
+                    taken => taken,
+                };
+                TAKEN.set((next + 1, left - 1));
+                next
             }
-            next.set(id + 1);
-            id
-        });
-        // A thread that is past its thread-locals spends a block for one id.
-        let id = id.unwrap_or_else(|_| new_block());
+        };
         Id(NonZeroU64::new(id).expect("task ids start above zero"))
     }
 

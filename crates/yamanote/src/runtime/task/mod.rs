@@ -32,6 +32,7 @@ mod owned;
 
 pub use abort::AbortHandle;
 pub use error::JoinError;
+pub(crate) use id::take_blocks;
 pub use id::{Id, id, try_id};
 pub use join::JoinHandle;
 pub(crate) use local::LocalTasks;

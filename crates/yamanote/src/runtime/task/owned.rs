@@ -96,11 +96,9 @@ unsafe impl Send for List {}
 impl<S: Schedule> OwnedTasks<S> {
     /// `shards_hint`: how many threads will spawn.
     pub(crate) fn new(shards_hint: usize) -> OwnedTasks<S> {
-        let shards = match shards_hint {
-            0 | 1 => 1,
-            // Four for each thread make it improbable enough that two meet.
-            threads => (threads * 4).next_power_of_two().min(MAX_SHARDS),
-        };
+        // Four for each thread make it improbable enough that two meet. One thread has four, too: its
+        // tasks are then dropped at shutdown in the order in which Tokio drops them.
+        let shards = (shards_hint.max(1) * 4).next_power_of_two().min(MAX_SHARDS);
         let shard = |_| Shard {
             list: Mutex::new(List::default()),
             alive: AtomicUsize::new(0),
@@ -214,7 +212,7 @@ impl<S: Schedule> OwnedTasks<S> {
 
     /// Lets no task in any more and cancels those that are in: their futures are dropped here and
     /// now, but for those that run on other threads at this moment, which are cancelled when their
-    /// poll returns. The oldest goes first.
+    /// poll returns. Of each list the oldest goes first.
     pub(crate) fn close_and_shutdown_all(&self) {
         self.assert_home();
         for shard in &self.shards {

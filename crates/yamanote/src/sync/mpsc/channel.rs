@@ -265,7 +265,9 @@ impl<T, L: Limit> Rx<T, L> {
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
-        let mut next = self.pop();
+        // Whether a closed channel has come to its end is asked with the waker left, as Tokio does: the
+        // task is then woken once more by senders that are refused.
+        let mut next = self.queue.pop();
         if matches!(next, Pop::Empty | Pop::UnderWay) {
             self.wait(cx);
             next = self.pop();
@@ -294,10 +296,10 @@ impl<T, L: Limit> Rx<T, L> {
             unit.made_progress();
             return Poll::Ready(0);
         }
-        let (mut received, mut next) = self.pop_many(buffer, limit);
+        let (mut received, mut next) = self.pop_many(buffer, limit, |this| this.queue.pop());
         if received == 0 && matches!(next, Pop::Empty | Pop::UnderWay) {
             self.wait(cx);
-            (received, next) = self.pop_many(buffer, limit);
+            (received, next) = self.pop_many(buffer, limit, Self::pop);
         }
         if received == 0 && !matches!(next, Pop::End) {
             return Poll::Pending;
@@ -307,11 +309,16 @@ impl<T, L: Limit> Rx<T, L> {
     }
 
     /// Moves at most `limit` values to `buffer`; returns how many, and what came after them.
-    fn pop_many(&mut self, buffer: &mut Vec<T>, limit: usize) -> (usize, Pop<T>) {
+    fn pop_many(
+        &mut self,
+        buffer: &mut Vec<T>,
+        limit: usize,
+        pop: impl Fn(&mut Self) -> Pop<T>,
+    ) -> (usize, Pop<T>) {
         let mut received = 0;
         let mut next = Pop::Empty;
         while received < limit {
-            next = self.pop();
+            next = pop(self);
             match next {
                 Pop::Value(value) => buffer.push(value),
                 _ => break,

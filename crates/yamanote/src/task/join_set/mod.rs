@@ -11,6 +11,7 @@ mod ready;
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::iter;
 use std::panic;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -75,6 +76,16 @@ impl<T> JoinSet<T> {
     /// Whether no task is in the set.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Takes out those that run, in the order in which they came, then those that have ended, in that
+    /// order: so are outputs that nobody takes dropped by Tokio's.
+    fn take_all(&mut self) -> Vec<Member<T>> {
+        let ended = iter::from_fn(|| self.ready.pop());
+        let ended: Vec<_> = ended.filter_map(|place| self.tasks.remove(place)).collect();
+        let mut members = self.tasks.take_all();
+        members.extend(ended);
+        members
     }
 }
 
@@ -292,7 +303,7 @@ impl<T: 'static> JoinSet<T> {
 
     /// Aborts all tasks. They stay in the set until they are taken out.
     pub fn abort_all(&mut self) {
-        for member in self.tasks.iter() {
+        for member in self.tasks.in_order() {
             member.join.abort();
         }
     }
@@ -300,7 +311,7 @@ impl<T: 'static> JoinSet<T> {
     /// Takes all tasks out of the set without aborting them: they run on, and nobody has their
     /// outputs.
     pub fn detach_all(&mut self) {
-        drop(self.tasks.take_all());
+        drop(self.take_all());
     }
 
     /// Polls for a task that has ended, takes it out of the set, and returns its output. `None` if the
@@ -372,7 +383,7 @@ fn with_id<T>((id, result): (Id, Result<T, JoinError>)) -> Result<(Id, T), JoinE
 
 impl<T> Drop for JoinSet<T> {
     fn drop(&mut self) {
-        for member in self.tasks.take_all() {
+        for member in self.take_all() {
             member.join.abort();
         }
     }

@@ -96,25 +96,39 @@ impl<V> Slab<V> {
         Some(value)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &V> {
-        self.slots.iter().filter_map(|slot| match &slot.state {
-            State::Taken(value) => Some(value),
+    /// All values, in the order in which they were put in.
+    pub(super) fn in_order(&self) -> Vec<&V> {
+        let taken = self.slots.iter().filter_map(|slot| match &slot.state {
+            State::Taken(value) => Some((self.age(slot), value)),
             State::Free(_) => None,
-        })
+        });
+        sorted(taken.collect())
     }
 
-    /// Takes all values out.
+    /// Takes all values out, in the order in which they were put in.
     pub(super) fn take_all(&mut self) -> Vec<V> {
         self.free = None;
         self.len = 0;
         let slots = mem::take(&mut self.slots).into_iter();
-        slots
-            .filter_map(|slot| match slot.state {
-                State::Taken(value) => Some(value),
+        let taken = slots.filter_map(|slot| {
+            let age = self.age(&slot);
+            match slot.state {
+                State::Taken(value) => Some((age, value)),
                 State::Free(_) => None,
-            })
-            .collect()
+            }
+        });
+        sorted(taken.collect())
     }
+
+    /// Smaller for what was put in earlier; generations are counted up, and around.
+    fn age(&self, slot: &Slot<V>) -> u32 {
+        slot.generation.wrapping_sub(self.generation)
+    }
+}
+
+fn sorted<V>(mut values: Vec<(u32, V)>) -> Vec<V> {
+    values.sort_unstable_by_key(|(age, _)| *age);
+    values.into_iter().map(|(_, value)| value).collect()
 }
 
 #[cfg(all(test, not(loom)))]
@@ -151,7 +165,7 @@ mod tests {
                 _ => {}
             }
             assert_eq!(slab.len(), map.len());
-            assert_eq!(slab.iter().count(), map.len());
+            assert_eq!(slab.in_order().len(), map.len());
             let last = places.iter().enumerate().rev().take(8);
             for (which, place) in last {
                 assert_eq!(

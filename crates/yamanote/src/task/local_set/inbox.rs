@@ -1,15 +1,17 @@
 //! What other threads leave for a `LocalSet`, and whom they wake for it.
 //!
-//! The set, which polls under some waker, takes over what is here when a poll begins, and leaves that
-//! waker. Who pushes takes the waker away and wakes it, so one poll is asked for however much comes.
+//! The set, which polls under some waker, leaves that waker here when a poll begins. Who pushes takes
+//! it away and wakes it, so one poll is asked for however much comes.
 //!
 //! # Memory ordering
 //!
 //! The promise: what is pushed before a poll begins is found by it; for what is pushed later the
-//! poll's waker is woken. The lock keeps it, and `dirty` spares the lock to a poll under the waker
-//! that is here anyway: it is set, with Release, under the lock of each push, and cleared under that
-//! of a taking over. A poll whose Acquire finds it clear did not see the push; so the push takes the
-//! waker, which only a taking over puts back, and wakes it.
+//! poll's waker is woken. The lock keeps it, and two flags spare the lock. `dirty` spares it to a poll
+//! under the waker that is here anyway: it is set, with Release, under the lock of each push, and
+//! cleared under that of setting the waker. A poll whose Acquire finds it clear did not see the push;
+//! so the push takes the waker, which only setting it puts back, and wakes it. `len` spares it to a
+//! look into an empty inbox: stored with Release under the lock, so that a look that comes after the
+//! waker was set finds what was pushed before that.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -17,14 +19,16 @@ use std::mem;
 use std::sync::PoisonError;
 use std::task::Waker;
 
-use crate::loom::sync::atomic::{AtomicBool, Ordering};
+use crate::loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::room::Room;
 
 pub(super) struct Inbox<T> {
     state: Mutex<State<T>>,
-    /// Something was pushed, and the waker taken, since the last taking over.
+    /// Something was pushed, and the waker taken, since the waker was set.
     dirty: AtomicBool,
+    /// The queue's length.
+    len: AtomicUsize,
 }
 
 struct State<T> {
@@ -42,6 +46,7 @@ impl<T> Inbox<T> {
                 closed: false,
             }),
             dirty: AtomicBool::new(false),
+            len: AtomicUsize::new(0),
         }
     }
 
@@ -57,33 +62,43 @@ impl<T> Inbox<T> {
             return Err(value);
         }
         state.queue.push_back(value);
+        self.len.store(state.queue.len(), Ordering::Release);
         self.dirty.store(true, Ordering::Release);
         Ok(state.waker.take())
     }
 
-    /// A poll under the waker of the last taking over needs another one only if this says so.
+    /// A poll under the waker that was set last need set it again only if this says so.
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty.load(Ordering::Acquire)
     }
 
-    /// Appends what is here to `queue`, and leaves `waker`. Returns the waker that was here, to be
-    /// dropped when nothing is borrowed.
-    pub(super) fn take_over(&self, queue: &mut VecDeque<T>, waker: Waker) -> Option<Waker> {
+    /// What has been here for longest.
+    pub(super) fn pop(&self) -> Option<T> {
+        if self.len.load(Ordering::Acquire) == 0 {
+            return None;
+        }
         let mut state = self.lock();
-        queue.append(&mut state.queue);
+        let value = state.queue.pop_front();
+        self.len.store(state.queue.len(), Ordering::Release);
         let excess = state.queue.take_excess();
-        // Relaxed: written under the lock only, and the caller alone reads it without.
-        self.dirty.store(false, Ordering::Relaxed);
-        let before = state.waker.replace(waker);
         drop(state);
         drop(excess);
-        before
+        value
+    }
+
+    /// Leaves `waker`. Returns the one that was here, to be dropped when nothing is borrowed.
+    pub(super) fn set_waker(&self, waker: Waker) -> Option<Waker> {
+        let mut state = self.lock();
+        // Relaxed: written under the lock only, and the caller alone reads it without.
+        self.dirty.store(false, Ordering::Relaxed);
+        state.waker.replace(waker)
     }
 
     /// Lets nothing in any more, and returns what is here, to be dropped when nothing is borrowed.
     pub(super) fn close(&self) -> (VecDeque<T>, Option<Waker>) {
         let mut state = self.lock();
         state.closed = true;
+        self.len.store(0, Ordering::Release);
         (mem::take(&mut state.queue), state.waker.take())
     }
 }
@@ -95,16 +110,16 @@ mod tests {
     #[test]
     fn closed_it_hands_back() {
         let inbox = Inbox::new();
-        let mut queue = VecDeque::new();
         assert!(inbox.push(1).unwrap().is_none(), "nobody has polled");
         assert!(inbox.is_dirty());
-        assert!(inbox.take_over(&mut queue, Waker::noop().clone()).is_none());
+        assert!(inbox.set_waker(Waker::noop().clone()).is_none());
         assert!(!inbox.is_dirty());
+        assert_eq!((inbox.pop(), inbox.pop()), (Some(1), None));
         assert!(inbox.push(2).unwrap().is_some());
         assert!(inbox.push(3).unwrap().is_none(), "woken once");
         let (left, waker) = inbox.close();
-        assert_eq!((queue, left), ([1].into(), [2, 3].into()));
-        assert!(waker.is_none());
+        assert_eq!(left, [2, 3]);
+        assert!(waker.is_none() && inbox.pop().is_none());
         assert_eq!(inbox.push(4).unwrap_err(), 4);
     }
 }
@@ -113,7 +128,6 @@ mod tests {
 mod loom_tests {
     use super::*;
     use crate::loom::sync::Arc;
-    use crate::loom::sync::atomic::AtomicUsize;
     use crate::loom::thread;
     use std::task::Wake;
 
@@ -146,7 +160,7 @@ mod loom_tests {
                 std::sync::Arc::<Woken>::default(),
                 std::sync::Arc::<Woken>::default(),
             ];
-            let mut queue = VecDeque::new();
+            let mut queue = Vec::new();
             let mut woken_before = 0;
             let mut last = 0;
             for poll in 0..2 {
@@ -154,8 +168,10 @@ mod loom_tests {
                 last = poll % wakers;
                 woken_before = counts[last].0.load(Ordering::SeqCst);
                 if !known || inbox.is_dirty() {
-                    inbox.take_over(&mut queue, Waker::from(counts[last].clone()));
+                    inbox.set_waker(Waker::from(counts[last].clone()));
                 }
+                queue.extend(inbox.pop());
+                queue.extend(inbox.pop());
             }
             for thread in threads {
                 thread.join().unwrap();
@@ -163,9 +179,7 @@ mod loom_tests {
             let asked = counts[last].0.load(Ordering::SeqCst) > woken_before;
             assert!(queue.len() == 2 || asked, "found {queue:?} and not woken");
             // And the poll that was asked for finds the rest.
-            if inbox.is_dirty() {
-                inbox.take_over(&mut queue, Waker::noop().clone());
-            }
+            queue.extend(std::iter::from_fn(|| inbox.pop()));
             assert_eq!(queue.len(), 2);
         });
     }

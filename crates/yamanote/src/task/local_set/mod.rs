@@ -125,7 +125,7 @@ impl LocalSet {
     /// # }
     /// ```
     pub fn enter(&self) -> LocalEnterGuard {
-        current::enter(&self.shared)
+        current::enter(&self.shared, false)
     }
 
     /// Spawns a task into the set. It may be called from outside; the task runs when the set is
@@ -149,7 +149,12 @@ impl LocalSet {
         F: Future + 'static,
         F::Output: 'static,
     {
-        box_if_large!(future => self.shared.spawn(future))
+        box_if_large!(future => {
+            let join = self.shared.spawn(future);
+            // Also in the middle of a poll, as Tokio's: it is polled once more.
+            self.shared.wake();
+            join
+        })
     }
 
     /// Runs `future` on the runtime, with the set's tasks beside it, until it is ready; what the
@@ -204,10 +209,9 @@ impl LocalSet {
 
     /// Calls `f` inside a poll of the set, whose tasks it may spawn and run.
     fn poll_inside<R>(&self, cx: &mut Context<'_>, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        let _entered = current::enter(&self.shared);
+        let _entered = current::enter(&self.shared, true);
         let _no_blocking = NoBlockInPlace::set();
         self.shared.begin_poll(cx.waker());
-        let _polling = self.shared.set_polling();
         f(cx)
     }
 
@@ -245,9 +249,8 @@ impl Future for LocalSet {
 impl Drop for LocalSet {
     fn drop(&mut self) {
         // Destructors may spawn; they find the set closed, and not another one open.
-        let _entered = current::enter(&self.shared);
+        let _entered = current::enter(&self.shared, true);
         let _no_blocking = NoBlockInPlace::set();
-        let _polling = self.shared.set_polling();
         self.shared.close();
     }
 }

@@ -5,11 +5,11 @@
 //!    any other thread        inbox: a queue, another copy of the waker  a lock
 //! ```
 //!
-//! 1. The set is polled under some waker; the last one counts. A poll begins by taking over what is
-//!    in the inbox ([`Shared::begin_poll`]).
-//! 2. Who makes a task runnable from another thread goes by the inbox.
-//! 3. Who does so on the set's thread pushes to the home queue. While the set is being polled that
-//!    is all; otherwise the waker is woken, once until the next poll.
+//! 1. The set is polled under some waker; the last one counts ([`Shared::begin_poll`]).
+//! 2. Who makes a task runnable from another thread goes by the inbox. Its tasks run when the home
+//!    queue is empty, and at every [`INBOX_FIRST`]th look before those.
+//! 3. Who does so on the set's thread pushes to the home queue. While the set runs that is all;
+//!    otherwise the waker is woken, once until the next poll.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -18,6 +18,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::task::Waker;
 
+use super::current;
 use super::inbox::Inbox;
 use crate::runtime;
 use crate::runtime::task::{self, Id, JoinHandle, LocalTasks, Schedule, Task};
@@ -39,9 +40,12 @@ struct Home {
     waker: RefCell<Option<Waker>>,
     /// The waker was woken since the last poll began.
     woken: Cell<bool>,
-    /// The set's futures run now, so it will look at the queue before it returns.
-    polling: Cell<bool>,
+    /// Counts looks for a task.
+    tick: Cell<u32>,
 }
+
+/// Of so many looks for a task one goes to the inbox first, the very first for one.
+const INBOX_FIRST: u32 = 31;
 
 impl Shared {
     /// Of the calling thread.
@@ -51,7 +55,7 @@ impl Shared {
                 queue: RefCell::new(VecDeque::with_capacity(64)),
                 waker: RefCell::new(None),
                 woken: Cell::new(false),
-                polling: Cell::new(false),
+                tick: Cell::new(0),
             }),
             tasks: LocalTasks::new(),
             inbox: Inbox::new(),
@@ -77,7 +81,7 @@ impl Shared {
         self.home.get().expect("a LocalSet stays on its thread")
     }
 
-    /// The set is about to be polled under `waker`, and takes over what came from other threads.
+    /// The set is about to be polled under `waker`.
     pub(super) fn begin_poll(&self, waker: &Waker) {
         let home = self.home();
         home.woken.set(false);
@@ -88,23 +92,27 @@ impl Shared {
         // Cloned before anything is borrowed, and dropped after: both are user code.
         let ours = (!known).then(|| waker.clone());
         let theirs = waker.clone();
-        let stale_theirs = self.inbox.take_over(&mut home.queue.borrow_mut(), theirs);
+        let stale_theirs = self.inbox.set_waker(theirs);
         let stale_ours = ours.and_then(|ours| home.waker.borrow_mut().replace(ours));
         drop((stale_ours, stale_theirs));
     }
 
     /// The next runnable task.
     pub(super) fn pop(&self) -> Option<Notified> {
-        room::pop_front(&mut self.home().queue.borrow_mut())
+        let home = self.home();
+        let tick = home.tick.get();
+        home.tick.set(tick.wrapping_add(1));
+        let pop_home = || room::pop_front(&mut home.queue.borrow_mut());
+        if tick % INBOX_FIRST == 0 {
+            self.inbox.pop().or_else(pop_home)
+        } else {
+            pop_home().or_else(|| self.inbox.pop())
+        }
     }
 
-    /// Until the guard is dropped the set looks after its queue without being woken.
-    pub(super) fn set_polling(&self) -> Polling<'_> {
-        let home = self.home();
-        Polling {
-            home,
-            outer: home.polling.replace(true),
-        }
+    /// Has the set polled, from its own thread.
+    pub(super) fn wake(&self) {
+        self.home().wake();
     }
 
     /// Ends the set: drops its tasks' futures, and lets nothing in any more.
@@ -145,7 +153,7 @@ impl Schedule for Arc<Shared> {
     fn schedule(&self, task: Notified) {
         if let Some(home) = self.home.get() {
             home.queue.borrow_mut().push_back(task);
-            if !home.polling.get() {
+            if !current::runs(self) {
                 home.wake();
             }
             return;
@@ -160,17 +168,5 @@ impl Schedule for Arc<Shared> {
 
     fn release(&self, task: &Task<Self>) -> Option<Task<Self>> {
         self.tasks.remove(task)
-    }
-}
-
-/// See [`Shared::set_polling`].
-pub(super) struct Polling<'a> {
-    home: &'a Home,
-    outer: bool,
-}
-
-impl Drop for Polling<'_> {
-    fn drop(&mut self) {
-        self.home.polling.set(self.outer);
     }
 }

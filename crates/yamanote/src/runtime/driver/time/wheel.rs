@@ -29,20 +29,24 @@
 //! An entry is *listed* (in a slot, with a waker), *fired* (in no list, its waker given away,
 //! waiting for its owner to notice) or *free*.
 //!
+//! On a paused clock the rules are others: see `frozen`.
+//!
 //! Generations are counted per wheel, not per entry, so that the memory of an emptied wheel can be
 //! given back without an old key ever fitting a new entry.
 #![forbid(unsafe_code)]
 
+mod frozen;
+
 use std::fmt;
 use std::task::Waker;
 
+use self::frozen::{FROZEN_TICK_NS, FROZEN_TOP};
 use crate::util::wake_list::WakeList;
 
 const TICK_SHIFT: u32 = 16;
 const LEVEL_BITS: u32 = 6;
 const SLOTS: usize = 1 << LEVEL_BITS;
 const LEVELS: usize = ((u64::BITS - TICK_SHIFT) / LEVEL_BITS) as usize;
-const _: () = assert!(LEVELS as u32 * LEVEL_BITS + TICK_SHIFT == u64::BITS);
 
 /// Slot `s` of level `l` is list `l * SLOTS + s`.
 const LISTS: usize = LEVELS * SLOTS;
@@ -68,6 +72,7 @@ pub(crate) enum Polled {
 
 /// A set of timers. See the [module](self).
 pub(crate) struct Wheel {
+    is_frozen: bool,
     elapsed: u64,
     /// Bit `l`: some slot of level `l` is occupied.
     levels_occupied: u8,
@@ -110,6 +115,7 @@ enum Place {
 impl Wheel {
     pub(crate) fn new() -> Self {
         Wheel {
+            is_frozen: false,
             elapsed: 0,
             levels_occupied: 0,
             slots_occupied: [0; LEVELS],
@@ -191,11 +197,14 @@ impl Wheel {
     /// Moves a timer that has not fired yet to another deadline; it keeps its waker. Returns false,
     /// and changes nothing, if it has fired.
     pub(crate) fn reset(&mut self, index: u32, generation: u32, deadline_ns: u64) -> bool {
-        match self.get_mut(index, generation) {
+        let before_ns = match self.get_mut(index, generation) {
             Some(entry) if matches!(entry.place, Place::Listed(_)) => {
-                entry.deadline_ns = deadline_ns;
+                std::mem::replace(&mut entry.deadline_ns, deadline_ns)
             }
             _ => return false,
+        };
+        if self.is_frozen && self.tick_of(deadline_ns) >= self.tick_of(before_ns) {
+            return true;
         }
         self.unlink(index);
         let list = self.list_for(deadline_ns);
@@ -238,7 +247,7 @@ impl Wheel {
     /// If it stopped because of `max`, then [`next_deadline_ns`](Self::next_deadline_ns) is not
     /// later than `now_ns` and another call goes on.
     pub(crate) fn fire(&mut self, now_ns: u64, max: usize, out: &mut WakeList) -> usize {
-        let now_tick = now_ns >> TICK_SHIFT;
+        let now_tick = self.tick_at(now_ns);
         let (mut fired, mut looked_at) = (0, 0);
         loop {
             let list = match (self.draining, self.first_slot()) {
@@ -263,14 +272,17 @@ impl Wheel {
                 }
                 looked_at += 1;
                 let index = self.heads[list];
-                let entry = &self.entries[index as usize];
-                if entry.deadline_ns <= now_ns {
+                let deadline_ns = self.entries[index as usize].deadline_ns;
+                let is_due = match self.is_frozen {
+                    true => self.tick_of(deadline_ns) <= self.elapsed,
+                    false => deadline_ns <= now_ns,
+                };
+                if is_due {
                     self.unlink(index);
                     out.push(self.fired(index));
                     fired += 1;
                     continue;
                 }
-                let deadline_ns = entry.deadline_ns;
                 let place = self.list_for(deadline_ns);
                 if place == list {
                     earliest_kept = earliest_kept.min(deadline_ns);
@@ -286,7 +298,10 @@ impl Wheel {
             self.draining = None;
             if first_kept != NIL {
                 self.earliest[list] = earliest_kept;
-                return fired;
+                // Frozen, the slot is one of the highest level, and comes around once more.
+                if !self.is_frozen {
+                    return fired;
+                }
             }
         }
     }
@@ -297,10 +312,15 @@ impl Wheel {
     /// Once [`fire`](Self::fire) has done all of its work at some time, this is later than that
     /// time: who waits until then, or moves a paused clock there, always gets on.
     pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
+        let tick_ns = self.tick_ns();
         if self.draining.is_some() {
-            return Some(self.elapsed << TICK_SHIFT);
+            return Some(self.elapsed.saturating_mul(tick_ns));
         }
-        self.first_slot().map(|(list, _)| self.earliest[list])
+        let (list, start) = self.first_slot()?;
+        Some(match self.is_frozen {
+            true => start.saturating_mul(tick_ns),
+            false => self.earliest[list],
+        })
     }
 
     /// Fires everything, due or not: nobody will turn this wheel again.
@@ -325,11 +345,34 @@ impl Wheel {
         self.listed == 0
     }
 
+    fn tick_ns(&self) -> u64 {
+        match self.is_frozen {
+            true => FROZEN_TICK_NS,
+            false => 1 << TICK_SHIFT,
+        }
+    }
+
+    /// The tick in which `now_ns` lies.
+    fn tick_at(&self, now_ns: u64) -> u64 {
+        now_ns / self.tick_ns()
+    }
+
+    /// The tick of a deadline.
+    fn tick_of(&self, deadline_ns: u64) -> u64 {
+        match self.is_frozen {
+            true => deadline_ns.div_ceil(FROZEN_TICK_NS),
+            false => deadline_ns >> TICK_SHIFT,
+        }
+    }
+
     /// The list in which a timer belongs, relative to `elapsed`.
     fn list_for(&self, deadline_ns: u64) -> usize {
-        let tick = (deadline_ns >> TICK_SHIFT).max(self.elapsed);
+        let tick = self.tick_of(deadline_ns).max(self.elapsed);
         let differs = tick ^ self.elapsed;
-        let level = differs.checked_ilog2().unwrap_or(0) / LEVEL_BITS;
+        let mut level = differs.checked_ilog2().unwrap_or(0) / LEVEL_BITS;
+        if self.is_frozen {
+            level = level.min(FROZEN_TOP);
+        }
         let slot = (tick >> (level * LEVEL_BITS)) as usize % SLOTS;
         level as usize * SLOTS + slot
     }
@@ -340,8 +383,12 @@ impl Wheel {
             return None;
         }
         let level = self.levels_occupied.trailing_zeros();
-        let slot = self.slots_occupied[level as usize].trailing_zeros();
+        let occupied = self.slots_occupied[level as usize];
         let digit = level * LEVEL_BITS;
+        if self.is_frozen && level == FROZEN_TOP {
+            return Some(self.first_of_top(occupied));
+        }
+        let slot = occupied.trailing_zeros();
         // The digits above this level are those of `elapsed`, the digits below it are zero. The
         // highest level has nothing above it, where `>>` by all of its bits is still in range.
         let above = self.elapsed >> (digit + LEVEL_BITS) << LEVEL_BITS;

@@ -1,56 +1,60 @@
 //! The loop of the driving thread.
 //!
-//! Work goes in **rounds**: the main future if it was woken, then the tasks that were runnable when
-//! the round began. So a task that yields runs again after the others, and the main future runs
-//! between rounds. The driver gets a turn (without blocking)
+//! The main future is polled if it was woken. Then tasks run, those that were spawned or woken
+//! meanwhile included, until there is none or `event_interval` of them ran. Then it is the driver's
+//! turn; after that those are woken who have yielded, the last one first; and so on. This is the
+//! order of Tokio's current-thread scheduler, step by step, for there are programs, tests above all,
+//! that depend on it (`cargo xtask order` compares).
+//!
+//! How often a turn asks the kernel is our own choice, for that costs a system call, and a lone yield
+//! would pay it every time. It does so
 //!
 //! - after `event_interval` polls,
-//! - after [`YIELD_ROUNDS`] rounds in which something yielded: whoever yields waits for something,
-//!   perhaps for what the driver has to tell. Not after each: a turn may cost a system call, and a
-//!   lone yield would pay it every time. But the first [`EARLY_TURNS`] rounds of a streak get a turn
-//!   each: who yields a few times expects to see what has just happened. And
-//! - after a round in which a poll spent its whole cooperative budget, which is so much work that
-//!   the turn is not dear.
+//! - at one of [`YIELDS`] turns that came because something yielded: whoever yields waits for
+//!   something, perhaps for what the driver has to tell. But the first [`EARLY_YIELDS`] ask each time:
+//!   who yields a few times expects to see what has just happened. And
+//! - after a poll that spent its whole cooperative budget, which is so much work that the turn is not
+//!   dear.
 //!
-//! When nothing is runnable the thread blocks in the driver.
+//! When nothing is runnable and nobody has yielded, the thread blocks in the driver.
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::local::Entered;
-use super::main_future::Main;
 use super::seat::Core;
 use super::shared::{Notified, Shared};
 use super::{SLOT, poll_main};
 use crate::runtime::driver::{Driver, PollIo, Role, SlotGuard};
 use crate::util::coop;
+use crate::util::defer::Collecting;
+use crate::util::first_panic::FirstPanic;
 
-/// Rounds with a yield between two turns of the driver.
-const YIELD_ROUNDS: u32 = 8;
+/// Turns of the driver, for those who yield, of which one asks the kernel.
+const YIELDS: u32 = 8;
 
-/// Rounds at the start of a streak of yields that get a turn of the driver each. A streak ends when
-/// a round goes by without a yield.
-const EARLY_TURNS: u32 = 4;
+/// Such turns that ask each, at the start of a streak. A streak ends when the thread blocks.
+const EARLY_YIELDS: u32 = 4;
 
-/// Polls between two looks at the injection queue while the local queue never runs dry.
+/// Looks for a task of which one looks into the injection queue first.
 const DEFAULT_GLOBAL_QUEUE_INTERVAL: u32 = 31;
-
-/// Tasks taken from the injection queue at once when the local queue is dry.
-const INJECTED_AT_ONCE: usize = 64;
-
-struct Round {
-    polls: u32,
-    spent_a_budget: bool,
-}
 
 /// This thread runs the scheduler. Dropping it lays the core back on its seat.
 pub(super) struct Driving<'a> {
     shared: &'a Arc<Shared>,
     local: Entered,
+    /// Who has yielded. Ended before the queue is left, for it wakes what is in it.
+    yielded: Option<Collecting>,
     tick: u32,
+    global_queue_interval: u32,
+    /// Polls since the kernel was asked.
+    polls: u32,
+    /// Turns for those who yield since the kernel was asked, and since the thread blocked.
+    yields: u32,
+    streak: u32,
     /// Left before the core is laid down, for the next thread enters it then.
     slot: Option<SlotGuard>,
 }
@@ -61,130 +65,147 @@ impl<'a> Driving<'a> {
         Driving {
             shared,
             local: Entered::new(shared, core.queue),
+            yielded: Some(Collecting::begin()),
             tick: core.tick,
+            global_queue_interval: shared
+                .config
+                .global_queue_interval
+                .unwrap_or(DEFAULT_GLOBAL_QUEUE_INTERVAL),
+            polls: 0,
+            yields: 0,
+            streak: 0,
             slot: Some(shared.driver().enter_slot(SLOT)),
         }
     }
 
-    pub(super) fn block_on<F: Future>(
-        mut self,
-        main: &Main,
-        mut future: Pin<&mut F>,
-        cx: &mut Context<'_>,
-    ) -> F::Output {
-        let event_interval = self.shared.config.event_interval;
-        let mut polls = 0;
-        let mut yield_rounds = 0;
-        let mut streak = 0;
-        main.set_driving();
+    pub(super) fn block_on<F: Future>(mut self, mut future: Pin<&mut F>) -> F::Output {
+        let shared = self.shared;
+        let waker = Waker::from(shared.clone());
+        let mut cx = Context::from_waker(&waker);
+        // The first poll needs no wake-up, and nobody to be told.
+        let _ = shared.main_woken.set();
         loop {
-            if main.take_woken() {
-                if let Poll::Ready(output) = poll_main(future.as_mut(), cx) {
+            let mut main_yielded = false;
+            if shared.main_woken.take() {
+                self.polls += 1;
+                if let Poll::Ready(output) = poll_main(future.as_mut(), &mut cx) {
                     // What the last poll handed to the driver must not lie there until the next
                     // thread comes.
-                    self.shared.driver().turn(SLOT, PollIo::Skip);
+                    shared.driver().submit(SLOT);
                     return output;
                 }
-                polls += 1;
+                main_yielded = shared.main_woken.is_set();
             }
-            let main_yielded = main.is_woken();
-            let round = self.run_round(event_interval.saturating_sub(polls).max(1));
-            polls += round.polls;
-            if round.spent_a_budget {
-                yield_rounds = YIELD_ROUNDS;
-            } else if self.local.take_yields() | main_yielded {
-                streak += 1;
-                yield_rounds = match streak <= EARLY_TURNS {
-                    true => YIELD_ROUNDS,
-                    false => yield_rounds + 1,
-                };
+            if self.run_tasks() {
+                self.ask_kernel();
+                self.wake_yielded();
+            } else if self.has_yielded() || shared.main_woken.is_set() {
+                self.turn(main_yielded);
+                self.wake_yielded();
             } else {
-                streak = 0;
+                self.park();
             }
-
-            let runnable = self.has_tasks() || main.is_woken();
-            if !runnable {
-                self.park(main);
-            } else if polls >= event_interval || yield_rounds >= YIELD_ROUNDS {
-                self.shared.load().account(Instant::now());
-                self.shared.driver().turn(SLOT, PollIo::Drain);
-                // From here on what came from outside is in line with the rest.
-                self.take_injected();
-            } else {
-                continue;
-            }
-            polls = 0;
-            yield_rounds = 0;
         }
     }
 
-    /// Runs the tasks that are runnable now, at most `max`.
-    fn run_round(&mut self, max: u32) -> Round {
-        let mut runnable = self.local.len();
-        if runnable == 0 {
-            runnable = self.take_injected();
-        }
-        let mut round = Round {
-            polls: 0,
-            spent_a_budget: false,
-        };
-        while round.polls < max && (round.polls as usize) < runnable {
+    /// Runs tasks until there is none, or enough have run: then `true`.
+    fn run_tasks(&mut self) -> bool {
+        for _ in 0..self.shared.config.event_interval {
+            self.tick = self.tick.wrapping_add(1);
             let Some(task) = self.next_task() else {
-                break;
+                return false;
             };
+            self.polls += 1;
             let task = self.shared.owned.assert_owner(task);
-            round.polls += 1;
-            round.spent_a_budget |= coop::budget(|| {
-                task.run();
-                !coop::has_budget_remaining()
-            });
+            coop::budget(|| task.run());
         }
-        round
+        true
     }
 
     fn next_task(&mut self) -> Option<Notified> {
-        let interval = self
-            .shared
-            .config
-            .global_queue_interval
-            .unwrap_or(DEFAULT_GLOBAL_QUEUE_INTERVAL);
-        self.tick = self.tick.wrapping_add(1);
-        if self.tick % interval == 0 {
-            if let Some(task) = self.shared.inject.pop() {
-                return Some(task);
+        let inject = &self.shared.inject;
+        if self.tick % self.global_queue_interval == 0 {
+            inject.pop().or_else(|| self.local.pop())
+        } else {
+            self.local.pop().or_else(|| inject.pop())
+        }
+    }
+
+    fn yielded(&self) -> &Collecting {
+        self.yielded.as_ref().expect("taken in the drop only")
+    }
+
+    fn has_yielded(&self) -> bool {
+        !self.yielded().is_empty()
+    }
+
+    fn wake_yielded(&self) {
+        self.yielded().wake_all();
+    }
+
+    /// A turn of the driver without blocking, for a thread that has something to do.
+    fn ask_kernel(&mut self) {
+        let driver = self.shared.driver();
+        self.polls = 0;
+        self.yields = 0;
+        self.note_turn();
+        self.shared.load().account(Instant::now());
+        driver.take_token(SLOT);
+        driver.turn(SLOT, PollIo::Drain);
+    }
+
+    /// As [`ask_kernel`](Self::ask_kernel), for a thread that perhaps asked a moment ago.
+    fn turn(&mut self, main_yielded: bool) {
+        if main_yielded || self.has_yielded() {
+            self.streak = self.streak.saturating_add(1);
+            self.yields += 1;
+            if self.streak <= EARLY_YIELDS || self.yields >= YIELDS || self.yielded().take_spent() {
+                return self.ask_kernel();
             }
         }
-        self.local.pop()
-    }
-
-    fn take_injected(&mut self) -> usize {
-        let inject = &self.shared.inject;
-        if inject.is_empty() {
-            return 0;
+        if self.polls >= self.shared.config.event_interval {
+            return self.ask_kernel();
         }
-        self.local
-            .with_queue(|queue| inject.pop_batch(INJECTED_AT_ONCE, queue))
+        self.note_turn();
+        let driver = self.shared.driver();
+        driver.take_token(SLOT);
+        driver.fire_paused(SLOT);
     }
 
-    fn has_tasks(&self) -> bool {
-        self.local.len() > 0 || !self.shared.inject.is_empty()
+    /// A turn that comes when a paused clock might have moved takes note of what was told.
+    fn note_turn(&self) {
+        let driver = self.shared.driver();
+        if driver.clock().can_auto_advance() && !driver.has_overdue_timer(SLOT) {
+            self.shared.take_told();
+        }
     }
 
     /// Blocks until there is something to do, unless the hook made something runnable.
-    fn park(&mut self, main: &Main) {
+    fn park(&mut self) {
         let Shared { config, .. } = &**self.shared;
         let driver = self.shared.driver();
         if let Some(before_park) = &config.before_park {
             before_park();
         }
-        if self.has_tasks() || main.is_woken() {
-            driver.turn(SLOT, PollIo::Drain);
+        if !self.local.is_empty() || self.has_yielded() || self.shared.main_woken.is_set() {
+            self.ask_kernel();
+        } else if driver.clock().can_auto_advance()
+            && driver.has_timer_ahead(SLOT)
+            && self.shared.take_told()
+        {
+            // Looked once more before the clock moves, as Tokio does.
+            self.ask_kernel();
         } else {
+            self.polls = 0;
+            self.yields = 0;
+            self.streak = 0;
             self.local.free_excess();
+            self.yielded().free_excess();
             self.shared.load().park();
             driver.park(SLOT, Role::Driver, None);
             self.shared.load().unpark();
         }
+        self.wake_yielded();
         if let Some(after_unpark) = &config.after_unpark {
             after_unpark();
         }
@@ -193,6 +214,8 @@ impl<'a> Driving<'a> {
     /// Drops every task here, then stops the driver, then drops what that woke.
     pub(super) fn shutdown(mut self, stop_driver: impl FnOnce(&Arc<Driver>)) {
         let shared = self.shared;
+        // Destructors may block on another runtime, and yield there: nobody would wake them later.
+        drop(self.yielded.take());
         shared.owned.close_and_shutdown_all();
         self.drop_queued();
         drop(shared.inject.close());
@@ -211,6 +234,14 @@ impl<'a> Driving<'a> {
 
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
+        let mut panics = FirstPanic::default();
+        // Whoever yielded in the last poll of the main future; as a rule that future itself, which is
+        // over: no reason for a paused clock to wait.
+        let was_told = self.shared.is_told();
+        panics.catch(|| drop(self.yielded.take()));
+        if !was_told {
+            self.shared.take_told();
+        }
         self.shared.load().account(Instant::now());
         drop(self.slot.take());
         let core = Core {
@@ -218,5 +249,6 @@ impl Drop for Driving<'_> {
             tick: self.tick,
         };
         self.shared.seat.give_back(core);
+        panics.resume();
     }
 }

@@ -17,8 +17,6 @@ struct Local {
     /// Whose queue this is; null when the thread drives nothing. Only compared, never followed.
     owner: Cell<*const Shared>,
     queue: RefCell<VecDeque<Notified>>,
-    /// Tasks woken during their own poll since `take_yields`.
-    yields: Cell<u32>,
 }
 
 thread_local! {
@@ -26,27 +24,16 @@ thread_local! {
         Local {
             owner: Cell::new(ptr::null()),
             queue: RefCell::new(VecDeque::new()),
-            yields: Cell::new(0),
         }
     };
 }
 
-/// How a task became runnable.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Push {
-    Woken,
-    Yielded,
-}
-
 /// Appends `task` to the queue of `shared`, if this thread drives it; else hands the task back.
-pub(super) fn push(shared: &Arc<Shared>, task: Notified, push: Push) -> Result<(), Notified> {
+pub(super) fn push(shared: &Arc<Shared>, task: Notified) -> Result<(), Notified> {
     let mut task = Some(task);
     let _ = LOCAL.try_with(|local| {
         if local.owner.get() == Arc::as_ptr(shared) {
             local.queue.borrow_mut().extend(task.take());
-            if push == Push::Yielded {
-                local.yields.set(local.yields.get().wrapping_add(1));
-            }
         }
     });
     match task {
@@ -105,26 +92,21 @@ impl Entered {
         self.with_queue(VecDeque::pop_front)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(super) fn is_empty(&self) -> bool {
         if self.in_cell {
-            LOCAL.with(|local| local.queue.borrow().len())
+            LOCAL.with(|local| local.queue.borrow().is_empty())
         } else {
-            self.outer_queue.len()
+            self.outer_queue.is_empty()
         }
     }
 
     /// Calls `f` with the queue. It must not run user code.
-    pub(super) fn with_queue<R>(&mut self, f: impl FnOnce(&mut VecDeque<Notified>) -> R) -> R {
+    fn with_queue<R>(&mut self, f: impl FnOnce(&mut VecDeque<Notified>) -> R) -> R {
         if self.in_cell {
             LOCAL.with(|local| f(&mut local.queue.borrow_mut()))
         } else {
             f(&mut self.outer_queue)
         }
-    }
-
-    /// Whether a task was woken during its own poll since the last call.
-    pub(super) fn take_yields(&self) -> bool {
-        self.in_cell && LOCAL.with(|local| local.yields.take()) > 0
     }
 
     /// Gives up the room that a burst has left, if the queue is empty.

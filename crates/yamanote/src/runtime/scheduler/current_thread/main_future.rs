@@ -1,55 +1,67 @@
-//! The waker of the future that a thread gave to `block_on`.
+//! The future that a thread gave to `block_on`: when it is to be polled.
+//!
+//! While its thread drives, its waker is the scheduler itself ([`Woken`] in `Shared`), because one
+//! thread drives at a time: what is woken by it then is the future of the moment. A future whose
+//! thread only waits for the core has a waker of its own, a [`Waiter`].
 //!
 //! # Memory ordering
 //!
 //! The promise: a wake-up that comes before the thread blocks is polled for, one that comes later
-//! ends the blocking. A waiting thread blocks in `thread::park`, the driving thread in the driver.
-//! The waker sets `woken`, then reads `driving` to choose whom to unpark; the thread sets `driving`,
-//! then reads `woken` before it blocks. All four are `SeqCst`, so one of the two sees the other.
+//! ends the blocking. A waker sets the flag, then unparks: thread and driver keep that token, so a
+//! sleep that begins between the two ends at once. What the waker did before is seen by the poll:
+//! the swap that sets the flag (release half) pairs with the one that takes it (acquire half).
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::Wake;
-use std::thread::{self, Thread};
 
-use super::shared::Shared;
-use super::{SLOT, local};
+use crate::loom::sync::atomic::{AtomicBool, Ordering::AcqRel, Ordering::Acquire};
+use crate::loom::thread::{self, Thread};
 
-pub(super) struct Main {
-    shared: Arc<Shared>,
-    thread: Thread,
-    /// Set by the waker, cleared before the poll that answers it.
-    woken: AtomicBool,
-    /// The thread runs the scheduler.
-    driving: AtomicBool,
+/// Whether a future is to be polled.
+pub(super) struct Woken(AtomicBool);
+
+impl Woken {
+    pub(super) fn new(is_set: bool) -> Self {
+        Woken(AtomicBool::new(is_set))
+    }
+
+    /// `false` if it was set: whoever did so tells the thread.
+    #[must_use = "the thread may sleep"]
+    pub(super) fn set(&self) -> bool {
+        !self.0.swap(true, AcqRel)
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Acquire)
+    }
+
+    /// Clears it, before the poll that answers it.
+    pub(super) fn take(&self) -> bool {
+        self.is_set() && self.0.swap(false, AcqRel)
+    }
 }
 
-impl Main {
+/// A thread in `block_on` that does not drive.
+pub(super) struct Waiter {
+    thread: Thread,
+    woken: Woken,
+}
+
+impl Waiter {
     /// Of the calling thread; counts as woken, for the first poll.
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        Main {
-            shared: shared.clone(),
+    pub(super) fn new() -> Self {
+        Waiter {
             thread: thread::current(),
-            woken: AtomicBool::new(true),
-            driving: AtomicBool::new(false),
+            woken: Woken::new(true),
         }
     }
 
-    pub(super) fn set_driving(&self) {
-        self.driving.store(true, SeqCst);
-    }
-
-    pub(super) fn is_woken(&self) -> bool {
-        self.woken.load(SeqCst)
-    }
-
     pub(super) fn take_woken(&self) -> bool {
-        self.is_woken() && self.woken.swap(false, SeqCst)
+        self.woken.take()
     }
 
-    /// Blocks a waiting thread, at most until it is woken or told that the core is free. May return
-    /// early.
+    /// Blocks until it is woken or told that the core is free. May return early.
     pub(super) fn park(&self) {
         thread::park();
     }
@@ -60,20 +72,14 @@ impl Main {
     }
 }
 
-impl Wake for Main {
+impl Wake for Waiter {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.woken.swap(true, SeqCst) {
-            return;
+        if self.woken.set() {
+            self.unpark();
         }
-        if !self.driving.load(SeqCst) {
-            self.thread.unpark();
-        } else if !local::drives(&self.shared) {
-            self.shared.driver().unpark(SLOT);
-        }
-        // Else this is the driving thread itself, which looks at `woken` before it blocks.
     }
 }

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use self::drive::Driving;
-use self::main_future::Main;
+use self::main_future::Waiter;
 use self::seat::Place;
 pub(crate) use self::shared::Shared;
 use super::Config;
@@ -58,20 +58,23 @@ impl CurrentThread {
     /// Runs `future`, and the scheduler if no other thread does, until the future is ready.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
-        let main = Arc::new(Main::new(&self.shared));
-        let waker = Waker::from(main.clone());
+        if let Some(core) = self.shared.seat.take() {
+            return Driving::start(&self.shared, core).block_on(future);
+        }
+        let waiter = Arc::new(Waiter::new());
+        let waker = Waker::from(waiter.clone());
         let mut cx = Context::from_waker(&waker);
-        let mut place = Place::new(&self.shared.seat, &main);
+        let mut place = Place::new(&self.shared.seat, &waiter);
         loop {
             if let Some(core) = place.take_or_wait() {
-                return Driving::start(&self.shared, core).block_on(&main, future, &mut cx);
+                return Driving::start(&self.shared, core).block_on(future);
             }
-            if main.take_woken() {
+            if waiter.take_woken() {
                 if let Poll::Ready(output) = poll_main(future.as_mut(), &mut cx) {
                     return output;
                 }
             } else {
-                main.park();
+                waiter.park();
             }
         }
     }
@@ -99,3 +102,6 @@ pub(crate) fn is_driving() -> bool {
 fn poll_main<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
     coop::budget(|| future.poll(cx))
 }
+
+#[cfg(all(test, loom))]
+mod loom_tests;

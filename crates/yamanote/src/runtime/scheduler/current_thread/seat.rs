@@ -2,10 +2,11 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
-use super::main_future::Main;
+use super::main_future::Waiter;
 use super::shared::Notified;
+use crate::loom::sync::{Mutex, MutexGuard};
 
 /// What the driving thread owns.
 pub(super) struct Core {
@@ -21,7 +22,7 @@ pub(super) struct Seat {
 struct State {
     core: Option<Core>,
     /// Threads in `block_on` that do not drive and have not been told that the core is free.
-    waiting: VecDeque<Arc<Main>>,
+    waiting: VecDeque<Arc<Waiter>>,
 }
 
 impl Seat {
@@ -63,7 +64,7 @@ impl Seat {
 /// One thread's place in `block_on`, until it drives or leaves.
 pub(super) struct Place<'a> {
     seat: &'a Seat,
-    main: &'a Arc<Main>,
+    waiter: &'a Arc<Waiter>,
     state: Waiting,
 }
 
@@ -75,10 +76,10 @@ enum Waiting {
 }
 
 impl<'a> Place<'a> {
-    pub(super) fn new(seat: &'a Seat, main: &'a Arc<Main>) -> Self {
+    pub(super) fn new(seat: &'a Seat, waiter: &'a Arc<Waiter>) -> Self {
         Place {
             seat,
-            main,
+            waiter,
             state: Waiting::No,
         }
     }
@@ -89,7 +90,9 @@ impl<'a> Place<'a> {
         match state.core.take() {
             Some(core) => {
                 if self.state == Waiting::Yes {
-                    state.waiting.retain(|other| !Arc::ptr_eq(other, self.main));
+                    state
+                        .waiting
+                        .retain(|other| !Arc::ptr_eq(other, self.waiter));
                     self.state = Waiting::No;
                 }
                 Some(core)
@@ -100,9 +103,9 @@ impl<'a> Place<'a> {
                     || !state
                         .waiting
                         .iter()
-                        .any(|other| Arc::ptr_eq(other, self.main))
+                        .any(|other| Arc::ptr_eq(other, self.waiter))
                 {
-                    state.waiting.push_back(self.main.clone());
+                    state.waiting.push_back(self.waiter.clone());
                     self.state = Waiting::Yes;
                 }
                 None
@@ -120,7 +123,9 @@ impl Drop for Place<'_> {
         let next = {
             let mut state = self.seat.lock();
             let before = state.waiting.len();
-            state.waiting.retain(|other| !Arc::ptr_eq(other, self.main));
+            state
+                .waiting
+                .retain(|other| !Arc::ptr_eq(other, self.waiter));
             let was_told = before == state.waiting.len();
             if was_told && state.core.is_some() {
                 state.waiting.pop_front()

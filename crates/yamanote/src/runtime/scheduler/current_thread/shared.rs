@@ -2,9 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Wake;
 
 use super::SLOT;
-use super::local::{self, Push};
+use super::local;
+use super::main_future::Woken;
 use super::seat::Seat;
 use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Config;
@@ -20,6 +23,12 @@ pub(crate) struct Shared {
     pub(super) owned: OwnedTasks<Arc<Shared>>,
     pub(super) inject: Inject<Notified>,
     pub(super) seat: Seat,
+    /// The main future of the thread that drives is to be polled.
+    pub(super) main_woken: Woken,
+    /// Something was made runnable since a turn of the driver that could have moved a paused clock.
+    /// The next such turn leaves the clock where it is, as Tokio's does, and looks again. Relaxed: a
+    /// thread that does not drive sets it before an unpark, which the driving thread sees.
+    told: AtomicBool,
     load: Load,
     pub(super) config: Config,
 }
@@ -34,6 +43,8 @@ impl Shared {
             },
             inject: Inject::new(),
             seat: Seat::new(),
+            main_woken: Woken::new(false),
+            told: AtomicBool::new(false),
             load: Load::new(),
             config,
         }
@@ -96,8 +107,27 @@ impl Shared {
         &self.load
     }
 
-    fn make_runnable(self: &Arc<Self>, task: Notified, how: Push) {
-        let Err(task) = local::push(self, task, how) else {
+    /// See the field.
+    fn tell(&self) {
+        // Read first: this is done for every task, and is news for few.
+        if !self.is_told() {
+            self.told.store(true, Relaxed);
+        }
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        self.told.load(Relaxed)
+    }
+
+    pub(super) fn take_told(&self) -> bool {
+        self.told.swap(false, Relaxed)
+    }
+}
+
+impl Schedule for Arc<Shared> {
+    fn schedule(&self, task: Notified) {
+        self.tell();
+        let Err(task) = local::push(self, task) else {
             return;
         };
         match self.inject.push(task) {
@@ -106,18 +136,25 @@ impl Shared {
             Err(task) => drop(task),
         }
     }
-}
-
-impl Schedule for Arc<Shared> {
-    fn schedule(&self, task: Notified) {
-        self.make_runnable(task, Push::Woken);
-    }
-
-    fn yield_now(&self, task: Notified) {
-        self.make_runnable(task, Push::Yielded);
-    }
 
     fn release(&self, task: &Task<Self>) -> Option<Task<Self>> {
         self.owned.remove(task)
+    }
+}
+
+/// The waker of the main future of the thread that drives.
+impl Wake for Shared {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.main_woken.set() {
+            self.tell();
+            // The driving thread itself looks at the flag before it blocks.
+            if !local::drives(self) {
+                self.driver.unpark(SLOT);
+            }
+        }
     }
 }

@@ -17,6 +17,7 @@ use super::tuning::Tuning;
 use crate::runtime::driver::{PollIo, Role, SlotGuard};
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::load::Load;
+use crate::runtime::task::take_blocks;
 use crate::util::coop;
 use crate::util::rng::FastRand;
 
@@ -114,6 +115,7 @@ pub(super) fn live(shared: &Arc<Shared>) {
     shared.bench.arrive();
     while let Some(core) = shared.bench.take(shared.driver()) {
         let worker = Worker::new(shared.clone(), core);
+        take_blocks();
         current::enter(&worker, || worker.work());
     }
 }

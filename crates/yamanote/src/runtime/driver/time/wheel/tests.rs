@@ -4,8 +4,8 @@
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::Wake;
 
 #[derive(Default)]
@@ -364,4 +364,106 @@ proptest! {
             check(&wheel, &naive, now);
         }
     }
+}
+
+/// Says its number when it is woken.
+struct Numbered(usize, Arc<Mutex<Vec<usize>>>);
+
+impl Wake for Numbered {
+    fn wake(self: Arc<Self>) {
+        self.1.lock().unwrap().push(self.0);
+    }
+}
+
+const MS: u64 = 1_000_000;
+
+fn is_stop(wheel: &Wheel, now_ns: u64, earliest_ms: u64) -> bool {
+    let next = wheel.next_deadline_ns().unwrap();
+    now_ns < next && next <= earliest_ms * MS
+}
+
+proptest! {
+    /// Frozen, timers fire by the millisecond, and in the order of their coming within one.
+    #[test]
+    fn frozen_it_equals_a_sorted_list(
+        steps in proptest::collection::vec((0u64..3, 0u64..400 * MS, 0usize..40), 1..200),
+        far in 0u32..30,
+    ) {
+        let mut wheel = Wheel::new();
+        wheel.freeze(0);
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (mut now_ns, mut waiting, mut coming) = (0, Vec::new(), 0);
+        for (step, time, which) in steps {
+            match step {
+                0 => {
+                    let deadline_ns = now_ns + (time << (far % (which as u32 + 1)));
+                    if wheel.has_reached(deadline_ns) {
+                        continue;
+                    }
+                    let waker = Arc::new(Numbered(coming, log.clone())).into();
+                    let key = wheel.insert(deadline_ns, waker);
+                    waiting.push((deadline_ns.div_ceil(MS), coming, key));
+                    coming += 1;
+                }
+                1 if !waiting.is_empty() => {
+                    let (_, _, (index, generation)) = waiting.remove(which % waiting.len());
+                    prop_assert!(wheel.remove(index, generation).is_some());
+                }
+                _ => {
+                    now_ns += time;
+                    let mut out = WakeList::new();
+                    let fired = wheel.fire(now_ns, usize::MAX, &mut out);
+                    out.wake_all();
+                    let is_due = |timer: &(u64, usize, _)| timer.0 <= now_ns / MS;
+                    let (mut due, rest): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_due);
+                    waiting = rest;
+                    due.sort_by_key(|(tick, coming, _)| (*tick, *coming));
+                    let expected: Vec<usize> = due.iter().map(|(_, coming, _)| *coming).collect();
+                    prop_assert_eq!(std::mem::take(&mut *log.lock().unwrap()), expected);
+                    prop_assert_eq!(fired, due.len());
+                    for (_, _, (index, generation)) in due {
+                        prop_assert!(wheel.remove(index, generation).is_none());
+                    }
+                    if let Some(earliest) = waiting.iter().map(|(tick, ..)| *tick).min() {
+                        prop_assert!(is_stop(&wheel, now_ns, earliest));
+                    }
+                }
+            }
+            prop_assert_eq!(wheel.len(), waiting.len());
+        }
+    }
+}
+
+#[test]
+fn frozen_and_thawed_it_keeps_its_timers() {
+    let mut wheel = Wheel::new();
+    for ns in [7 * MS + 1, 3 * MS, 7 * MS + 2, u64::MAX, 90_000 * MS] {
+        wheel.insert(ns, noop());
+    }
+    wheel.freeze(MS / 2);
+    assert_eq!(wheel.next_deadline_ns(), Some(3 * MS));
+    assert_eq!(fire(&mut wheel, 3 * MS), 1);
+    assert_eq!(fire(&mut wheel, 7 * MS + 999_999), 0, "they are rounded up");
+    wheel.thaw(7 * MS + 1);
+    assert_eq!(fire(&mut wheel, 7 * MS + 1), 1, "and exact again");
+    assert_eq!(wheel.next_deadline_ns(), Some(7 * MS + 2));
+    assert_eq!(fire(&mut wheel, 90_000 * MS), 2);
+    assert_eq!(wheel.len(), 1);
+}
+
+/// What is later than the highest level reaches waits for it to come around, many times.
+#[test]
+fn frozen_it_waits_for_years() {
+    let mut wheel = Wheel::new();
+    wheel.freeze(5 * MS);
+    let deadline_ms = 30 * 365 * 86_400_000 + 17;
+    wheel.insert(deadline_ms * MS, noop());
+    let mut stops = 0;
+    while let Some(next) = wheel.next_deadline_ns() {
+        stops += 1;
+        assert!(next <= deadline_ms * MS);
+        let fired = fire(&mut wheel, next);
+        assert_eq!(fired == 1, next == deadline_ms * MS);
+    }
+    assert!((14..30).contains(&stops), "{stops}");
 }
