@@ -9,6 +9,7 @@ mod loom;
 mod miri;
 mod mutants;
 mod nightly;
+mod order;
 mod process;
 mod sanitize;
 mod source;
@@ -42,6 +43,8 @@ Tasks:
   miri [OPTIONS]  interpret tests of the unsafe rooms and of whole runtimes (Miri; --help)
   sanitize address|thread
                   run the tests under AddressSanitizer or ThreadSanitizer (--help)
+  order [OPTIONS] run random programs with the real Tokio and with Yamanote and compare the order in
+                  which things happen (--help)
   nightly         what takes too long for every change: more seeds, longer orders, more preemptions
   help            print this
 ";
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Some("miri") => miri::run(root, &rest),
         Some("sanitize") => sanitize::run(root, &rest),
         Some("mutants") => mutants::run(root, &rest),
+        Some("order") => order::run(root, &rest),
         Some("nightly") if rest.is_empty() => nightly::run(root),
         Some("test") if rest.first().is_some_and(|arg| arg == "--hostile") => {
             hostile::run(root, &rest[1..])

@@ -2,7 +2,8 @@
 //!
 //! More seeds of the simulated kernel, longer orders of the task's machine, more preemptions in the
 //! models, the tests of the file system, the pipe and the channels against their models with more
-//! cases, Tokio's own tests three times in a row, Miri in whole and the sanitizers.
+//! cases, more random programs beside Tokio's order, Tokio's own tests three times in a row, Miri in
+//! whole and the sanitizers.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -110,6 +111,11 @@ const STEPS: &[Step] = &[
         &[],
     ),
     ("planted bugs", &["xtask", "mutants"], &[]),
+    (
+        "the order of 10,000 random programs",
+        &["xtask", "order", "--programs", "10000", "--seed", "100000"],
+        &[],
+    ),
     (
         "models with three preemptions",
         &["xtask", "loom"],
