@@ -50,7 +50,8 @@ use measure::{Flavor, Row};
     version,
     after_help = "Run it on an idle machine:\n  \
     cargo run --release --manifest-path benches/Cargo.toml\n  \
-    cargo run --release --manifest-path benches/Cargo.toml -- --only echo --pairs 9"
+    cargo run --release --manifest-path benches/Cargo.toml -- --only echo --pairs 9\n  \
+    cargo run --release --manifest-path benches/Cargo.toml --features paused -- --only paused"
 )]
 struct Args {
     /// Only rows whose name contains this
@@ -83,6 +84,8 @@ fn main() {
         .iter()
         .flat_map(|work| Flavor::ALL.map(|flavor| Row { work, flavor }))
         .filter(|row| row.name().contains(&args.only))
+        // Only there can a clock be paused.
+        .filter(|row| row.flavor == Flavor::CurrentThread || !row.work.name.contains("paused"))
         .filter(|row| args.flavor.is_none_or(|flavor| flavor == row.flavor))
         .collect();
     if rows.is_empty() {
@@ -123,8 +126,8 @@ pub struct Work {
 }
 
 macro_rules! rows {
-    ($($name:literal, $ops:literal, $work:ident;)*) => {
-        const ROWS: &[Work] = &[$(Work {
+    ($($(#[$attribute:meta])* $name:literal, $ops:literal, $work:ident;)*) => {
+        const ROWS: &[Work] = &[$($(#[$attribute])* Work {
             name: $name,
             ops: $ops,
             on_yamanote: on_yamanote::$work,
@@ -172,4 +175,8 @@ rows! {
     "UDP 64 B there and back", 50_000, udp_ping;
     "Unix 64 B there and back", 50_000, unix_ping;
     "child that ends at once", 300, child;
+    #[cfg(feature = "paused")]
+    "paused sleep of 1 ms", 50_000, paused_sleep;
+    #[cfg(feature = "paused")]
+    "paused sleep of 1 ms, with I/O", 50_000, paused_sleep_io;
 }

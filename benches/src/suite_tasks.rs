@@ -326,3 +326,27 @@ pub fn local_set(job: &Job) {
         }
     }));
 }
+
+#[cfg(feature = "paused")]
+pub fn paused_sleep(job: &Job) {
+    paused(
+        job,
+        rt::runtime::Builder::new_current_thread().enable_time(),
+    );
+}
+
+#[cfg(feature = "paused")]
+pub fn paused_sleep_io(job: &Job) {
+    paused(job, rt::runtime::Builder::new_current_thread().enable_all());
+}
+
+/// A stopped clock that moves by itself, from timer to timer.
+#[cfg(feature = "paused")]
+fn paused(job: &Job, builder: &mut rt::runtime::Builder) {
+    let runtime = builder.start_paused(true).build().expect("it starts");
+    runtime.block_on(async {
+        for _ in 0..job.ops {
+            rt::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    });
+}
