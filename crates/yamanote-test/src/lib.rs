@@ -8,6 +8,7 @@
 //! - [`in_own_process`] runs such a test alone in a process; [`deny_syscall`] takes a system call
 //!   away from it, [`Scarcity`] descriptors; [`ignore_signals`] and [`block_signals`] give it what
 //!   an unkind parent would.
+//! - [`rounds`] says how often to do what is done often.
 
 mod alloc;
 mod capability;
@@ -16,6 +17,7 @@ mod inheritance;
 mod matrix;
 mod pipe;
 mod process;
+mod rounds;
 mod scarcity;
 mod snapshot;
 mod temp;
@@ -28,6 +30,7 @@ pub use inheritance::{block_signals, ignore_signals};
 pub use matrix::{Driver, Setup, run_alone, run_here};
 pub use pipe::pipe;
 pub use process::{in_own_process, raise_descriptor_limit};
+pub use rounds::rounds;
 pub use scarcity::Scarcity;
 pub use snapshot::Snapshot;
 pub use temp::TempDir;

@@ -117,7 +117,7 @@ fn each_block_on_may_come_from_another_thread() {
 #[test]
 fn many_threads_block_on_at_once_and_hand_the_core_over() {
     const THREADS: usize = 4;
-    for round in 0..200 {
+    for round in 0..yamanote_test::rounds(200) {
         let rt = Arc::new(runtime());
         let gates: Vec<Gate> = (0..THREADS).map(|_| Gate::default()).collect();
         let start = Arc::new(Barrier::new(THREADS + 1));
@@ -164,21 +164,22 @@ fn wake_ups_and_spawns_from_foreign_threads_arrive() {
         }
     });
     rt.block_on(async {
-        for _ in 0..2_000 {
+        for _ in 0..yamanote_test::rounds(2_000) {
             let gate = Gate::default();
             sender.send(gate.clone()).unwrap();
             gate.wait().await;
         }
         let handle = Handle::current();
         let (done, results) = mpsc::channel();
+        let spawned = yamanote_test::rounds(500);
         thread::spawn(move || {
-            for number in 0..500 {
+            for number in 0..spawned {
                 let done = done.clone();
                 handle.spawn(async move { done.send(number).unwrap() });
             }
         });
         let mut got = 0;
-        while got < 500 {
+        while got < spawned {
             got += results.try_iter().count();
             yield_once().await;
         }

@@ -30,7 +30,7 @@ impl Drop for CountDrops {
 /// Foreign threads wake tasks a hundred thousand times; each wake-up leads to a poll.
 #[test]
 fn no_wake_up_from_other_threads_is_lost() {
-    const WAKES: usize = 25_000;
+    const WAKES: usize = yamanote_test::rounds(25_000);
     #[derive(Default)]
     struct Mailbox {
         waker: Mutex<Option<Waker>>,
@@ -263,7 +263,7 @@ fn a_panic_in_block_in_place_is_the_tasks() {
 /// Futures of every kind, spawned while the runtime goes: each is dropped exactly once.
 #[test]
 fn shutdown_drops_every_future_once() {
-    for round in 0..150 {
+    for round in 0..yamanote_test::rounds(150) {
         let rt = runtime(1 + round % 4);
         let dropped = Arc::new(AtomicUsize::new(0));
         let made = Arc::new(AtomicUsize::new(0));

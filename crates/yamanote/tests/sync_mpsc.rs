@@ -111,7 +111,7 @@ matrix! {
     }
 
     async fn unbounded_from_many_tasks_and_threads() {
-        const EACH: usize = 2_000;
+        const EACH: usize = yamanote_test::rounds(2_000);
         let (tx, mut rx) = mpsc::unbounded_channel();
         for sender in 0..4 {
             let tx = tx.clone();
@@ -396,12 +396,13 @@ fn a_value_whose_drop_panics() {
 /// A number read while others send and receive is never absurd.
 #[test]
 fn the_length_is_never_below_nothing() {
+    const SENT: usize = yamanote_test::rounds(50_000);
     let (tx, mut rx) = mpsc::unbounded_channel();
-    let thread = std::thread::spawn(move || (0..50_000).for_each(|n| tx.send(n).unwrap()));
+    let thread = std::thread::spawn(move || (0..SENT).for_each(|n| tx.send(n).unwrap()));
     let mut received = 0;
-    while received < 50_000 {
+    while received < SENT {
         let len = rx.len();
-        assert!(len <= 50_000 - received, "{len} after {received}");
+        assert!(len <= SENT - received, "{len} after {received}");
         received += usize::from(rx.try_recv().is_ok());
     }
     thread.join().unwrap();
@@ -416,11 +417,12 @@ fn what_was_sent_is_there() {
     let noise: Vec<_> = (0..2)
         .map(|_| {
             let tx = tx.clone();
-            std::thread::spawn(move || (0..20_000).for_each(|_| tx.send(None).unwrap()))
+            let sent = yamanote_test::rounds(20_000);
+            std::thread::spawn(move || (0..sent).for_each(|_| tx.send(None).unwrap()))
         })
         .collect();
     let sender = std::thread::spawn(move || {
-        for n in 0..2_000 {
+        for n in 0..yamanote_test::rounds(2_000) {
             tx.send(Some(n)).unwrap();
             go.send(n).unwrap();
         }
@@ -445,7 +447,7 @@ fn what_was_sent_is_there() {
 /// Closing races with sending: what was accepted is received, what was not comes back.
 #[test]
 fn closing_races_with_sending() {
-    for _ in 0..1_000 {
+    for _ in 0..yamanote_test::rounds(1_000) {
         let (tx, mut rx) = mpsc::unbounded_channel();
         let senders: Vec<_> = (0..2)
             .map(|_| {

@@ -197,12 +197,13 @@ fn locking_takes_no_memory() {
 
 #[test]
 fn threads_and_tasks_take_turns() {
+    const ROUNDS: usize = yamanote_test::rounds(500);
     let mutex = Arc::new(Mutex::new(0));
     let threads: Vec<_> = (0..4)
         .map(|number| {
             let mutex = mutex.clone();
             thread::spawn(move || {
-                for _ in 0..500 {
+                for _ in 0..ROUNDS {
                     match number % 2 {
                         0 => *mutex.blocking_lock() += 1,
                         _ => *mutex.clone().blocking_lock_owned() += 1,
@@ -213,14 +214,14 @@ fn threads_and_tasks_take_turns() {
         .collect();
     let runtime = yamanote::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        for _ in 0..500 {
+        for _ in 0..ROUNDS {
             *mutex.lock().await += 1;
         }
     });
     for thread in threads {
         thread.join().unwrap();
     }
-    assert_eq!(*mutex.blocking_lock(), 2500);
+    assert_eq!(*mutex.blocking_lock(), 5 * ROUNDS);
 }
 
 matrix! {
@@ -234,12 +235,13 @@ matrix! {
 
     /// A value that is taken out and put back around an await is never missed.
     async fn one_task_at_a_time() {
+        const ROUNDS: usize = yamanote_test::rounds(200);
         let mutex = Arc::new(Mutex::new(Some(0)));
         let tasks: Vec<_> = (0..16)
             .map(|_| {
                 let mutex = mutex.clone();
                 yamanote::spawn(async move {
-                    for _ in 0..200 {
+                    for _ in 0..ROUNDS {
                         let mut guard = mutex.lock().await;
                         let value = guard.take().unwrap();
                         yamanote::task::yield_now().await;
@@ -251,7 +253,7 @@ matrix! {
         for task in tasks {
             task.await.unwrap();
         }
-        assert_eq!(*mutex.lock().await, Some(3200));
+        assert_eq!(*mutex.lock().await, Some(16 * ROUNDS));
     }
 
     async fn aborted_holders_and_waiters_unlock() {

@@ -554,7 +554,7 @@ matrix! {
             .map(|at| {
                 let notifies = notifies.clone();
                 yamanote::spawn(async move {
-                    for _ in 0..200 {
+                    for _ in 0..yamanote_test::rounds(200) {
                         notifies[at].notified().await;
                         notifies[(at + 1) % 8].notify_one();
                     }

@@ -203,7 +203,7 @@ fn the_last_task_to_poll_is_woken() {
 #[test]
 fn ends_that_race_share_one_value() {
     let drops = Arc::new(AtomicUsize::new(0));
-    const ROUNDS: usize = 5_000;
+    const ROUNDS: usize = yamanote_test::rounds(5_000);
     for round in 0..ROUNDS {
         let (tx, mut rx) = oneshot::channel();
         let value = Value(drops.clone());
@@ -228,7 +228,7 @@ fn ends_that_race_share_one_value() {
 matrix! {
     async fn questions_and_answers() {
         let mut answers = Vec::new();
-        for n in 0..500_usize {
+        for n in 0..yamanote_test::rounds(500) {
             let (question, asked) = oneshot::channel();
             let (answer, answered) = oneshot::channel();
             yamanote::spawn(async move { answer.send(asked.await.unwrap() * 2) });

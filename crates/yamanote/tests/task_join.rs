@@ -111,7 +111,7 @@ matrix! {
     }
 
     async fn the_future_is_gone_when_the_task_is_finished() {
-        for _ in 0..200 {
+        for _ in 0..yamanote_test::rounds(200) {
             let drops = Arc::new(AtomicUsize::new(0));
             let in_the_future = CountDrop(drops.clone());
             let handle = yamanote::spawn(async move {
@@ -140,12 +140,13 @@ matrix! {
 
     /// Large futures are boxed on the way, small ones are not, none is cut.
     async fn a_large_future_keeps_its_bytes() {
-        let bytes = [0x5A_u8; 300_000];
+        const LEN: usize = if cfg!(miri) { 20_000 } else { 300_000 };
+        let bytes = [0x5A_u8; LEN];
         let sum = yamanote::spawn(async move {
             task::yield_now().await;
             bytes.iter().map(|byte| usize::from(*byte)).sum::<usize>()
         });
-        assert_eq!(sum.await.unwrap(), 300_000 * 0x5A);
+        assert_eq!(sum.await.unwrap(), LEN * 0x5A);
     }
 
     /// Tasks that spawn tasks that are joined by their spawners, many levels deep.
@@ -160,14 +161,15 @@ matrix! {
                 left.await.unwrap() + right.await.unwrap()
             })
         }
-        assert_eq!(sum(10).await, 1024);
+        let depth = if cfg!(miri) { 4 } else { 10 };
+        assert_eq!(sum(depth).await, 1 << depth);
     }
 
     /// Foreign threads wake, join and drop at random; nothing is lost (T12).
     async fn wakes_from_other_threads() {
         let mut handles: Vec<JoinHandle<usize>> = Vec::new();
         let mut gates = Vec::new();
-        for index in 0..500 {
+        for index in 0..yamanote_test::rounds(500) {
             let gate = Gate::default();
             gates.push(gate.clone());
             handles.push(yamanote::spawn(async move {
@@ -185,13 +187,14 @@ matrix! {
     /// A task that yields runs after its siblings (T9): all of them advance together. With several
     /// workers each has its own queue, so only the order of magnitude is a promise.
     async fn yielding_tasks_advance_together() {
+        const ROUNDS: usize = yamanote_test::rounds(1000);
         let rounds: Arc<Vec<AtomicUsize>> =
             Arc::new((0..4).map(|_| AtomicUsize::new(0)).collect());
         let handles: Vec<_> = (0..4)
             .map(|index| {
                 let rounds = rounds.clone();
                 yamanote::spawn(async move {
-                    for _ in 0..1000 {
+                    for _ in 0..ROUNDS {
                         rounds[index].fetch_add(1, SeqCst);
                         task::yield_now().await;
                     }
@@ -201,7 +204,7 @@ matrix! {
         for handle in handles {
             handle.await.unwrap();
         }
-        assert!(rounds.iter().all(|rounds| rounds.load(SeqCst) == 1000));
+        assert!(rounds.iter().all(|rounds| rounds.load(SeqCst) == ROUNDS));
     }
 
     /// What is spawned outside is refused with Tokio's words.
@@ -214,9 +217,10 @@ matrix! {
 
     /// The shutdown drops what waits, and what is spawned after it is cancelled (T4, T7).
     fn the_shutdown_cancels(setup: yamanote_test::Setup) {
+        const TASKS: usize = yamanote_test::rounds(100);
         let runtime = yamanote_test::builder!(setup).build().unwrap();
         let drops = Arc::new(AtomicUsize::new(0));
-        let handles: Vec<_> = (0..100)
+        let handles: Vec<_> = (0..TASKS)
             .map(|index| {
                 let in_the_future = CountDrop(drops.clone());
                 runtime.spawn(async move {
@@ -231,7 +235,7 @@ matrix! {
         let handle = runtime.handle().clone();
         runtime.block_on(task::yield_now());
         drop(runtime);
-        assert_eq!(drops.load(SeqCst), 100);
+        assert_eq!(drops.load(SeqCst), TASKS);
         let late = handle.spawn(async {});
         futures::executor::block_on(async {
             for task in handles {

@@ -32,8 +32,9 @@ fn waiting(drops: &Arc<AtomicUsize>) -> impl Future<Output = ()> + Send + use<> 
 
 matrix! {
     async fn every_output_comes_out_once() {
+        const TASKS: usize = yamanote_test::rounds(200);
         let mut set = JoinSet::new();
-        for n in 0..200usize {
+        for n in 0..TASKS {
             set.spawn(async move {
                 for _ in 0..n % 5 {
                     task::yield_now().await;
@@ -41,12 +42,12 @@ matrix! {
                 n
             });
         }
-        assert_eq!(set.len(), 200);
-        let mut seen = vec![0; 200];
+        assert_eq!(set.len(), TASKS);
+        let mut seen = vec![0; TASKS];
         while let Some(output) = set.join_next().await {
             seen[output.unwrap()] += 1;
         }
-        assert_eq!(seen, vec![1; 200]);
+        assert_eq!(seen, vec![1; TASKS]);
         assert!(set.is_empty());
         assert!(set.join_next().await.is_none());
         assert!(set.try_join_next().is_none());

@@ -23,6 +23,8 @@ pub struct Group {
 
 const LIB: &[&str] = &["--lib"];
 
+const TOO_MUCH: &str = "too much of the same for an interpreter";
+
 const NONE: Group = Group {
     name: "",
     what: "",
@@ -130,12 +132,24 @@ pub const GROUPS: &[Group] = &[
             "task_local_set",
         ],
         tests: &["epoll_current_thread", "epoll_multi_thread_2"],
+        left_out: &[
+            ("a_poll_is_bounded", TOO_MUCH),
+            ("threads_wake_while_the_set_is_dropped", TOO_MUCH),
+        ],
         ..NONE
     },
     Group {
         name: "runtimes",
         what: "beginning, driving and end of runtimes",
         target: &["--test", "rt_current_thread", "--test", "rt_multi_thread"],
+        left_out: &[
+            ("a_lone_task_wakes_no_second_worker", TOO_MUCH),
+            ("a_ping_pong_pair_lets_a_third_task_run", TOO_MUCH),
+            (
+                "block_in_place_with_file_reads",
+                "Miri does not know preadv2",
+            ),
+        ],
         ..NONE
     },
     Group {
@@ -155,6 +169,8 @@ pub const GROUPS: &[Group] = &[
         ],
         left_out: &[
             ("a_forgotten_future", "leaks on purpose"),
+            ("all_receivers_come_to_the_last_value", TOO_MUCH),
+            ("receivers_come_and_go", TOO_MUCH),
             ("uring", "Miri has no rings"),
             ("epoll_multi_thread_1", "epoll_multi_thread_2 stands for it"),
             ("epoll_multi_thread_8", "epoll_multi_thread_2 stands for it"),
@@ -179,6 +195,8 @@ pub const GROUPS: &[Group] = &[
             "sync_barrier",
         ],
         left_out: &[
+            ("readers_together_or_one_writer", TOO_MUCH),
+            ("a_crowd_never_exceeds_the_permits", TOO_MUCH),
             ("uring", "Miri has no rings"),
             ("epoll_multi_thread_1", "epoll_multi_thread_2 stands for it"),
             ("epoll_multi_thread_8", "epoll_multi_thread_2 stands for it"),
@@ -197,6 +215,12 @@ pub const GROUPS: &[Group] = &[
             "io_adapters",
             "--test",
             "write_buf",
+        ],
+        left_out: &[
+            ("a_large_bound_costs_nothing", TOO_MUCH),
+            ("one_gibibyte", TOO_MUCH),
+            ("capacity_one_between_threads", TOO_MUCH),
+            ("between_tasks", TOO_MUCH),
         ],
         ..NONE
     },
