@@ -126,12 +126,12 @@ impl Place {
         if rustix::process::geteuid().is_root() && !binary.needs_tool {
             command.args(["setpriv", "--clear-groups"]);
             command.args(["--reuid", NOBODY, "--regid", NOBODY]);
+            command.env("HOME", "/nonexistent");
         }
         command
             .args(["sh", "-c", SCRIPT, "sh"])
             .arg(&copy)
             .env("TMPDIR", self.0.join("t m p"))
-            .env("HOME", "/nonexistent")
             .envs([("LANG", "de_DE.UTF-8"), ("LC_ALL", "de_DE.UTF-8")])
             .env_remove("YAMANOTE_DRIVER")
             .env_remove("YAMANOTE_TEST_SKIPS")
