@@ -22,6 +22,8 @@ pub fn plant(root: &Path, mutants: &[Mutant]) -> Result<PathBuf, String> {
         Some(text) => text,
         None => read(&root.join(&library))?,
     };
+    // What stands behind a switch is not written for people.
+    text = text.replacen("#![", "#![allow(warnings)]\n#![", 1);
     text.push_str(&switch());
     changed.insert(library, text);
     copy(root, Path::new(""), &tree, &changed)
@@ -215,7 +217,7 @@ mod tests {
     fn a_text_is_there_once() {
         let fails = |text: &str, mutants: &[&Mutant]| with_bugs(text, mutants).is_err();
         let one = mutant("a", "one", "two");
-        assert!(fails("none", &[&one]) && fails("one and one", &[&one]));
+        assert!(fails("nothing", &[&one]) && fails("one and one", &[&one]));
         assert!(fails("one more", &[&one, &mutant("b", "ne mo", "")]));
         assert!(fails("one", &[&mutant("b", "", "x")]));
         let second = |after: &str| Mutant {
