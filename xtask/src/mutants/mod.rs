@@ -96,10 +96,10 @@ fn try_run(root: &Path, only: &BTreeSet<String>, list: bool) -> Result<ExitCode,
 
     let begun = Instant::now();
     let tree = plant::plant(root, &mutants)?;
-    let binaries = trial::build(root, &tree, &mutants)?;
+    let tests = trial::build(root, &tree, &mutants)?;
     let built = begun.elapsed();
-    trial::check_without(&binaries, &mutants)?;
-    let outcomes = trial::run_all(&binaries, &mutants);
+    trial::check_without(&tests, &mutants)?;
+    let outcomes = trial::run_all(&tests, &mutants);
     Ok(report(&mutants, &outcomes, built, begun.elapsed()))
 }
 

@@ -21,7 +21,14 @@ use super::catalogue::Mutant;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// By `lib`, `loom`, or the name of an integration test.
-pub type Binaries = BTreeMap<String, PathBuf>;
+type Binaries = BTreeMap<String, PathBuf>;
+
+/// What was built.
+pub struct Tests {
+    binaries: Binaries,
+    /// Where they run, as Cargo would have them. What a test writes down when it fails stays there.
+    package: PathBuf,
+}
 
 /// How a test ended beside a bug, and after how long.
 pub enum Outcome {
@@ -38,7 +45,7 @@ impl Outcome {
 }
 
 /// Builds what the bugs' tests need.
-pub fn build(root: &Path, tree: &Path, mutants: &[Mutant]) -> Result<Binaries, String> {
+pub fn build(root: &Path, tree: &Path, mutants: &[Mutant]) -> Result<Tests, String> {
     let tests: BTreeSet<&str> = mutants.iter().map(|mutant| mutant.test.as_str()).collect();
     let mut binaries = Binaries::new();
     let mut plain = Vec::new();
@@ -58,7 +65,10 @@ pub fn build(root: &Path, tree: &Path, mutants: &[Mutant]) -> Result<Binaries, S
         let target = root.join("target/mutants/plain");
         binaries.extend(cargo(tree, &target, &plain, None)?);
     }
-    Ok(binaries)
+    Ok(Tests {
+        binaries,
+        package: tree.join("crates/yamanote"),
+    })
 }
 
 fn cargo(
@@ -115,11 +125,11 @@ fn output(command: &mut Command) -> Result<String, String> {
 }
 
 /// Every test passes without its bug: otherwise its failure says nothing.
-pub fn check_without(binaries: &Binaries, mutants: &[Mutant]) -> Result<(), String> {
+pub fn check_without(tests: &Tests, mutants: &[Mutant]) -> Result<(), String> {
     let runs: BTreeSet<_> = mutants.iter().map(|m| (&m.test, &m.run)).collect();
     let runs: Vec<_> = runs.into_iter().collect();
     let results = in_parallel("without bugs", &runs, |(test, run)| {
-        attempt(&binaries[*test], run, None, PATIENCE)
+        tests.attempt(test, run, None, PATIENCE)
     });
     for ((test, run), attempt) in runs.iter().zip(results) {
         let passed = attempt.status.is_some_and(|status| status.success());
@@ -131,14 +141,10 @@ pub fn check_without(binaries: &Binaries, mutants: &[Mutant]) -> Result<(), Stri
     Ok(())
 }
 
-pub fn run_all(binaries: &Binaries, mutants: &[Mutant]) -> Vec<Outcome> {
+pub fn run_all(tests: &Tests, mutants: &[Mutant]) -> Vec<Outcome> {
     in_parallel("with one bug each", mutants, |mutant| {
-        let attempt = attempt(
-            &binaries[&mutant.test],
-            &mutant.run,
-            Some(&mutant.name),
-            mutant.limit,
-        );
+        let Mutant { name, limit, .. } = mutant;
+        let attempt = tests.attempt(&mutant.test, &mutant.run, Some(name), *limit);
         match attempt.status {
             None => Outcome::Hung(attempt.took),
             Some(status) if status.success() => Outcome::Survived(attempt.took),
@@ -195,47 +201,50 @@ impl Attempt {
     }
 }
 
-fn attempt(binary: &Path, run: &str, bug: Option<&str>, limit: Duration) -> Attempt {
-    let begun = Instant::now();
-    let log = std::env::temp_dir().join(format!(
-        "yamanote-mutant-{}-{:?}",
-        std::process::id(),
-        thread::current().id()
-    ));
-    let output = File::create(&log).expect("the directory for temporary files is writable");
-    let errors = output.try_clone().expect("a descriptor can be had");
-    let mut command = Command::new(binary);
-    command
-        .args(run.split_whitespace())
-        .env_remove(SWITCH)
-        .env("LOOM_MAX_PREEMPTIONS", "2")
-        .env("RUST_BACKTRACE", "0")
-        .stdin(Stdio::null())
-        .stdout(output)
-        .stderr(errors)
-        // With its children it can be ended.
-        .process_group(0);
-    if let Some(bug) = bug {
-        command.env(SWITCH, bug);
-    }
-    let mut child = command
-        .spawn()
-        .expect("a test that was built can be started");
-    let status = loop {
-        match child.try_wait().expect("it is our child") {
-            Some(status) => break Some(status),
-            None if begun.elapsed() > limit => break None,
-            None => thread::sleep(Duration::from_millis(10)),
+impl Tests {
+    fn attempt(&self, test: &str, run: &str, bug: Option<&str>, limit: Duration) -> Attempt {
+        let begun = Instant::now();
+        let log = std::env::temp_dir().join(format!(
+            "yamanote-mutant-{}-{:?}",
+            std::process::id(),
+            thread::current().id()
+        ));
+        let output = File::create(&log).expect("the directory for temporary files is writable");
+        let errors = output.try_clone().expect("a descriptor can be had");
+        let mut command = Command::new(&self.binaries[test]);
+        command
+            .args(run.split_whitespace())
+            .current_dir(&self.package)
+            .env_remove(SWITCH)
+            .env("LOOM_MAX_PREEMPTIONS", "2")
+            .env("RUST_BACKTRACE", "0")
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            // With its children it can be ended.
+            .process_group(0);
+        if let Some(bug) = bug {
+            command.env(SWITCH, bug);
         }
-    };
-    if status.is_none() {
-        let group = rustix::process::Pid::from_child(&child);
-        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-        let _ = child.wait();
+        let mut child = command
+            .spawn()
+            .expect("a test that was built can be started");
+        let status = loop {
+            match child.try_wait().expect("it is our child") {
+                Some(status) => break Some(status),
+                None if begun.elapsed() > limit => break None,
+                None => thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        if status.is_none() {
+            let group = rustix::process::Pid::from_child(&child);
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+            let _ = child.wait();
+        }
+        let took = begun.elapsed();
+        let bytes = std::fs::read(&log).unwrap_or_default();
+        let _ = std::fs::remove_file(&log);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Attempt { status, text, took }
     }
-    let took = begun.elapsed();
-    let bytes = std::fs::read(&log).unwrap_or_default();
-    let _ = std::fs::remove_file(&log);
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    Attempt { status, text, took }
 }
