@@ -105,12 +105,6 @@ pub const GROUPS: &[Group] = &[
         ..NONE
     },
     Group {
-        name: "readiness",
-        what: "sources of the readiness set, on epoll",
-        tests: &["driver::readiness::tests", "driver::readiness::waiters"],
-        ..NONE
-    },
-    Group {
         name: "tasks",
         what: "whole runtimes of both flavours on epoll: tasks, joined",
         target: &["--test", "task_join"],
