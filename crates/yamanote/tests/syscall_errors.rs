@@ -13,7 +13,7 @@ use tcp_support::{assert_numbered, numbered, pair};
 use yamanote::buf::IoBuf;
 use yamanote::fs::{self, File, OpenOptions};
 use yamanote::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
-use yamanote::runtime::{Builder, DriverChoice, Handle, Runtime};
+use yamanote::runtime::{Builder, DriverChoice, Handle, Runtime, io_uring_refusal};
 use yamanote::time::{sleep, timeout};
 use yamanote_test::{Capability, TempDir, in_own_process, require};
 
@@ -149,7 +149,8 @@ fn the_program() {
     let workers = std::env::var(WORKERS).unwrap().parse().unwrap();
     if expect == "error" {
         let error = runtime(DriverChoice::Uring, workers).unwrap_err();
-        println!("errno {:?}: {error}", error.raw_os_error());
+        let cause = io_uring_refusal().unwrap();
+        println!("errno {:?}: {error}: {cause}", error.raw_os_error());
         return;
     }
     let runtime = runtime(DriverChoice::Auto, workers).unwrap();
@@ -232,7 +233,7 @@ fn without_rings_there_is_epoll_or_an_error() {
         run_traced(&inject, "epoll", [0, 2][number % 2]);
         let output = run_traced(&inject, "error", 2);
         let output = String::from_utf8(output.stdout).unwrap();
-        let said = std::io::Error::from_raw_os_error(errno).to_string();
+        let said = format!("errno {:?}: ", Some(errno));
         assert!(
             output.contains(&said) && output.contains("likely cause"),
             "{output}"
@@ -387,13 +388,8 @@ fn works_confined(errno: i32) {
         assert!(reason.contains("likely cause"), "{reason}");
         run_everything(runtime, directory.path());
         let error = self::runtime(DriverChoice::Uring, workers).unwrap_err();
-        assert!(error.to_string().contains("likely cause"), "{error}");
-        assert!(
-            error
-                .to_string()
-                .contains(&std::io::Error::from_raw_os_error(errno).to_string()),
-            "{error}"
-        );
+        assert_eq!(error.raw_os_error(), Some(errno));
+        assert_eq!(io_uring_refusal(), Some(reason));
     }
 }
 
@@ -503,6 +499,61 @@ fn many_runtimes_with_little_memory_to_lock() {
             assert_eq!(driver, runtime.handle().driver());
         }
         drop(runtimes);
+    });
+}
+
+/// R9: with room for a few rings only a runtime that insists says so, one that need not works, and says
+/// why some of its operations do not use a ring; and nothing the kernel has is called missing.
+#[test]
+fn little_memory_to_lock_is_said() {
+    if !require(Capability::Root) || !require(Capability::IoUring) || !require(Capability::Ext4) {
+        return;
+    }
+    in_own_process(module_path!(), "little_memory_to_lock_is_said", || {
+        let directory = TempDir::on_ext4();
+        // SAFETY: no memory is involved, and `chown` reads a string that lives through the call.
+        unsafe {
+            let path = std::ffi::CString::new(directory.path().to_str().unwrap()).unwrap();
+            assert_eq!(libc::chown(path.as_ptr(), 65534, 65534), 0);
+            let limit = libc::rlimit {
+                rlim_cur: 32 * 1024,
+                rlim_max: 32 * 1024,
+            };
+            assert_eq!(libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit), 0);
+            assert_eq!(libc::setgid(65534), 0);
+            assert_eq!(libc::setuid(65534), 0);
+        }
+        let report = yamanote::runtime::probe::report();
+        for finding in report.setup_flags.iter().chain(&report.features) {
+            let is_needed = finding.need == yamanote::runtime::probe::Need::Required;
+            assert!(!is_needed || finding.present != Some(false), "{finding:?}");
+        }
+        match runtime(DriverChoice::Uring, 8) {
+            // Before Linux 6.14 or so rings are not counted against this limit.
+            Ok(runtime) => {
+                let metrics = runtime.handle().metrics();
+                run_everything(runtime, directory.path());
+                assert_eq!(metrics.driver_fallback_reason(), None);
+            }
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOMEM)),
+        }
+        // The memory of those that were tried comes back a little later.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let runtime = runtime(DriverChoice::Auto, 8).unwrap();
+            let metrics = runtime.handle().metrics();
+            run_everything(runtime, directory.path());
+            let is_whole = metrics.ops_submitted() > 0;
+            let reason = metrics.driver_fallback_reason();
+            assert!(is_whole || reason.is_some(), "no ring, and no reason");
+            if let Some(reason) = &reason {
+                assert!(reason.contains("ulimit -l"), "{reason}");
+            }
+            if is_whole {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{reason:?}");
+        }
     });
 }
 

@@ -195,11 +195,15 @@ fn as_text(report: &Report, trial: &Trial) -> String {
         for finding in findings {
             say(format!(
                 "  {:3}  {:28} {}{}",
-                if finding.present { "yes" } else { "no" },
+                match finding.present {
+                    Some(true) => "yes",
+                    Some(false) => "no",
+                    None => "?",
+                },
                 finding.name,
                 finding.purpose,
                 match (finding.present, finding.need) {
-                    (false, Need::Required) => " (required: without it the driver is epoll)",
+                    (Some(false), Need::Required) => " (required: without it the driver is epoll)",
                     _ => "",
                 }
             ));

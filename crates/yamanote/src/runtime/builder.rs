@@ -423,8 +423,9 @@ impl Builder {
     /// # Errors
     ///
     /// When the system refuses what the drivers need (descriptors, memory) or the threads, when
-    /// io_uring was demanded and is not to be had (the error tells the likely cause), or when
-    /// `YAMANOTE_DRIVER` or `YAMANOTE_INLINE_FILES` holds an unknown value
+    /// io_uring was demanded and is not to be had (the kernel's errno, whose likely cause
+    /// [`io_uring_refusal`](super::io_uring_refusal) tells), or when `YAMANOTE_DRIVER` or
+    /// `YAMANOTE_INLINE_FILES` holds an unknown value
     /// ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
     ///
     /// # Panics

@@ -104,13 +104,14 @@ impl RuntimeMetrics {
         self.handle.driver()
     }
 
-    /// Why the runtime runs on epoll although it was free to use io_uring, with the likely cause;
-    /// `None` when it runs on io_uring or was told to use epoll.
+    /// Why the runtime does not use io_uring although it was free to, with the likely cause; `None`
+    /// when it does or was told to use epoll.
+    ///
+    /// A runtime that chose io_uring has a reason too when a worker could not have its ring, for want
+    /// of lockable memory perhaps, or had to give it up, because a seccomp filter that came later
+    /// denies the calls. Its files then go through the thread pool, with the same results.
     pub fn driver_fallback_reason(&self) -> Option<String> {
-        self.handle
-            .driver_handle()
-            .fallback_reason()
-            .map(str::to_owned)
+        self.handle.driver_handle().fallback_reason()
     }
 
     /// How many file calls that were done inline, on the thread that polled, made it wait: because a

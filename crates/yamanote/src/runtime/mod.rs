@@ -36,7 +36,8 @@
 //! # Drivers
 //!
 //! [`Builder::driver`] says how the runtime waits, a [`DriverChoice`]; [`Handle::driver`] says what it
-//! got, and [`RuntimeMetrics::driver_fallback_reason`] why it is not what it could be.
+//! got, and [`RuntimeMetrics::driver_fallback_reason`] why it is not what it could be. A runtime that
+//! has chosen io_uring goes on without it, with the same results, should the kernel deny it later.
 
 mod builder;
 mod config;
@@ -60,6 +61,7 @@ pub use self::config::DriverChoice;
 pub use self::driver::DriverKind;
 #[doc(hidden)]
 pub use self::driver::probe;
+pub use self::driver::probe::io_uring_refusal;
 pub use self::handle::{EnterGuard, Handle, TryCurrentError};
 pub use self::id::Id;
 pub use self::local_runtime::{LocalOptions, LocalRuntime};

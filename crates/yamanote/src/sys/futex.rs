@@ -1,11 +1,13 @@
 //! `futex(2)`: sleep until a word changes.
 
+use crate::loom::sync::atomic::AtomicU32;
+#[cfg(not(all(test, loom)))]
 use std::ffi::c_long;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 /// What `SYS_futex` reads. With 32-bit longs that need not be the C library's `timespec`, whose
 /// seconds may have 64 bits.
+#[cfg(not(all(test, loom)))]
 #[repr(C)]
 struct Timespec {
     seconds: c_long,
@@ -14,6 +16,7 @@ struct Timespec {
 
 /// Sleeps while `*word == expected`, at most for `timeout`. Returns early on a signal or for no
 /// reason at all; the caller looks at the word again.
+#[cfg(not(all(test, loom)))]
 pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     let timespec = timeout.map(|timeout| Timespec {
         seconds: c_long::try_from(timeout.as_secs()).unwrap_or(c_long::MAX),
@@ -35,7 +38,21 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     }
 }
 
+/// To loom, waiting is letting others go first.
+#[cfg(all(test, loom))]
+pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
+    use crate::loom::sync::atomic::Ordering::SeqCst;
+    assert!(timeout.is_none(), "loom knows no time");
+    while word.load(SeqCst) == expected {
+        crate::loom::thread::yield_now();
+    }
+}
+
+#[cfg(all(test, loom))]
+pub(crate) fn wake_one(_word: &AtomicU32) {}
+
 /// Wakes one thread that sleeps on `word`.
+#[cfg(not(all(test, loom)))]
 pub(crate) fn wake_one(word: &AtomicU32) {
     // SAFETY: FUTEX_WAKE does not read the word; the address is only a key.
     unsafe {

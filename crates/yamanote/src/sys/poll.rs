@@ -3,9 +3,9 @@
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-/// Waits until `fd` is readable, at most for `timeout`; returns early on a signal. An error shows
-/// itself to the read that follows.
-pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) {
+/// Waits until `fd` is readable, at most for `timeout`; returns early on a signal. `false`: the call
+/// is not to be had.
+pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) -> bool {
     let mut pollfd = libc::pollfd {
         fd,
         events: libc::POLLIN,
@@ -17,5 +17,6 @@ pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) {
         tv_nsec: timeout.subsec_nanos() as libc::c_long,
     };
     // SAFETY: one pollfd and one timespec, both valid through the call; no signal mask is given.
-    unsafe { libc::ppoll(&mut pollfd, 1, &timespec, std::ptr::null()) };
+    let answer = unsafe { libc::ppoll(&mut pollfd, 1, &timespec, std::ptr::null()) };
+    answer >= 0 || std::io::Error::last_os_error().kind() == std::io::ErrorKind::Interrupted
 }

@@ -32,7 +32,7 @@ pub(crate) struct RealKernel {
 impl Kernel for RealKernel {
     fn enter(&self, to_submit: u32, get_events: bool) -> io::Result<u32> {
         let flags = if get_events { abi::ENTER_GETEVENTS } else { 0 };
-        enter(&self.ring_fd, to_submit, flags).map_err(check_passing)
+        enter(&self.ring_fd, to_submit, flags)
     }
 }
 
@@ -75,33 +75,27 @@ pub(crate) fn setup(entries: u32, params: &mut Params) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// Blocks until the ring has a completion, the timeout is over or a signal arrives; submits
-/// `to_submit` entries on the way. Called without the ring's lock.
+/// Blocks until the ring has a completion or the timeout is over; submits `to_submit` entries on the
+/// way. Called without the ring's lock. With `idle` the kernel is told, where it can be
+/// (`IORING_FEAT_NO_IOWAIT`), that nothing here waits for a disk.
 ///
-/// All three ends are `Ok`: the caller looks at its queues in any case. When the kernel is short of
-/// memory for submissions (EAGAIN) or has overflowed completions it cannot post (EBUSY), this waits
-/// for at most a millisecond without submitting, so that a caller who retries does not spin.
-pub(crate) fn wait(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::Result<()> {
-    const RETRY_AFTER: Duration = Duration::from_millis(1);
-    let error = match wait_once(fd, to_submit, timeout) {
-        Ok(()) => return Ok(()),
-        Err(error) => error,
-    };
-    match error.raw_os_error() {
-        Some(libc::ETIME | libc::EINTR) => Ok(()),
-        Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => {
-            let timeout = timeout.map_or(RETRY_AFTER, |limit| limit.min(RETRY_AFTER));
-            let _ = wait_once(fd, 0, Some(timeout));
-            Ok(())
-        }
-        // Completions were lost for want of memory. The ring finds out at its next reap, from the
-        // counter in its shared memory.
-        Some(libc::EBADR) => Ok(()),
-        _ => Err(error),
+/// # Errors
+///
+/// Whatever the kernel says, EINTR included. The caller looks at its queues in any case, and tells
+/// the ring ([`Ring::note_wait`](crate::runtime::driver::ring::Ring::note_wait)), or it might spin.
+pub(crate) fn wait(
+    fd: RawFd,
+    to_submit: u32,
+    timeout: Option<Duration>,
+    idle: bool,
+) -> io::Result<()> {
+    match wait_once(fd, to_submit, timeout, idle) {
+        Err(error) if error.raw_os_error() == Some(libc::ETIME) => Ok(()),
+        answer => answer,
     }
 }
 
-fn wait_once(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::Result<()> {
+fn wait_once(fd: RawFd, to_submit: u32, timeout: Option<Duration>, idle: bool) -> io::Result<()> {
     // The kernel adds this to its clock; an absurd number would overflow into the past. Ending a
     // wait after a year is allowed.
     const A_YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -117,6 +111,10 @@ fn wait_once(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::Result
             .map_or(0, |t| std::ptr::from_ref(t) as u64),
         ..GetEventsArg::default()
     };
+    let mut flags = abi::ENTER_GETEVENTS | abi::ENTER_EXT_ARG;
+    if idle {
+        flags |= abi::ENTER_NO_IOWAIT;
+    }
     // SAFETY: EXT_ARG makes the last two arguments a pointer to `argument` and its size; it and the
     // timespec it points to outlive the call.
     let answer = unsafe {
@@ -125,34 +123,15 @@ fn wait_once(fd: RawFd, to_submit: u32, timeout: Option<Duration>) -> io::Result
             fd,
             to_submit,
             1u32,
-            abi::ENTER_GETEVENTS | abi::ENTER_EXT_ARG,
+            flags,
             &raw const argument,
             size_of::<GetEventsArg>(),
         )
     };
     if answer < 0 {
-        return Err(check_passing(io::Error::last_os_error()));
+        return Err(io::Error::last_os_error());
     }
     Ok(())
-}
-
-/// Passes on an errno of `io_uring_enter` that passes. Any other says that this ring is of no use any
-/// more: what was pushed would never run, and waiting would spin.
-fn check_passing(error: io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(
-            libc::EINTR | libc::EAGAIN | libc::EBUSY | libc::ENOMEM | libc::ETIME | libc::EBADR,
-        ) => error,
-        Some(libc::EBADF | libc::EOPNOTSUPP) => panic!(
-            "the program closed the descriptor of a runtime's io_uring (close_range, closefrom, \
-             dup2?): {error}"
-        ),
-        Some(libc::EPERM | libc::EACCES | libc::ENOSYS) => panic!(
-            "io_uring_enter is denied since the runtime has its rings (a seccomp filter set up \
-             later?): {error}; set YAMANOTE_DRIVER=epoll, or deny io_uring_setup earlier"
-        ),
-        _ => panic!("io_uring_enter failed: {error}"),
-    }
 }
 
 /// Posts a completion with `user_data` to the ring `target`, from a thread that needs no ring of its

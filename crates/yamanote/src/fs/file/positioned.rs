@@ -78,6 +78,14 @@ impl File {
     /// Those of pread(2), `InvalidInput` for an offset past `i64::MAX`. The buffer comes back in
     /// any case.
     ///
+    /// # Interrupted calls
+    ///
+    /// On io_uring, bytes that are not cached are read by the kernel on behalf of the worker, and the
+    /// end of such a read interrupts whatever blocking call that thread happens to be in: one of the
+    /// program's own (`epoll_wait`, a std socket with a timeout) may answer `Interrupted`, as after
+    /// a signal. The kernel has no way to complete it that spares the thread and still lets other
+    /// workers see the result. Blocking calls belong in `spawn_blocking`, whose threads are spared.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses the buffer and nothing else.
@@ -147,6 +155,10 @@ impl File {
     ///
     /// Those of pwrite(2), `InvalidInput` for an offset past `i64::MAX`. The buffer comes back in
     /// any case.
+    ///
+    /// # Interrupted calls
+    ///
+    /// As for [`read_at`](File::read_at), of direct writes.
     ///
     /// # Cancel safety
     ///

@@ -17,6 +17,7 @@ pub(crate) mod readiness;
 mod registry;
 #[allow(dead_code)]
 pub(crate) mod ring;
+mod setback;
 mod shutdown;
 pub(crate) mod signals;
 mod slot;
@@ -65,6 +66,15 @@ pub(crate) struct Config {
     pub(crate) max_io_events_busy: Option<usize>,
 }
 
+impl Config {
+    fn ring_params(&self) -> RingParams {
+        RingParams {
+            entries: self.ring_entries,
+            profile: Profile::Shared,
+        }
+    }
+}
+
 pub(crate) struct Driver {
     id: DriverId,
     kind: DriverKind,
@@ -95,18 +105,19 @@ impl Driver {
     /// # Errors
     ///
     /// The readiness set could not be made (EMFILE), or `Want::Uring` and io_uring can't be used
-    /// here: the errno of the kernel, with its likely cause.
+    /// here, or there is no room for a ring for each slot: the errno of the kernel.
     pub(crate) fn new(config: Config, slots: usize) -> io::Result<Arc<Driver>> {
         assert!(slots > 0, "a driver without slots has no owner");
         let (kind, fallback_reason) = match config.want {
             Want::Epoll => (DriverKind::Epoll, None),
             Want::Uring => {
                 uring_usable()?;
+                probe::room_for(slots, config.ring_params())?;
                 (DriverKind::Uring, None)
             }
-            Want::Auto => match uring_usable() {
+            Want::Auto => match probe::usable() {
                 Ok(()) => (DriverKind::Uring, None),
-                Err(error) => (DriverKind::Epoll, Some(error.to_string())),
+                Err(refusal) => (DriverKind::Epoll, Some(refusal.to_string())),
             },
         };
         let io = match config.enable_io {
@@ -149,8 +160,10 @@ impl Driver {
         self.kind
     }
 
-    pub(crate) fn fallback_reason(&self) -> Option<&str> {
-        self.fallback_reason.as_deref()
+    /// Why operations do not go to rings, or not all of them.
+    pub(crate) fn fallback_reason(&self) -> Option<String> {
+        let from_start = self.fallback_reason.clone();
+        from_start.or_else(|| self.slots.iter().find_map(Slot::why_no_ring))
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -218,7 +231,11 @@ impl Driver {
             return false;
         }
         self.local_slot()
-            .is_some_and(|slot| self.ring(slot).is_ok())
+            .is_some_and(|slot| self.has_usable_ring(slot))
+    }
+
+    fn has_usable_ring(&self, slot: usize) -> bool {
+        self.ring(slot).is_ok_and(|ring| ring.is_usable())
     }
 
     /// The ring of `slot`, made now if there is none.
@@ -240,11 +257,7 @@ impl Driver {
             RingState::Refused(refusal) if !refusal.is_over() => return Err((*refusal).into()),
             RingState::Closed => return Err(io::ErrorKind::NotConnected.into()),
             RingState::Absent | RingState::Refused(_) => {
-                let params = RingParams {
-                    entries: self.config.ring_entries,
-                    profile: Profile::Shared,
-                };
-                match Ring::new(params) {
+                match Ring::new(self.config.ring_params()) {
                     Ok(ring) => {
                         let first = slot.ring_waker.set(ring.waker()).is_ok();
                         assert!(first, "a slot makes one ring in its life");

@@ -111,6 +111,12 @@ impl CqeResult {
         }
     }
 
+    /// Of an operation that the kernel has not seen and never will, because its ring was given up: it
+    /// is left undone, and may be done in another way.
+    pub(crate) fn recalled() -> Self {
+        CqeResult::failed(not_now())
+    }
+
     /// More completions of the same submission will follow.
     pub(crate) fn has_more(&self) -> bool {
         self.flags & abi::CQE_F_MORE != 0
@@ -120,6 +126,11 @@ impl CqeResult {
     pub(crate) fn is_notification(&self) -> bool {
         self.flags & abi::CQE_F_NOTIF != 0
     }
+}
+
+/// The error of an operation that no ring took.
+fn not_now() -> io::Error {
+    io::Error::from_raw_os_error(libc::EAGAIN)
 }
 
 /// From a completion to what the caller waits for.
@@ -346,9 +357,8 @@ fn push<T: Operation, R: Rings>(
     let sqe = unsafe { payload.prepare::<T>() };
 
     let Some(slot) = rings.submit_slot() else {
-        let error = io::Error::from_raw_os_error(libc::EAGAIN);
         // SAFETY: made of a `T`, and never submitted.
-        return Pushed::Refused(unsafe { payload.reclaim() }, error);
+        return Pushed::Refused(unsafe { payload.reclaim() }, not_now());
     };
     let mut ring = match rings.ring(slot) {
         Ok(ring) => ring,
@@ -362,6 +372,7 @@ fn push<T: Operation, R: Rings>(
         not_done: T::NOT_DONE,
     };
     let answer = ring.submit(sqe, payload, waker, fate, may_enter);
+    let is_usable = ring.is_usable();
     drop(ring);
     match answer {
         Ok(key) => {
@@ -374,7 +385,10 @@ fn push<T: Operation, R: Rings>(
             Pushed::Full(unsafe { payload.reclaim() })
         }
         Err(Refused::Closed(payload, _waker)) => {
-            let error = io::Error::other("the runtime is shutting down");
+            let error = match is_usable {
+                true => io::Error::other("the runtime is shutting down"),
+                false => not_now(),
+            };
             // SAFETY: made of a `T`; the ring gave it back unsubmitted.
             Pushed::Refused(unsafe { payload.reclaim() }, error)
         }

@@ -22,6 +22,10 @@ use std::time::Duration;
 /// the next turn).
 const MAX_COMPLETIONS: usize = 1024;
 
+/// A sleep in the ring is no longer than this, should all ways to end it fail. Only operations under
+/// way make a worker sleep there, and most take less.
+const LONGEST_IN_RING: Duration = Duration::from_millis(250);
+
 /// Whether a turn looks at sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PollIo {
@@ -73,10 +77,13 @@ impl Driver {
             if ring.needs_enter() {
                 // What the kernel did not take stays owned by the ring and is offered again at the
                 // next turn.
-                let _ = ring.flush();
+                ring.flush();
                 if who == Who::Sibling {
                     ring.note_foreign_enter();
                 }
+            }
+            if who == Who::Owner {
+                ring.recall(&mut batch);
             }
             ring.reap(&mut batch, MAX_COMPLETIONS);
             took_wake = ring.take_woken();
@@ -84,11 +91,7 @@ impl Driver {
         }
         if took_wake && who == Who::Sibling {
             // It was meant for the owner, which may be about to wait for it.
-            self.slots[slot]
-                .ring_waker
-                .get()
-                .expect("it has a ring")
-                .wake();
+            self.wake_from_ring(&self.slots[slot]);
         }
         match (poll_io, &self.io) {
             (PollIo::Drain, Some(io)) => {
@@ -133,7 +136,7 @@ impl Driver {
         let mut batch = take_batch();
 
         // What can be seen without sleeping is taken first; then nobody needs to sleep.
-        let place = self.choose_place(slot, role, &mut batch);
+        let (place, at_most) = self.choose_place(slot, role, &mut batch);
         if !batch.is_empty() {
             slot.count_turn();
             self.fire_due(slot_index, &mut batch);
@@ -141,9 +144,13 @@ impl Driver {
         }
 
         if slot.parker.prepare(place) {
+            let _parked = Parked(slot);
             let limit = self.time_to_sleep(slot, timeout);
             match limit {
-                Limit::Sleep(limit) => self.sleep(slot, place, limit, &mut batch),
+                Limit::Sleep(limit) => {
+                    let limit = limit.into_iter().chain(at_most).min();
+                    self.sleep(slot, place, limit, &mut batch);
+                }
                 Limit::AutoAdvance { to_ns } => {
                     // Paused clock: everything that is ready comes before time moves.
                     self.sleep(slot, place, Some(Duration::ZERO), &mut batch);
@@ -153,7 +160,6 @@ impl Driver {
                     }
                 }
             }
-            let _told = slot.parker.finish();
         }
         let woken = finish_batch(batch);
         // A sleep in epoll has drained the set, a ring tells whether there is something to drain.
@@ -173,10 +179,20 @@ impl Driver {
         }
     }
 
-    /// Where to sleep, with that place made ready. What was found on the way is in `batch`.
-    fn choose_place(&self, slot: &Slot, role: Role, batch: &mut Batch) -> Place {
+    /// Where to sleep, and for how long at most, with that place made ready. What was found on the way
+    /// is in `batch`.
+    ///
+    /// In the ring only while it has operations. Without any, a sleep there would be no better: the
+    /// kernel takes whoever waits in a ring that has so much as a poll armed for one that waits for a
+    /// disk, and says so in the machine's figures.
+    fn choose_place(
+        &self,
+        slot: &Slot,
+        role: Role,
+        batch: &mut Batch,
+    ) -> (Place, Option<Duration>) {
         let io = match role {
-            Role::Driver => self.io.as_ref(),
+            Role::Driver => self.io.as_ref().filter(|io| !io.has_failed()),
             Role::None => None,
         };
         let without_ring = match io {
@@ -184,33 +200,29 @@ impl Driver {
             None => Place::Futex,
         };
         let Some(mut ring) = slot.existing_ring() else {
-            return without_ring;
+            return (without_ring, None);
         };
-        let Some(io) = io else {
+        if ring.live_ops() == 0 || !ring.is_usable() || ring.look_again_in().is_some() {
             ring.disarm_readiness();
-            let place = match ring.live_ops() {
-                0 => Place::Futex,
-                _ => Place::Ring,
-            };
-            look_at_ring(&mut ring, place, batch);
-            return place;
-        };
-        match ring.arm_readiness(io.epoll_fd()) {
-            Ok(_) => {
+            look_at_ring(&mut ring, without_ring, batch);
+            return (without_ring, ring.look_again_in());
+        }
+        match io {
+            None => {
+                ring.disarm_readiness();
+                look_at_ring(&mut ring, Place::Ring, batch);
+            }
+            Some(io) => {
+                ring.arm_readiness(io.epoll_fd());
                 look_at_ring(&mut ring, Place::Ring, batch);
                 let fired = ring.take_readiness_event();
                 drop(ring);
                 if fired || io.has_left_some() {
                     self.drain_readiness(batch);
                 }
-                Place::Ring
-            }
-            // Completions still end a sleep in epoll: their task work interrupts it (EINTR).
-            Err(_) => {
-                look_at_ring(&mut ring, Place::Epoll, batch);
-                Place::Epoll
             }
         }
+        (Place::Ring, Some(LONGEST_IN_RING))
     }
 
     /// How long the owner may sleep. Read after the sleep was announced, see `timer_add`.
@@ -242,18 +254,23 @@ impl Driver {
                     .io
                     .as_ref()
                     .expect("epoll was chosen, so there is a set");
-                // An error here (EINTR above all) is an early wake-up like any other.
                 let parked = || slot.parker.is_parked();
-                let _ = io.drain_while(limit, &mut batch.wakers, parked);
+                if let Err(error) = io.drain_while(limit, &mut batch.wakers, parked) {
+                    let rest = io.note_failure(&error, &mut batch.wakers);
+                    std::thread::sleep(limit.map_or(rest, |limit| rest.min(limit)));
+                }
             }
             Place::Ring => {
-                let Some((fd, to_submit)) = slot
-                    .existing_ring()
-                    .map(|ring| (ring.raw_fd(), ring.unsubmitted()))
-                else {
+                let Some(ring) = slot.existing_ring().filter(|ring| ring.is_usable()) else {
                     return;
                 };
-                let _ = sys::uring::wait(fd, to_submit, limit);
+                let (fd, to_submit) = (ring.raw_fd(), ring.unsubmitted());
+                let idle = ring.may_wait_idle();
+                drop(ring);
+                let answer = sys::uring::wait(fd, to_submit, limit, idle);
+                if let Some(mut ring) = slot.existing_ring() {
+                    ring.note_wait(&answer);
+                }
             }
         }
     }
@@ -263,16 +280,33 @@ impl Driver {
         let slot = &self.slots[slot_index];
         match slot.parker.unpark() {
             Unpark::Noted => {}
-            Unpark::InterruptEpoll => {
-                if let Some(io) = &self.io {
-                    io.wake().expect("an eventfd takes another 1");
-                }
-            }
-            Unpark::InterruptRing => {
-                if let Some(waker) = slot.ring_waker.get() {
-                    waker.wake();
-                }
-            }
+            Unpark::InterruptEpoll => self.wake_from_epoll(),
+            Unpark::InterruptRing => self.wake_from_ring(slot),
+        }
+    }
+
+    fn wake_from_epoll(&self) {
+        if let Some(io) = &self.io
+            && let Err(error) = io.wake()
+        {
+            panic!("a sleeping worker cannot be woken: {error}");
+        }
+    }
+
+    fn wake_from_ring(&self, slot: &Slot) {
+        let Some(waker) = slot.ring_waker.get() else {
+            return;
+        };
+        let Err(error) = waker.wake() else {
+            return;
+        };
+        // A ring whose waiter cannot be told is of no use. The present one notices in time, see
+        // `LONGEST_IN_RING`, and at once if it watches readiness.
+        if let Some(mut ring) = slot.existing_ring() {
+            ring.give_up(waker.call(), error.raw_os_error().unwrap_or(libc::EIO));
+        }
+        if let Some(io) = &self.io {
+            let _ = io.wake();
         }
     }
 
@@ -282,6 +316,15 @@ impl Driver {
         self.slots[slot]
             .turns
             .load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
+
+/// The owner's sleep ends also when something panics in it, or it could never sleep again.
+struct Parked<'a>(&'a Slot);
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        let _told = self.0.parker.finish();
     }
 }
 
@@ -296,8 +339,9 @@ enum Limit {
 /// it is in the ring.
 fn look_at_ring(ring: &mut RingGuard<'_>, place: Place, batch: &mut Batch) {
     if place != Place::Ring && ring.needs_enter() {
-        let _ = ring.flush();
+        ring.flush();
     }
+    ring.recall(batch);
     ring.reap(batch, MAX_COMPLETIONS);
 }
 

@@ -23,8 +23,8 @@
 //! One of the two sees the other (`Driver::timer_add` with `Driver::park`).
 #![forbid(unsafe_code)]
 
+use crate::loom::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use crate::sys::futex;
-use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;
 
 const EMPTY: u32 = 0;
@@ -68,7 +68,10 @@ impl Parker {
             Place::Ring => PARKED_RING,
         };
         match self.state.swap(parked, SeqCst) {
-            EMPTY => true,
+            EMPTY => {
+                order_for_loom();
+                true
+            }
             NOTIFIED => {
                 // Between the two swaps another unpark may come and interrupt a place nobody
                 // sleeps in yet. Its token is taken here with the first; the interruption itself
@@ -126,7 +129,13 @@ impl Parker {
     }
 }
 
-#[cfg(test)]
+/// Loom knows the one order of all SeqCst operations for fences only.
+pub(super) fn order_for_loom() {
+    #[cfg(all(test, loom))]
+    crate::loom::sync::atomic::fence(SeqCst);
+}
+
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
     use std::sync::Arc;

@@ -9,7 +9,10 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use super::ring::{RingParams, setup};
 use crate::sys::uring::abi::{self, Params};
 use crate::sys::uring::sqe::op;
 use crate::sys::uring::{self, queues::Queues};
@@ -30,8 +33,8 @@ pub struct Finding {
     pub name: &'static str,
     /// How much we want it.
     pub need: Need,
-    /// Whether it is there.
-    pub present: bool,
+    /// Whether it is there; `None` if the kernel could not be asked.
+    pub present: Option<bool>,
     /// What we use it for.
     pub purpose: &'static str,
 }
@@ -82,7 +85,7 @@ const fn feature(name: &'static str, bit: u32, need: Need, purpose: &'static str
 
 use Need::{Required, Useful};
 
-const FEATURES: [Feature; 8] = [
+const FEATURES: [Feature; 9] = [
     feature(
         "IORING_FEAT_SINGLE_MMAP",
         abi::FEAT_SINGLE_MMAP,
@@ -130,6 +133,12 @@ const FEATURES: [Feature; 8] = [
         abi::FEAT_MIN_TIMEOUT,
         Useful,
         "waiting for several completions",
+    ),
+    feature(
+        "IORING_FEAT_NO_IOWAIT",
+        abi::FEAT_NO_IOWAIT,
+        Useful,
+        "a wait that is not for a disk does not count as one (6.15)",
     ),
 ];
 
@@ -238,11 +247,34 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+/// The bare errno, which callers match on; an `io::Error` cannot carry a text beside it. The text is
+/// that of [`io_uring_refusal`].
 impl From<Refusal> for io::Error {
     fn from(refusal: Refusal) -> Self {
-        let kind = io::Error::from_raw_os_error(refusal.errno).kind();
-        io::Error::new(kind, refusal)
+        io::Error::from_raw_os_error(refusal.errno)
     }
+}
+
+/// Why io_uring cannot be used by this process, with the likely cause and what would help; `None` if
+/// it can.
+///
+/// It explains the error of a [`build`](crate::runtime::Builder::build) that insisted on
+/// [`DriverChoice::Uring`](crate::runtime::DriverChoice::Uring): that error is the kernel's errno
+/// alone.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::runtime::{Builder, DriverChoice, io_uring_refusal};
+///
+/// let built = Builder::new_current_thread().driver(DriverChoice::Uring).build();
+/// match built {
+///     Ok(_) => assert_eq!(io_uring_refusal(), None),
+///     Err(error) => eprintln!("{error}: {}", io_uring_refusal().unwrap_or_default()),
+/// }
+/// ```
+pub fn io_uring_refusal() -> Option<String> {
+    usable().err().map(|refusal| refusal.to_string())
 }
 
 /// What the kernel answered.
@@ -302,13 +334,8 @@ fn ask() -> Result<Answers, Refusal> {
         });
     }
     let required = SETUP_FLAGS[0].bit;
-    let (ring, params) = try_setup(required).map_err(|error| {
-        let errno = error.raw_os_error().unwrap_or(libc::EIO);
-        Refusal {
-            errno,
-            cause: likely_cause(errno, &Surroundings::look()),
-        }
-    })?;
+    let (ring, params) =
+        try_setup(required).map_err(|error| explain(error.raw_os_error().unwrap_or(libc::EIO)))?;
     let missing = |what: String| Refusal {
         errno: libc::ENOSYS,
         cause: what,
@@ -354,6 +381,14 @@ fn ask() -> Result<Answers, Refusal> {
         )));
     }
     Ok(answers)
+}
+
+/// What `io_uring_setup` meant by this errno.
+pub(super) fn explain(errno: i32) -> Refusal {
+    Refusal {
+        errno,
+        cause: likely_cause(errno, &Surroundings::look()),
+    }
 }
 
 fn try_setup(flags: u32) -> io::Result<(OwnedFd, Params)> {
@@ -455,14 +490,18 @@ fn likely_cause(errno: i32, around: &Surroundings) -> String {
 #[doc(hidden)]
 pub fn report() -> Report {
     let answers = answers();
-    let features = answers.as_ref().map_or(0, |a| a.features);
+    let known = answers.as_ref().ok();
     let around = Surroundings::look();
-    let usable = answers.is_ok();
-    let find = |f: &Feature, present: bool| Finding {
+    let find = |f: &Feature, present: Option<bool>| Finding {
         name: f.name,
         need: f.need,
         present,
         purpose: f.purpose,
+    };
+    // For want of memory or descriptors nothing is missing, only nothing is known.
+    let without_answers = match &answers {
+        Err(refusal) if may_pass(refusal.errno) => None,
+        _ => Some(false),
     };
     Report {
         kernel: fs::read_to_string("/proc/sys/kernel/osrelease")
@@ -470,23 +509,66 @@ pub fn report() -> Report {
         refusal: answers.as_ref().err().map(ToString::to_string),
         setup_flags: SETUP_FLAGS
             .iter()
-            .map(|f| find(f, usable && try_setup(f.bit).is_ok()))
+            .map(|f| find(f, known.map_or(without_answers, |_| knows_flag(f.bit))))
             .collect(),
         features: FEATURES
             .iter()
-            .map(|f| find(f, features & f.bit != 0))
+            .map(|f| {
+                let present = known.map(|answers| answers.features & f.bit != 0);
+                find(f, present.or(without_answers))
+            })
             .collect(),
         opcodes: OPCODES
             .iter()
             .map(|&(name, code, need, purpose)| Finding {
                 name,
                 need,
-                present: answers.as_ref().is_ok_and(|a| a.supports(code)),
+                present: known
+                    .map(|answers| answers.supports(code))
+                    .or(without_answers),
                 purpose,
             })
             .collect(),
         limits: limits(&around),
     }
+}
+
+/// Whether the kernel takes a set-up flag.
+fn knows_flag(flag: u32) -> Option<bool> {
+    match patiently(|| try_setup(flag)) {
+        Ok(_) => Some(true),
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Some(false),
+        Err(_) => None,
+    }
+}
+
+/// Tries for a while when memory is short: the kernel gives that of a closed ring back a little later.
+fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const PATIENCE: Duration = Duration::from_millis(300);
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Err(error)
+                if error.raw_os_error() == Some(libc::ENOMEM) && start.elapsed() < PATIENCE =>
+            {
+                thread::sleep(Duration::from_millis(5));
+            }
+            answer => return answer,
+        }
+    }
+}
+
+/// Whether so many rings of this size, or smaller ones, are to be had together.
+///
+/// # Errors
+///
+/// The errno of the first that is not.
+pub(super) fn room_for(rings: usize, params: RingParams) -> io::Result<()> {
+    let mut made = Vec::with_capacity(rings);
+    while made.len() < rings {
+        made.push(patiently(|| setup::set_up(params))?);
+    }
+    Ok(())
 }
 
 fn limits(around: &Surroundings) -> Vec<Limit> {
@@ -554,8 +636,9 @@ mod tests {
         ] {
             let cause = likely_cause(errno, &around);
             assert!(cause.contains(word), "{errno}: {cause}");
-            let error = io::Error::from(Refusal { errno, cause });
-            assert!(error.to_string().contains(&format!("os error {errno}")));
+            let refusal = Refusal { errno, cause };
+            assert!(refusal.to_string().contains(&format!("os error {errno}")));
+            assert_eq!(io::Error::from(refusal).raw_os_error(), Some(errno));
         }
     }
 
@@ -565,7 +648,7 @@ mod tests {
         let missing = [&report.setup_flags, &report.features, &report.opcodes]
             .into_iter()
             .flatten()
-            .filter(|finding| finding.need == Required && !finding.present)
+            .filter(|finding| finding.need == Required && finding.present != Some(true))
             .count();
         assert_eq!(report.refusal.is_some(), usable().is_err());
         assert_eq!(report.refusal.is_some(), missing > 0, "{report:?}");

@@ -6,11 +6,13 @@
 //! wakers, which the driver wakes once no lock is held.
 #![forbid(unsafe_code)]
 
+mod alarm;
 mod interest;
 mod ready;
 mod registration;
 mod source;
 mod table;
+mod turns;
 mod waiters;
 
 pub use interest::Interest;
@@ -22,32 +24,31 @@ pub(crate) use source::ReadyEvent;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{
-    AtomicBool, AtomicU8,
-    Ordering::{Relaxed, SeqCst},
-    fence,
-};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
 
+use self::alarm::Alarm;
 use self::table::Table;
+use self::turns::Turns;
 use super::bells::Bell;
+use super::setback::{Setback, Verdict};
 use crate::sys;
+use crate::util::shutdown_text::shutting_down;
 use crate::util::wake_list::WakeList;
 
 /// One epoll set and its sources.
 pub(crate) struct Readiness {
-    selector: Mutex<Selector>,
-    /// Somebody wanted to drain while another thread did, and may have been told of an event that
-    /// came after that thread had asked the kernel. See `drain`.
-    missed: AtomicBool,
+    selector: Turns<Selector>,
     /// The last look took as much as it might, not all there was. Written with the selector held;
     /// whoever left something looks again before it sleeps, so nobody waits for this. Relaxed.
     left_some: AtomicBool,
     /// Bells that are in the set.
     bells: AtomicU8,
+    /// Waits that failed since the last that did not.
+    setback: Mutex<Setback>,
     epoll_fd: RawFd,
     shared: Arc<Shared>,
 }
@@ -63,8 +64,10 @@ struct Selector {
 /// The part registrations keep alive, so that a socket may outlive its runtime.
 pub(crate) struct Shared {
     registry: mio::Registry,
-    waker: mio::Waker,
+    alarm: Alarm,
     table: Table,
+    /// Why the kernel will not tell of events any more.
+    failure: OnceLock<String>,
     /// The process it was made in. A forked child that took a socket out of the set would take it out
     /// of its parent's.
     image: u64,
@@ -73,6 +76,14 @@ pub(crate) struct Shared {
 impl Shared {
     fn is_forked(&self) -> bool {
         self.image != sys::fork::process_image()
+    }
+
+    /// What is told to those who wait, or would, when there will be no more events.
+    fn end(&self) -> io::Error {
+        match self.failure.get() {
+            Some(failure) => io::Error::other(failure.clone()),
+            None => shutting_down(),
+        }
     }
 }
 
@@ -112,33 +123,30 @@ impl Readiness {
     pub(crate) fn new(max_events: usize) -> io::Result<Self> {
         let poll = mio::Poll::new()?;
         let registry = poll.registry().try_clone()?;
-        let waker = mio::Waker::new(&registry, WAKE)?;
+        let alarm = Alarm::new(&registry)?;
         Ok(Readiness {
             epoll_fd: poll.as_raw_fd(),
-            missed: AtomicBool::new(false),
             left_some: AtomicBool::new(false),
             bells: AtomicU8::new(0),
-            selector: Mutex::new(Selector {
+            setback: Mutex::default(),
+            selector: Turns::new(Selector {
                 poll,
                 events: mio::Events::with_capacity(max_events),
                 busy_events: None,
             }),
             shared: Arc::new(Shared {
                 registry,
-                waker,
+                alarm,
                 table: Table::new(),
+                failure: OnceLock::new(),
                 image: sys::fork::process_image(),
             }),
         })
     }
 
     /// Lets [`drain_some`](Self::drain_some) take at most `max_events`.
-    pub(crate) fn limit_busy(mut self, max_events: usize) -> Self {
-        let selector = self
-            .selector
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
-        selector.busy_events = Some(mio::Events::with_capacity(max_events));
+    pub(crate) fn limit_busy(self, max_events: usize) -> Self {
+        self.selector.take().busy_events = Some(mio::Events::with_capacity(max_events));
         self
     }
 
@@ -150,7 +158,7 @@ impl Readiness {
     /// What a worker does in passing, with tasks to run: like [`drain`](Self::drain) without
     /// waiting, but it may leave events for the next time.
     pub(crate) fn drain_some(&self, wakers: &mut WakeList) -> io::Result<usize> {
-        let Some(mut selector) = self.selector_if_free() else {
+        let Some(mut selector) = self.selector.take_if_free() else {
             return Ok(0);
         };
         let Selector {
@@ -162,12 +170,8 @@ impl Readiness {
             drop(selector);
             return self.drain(Some(Duration::ZERO), wakers);
         };
-        self.missed.store(false, Relaxed);
-        match poll.poll(events, Some(Duration::ZERO)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+        self.selector.begin();
+        poll.poll(events, Some(Duration::ZERO))?;
         let (taken, delivered) = self.deliver_all(events, wakers);
         self.left_some.store(taken == events.capacity(), Relaxed);
         drop(selector);
@@ -208,15 +212,19 @@ impl Readiness {
         still: impl FnOnce() -> bool,
     ) -> io::Result<usize> {
         let selector = if timeout == Some(Duration::ZERO) {
-            match self.selector_if_free() {
+            match self.selector.take_if_free() {
                 Some(selector) => selector,
                 None => return Ok(0),
             }
         } else {
-            self.selector.lock().unwrap_or_else(PoisonError::into_inner)
+            self.selector.take()
         };
         let delivered = if still() {
-            self.drain_locked(selector, timeout, wakers)?
+            let delivered = self.drain_locked(selector, timeout, wakers)?;
+            if timeout != Some(Duration::ZERO) {
+                self.lock_setback().is_over();
+            }
+            delivered
         } else {
             drop(selector);
             0
@@ -227,51 +235,30 @@ impl Readiness {
     /// What those could not do who wanted to drain while this thread did.
     fn drain_missed(&self, wakers: &mut WakeList) -> io::Result<usize> {
         let mut delivered = 0;
-        loop {
-            // Pairs with the fence in `selector_if_free`: its caller left `missed` and found the
-            // selector taken, or we find `missed`, or it finds the selector free.
-            fence(SeqCst);
-            if !self.missed.load(Relaxed) {
-                return Ok(delivered);
-            }
-            let Some(selector) = self.selector_if_free() else {
-                return Ok(delivered);
-            };
+        self.selector.serve_missed(|selector| {
             delivered += self.drain_locked(selector, Some(Duration::ZERO), wakers)?;
-        }
-    }
-
-    /// `None`: another thread has it, and will drain again after it has let go.
-    fn selector_if_free(&self) -> Option<MutexGuard<'_, Selector>> {
-        for _ in 0..2 {
-            match self.selector.try_lock() {
-                Ok(selector) => return Some(selector),
-                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => {
-                    self.missed.store(true, Relaxed);
-                    // Pairs with the fence in `drain_missed`.
-                    fence(SeqCst);
-                }
-            }
-        }
-        None
+            io::Result::Ok(())
+        })?;
+        Ok(delivered)
     }
 
     /// Lets the selector go when it is done.
     fn drain_locked(
         &self,
-        mut selector: MutexGuard<'_, Selector>,
+        mut selector: crate::loom::sync::MutexGuard<'_, Selector>,
         timeout: Option<Duration>,
         wakers: &mut WakeList,
     ) -> io::Result<usize> {
-        // Whoever misses from here on is served by the caller.
-        self.missed.store(false, Relaxed);
+        self.selector.begin();
         let Selector { poll, events, .. } = &mut *selector;
 
         let mut timeout = match timeout {
             Some(short) if short < Duration::from_millis(1) && !short.is_zero() => {
-                sys::poll::wait_readable(self.epoll_fd, short);
-                Some(Duration::ZERO)
+                match sys::poll::wait_readable(self.epoll_fd, short) {
+                    true => Some(Duration::ZERO),
+                    // Late rather than without end.
+                    false => Some(Duration::from_millis(1)),
+                }
             }
             Some(long) => Some(Duration::from_millis(
                 u64::try_from(long.as_millis()).unwrap_or(u64::MAX),
@@ -282,7 +269,14 @@ impl Readiness {
         loop {
             match poll.poll(events, timeout) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(delivered),
+                // A signal ends a wait. A look cannot be interrupted, unless something is wrong.
+                Err(error)
+                    if error.kind() == io::ErrorKind::Interrupted
+                        && timeout != Some(Duration::ZERO) =>
+                {
+                    timeout = Some(Duration::ZERO);
+                    continue;
+                }
                 Err(error) => return Err(error),
             }
             let (taken, woke) = self.deliver_all(events, wakers);
@@ -324,7 +318,32 @@ impl Readiness {
 
     /// Makes a [`drain`](Readiness::drain) that waits, or the next one that would, return.
     pub(crate) fn wake(&self) -> io::Result<()> {
-        self.shared.waker.wake()
+        self.shared.alarm.ring(&self.shared.registry)
+    }
+
+    /// A drain that was to wait has failed, and so has not waited. Returns for how long to leave the
+    /// set alone. When it has failed for long, every wait for readiness ends with an error, and there
+    /// is no set any more.
+    pub(crate) fn note_failure(&self, error: &io::Error, wakers: &mut WakeList) -> Duration {
+        let mut setback = self.lock_setback();
+        if setback.note() == Verdict::Again {
+            return setback.rest();
+        }
+        drop(setback);
+        let text = format!("the kernel does not tell of readiness any more: epoll_wait: {error}");
+        if self.shared.failure.set(text).is_ok() {
+            self.shutdown(wakers);
+        }
+        Duration::ZERO
+    }
+
+    /// Whether there will be no more events.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.shared.failure.get().is_some()
+    }
+
+    fn lock_setback(&self) -> MutexGuard<'_, Setback> {
+        self.setback.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers `bell`, whose descriptor is `fd`, from the next drain on.

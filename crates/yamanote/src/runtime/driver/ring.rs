@@ -14,15 +14,19 @@
 //! generation: the message that wakes a waiter, the poll that watches the epoll descriptor, the
 //! poll on the wake-up eventfd where there are no messages, cancellations. They own no memory.
 //!
+//! A ring that cannot be entered any more is given up: see `retreat`.
+//!
 //! Leaving: [`Ring::cancel_all`], reap until [`Ring::live_ops`] is 0, drop. Closing a ring is no
 //! barrier, so a ring dropped with operations in the kernel leaks their payloads (the table has no
 //! destructor for them); [`Ring::leak`] does so on purpose and counts.
 #![forbid(unsafe_code)]
 
 mod internal;
-mod setup;
+mod retreat;
+pub(super) mod setup;
 mod waker;
 
+use retreat::Retreat;
 pub(crate) use setup::{Profile, RingParams};
 pub(crate) use waker::{Door, RingWaker};
 
@@ -38,6 +42,7 @@ use waker::messages_work;
 use super::batch::Batch;
 use super::op::table::{self, Fate, INTERNAL_INDEX, Routed, Table};
 use super::op::{CqeResult, Key, OnDrop, Payload};
+use super::setback::{Setback, Verdict};
 use crate::sys::fork::process_image;
 use crate::sys::uring::abi;
 use crate::sys::uring::queues::{Queues, SubmissionQueueFull};
@@ -51,7 +56,7 @@ pub(crate) enum Refused {
     /// No room in the submission queue; the waker is woken when there is. It comes back if one of the
     /// same task waits already.
     Full(Payload, Option<Waker>),
-    /// The ring is shutting down.
+    /// The ring is shutting down, or given up.
     Closed(Payload, Waker),
 }
 
@@ -88,6 +93,12 @@ pub(crate) struct Ring {
     woken: bool,
     /// No new operations.
     closed: bool,
+    /// Enters that failed since the last that did not.
+    setback: Setback,
+    /// It is given up, and why.
+    retreat: Option<Retreat>,
+    /// The kernel can be told that a wait is not for a disk.
+    has_no_iowait: bool,
     counters: Counters,
     lost_seen: u32,
     /// The process the ring was made in.
@@ -128,7 +139,9 @@ impl Ring {
             ring_fd: fd.clone(),
         };
         let door = door(&fd)?;
-        Ok(Ring::with_kernel(queues, Box::new(kernel), fd, door))
+        let mut ring = Ring::with_kernel(queues, Box::new(kernel), fd, door);
+        ring.has_no_iowait = kernel_params.features & abi::FEAT_NO_IOWAIT != 0;
+        Ok(ring)
     }
 
     /// A ring over any memory and any kernel. `fd` is what waiters wait on.
@@ -157,6 +170,9 @@ impl Ring {
             waker,
             woken: false,
             closed: false,
+            setback: Setback::default(),
+            retreat: None,
+            has_no_iowait: false,
             counters: Counters::default(),
             image: process_image(),
         };
@@ -188,6 +204,9 @@ impl Ring {
     /// Whether a flush has something to do: submissions, task work, overflowed completions.
     pub(crate) fn needs_enter(&self) -> bool {
         self.check_process();
+        if self.retreat.is_some() {
+            return false;
+        }
         self.queues.unsubmitted() > 0
             || self.queues.sq_flags() & (abi::SQ_TASKRUN | abi::SQ_CQ_OVERFLOW) != 0
             || self.has_deferred()
@@ -232,12 +251,11 @@ impl Ring {
         fate: Fate,
         may_enter: bool,
     ) -> Result<Key, Refused> {
-        if self.closed {
-            return Err(Refused::Closed(payload, waker));
-        }
         if !self.has_room() && may_enter {
-            // Its error comes up again at the next turn's flush, where it can be told.
-            let _ = self.flush();
+            self.flush();
+        }
+        if self.closed || self.retreat.is_some() {
+            return Err(Refused::Closed(payload, waker));
         }
         if !self.has_room() {
             // Once for each task, however often it asks.
@@ -279,36 +297,34 @@ impl Ring {
     /// Gives the kernel what was pushed and lets it post what it holds back. Does not wait.
     ///
     /// When the kernel cannot take more for now (EAGAIN, EBUSY, ENOMEM) the rest stays queued and
-    /// owned, and this is not an error.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
+    /// owned. When it cannot for long, or at all, the ring is given up.
+    pub(crate) fn flush(&mut self) {
         self.check_process();
         // A storm of signals must not keep us here for ever.
-        const INTERRUPTIONS: u32 = 16;
-        let mut interruptions = 0;
-        loop {
+        const TRIES: u32 = 16;
+        for _ in 0..TRIES {
+            if self.retreat.is_some() || !self.setback.rest().is_zero() {
+                return;
+            }
             self.push_deferred();
             let to_submit = self.queues.unsubmitted();
             let get_events = self.queues.sq_flags() & (abi::SQ_TASKRUN | abi::SQ_CQ_OVERFLOW) != 0;
             if to_submit == 0 && !get_events {
-                return Ok(());
+                return;
             }
             match self.kernel.enter(to_submit, get_events) {
-                Ok(taken) if taken < to_submit => return Ok(()),
-                Ok(_) if self.has_deferred() => {}
-                Ok(_) => return Ok(()),
-                Err(error) => match error.raw_os_error() {
-                    Some(libc::EINTR) => {
-                        interruptions += 1;
-                        if interruptions == INTERRUPTIONS {
-                            return Ok(());
-                        }
+                Ok(taken) => {
+                    self.setback.is_over();
+                    if taken < to_submit || !self.has_deferred() {
+                        return;
                     }
-                    Some(libc::EAGAIN | libc::EBUSY | libc::ENOMEM) => return Ok(()),
-                    // Lost completions: `reap` reads the counter, which also tells when it was
-                    // another thread that got this errno.
-                    Some(libc::EBADR) => return Ok(()),
-                    _ => return Err(error),
-                },
+                }
+                Err(error) => {
+                    self.note_failure(&error);
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -324,7 +340,10 @@ impl Ring {
                 }
                 self.counters.overflows += 1;
                 // The kernel moves its backlog into the room we have made.
-                if self.kernel.enter(0, true).is_err() || !self.queues.has_completions() {
+                if self.retreat.is_some()
+                    || self.kernel.enter(0, true).is_err()
+                    || !self.queues.has_completions()
+                {
                     break;
                 }
                 continue;
@@ -334,7 +353,10 @@ impl Ring {
         }
         self.notice_losses(batch);
         self.push_deferred();
-        if !self.waiting_for_room.is_empty() && self.has_room() {
+        if self.retreat.is_some() {
+            self.reaped_in_retreat(reaped, batch);
+        }
+        if !self.waiting_for_room.is_empty() && (self.has_room() || self.retreat.is_some()) {
             for waker in self.waiting_for_room.drain(..) {
                 batch.wakers.push(waker);
             }
@@ -360,12 +382,17 @@ impl Ring {
             }
             return;
         }
-        match self.table.complete(index, generation, result) {
+        let routed = self.table.complete(index, generation, result);
+        self.hand_over(routed, cqe.user_data, batch);
+    }
+
+    fn hand_over(&mut self, routed: Routed, user_data: u64, batch: &mut Batch) {
+        match routed {
             Routed::Unknown => self.counters.unknown_completions += 1,
             Routed::Nothing => {}
             Routed::Wake(waker) => batch.wakers.push(waker),
             Routed::Garbage(value) => batch.garbage.push(value),
-            Routed::Again => self.again.push_back(cqe.user_data),
+            Routed::Again => self.again.push_back(user_data),
         }
     }
 
@@ -413,16 +440,15 @@ impl Ring {
     /// here and [`take_readiness_event`](Ring::take_readiness_event) says so. The watch is renewed
     /// when the kernel ends it. It belongs to the thread that enters: drain the descriptor once
     /// after arming.
-    pub(crate) fn arm_readiness(&mut self, epoll_fd: RawFd) -> io::Result<()> {
+    pub(crate) fn arm_readiness(&mut self, epoll_fd: RawFd) {
         self.check_process();
         let foreign = std::mem::take(&mut self.foreign_enter);
         if self.readiness.fd == Some(epoll_fd) && !foreign {
-            return Ok(());
+            return;
         }
         self.disarm_readiness();
         self.readiness.fd = Some(epoll_fd);
         self.push_deferred();
-        Ok(())
     }
 
     /// Another thread than the owner has entered, maybe with the watch: the owner's next
@@ -487,6 +513,9 @@ impl Ring {
 
     /// Pushes as much of the ring's own business as there is room for.
     fn push_deferred(&mut self) {
+        if self.retreat.is_some() {
+            return;
+        }
         // Before the cancellations, which may be meant for these.
         while let Some(&user_data) = self.again.front() {
             let sqe = self.table.sqe(user_data);

@@ -75,7 +75,7 @@ impl Driver {
         if let RingState::Ready(ring) = closed {
             self.closed_ops_submitted
                 .fetch_add(ring.submitted_total(), Relaxed);
-            if ring.live_ops() > 0 {
+            if ring.live_ops() > 0 || ring.has_lost_descriptor() {
                 self.leaked_ops.fetch_add(ring.leak(), Relaxed);
             }
         }
@@ -87,7 +87,7 @@ fn cancel(slot: &Slot, which: fn(&mut Ring)) {
     if let Some(mut ring) = slot.existing_ring() {
         which(&mut ring);
         // What there is no room for now, `drain` gives to the kernel.
-        let _ = ring.flush();
+        ring.flush();
     }
 }
 
@@ -99,9 +99,12 @@ fn drain(slot: &Slot, deadline: Instant) -> bool {
         let Some(mut ring) = slot.existing_ring() else {
             return true;
         };
-        let _ = ring.flush();
+        ring.flush();
+        // No worker is in a ring any more.
+        ring.recall(&mut batch);
         ring.reap(&mut batch, usize::MAX);
         let (fd, live) = (ring.raw_fd(), ring.live_ops());
+        let may_enter = ring.is_usable() && ring.look_again_in().is_none();
         drop(ring);
         // Payloads of orphans may be user values; their destructors see no lock.
         batch.finish();
@@ -110,6 +113,9 @@ fn drain(slot: &Slot, deadline: Instant) -> bool {
         }
         // Short, since a completion may be reaped by nobody else but could be posted to a thread
         // that has left.
-        let _ = sys::uring::wait(fd, 0, Some(Duration::from_millis(1)));
+        let short = Duration::from_millis(1);
+        if !may_enter || sys::uring::wait(fd, 0, Some(short), false).is_err() {
+            std::thread::sleep(short);
+        }
     }
 }

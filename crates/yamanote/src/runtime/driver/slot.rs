@@ -5,16 +5,16 @@
 //! `block_on` takes over. Siblings may lock a slot's ring and wheel when its owner is busy.
 #![forbid(unsafe_code)]
 
-use super::parker::Parker;
-use super::probe::may_pass;
+use super::parker::{Parker, order_for_loom};
+use super::probe::{self, may_pass};
 use super::ring::{Ring, RingWaker};
 use super::time::wheel::Wheel;
-use std::io;
-use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{
+use crate::loom::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use std::io;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -116,6 +116,15 @@ impl Slot {
         RingGuard::new(self.lock_ring())
     }
 
+    /// Why it has no ring, or cannot use it, if it has tried.
+    pub(super) fn why_no_ring(&self) -> Option<String> {
+        match &*self.lock_ring() {
+            RingState::Refused(refusal) => Some(probe::explain(refusal.errno).to_string()),
+            RingState::Ready(ring) => ring.retreat().map(|retreat| retreat.to_string()),
+            RingState::Absent | RingState::Closed => None,
+        }
+    }
+
     /// Whether it has neither ring nor timer: nothing to look at, as in each short `block_on`.
     pub(super) fn is_bare(&self) -> bool {
         // SeqCst as everywhere; a timer added by another thread meanwhile unparks the owner.
@@ -138,6 +147,17 @@ impl Slot {
                 ring.disarm_readiness();
             }
         }
+    }
+
+    /// Makes the wheel's earliest deadline known. Whether the owner, who sleeps, has to be told.
+    ///
+    /// The owner announces its sleep, then reads the earliest deadline; here the deadline is stored,
+    /// then the announcement read, all SeqCst: one of the two sees the other.
+    #[must_use]
+    pub(super) fn publish_deadline(&self, next_ns: u64) -> bool {
+        let is_earlier = next_ns < self.next_deadline_ns.swap(next_ns, SeqCst);
+        order_for_loom();
+        is_earlier && self.parker.is_parked()
     }
 
     pub(super) fn count_turn(&self) {
@@ -174,5 +194,69 @@ impl DerefMut for RingGuard<'_> {
             RingState::Ready(ring) => ring,
             _ => unreachable!("checked in RingGuard::new, and the lock is held since"),
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::super::parker::{Place, Unpark};
+    use super::*;
+
+    /// What `park` does of a sleep without a limit: true if it must not go on, for a timer is there.
+    fn sleep(slot: &Slot) -> bool {
+        if !slot.parker.prepare(Place::Futex) {
+            return false;
+        }
+        let sees_timer = slot.next_deadline_ns.load(SeqCst) != u64::MAX;
+        if !sees_timer {
+            slot.parker.wait_futex(None);
+        }
+        let _told = slot.parker.finish();
+        sees_timer
+    }
+
+    /// A timer that another thread adds is seen before the sleep, or ends it. Lost, the owner would
+    /// yield for ever, which loom tells.
+    #[test]
+    fn loom_parker_a_timer_added_meanwhile_is_seen() {
+        loom::model(|| {
+            let slot = loom::sync::Arc::new(Slot::new());
+            let adder = {
+                let slot = slot.clone();
+                loom::thread::spawn(move || {
+                    if slot.publish_deadline(5) {
+                        assert_eq!(slot.parker.unpark(), Unpark::Noted);
+                    }
+                })
+            };
+            while !sleep(&slot) {}
+            adder.join().unwrap();
+        });
+    }
+
+    /// Two threads wake the owner, who sleeps as often as it likes; none of them is lost, and what came
+    /// before is seen.
+    #[test]
+    fn loom_parker_no_token_is_lost() {
+        loom::model(|| {
+            let slot = loom::sync::Arc::new(Slot::new());
+            let told = loom::sync::Arc::new(AtomicU64::new(0));
+            let others: Vec<_> = (0..2)
+                .map(|_| {
+                    let (slot, told) = (slot.clone(), told.clone());
+                    loom::thread::spawn(move || {
+                        // Relaxed: the token orders.
+                        told.fetch_add(1, Relaxed);
+                        assert_eq!(slot.parker.unpark(), Unpark::Noted);
+                    })
+                })
+                .collect();
+            while told.load(Relaxed) < 2 {
+                let _sees_no_timer = sleep(&slot);
+            }
+            for other in others {
+                other.join().unwrap();
+            }
+        });
     }
 }

@@ -136,3 +136,86 @@ fn shutdown_fires_what_waits_and_closes_rings() {
         assert_eq!((driver.live_ops(), driver.leaked_ops()), (0, 0));
     }
 }
+
+fn driver_with_ring() -> Option<Arc<Driver>> {
+    drivers()
+        .into_iter()
+        .find(|driver| driver.kind() == DriverKind::Uring && driver.io().is_some())
+}
+
+/// Between the wake-up and the owner's wait a sibling reaps: it must not keep the wake-up.
+#[test]
+fn a_sibling_hands_the_owners_wake_up_on() {
+    let Some(driver) = driver_with_ring() else {
+        return;
+    };
+    let slot = &driver.slots[0];
+    assert!(slot.parker.prepare(parker::Place::Ring));
+    driver.unpark(0);
+    assert!(driver.ring(0).unwrap().has_completions());
+    std::thread::scope(|scope| {
+        scope.spawn(|| driver.rescue(0));
+    });
+    assert!(
+        driver.ring(0).unwrap().has_completions(),
+        "the owner's wait would have no end"
+    );
+    assert!(slot.parker.finish());
+    driver.shutdown(Instant::now());
+}
+
+/// What a sibling submits belongs to that thread. The owner's watch on readiness may be among it, so
+/// the owner arms another.
+#[test]
+fn after_a_siblings_enter_the_owner_arms_its_own_watch() {
+    let Some(driver) = driver_with_ring() else {
+        return;
+    };
+    let epoll_fd = driver.io().unwrap().epoll_fd();
+    let arm = || {
+        let mut ring = driver.ring(0).unwrap();
+        ring.arm_readiness(epoll_fd);
+        let pushed = ring.unsubmitted();
+        drop(ring);
+        pushed
+    };
+    driver.turn(0, PollIo::Skip);
+    assert_eq!(arm(), 1, "the watch");
+    driver.turn(0, PollIo::Skip);
+    assert_eq!(arm(), 0, "it is armed");
+    driver.ring(0).unwrap().disarm_readiness();
+    driver.turn(0, PollIo::Skip);
+    assert_eq!(arm(), 1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| driver.rescue(0));
+    });
+    assert!(arm() >= 1, "the sibling's watch is taken for the owner's");
+    driver.shutdown(Instant::now());
+}
+
+/// A sleeper whose ring cannot be woken is woken by the readiness it watches, and does without the ring
+/// from then on.
+#[test]
+fn a_ring_that_is_given_up_is_not_slept_in() {
+    let Some(driver) = driver_with_ring() else {
+        return;
+    };
+    let _slot = driver.enter_slot(0);
+    driver
+        .ring(0)
+        .unwrap()
+        .give_up("io_uring_register", libc::EPERM);
+    assert!(!driver.ring_ready());
+    let reason = driver.fallback_reason().unwrap();
+    assert!(reason.contains("io_uring_register"), "{reason}");
+    for role in [Role::Driver, Role::None] {
+        let turns = driver.turns(0);
+        let other = Arc::clone(&driver);
+        let waker = std::thread::spawn(move || other.unpark(0));
+        while driver.turns(0) == turns {
+            driver.park(0, role, None);
+        }
+        waker.join().unwrap();
+    }
+    driver.shutdown(Instant::now());
+}

@@ -72,11 +72,7 @@ impl Driver {
         moved
     }
 
-    /// Makes an earlier deadline known to the slot's owner.
-    ///
-    /// The owner announces its sleep, then reads the earliest deadline; here the deadline is
-    /// stored, then the announcement read, all SeqCst: one of the two sees the other. The owner
-    /// itself is awake, it runs this.
+    /// Makes an earlier deadline known to the slot's owner, who is awake if it runs this.
     fn publish_deadline(
         &self,
         slot_index: usize,
@@ -84,10 +80,9 @@ impl Driver {
         local: Option<usize>,
     ) {
         let slot = &self.slots[slot_index];
-        let next = wheel.next_deadline_ns().unwrap_or(u64::MAX);
-        let is_earlier = next < slot.next_deadline_ns.swap(next, SeqCst);
+        let must_tell = slot.publish_deadline(wheel.next_deadline_ns().unwrap_or(u64::MAX));
         drop(wheel);
-        if is_earlier && local != Some(slot_index) && slot.parker.is_parked() {
+        if must_tell && local != Some(slot_index) {
             self.unpark(slot_index);
         }
     }

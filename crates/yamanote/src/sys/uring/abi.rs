@@ -17,9 +17,11 @@ pub(crate) const FEAT_EXT_ARG: u32 = 1 << 8;
 pub(crate) const FEAT_NATIVE_WORKERS: u32 = 1 << 9;
 pub(crate) const FEAT_CQE_SKIP: u32 = 1 << 11;
 pub(crate) const FEAT_MIN_TIMEOUT: u32 = 1 << 15;
+pub(crate) const FEAT_NO_IOWAIT: u32 = 1 << 17;
 
 pub(crate) const ENTER_GETEVENTS: u32 = 1 << 0;
 pub(crate) const ENTER_EXT_ARG: u32 = 1 << 3;
+pub(crate) const ENTER_NO_IOWAIT: u32 = 1 << 7;
 
 pub(crate) const SQ_CQ_OVERFLOW: u32 = 1 << 1;
 pub(crate) const SQ_TASKRUN: u32 = 1 << 2;

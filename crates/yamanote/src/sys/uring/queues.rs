@@ -148,6 +148,26 @@ impl Queues {
         self.sq_tail.wrapping_sub(self.sq_head())
     }
 
+    /// Takes back the entries the kernel has not taken, and returns their user data. For a ring that
+    /// no thread is in and none will enter again.
+    pub(crate) fn withdraw(&mut self) -> Vec<u64> {
+        let head = self.sq_head();
+        let count = self.sq_tail.wrapping_sub(head);
+        let entries = self.layout.sq_entries - 1;
+        let names = (0..count)
+            .map(|nth| {
+                let place = head.wrapping_add(nth) & entries;
+                // SAFETY: `place` is below `sq_entries`; the entry was written by `push`, and nobody
+                // writes to it while we hold `&mut self`.
+                unsafe { self.layout.sqes.add(place as usize).read() }.user_data
+            })
+            .collect();
+        self.sq_tail = head;
+        // SAFETY: valid by contract. Relaxed: the other side does not look any more.
+        unsafe { self.layout.sq_tail.as_ref().store(head, Ordering::Relaxed) };
+        names
+    }
+
     /// How many entries the kernel has taken, ever (modulo 2^32).
     pub(crate) fn sq_head(&self) -> u32 {
         // SAFETY: valid by contract. Acquire pairs with the kernel's Release of the head: it has

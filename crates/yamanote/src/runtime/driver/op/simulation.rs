@@ -91,7 +91,8 @@ impl Simulation {
     pub(super) fn turn(&self, max: usize) -> usize {
         let mut batch = Batch::default();
         let mut ring = self.lock();
-        ring.flush().unwrap();
+        ring.skip_rest();
+        ring.flush();
         let reaped = ring.reap(&mut batch, max);
         drop(ring);
         batch.finish();

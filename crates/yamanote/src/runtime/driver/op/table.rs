@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::{CqeResult, Key, OnDrop, Payload};
-use crate::sys::uring::sqe::Sqe;
+use crate::sys::uring::sqe::{Sqe, op};
 
 /// The slot's side of an operation's life.
 #[derive(Debug)]
@@ -141,6 +141,8 @@ pub(crate) struct Table {
     free: Vec<u32>,
     /// Operations whose last CQE is still to come.
     in_kernel: usize,
+    /// Those of them that wait for a disk.
+    transfers: usize,
     /// Slots that are used up.
     retired: usize,
 }
@@ -168,6 +170,7 @@ impl Table {
     ) -> Key {
         const TRIES: u16 = 10_000;
         self.in_kernel += 1;
+        self.transfers += usize::from(is_transfer(sqe));
         let index = match self.free.pop() {
             Some(index) => index,
             None => {
@@ -283,6 +286,7 @@ impl Table {
                 if last {
                     let live = self.free(index);
                     self.in_kernel -= 1;
+                    self.transfers -= usize::from(is_transfer(&live.sqe));
                     // A notification carries no result of its own.
                     let cqe = result.unwrap_or(cqe);
                     // SAFETY: rule 4, this was the last CQE.
@@ -356,6 +360,7 @@ impl Table {
         };
         live.lifecycle = next;
         if last {
+            self.transfers -= usize::from(is_transfer(&live.sqe));
             self.in_kernel -= 1;
         }
         routed
@@ -553,6 +558,11 @@ impl Table {
         self.in_kernel
     }
 
+    /// Operations in the kernel that wait for a disk.
+    pub(crate) fn transfers(&self) -> usize {
+        self.transfers
+    }
+
     /// Ages an empty table's first slot, as 2^32 operations would.
     #[cfg(test)]
     pub(super) fn age_first_slot(&mut self, generation: u32) {
@@ -568,6 +578,11 @@ impl Table {
     pub(crate) fn occupied(&self) -> usize {
         self.slots.len() - self.free.len() - self.retired
     }
+}
+
+/// Whether this waits for a disk, in the sense of the machine's figures.
+fn is_transfer(sqe: &Sqe) -> bool {
+    matches!(sqe.opcode, op::READ | op::WRITE)
 }
 
 impl std::ops::Drop for Table {

@@ -13,7 +13,6 @@ use mio::event;
 use super::source::Source;
 use super::{Direction, Interest, Readiness, Ready, ReadyEvent, Shared, token};
 use crate::util::coop;
-use crate::util::shutdown_text::shutting_down;
 use crate::util::wake_list::WakeList;
 
 /// Keeps a source in the set. The owner calls [`deregister`](Registration::deregister) before it
@@ -43,7 +42,7 @@ impl Registration {
             "a runtime was used in a forked child of the process that made it; it does not survive \
              fork()"
         );
-        let (index, source) = set.table.insert().map_err(|_| shutting_down())?;
+        let (index, source) = set.table.insert().map_err(|_| set.end())?;
         let registration = Registration {
             source,
             index,
@@ -119,7 +118,7 @@ impl Registration {
         let unit = ready!(coop::poll_proceed(cx));
         let event = ready!(self.source.poll_ready(cx, direction));
         if event.is_shutdown {
-            return Poll::Ready(Err(shutting_down()));
+            return Poll::Ready(Err(self.set.end()));
         }
         unit.made_progress();
         Poll::Ready(Ok(event))
@@ -224,7 +223,7 @@ impl Registration {
     async fn wait(&self, interest: Interest) -> io::Result<ReadyEvent> {
         let event = self.source.wait(interest).await;
         if event.is_shutdown {
-            return Err(shutting_down());
+            return Err(self.set.end());
         }
         Ok(event)
     }

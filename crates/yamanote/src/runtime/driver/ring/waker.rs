@@ -3,10 +3,10 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::internal::Internal;
+use crate::loom::sync::atomic::{AtomicBool, Ordering};
 use crate::sys::fork::process_image;
 use crate::sys::{self, uring};
 
@@ -22,8 +22,7 @@ pub(crate) struct RingWaker {
 #[derive(Debug)]
 struct WakerShared {
     door: Door,
-    /// A wake-up is on its way.
-    pending: AtomicBool,
+    pending: Pending,
     image: u64,
 }
 
@@ -46,7 +45,7 @@ impl RingWaker {
         RingWaker {
             shared: Arc::new(WakerShared {
                 door,
-                pending: AtomicBool::new(false),
+                pending: Pending::new(),
                 image: process_image(),
             }),
         }
@@ -60,37 +59,79 @@ impl RingWaker {
     }
 
     /// Makes the present or next wait on the ring return.
-    pub(crate) fn wake(&self) {
-        // AcqRel pairs with the swap in `note_delivered`. If a wake-up is on its way, the reaper's
-        // swap comes after ours and sees what we published; if not, we send one.
-        if self.shared.pending.swap(true, Ordering::AcqRel) {
-            return;
+    ///
+    /// # Errors
+    ///
+    /// The waiter cannot be told, for none of a few tries succeeded.
+    pub(crate) fn wake(&self) -> io::Result<()> {
+        const TRIES: usize = 3;
+        if !self.shared.pending.is_to_be_sent() {
+            return Ok(());
         }
-        self.send();
+        let mut answer = Ok(());
+        for _ in 0..TRIES {
+            answer = self.send();
+            if answer.is_ok() {
+                return Ok(());
+            }
+        }
+        self.shared.pending.was_not_sent();
+        answer
     }
 
-    fn send(&self) {
+    fn send(&self) -> io::Result<()> {
         if self.shared.image != process_image() {
             // A forked child: the waiter is in the parent.
-            return;
+            return Ok(());
         }
-        let result = match &self.shared.door {
+        match &self.shared.door {
             Door::Message { ring } => {
                 uring::send_message(ring.as_raw_fd(), Internal::Wake.user_data())
             }
             Door::Eventfd(fd) => sys::eventfd::add_one(fd),
-        };
-        if result.is_err() {
-            // Nothing is on its way after all; the next caller tries again. (EAGAIN of an eventfd
-            // means 2^64 unread wake-ups, EBADF that the program closed our descriptor.)
-            self.shared.pending.store(false, Ordering::Release);
+        }
+    }
+
+    /// The system call that [`wake`](RingWaker::wake) makes.
+    pub(crate) fn call(&self) -> &'static str {
+        match &self.shared.door {
+            Door::Message { .. } => "io_uring_register",
+            Door::Eventfd(_) => "write to an eventfd",
         }
     }
 
     /// The reaper saw a wake-up.
     pub(super) fn note_delivered(&self) {
-        // AcqRel pairs with `wake`: what its callers published is visible to this reap's caller.
-        self.shared.pending.swap(false, Ordering::AcqRel);
+        self.shared.pending.was_delivered();
+    }
+}
+
+/// Whether a wake-up is on its way, and need not be sent twice.
+///
+/// The promise: what a thread did before it asked is seen by whoever reaps the wake-up that is, or was,
+/// on its way. The swaps in `is_to_be_sent` and `was_delivered` pair: if the sender finds one on its
+/// way, the reaper's swap comes after its own and reads from it (Acquire from Release); if not, it
+/// sends one, which the kernel orders.
+#[derive(Debug)]
+struct Pending(AtomicBool);
+
+impl Pending {
+    fn new() -> Self {
+        Pending(AtomicBool::new(false))
+    }
+
+    fn is_to_be_sent(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
+
+    /// Nothing is on its way after all; the next caller tries again.
+    fn was_not_sent(&self) {
+        // Release pairs with the swap of that caller.
+        self.0.store(false, Ordering::Release);
+    }
+
+    fn was_delivered(&self) {
+        self.0.swap(false, Ordering::AcqRel);
     }
 }
 
@@ -100,4 +141,109 @@ pub(super) fn messages_work(ring: &OwnedFd) -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER
         .get_or_init(|| uring::send_message(ring.as_raw_fd(), Internal::Wake.user_data()).is_ok())
+}
+
+#[cfg(all(test, loom))]
+mod loom_tests {
+    use super::*;
+    use crate::loom::sync::atomic::AtomicUsize;
+    use crate::loom::sync::{Condvar, Mutex};
+    use std::sync::atomic::Ordering::Relaxed;
+
+    /// A completion queue in which wake-ups arrive, as the kernel orders them.
+    struct Queue {
+        arrived: Mutex<usize>,
+        changed: Condvar,
+        pending: Pending,
+        told: AtomicUsize,
+    }
+
+    impl Queue {
+        fn new() -> loom::sync::Arc<Queue> {
+            loom::sync::Arc::new(Queue {
+                arrived: Mutex::new(0),
+                changed: Condvar::new(),
+                pending: Pending::new(),
+                told: AtomicUsize::new(0),
+            })
+        }
+
+        fn wake(&self) {
+            if self.pending.is_to_be_sent() {
+                *self.arrived.lock().unwrap() += 1;
+                self.changed.notify_one();
+            }
+        }
+
+        /// Whether there was a wake-up.
+        fn reap(&self) -> bool {
+            let arrived = std::mem::take(&mut *self.arrived.lock().unwrap());
+            if arrived > 0 {
+                self.pending.was_delivered();
+            }
+            arrived > 0
+        }
+
+        /// Waits as in `io_uring_enter`, reaping nothing.
+        fn wait(&self) {
+            let mut arrived = self.arrived.lock().unwrap();
+            while *arrived == 0 {
+                arrived = self.changed.wait(arrived).unwrap();
+            }
+        }
+    }
+
+    /// Two threads publish and wake; the owner reaps until it has seen both, and a lost wake-up is a
+    /// deadlock.
+    #[test]
+    fn loom_ring_waker_no_wake_up_is_lost() {
+        loom::model(|| {
+            let queue = Queue::new();
+            let wakers: Vec<_> = (0..2)
+                .map(|_| {
+                    let queue = queue.clone();
+                    loom::thread::spawn(move || {
+                        // Relaxed: the wake-up orders.
+                        queue.told.fetch_add(1, Relaxed);
+                        queue.wake();
+                    })
+                })
+                .collect();
+            while queue.told.load(Relaxed) < 2 {
+                queue.wait();
+                assert!(queue.reap());
+            }
+            for waker in wakers {
+                waker.join().unwrap();
+            }
+        });
+    }
+
+    /// A sibling reaps for the owner, and hands on what it took.
+    #[test]
+    fn loom_ring_waker_a_thief_hands_on() {
+        loom::model(|| {
+            let queue = Queue::new();
+            let waker = {
+                let queue = queue.clone();
+                loom::thread::spawn(move || {
+                    queue.told.store(1, Relaxed);
+                    queue.wake();
+                })
+            };
+            let thief = {
+                let queue = queue.clone();
+                loom::thread::spawn(move || {
+                    if queue.reap() {
+                        queue.wake();
+                    }
+                })
+            };
+            queue.wait();
+            waker.join().unwrap();
+            thief.join().unwrap();
+            assert_eq!(queue.told.load(Relaxed), 1);
+            assert!(queue.reap(), "the wake-up is the owner's");
+        });
+    }
 }

@@ -179,7 +179,7 @@ fn a_waiter_is_woken_whatever_the_door() {
             false => Ring::new(params).unwrap(),
             true => Ring::new_with_door(params, Door::eventfd().unwrap()).unwrap(),
         };
-        ring.flush().unwrap();
+        ring.flush();
         let posted = Arc::new(AtomicU64::new(0));
         const LAST: u64 = 50_000;
         let wakers: Vec<_> = (0..2)
@@ -187,9 +187,9 @@ fn a_waiter_is_woken_whatever_the_door() {
                 let (waker, posted) = (ring.waker(), posted.clone());
                 std::thread::spawn(move || {
                     while posted.fetch_add(1, Ordering::Relaxed) < LAST {
-                        waker.wake();
+                        waker.wake().unwrap();
                     }
-                    waker.wake();
+                    waker.wake().unwrap();
                 })
             })
             .collect();
@@ -201,6 +201,7 @@ fn a_waiter_is_woken_whatever_the_door() {
                 ring.raw_fd(),
                 ring.unsubmitted(),
                 Some(Duration::from_secs(5)),
+                false,
             )
             .unwrap();
             ring.reap(&mut batch, usize::MAX);
@@ -211,12 +212,13 @@ fn a_waiter_is_woken_whatever_the_door() {
             waker.join().unwrap();
         }
         // The last wakes were sent before the joins returned: one more wait ends at once.
-        ring.waker().wake();
+        ring.waker().wake().unwrap();
         let start = Instant::now();
         uring::wait(
             ring.raw_fd(),
             ring.unsubmitted(),
             Some(Duration::from_secs(5)),
+            false,
         )
         .unwrap();
         assert!(start.elapsed() < Duration::from_secs(1));
@@ -236,12 +238,12 @@ fn a_wait_keeps_its_time() {
     };
     let mut ring = Ring::new(params).unwrap();
     let mut batch = Batch::default();
-    ring.flush().unwrap();
+    ring.flush();
     ring.reap(&mut batch, usize::MAX);
     for millis in [0, 1, 20] {
         let limit = Duration::from_millis(millis);
         let start = Instant::now();
-        uring::wait(ring.raw_fd(), 0, Some(limit)).unwrap();
+        uring::wait(ring.raw_fd(), 0, Some(limit), false).unwrap();
         assert!(start.elapsed() >= limit);
         assert!(start.elapsed() < limit + Duration::from_millis(500));
     }
@@ -251,12 +253,12 @@ fn a_wait_keeps_its_time() {
         let start = Instant::now();
         let sleeper = std::thread::spawn(move || {
             std::thread::sleep(delay);
-            waker.wake();
+            waker.wake().unwrap();
         });
-        uring::wait(ring.raw_fd(), 0, limit).unwrap();
+        uring::wait(ring.raw_fd(), 0, limit, false).unwrap();
         assert!(start.elapsed() >= delay, "{limit:?}");
         // What was not reaped ends the next wait too.
-        uring::wait(ring.raw_fd(), 0, limit).unwrap();
+        uring::wait(ring.raw_fd(), 0, limit, false).unwrap();
         ring.reap(&mut batch, usize::MAX);
         sleeper.join().unwrap();
     }
@@ -303,8 +305,8 @@ fn a_forked_child_cannot_touch_its_parents_ring() {
                 assert_eq!(status, 0, "drops: {drops}");
             }
             let mut spare = spare.unwrap();
-            spare.waker().wake();
-            uring::wait(spare.raw_fd(), 0, None).unwrap();
+            spare.waker().wake().unwrap();
+            uring::wait(spare.raw_fd(), 0, None, false).unwrap();
             assert!(spare.reap(&mut Batch::default(), usize::MAX) > 0);
             let writer: OwnedFd = writer;
             std::io::Write::write_all(&mut File::from(writer), b"abc").unwrap();
@@ -378,26 +380,34 @@ fn a_ring_closed_by_the_program_is_noticed() {
             let fd = bench.driver.ring(0).unwrap().raw_fd();
             // SAFETY: what a careless program does; nothing of ours is confused by it below.
             assert_eq!(unsafe { libc::close(fd) }, 0);
+            // Another's, who must not find it closed.
+            let other = File::open("/dev/zero").unwrap();
+            assert_eq!(std::os::fd::AsRawFd::as_raw_fd(&other), fd);
             for sleeps in [true, false] {
-                let look = std::panic::AssertUnwindSafe(|| {
-                    let zero = File::open("/dev/zero").unwrap();
-                    let mut op = bench.op(Read::new(zero, vec![0; 3], Offset::Cursor));
-                    assert!(poll_once(&mut op).is_pending());
-                    std::mem::forget(op);
-                    if sleeps {
-                        bench
-                            .driver
-                            .park(0, crate::runtime::driver::Role::None, None);
-                    } else {
-                        bench.turn();
-                    }
-                });
-                let panic = std::panic::catch_unwind(look).unwrap_err();
-                let text = panic.downcast_ref::<String>().unwrap();
-                assert!(text.contains("closed the descriptor"), "{text}");
+                let zero = File::open("/dev/zero").unwrap();
+                let mut op = bench.op(Read::new(zero, vec![7; 3], Offset::Cursor));
+                let first = poll_once(&mut op);
+                if sleeps {
+                    assert!(first.is_pending());
+                    bench
+                        .driver
+                        .park(0, crate::runtime::driver::Role::None, None);
+                }
+                let second = match first.is_ready() {
+                    true => first,
+                    false => poll_once(&mut op),
+                };
+                let Poll::Ready((result, buf)) = second else {
+                    panic!("the kernel cannot have taken it");
+                };
+                assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EAGAIN));
+                assert_eq!(buf, [7; 3]);
             }
-            // Its end cannot be orderly: the destructors would close the number again.
-            std::mem::forget(bench);
+            let reason = bench.driver.fallback_reason().unwrap();
+            assert!(reason.contains("closed the descriptor"), "{reason}");
+            assert!(!bench.driver.ring_ready());
+            drop(bench);
+            assert!(other.metadata().is_ok(), "closed by somebody else");
         },
     );
 }
@@ -426,12 +436,11 @@ fn a_pinned_ring_completes_when_its_thread_enters() {
         return;
     };
     let (reader, writer) = pipe();
-    ring.arm_readiness(std::os::fd::AsRawFd::as_raw_fd(&reader))
-        .unwrap();
-    ring.flush().unwrap();
+    ring.arm_readiness(std::os::fd::AsRawFd::as_raw_fd(&reader));
+    ring.flush();
     std::io::Write::write_all(&mut File::from(writer), b"x").unwrap();
     assert!(ring.needs_enter(), "task work is announced");
-    ring.flush().unwrap();
+    ring.flush();
     assert!(ring.reap(&mut Batch::default(), usize::MAX) > 0);
     assert!(ring.take_readiness_event());
     assert!(!ring.take_readiness_event());
@@ -534,4 +543,28 @@ fn a_stuck_write_does_not_outlive_the_time_of_the_shutdown() {
     assert!(start.elapsed() >= patience);
     assert!(start.elapsed() < patience + Duration::from_secs(1));
     assert_eq!((bench.driver.live_ops(), bench.driver.leaked_ops()), (0, 0));
+}
+
+/// What the kernel has taken ends also when the ring was given up meanwhile, asleep or not, and the
+/// sleeper does not spin.
+#[test]
+fn a_read_under_way_ends_after_its_ring_was_given_up() {
+    let Some(bench) = Bench::new(8) else { return };
+    let (reader, writer) = pipe();
+    let mut op = bench.op(Read::new(reader, vec![0; 3], Offset::Cursor));
+    assert!(poll_once(&mut op).is_pending());
+    bench.turn();
+    let mut ring = bench.driver.ring(0).unwrap();
+    ring.give_up("a test", libc::EPERM);
+    drop(ring);
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        std::io::Write::write_all(&mut File::from(writer), b"abc").unwrap();
+    });
+    let before = bench.driver.turns(0);
+    let (n, buf) = bench.finish(op);
+    writer.join().unwrap();
+    assert_eq!((n.unwrap(), &buf[..]), (3, &b"abc"[..]));
+    assert!(bench.driver.turns(0) - before < 100);
+    assert_eq!(bench.driver.live_ops(), 0);
 }

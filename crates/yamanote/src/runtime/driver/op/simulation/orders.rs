@@ -336,7 +336,7 @@ fn a_reap_is_bounded() {
     for op in &mut ops {
         assert!(poll_once(op).is_pending());
     }
-    simulation.lock().flush().unwrap();
+    simulation.lock().flush();
     simulation.kernel.step();
     assert_eq!(simulation.turn(7), 7);
     assert_eq!(simulation.turn(usize::MAX), 53);
@@ -511,4 +511,84 @@ fn operations_are_send_and_unpin() {
     fn check<T: Send + Unpin>(_: &T) {}
     let simulation = stalled(4, 8);
     check(&read(&simulation));
+}
+
+/// Rule 1: a ring that goes with operations in the kernel, awaited, dropped or forgotten, takes none of
+/// their memory along. The kernel writes to it later, and finds it.
+#[test]
+fn a_ring_that_goes_leaves_the_kernel_its_memory() {
+    for leaks in [false, true] {
+        let simulation = stalled(4, 8);
+        let world = simulation.kernel.world.clone();
+        let mut awaited = read(&simulation);
+        let mut dropped = read(&simulation);
+        assert!(poll_once(&mut awaited).is_pending());
+        assert!(poll_once(&mut dropped).is_pending());
+        simulation.turn(usize::MAX);
+        drop(dropped);
+        std::mem::forget(awaited);
+        let kernel = simulation.kernel.clone();
+        assert_eq!((kernel.in_flight(), world.live_buffers()), (2, 2));
+        let other = Simulation::new(0, 4, 8);
+        std::mem::swap(&mut *simulation.lock(), &mut *other.lock());
+        let Ok(other) = Arc::try_unwrap(other) else {
+            panic!("nobody else has it");
+        };
+        let ring = other.ring.into_inner().unwrap();
+        match leaks {
+            true => assert_eq!(ring.leak(), 2),
+            false => drop(ring),
+        }
+        assert_eq!(world.live_buffers(), 2);
+        // It asks the world before each byte.
+        kernel.set_mood(Mood::default());
+        kernel.step();
+        assert_eq!(kernel.in_flight(), 0);
+        assert_eq!(world.live_buffers(), 2);
+        world.check_canaries();
+    }
+}
+
+/// A ring that is given up: what the kernel has not taken comes back unseen, what it has taken ends as
+/// ever, and nothing new is taken.
+#[test]
+fn what_a_ring_that_is_given_up_has() {
+    let simulation = stalled(4, 8);
+    let world = simulation.kernel.world.clone();
+    let (bell, late_bell) = (Arc::<Bell>::default(), Arc::<Bell>::default());
+    let mut taken = read(&simulation);
+    assert!(poll_with(&mut taken, &bell).is_pending());
+    simulation.turn(usize::MAX);
+    let mut untaken = read(&simulation);
+    let mut orphan = read(&simulation);
+    assert!(poll_with(&mut untaken, &late_bell).is_pending());
+    assert!(poll_once(&mut orphan).is_pending());
+    drop(orphan);
+    let enters = simulation.kernel.enters();
+    simulation.lock().give_up("a test", libc::EPERM);
+    let is_left_undone = |answer: Poll<(std::io::Result<usize>, TrackedBuf)>| {
+        let Poll::Ready((result, _buf)) = answer else {
+            return false;
+        };
+        result.unwrap_err().raw_os_error() == Some(libc::EAGAIN)
+    };
+    assert!(is_left_undone(poll_once(&mut read(&simulation))));
+    // Nobody but the owner takes anything back.
+    simulation.turn(usize::MAX);
+    assert_eq!((late_bell.rung(), world.live_buffers()), (0, 3));
+    let mut batch = Batch::default();
+    simulation.lock().recall(&mut batch);
+    batch.finish();
+    assert_eq!((late_bell.rung(), world.live_buffers()), (1, 2));
+    assert!(is_left_undone(poll_once(&mut untaken)));
+    assert_eq!(simulation.lock().live_ops(), 1);
+    simulation.kernel.complete_nth(0, 16, 0);
+    simulation.turn(usize::MAX);
+    assert_eq!(bell.rung(), 1);
+    let Poll::Ready((result, _buf)) = poll_once(&mut taken) else {
+        panic!("it has ended");
+    };
+    assert_eq!(result.unwrap(), 16);
+    assert_eq!(simulation.kernel.enters(), enters, "it was entered again");
+    assert_eq!(simulation.lock().live_ops(), 0);
 }
