@@ -106,6 +106,11 @@ const STEPS: &[Step] = &[
         &[],
     ),
     (
+        "every system call fails, at every time",
+        &["test", "-p", "yamanote", "--test", "syscall_injection"],
+        &[("YAMANOTE_INJECTIONS", "all")],
+    ),
+    (
         "Tokio's own tests, three times",
         &["xtask", "conformance", "--runs", "3", "--explained"],
         &[],

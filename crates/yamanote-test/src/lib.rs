@@ -6,14 +6,16 @@
 //! - [`Snapshot`] compares descriptors and threads before and after; [`CountingWaker`] and
 //!   [`CountingAlloc`] count wakers and heap.
 //! - [`in_own_process`] runs such a test alone in a process; [`deny_syscall`] takes a system call
-//!   away from it, [`Scarcity`] descriptors; [`ignore_signals`] and [`block_signals`] give it what
-//!   an unkind parent would.
+//!   away from it, [`inject`] lets one fail at any time, [`Scarcity`] takes descriptors;
+//!   [`ignore_signals`] and [`block_signals`] give it what an unkind parent would.
 //! - [`rounds`] says how often to do what is done often.
 
 mod alloc;
 mod capability;
 mod deny;
 mod inheritance;
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+mod inject;
 mod matrix;
 mod pipe;
 mod process;
@@ -27,6 +29,8 @@ pub use alloc::CountingAlloc;
 pub use capability::{Capability, require};
 pub use deny::{deny_syscall, try_deny_syscall};
 pub use inheritance::{block_signals, ignore_signals};
+#[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+pub use inject::{Injection, inject};
 pub use matrix::{Driver, Setup, run_alone, run_here};
 pub use pipe::pipe;
 pub use process::{in_own_process, raise_descriptor_limit};

@@ -1,0 +1,679 @@
+//! A whole program in which one system call begins to fail: each of those a runtime makes, with every
+//! errno that it may have, once or for good, before the start or in the middle. It ends with the right
+//! result, or once with an error; it neither spins nor hangs, nor does it end by a signal.
+//!
+//! Memory and futexes are taken for granted, as by everything else in the process; what makes threads
+//! cannot be counted here and is looked at elsewhere (`syscall_errors`, the tests of the pool).
+//!
+//! Some of all cases; every one with `YAMANOTE_INJECTIONS=all`.
+
+#![cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
+
+mod tcp_support;
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tcp_support::{assert_numbered, numbered};
+use yamanote::buf::IoBuf;
+use yamanote::fs::{self, File};
+use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+use yamanote::net::{TcpListener, TcpStream, UnixStream};
+use yamanote::runtime::{Builder, DriverChoice, DriverKind};
+use yamanote::sync::oneshot;
+use yamanote::time::sleep;
+use yamanote_test::{
+    Capability, Injection, TempDir, in_own_process, inject, raise_descriptor_limit, require,
+};
+
+const PAGE: usize = 4096;
+
+/// What the calls of a runtime may fail with by their manual pages. Each also fails with EPERM, ENOSYS
+/// and ENOMEM. Not the EAGAIN of sockets: it says that an event will come, and who believes it waits.
+const CALLS: &[(&str, libc::c_long, &[i32])] = &[
+    (
+        "io_uring_enter",
+        libc::SYS_io_uring_enter,
+        &[
+            libc::EAGAIN,
+            libc::EBADF,
+            libc::EBADFD,
+            libc::EBADR,
+            libc::EBUSY,
+            libc::EEXIST,
+            libc::EFAULT,
+            libc::EINVAL,
+            libc::ENXIO,
+            libc::EOPNOTSUPP,
+            libc::EINTR,
+            libc::EOWNERDEAD,
+        ],
+    ),
+    (
+        "io_uring_register",
+        libc::SYS_io_uring_register,
+        &[
+            libc::EACCES,
+            libc::EBADF,
+            libc::EBADFD,
+            libc::EBUSY,
+            libc::EEXIST,
+            libc::EFAULT,
+            libc::EINVAL,
+            libc::EMFILE,
+            libc::ENXIO,
+            libc::EOPNOTSUPP,
+            libc::EOVERFLOW,
+        ],
+    ),
+    (
+        "io_uring_setup",
+        libc::SYS_io_uring_setup,
+        &[libc::EFAULT, libc::EINVAL, libc::EMFILE, libc::ENFILE],
+    ),
+    (
+        "epoll_wait",
+        libc::SYS_epoll_wait,
+        &[libc::EBADF, libc::EFAULT, libc::EINTR, libc::EINVAL],
+    ),
+    (
+        "epoll_ctl",
+        libc::SYS_epoll_ctl,
+        &[
+            libc::EBADF,
+            libc::EEXIST,
+            libc::EINVAL,
+            libc::ELOOP,
+            libc::ENOENT,
+            libc::ENOSPC,
+        ],
+    ),
+    (
+        "epoll_create1",
+        libc::SYS_epoll_create1,
+        &[libc::EINVAL, libc::EMFILE, libc::ENFILE],
+    ),
+    (
+        "eventfd2",
+        libc::SYS_eventfd2,
+        &[libc::EINVAL, libc::EMFILE, libc::ENFILE, libc::ENODEV],
+    ),
+    (
+        "write",
+        libc::SYS_write,
+        &[
+            libc::EAGAIN,
+            libc::EBADF,
+            libc::EDQUOT,
+            libc::EFBIG,
+            libc::EINTR,
+            libc::EINVAL,
+            libc::EIO,
+            libc::ENOSPC,
+            libc::EPIPE,
+        ],
+    ),
+    (
+        "read",
+        libc::SYS_read,
+        &[
+            libc::EAGAIN,
+            libc::EBADF,
+            libc::EINTR,
+            libc::EINVAL,
+            libc::EIO,
+            libc::EISDIR,
+        ],
+    ),
+    ("ppoll", libc::SYS_ppoll, &[libc::EINTR, libc::EINVAL]),
+    (
+        "preadv2",
+        libc::SYS_preadv2,
+        &[
+            libc::EAGAIN,
+            libc::EINTR,
+            libc::EINVAL,
+            libc::EIO,
+            libc::EOPNOTSUPP,
+            libc::ESPIPE,
+        ],
+    ),
+    (
+        "pwritev2",
+        libc::SYS_pwritev2,
+        &[
+            libc::EAGAIN,
+            libc::EFBIG,
+            libc::EINTR,
+            libc::EINVAL,
+            libc::EIO,
+            libc::ENOSPC,
+            libc::EOPNOTSUPP,
+        ],
+    ),
+    (
+        "pread64",
+        libc::SYS_pread64,
+        &[libc::EAGAIN, libc::EINTR, libc::EIO, libc::EISDIR],
+    ),
+    (
+        "pwrite64",
+        libc::SYS_pwrite64,
+        &[
+            libc::EAGAIN,
+            libc::EFBIG,
+            libc::EINTR,
+            libc::EIO,
+            libc::ENOSPC,
+        ],
+    ),
+    (
+        "openat",
+        libc::SYS_openat,
+        &[
+            libc::EACCES,
+            libc::EINTR,
+            libc::EMFILE,
+            libc::ENFILE,
+            libc::ENOENT,
+            libc::ENOSPC,
+        ],
+    ),
+    (
+        "openat2",
+        libc::SYS_openat2,
+        &[
+            libc::E2BIG,
+            libc::EAGAIN,
+            libc::EINVAL,
+            libc::EXDEV,
+            libc::EMFILE,
+        ],
+    ),
+    (
+        "statx",
+        libc::SYS_statx,
+        &[libc::EACCES, libc::EINVAL, libc::ENOENT],
+    ),
+    (
+        "fsync",
+        libc::SYS_fsync,
+        &[libc::EIO, libc::ENOSPC, libc::EINTR],
+    ),
+    (
+        "fdatasync",
+        libc::SYS_fdatasync,
+        &[libc::EIO, libc::ENOSPC, libc::EINTR],
+    ),
+    ("lseek", libc::SYS_lseek, &[libc::EINVAL, libc::ESPIPE]),
+    ("ftruncate", libc::SYS_ftruncate, &[libc::EINTR, libc::EIO]),
+    ("statfs", libc::SYS_statfs, &[libc::EINTR, libc::EIO]),
+    ("fstatfs", libc::SYS_fstatfs, &[libc::EINTR, libc::EIO]),
+    ("unlinkat", libc::SYS_unlinkat, &[libc::EBUSY, libc::EROFS]),
+    ("unlink", libc::SYS_unlink, &[libc::EBUSY, libc::EROFS]),
+    ("getdents64", libc::SYS_getdents64, &[libc::ENOENT]),
+    (
+        "socket",
+        libc::SYS_socket,
+        &[libc::EACCES, libc::EAFNOSUPPORT, libc::EMFILE, libc::ENFILE],
+    ),
+    (
+        "socketpair",
+        libc::SYS_socketpair,
+        &[libc::EMFILE, libc::ENFILE, libc::EOPNOTSUPP],
+    ),
+    ("bind", libc::SYS_bind, &[libc::EACCES, libc::EADDRINUSE]),
+    ("listen", libc::SYS_listen, &[libc::EADDRINUSE]),
+    (
+        "accept4",
+        libc::SYS_accept4,
+        &[
+            libc::ECONNABORTED,
+            libc::EINTR,
+            libc::EMFILE,
+            libc::ENFILE,
+            libc::ENOBUFS,
+            libc::EPROTO,
+        ],
+    ),
+    (
+        "connect",
+        libc::SYS_connect,
+        &[
+            libc::EADDRNOTAVAIL,
+            libc::ECONNREFUSED,
+            libc::EINTR,
+            libc::ENETUNREACH,
+            libc::ETIMEDOUT,
+        ],
+    ),
+    (
+        "sendto",
+        libc::SYS_sendto,
+        &[libc::ECONNRESET, libc::EINTR, libc::ENOBUFS, libc::EPIPE],
+    ),
+    (
+        "recvfrom",
+        libc::SYS_recvfrom,
+        &[libc::ECONNREFUSED, libc::EINTR],
+    ),
+    ("shutdown", libc::SYS_shutdown, &[libc::ENOTCONN]),
+    ("setsockopt", libc::SYS_setsockopt, &[libc::ENOPROTOOPT]),
+    ("getsockopt", libc::SYS_getsockopt, &[libc::ENOPROTOOPT]),
+    ("getsockname", libc::SYS_getsockname, &[libc::ENOBUFS]),
+    ("getpeername", libc::SYS_getpeername, &[libc::ENOTCONN]),
+    ("fcntl", libc::SYS_fcntl, &[libc::EAGAIN, libc::EMFILE]),
+    ("close", libc::SYS_close, &[libc::EINTR, libc::EIO]),
+    ("prctl", libc::SYS_prctl, &[libc::EINVAL]),
+    (
+        "sched_getaffinity",
+        libc::SYS_sched_getaffinity,
+        &[libc::EINVAL],
+    ),
+    (
+        "getrandom",
+        libc::SYS_getrandom,
+        &[libc::EAGAIN, libc::EINTR],
+    ),
+];
+
+const ALWAYS: [i32; 3] = [libc::EPERM, libc::ENOSYS, libc::ENOMEM];
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    name: &'static str,
+    injection: Injection,
+    driver: DriverChoice,
+    /// 0: a current-thread runtime.
+    workers: usize,
+    /// The call fails from the start on, not only when the program has been running.
+    from_start: bool,
+}
+
+/// How a case may end, so that it is right.
+const WELL: i32 = 0;
+const WITH_AN_ERROR: i32 = 3;
+/// ... and so that it is wrong.
+const WRONG_BYTES: i32 = 4;
+
+/// Shared with the child that runs a case.
+struct Report {
+    calls: AtomicU64,
+    panics: AtomicU64,
+    text_len: AtomicUsize,
+    text: [std::sync::atomic::AtomicU8; 1024],
+}
+
+impl Report {
+    fn new() -> &'static Report {
+        let bytes = size_of::<Report>();
+        // SAFETY: a new mapping, shared with children, zeroed, which is a valid `Report`, and never
+        // unmapped.
+        unsafe {
+            let address = libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            );
+            assert_ne!(address, libc::MAP_FAILED);
+            &*address.cast::<Report>()
+        }
+    }
+
+    fn clear(&self) {
+        self.calls.store(0, Ordering::Relaxed);
+        self.panics.store(0, Ordering::Relaxed);
+        self.text_len.store(0, Ordering::Relaxed);
+    }
+
+    fn say(&self, text: &str) {
+        for byte in text.bytes().chain(*b"; ") {
+            let at = self.text_len.fetch_add(1, Ordering::Relaxed);
+            if let Some(place) = self.text.get(at) {
+                place.store(byte, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let len = self.text_len.load(Ordering::Relaxed).min(self.text.len());
+        let bytes: Vec<u8> = self.text[..len]
+            .iter()
+            .map(|byte| byte.load(Ordering::Relaxed))
+            .collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// Direct reads, which go through a ring where there is one.
+async fn use_the_device(directory: Arc<Path>) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).custom_flags(libc::O_DIRECT);
+    let file = Arc::new(options.open(directory.join("direct")).await?);
+    let readers: Vec<_> = (0..3)
+        .map(|reader| {
+            let file = file.clone();
+            yamanote::spawn(async move {
+                for page in [reader, reader + 3, reader + 1] {
+                    let bytes = vec![0; 2 * PAGE];
+                    let start = bytes.as_ptr().align_offset(PAGE);
+                    let at = (page * PAGE) as u64;
+                    let (n, bytes) = file.read_at(bytes.slice(start..start + PAGE), at).await;
+                    assert_eq!(n?, PAGE, "{WRONG}");
+                    assert_numbered(page * PAGE, &bytes);
+                }
+                io::Result::Ok(())
+            })
+        })
+        .collect();
+    for reader in readers {
+        reader.await??;
+    }
+    Ok(())
+}
+
+/// A panic with this text is wrong bytes.
+const WRONG: &str = "not the bytes that were written";
+
+async fn use_sockets() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let server = yamanote::spawn(async move {
+        let (mut stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let (mut read, mut write) = stream.split();
+        yamanote::io::copy(&mut read, &mut write).await
+    });
+    let echoed = async {
+        let mut client = TcpStream::connect(address).await?;
+        for round in 0..8 {
+            let message = numbered(round * 300..(round + 1) * 300);
+            client.write_all(&message).await?;
+            let mut answer = vec![0; 300];
+            client.read_exact(&mut answer).await?;
+            assert_eq!(answer, message, "{WRONG}");
+        }
+        client.shutdown().await
+    }
+    .await;
+    // A server whose client never came would wait for it, as it should.
+    if echoed.is_err() {
+        server.abort();
+        let _ = server.await;
+        return echoed;
+    }
+    server.await??;
+    let (mut a, mut b) = UnixStream::pair()?;
+    a.write_all(b"abc").await?;
+    let mut bytes = [0; 3];
+    b.read_exact(&mut bytes).await?;
+    assert_eq!(&bytes, b"abc", "{WRONG}");
+    Ok(())
+}
+
+async fn use_files(directory: Arc<Path>) -> io::Result<()> {
+    let path = directory.join("plain");
+    let bytes = numbered(0..50_000);
+    let mut file = File::create(&path).await?;
+    for part in bytes.chunks(20_000) {
+        file.write_all(part).await?;
+    }
+    file.sync_data().await?;
+    drop(file);
+    assert_eq!(fs::read(&path).await?, bytes, "{WRONG}");
+    assert_eq!(fs::metadata(&path).await?.len(), 50_000, "{WRONG}");
+    let mut entries = fs::read_dir(&directory).await?;
+    while entries.next_entry().await?.is_some() {}
+    fs::remove_file(&path).await
+}
+
+/// Wake-ups from threads of the pool and from timers, the shortest and others.
+async fn use_the_clock() -> io::Result<()> {
+    for micros in [200, 700, 1500, 3000] {
+        let start = Instant::now();
+        sleep(Duration::from_micros(micros)).await;
+        assert!(start.elapsed() >= Duration::from_micros(micros), "{WRONG}");
+        let (told, told_of) = oneshot::channel();
+        let job = yamanote::task::spawn_blocking(move || {
+            std::thread::sleep(Duration::from_micros(300));
+            told.send(7).unwrap();
+        });
+        assert_eq!(told_of.await.map_err(io::Error::other)?, 7, "{WRONG}");
+        job.await?;
+    }
+    Ok(())
+}
+
+async fn use_everything(directory: Arc<Path>, report: &'static Report) -> bool {
+    let parts = [
+        ("device", yamanote::spawn(use_the_device(directory.clone()))),
+        ("sockets", yamanote::spawn(use_sockets())),
+        ("files", yamanote::spawn(use_files(directory.clone()))),
+        ("clock", yamanote::spawn(use_the_clock())),
+    ];
+    let mut is_well = true;
+    for (name, part) in parts {
+        let ended = part.await.map_err(io::Error::from);
+        if let Err(error) = ended.and_then(|result| result) {
+            report.say(&format!("{name}: {error}"));
+            is_well = false;
+        }
+    }
+    is_well
+}
+
+/// In the child; the status is how it ended.
+fn run(case: Case, directory: &Path, report: &'static Report) -> i32 {
+    let directory: Arc<Path> = directory.into();
+    std::panic::set_hook(Box::new(|info| {
+        report.panics.fetch_add(1, Ordering::Relaxed);
+        report.say(&info.to_string());
+    }));
+    if case.from_start {
+        inject(case.injection, &report.calls);
+    }
+    let mut builder = match case.workers {
+        0 => Builder::new_current_thread(),
+        workers => {
+            let mut builder = Builder::new_multi_thread();
+            builder.worker_threads(workers);
+            builder
+        }
+    };
+    let runtime = match builder.enable_all().driver(case.driver).build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            report.say(&format!("build: {error}"));
+            return WITH_AN_ERROR;
+        }
+    };
+    if !case.from_start {
+        let has_ring = runtime.handle().driver() == DriverKind::Uring;
+        let start = Instant::now();
+        loop {
+            let well = runtime.block_on(use_everything(directory.clone(), report));
+            assert!(well, "nothing fails yet");
+            // A machine so busy that a call looked stuck gives the ring nothing for a while.
+            let is_ready = !has_ring || runtime.metrics().ops_submitted() > 0;
+            if is_ready || start.elapsed() > Duration::from_secs(20) {
+                break;
+            }
+        }
+        inject(case.injection, &report.calls);
+    }
+    let far = case.injection.nth > 100;
+    let (start, mut rounds, mut is_well) = (Instant::now(), 0, true);
+    loop {
+        is_well &= runtime.block_on(use_everything(directory.clone(), report));
+        rounds += 1;
+        let there = report.calls.load(Ordering::Relaxed) > case.injection.nth;
+        let enough = rounds >= 2 && (there || !far || start.elapsed() > Duration::from_secs(1));
+        if enough || !is_well {
+            break;
+        }
+    }
+    drop(runtime);
+    match (is_well, report.text().contains(WRONG)) {
+        (_, true) => WRONG_BYTES,
+        (true, _) => WELL,
+        (false, _) => WITH_AN_ERROR,
+    }
+}
+
+/// Runs a case in a child; what is wrong with it, if anything is.
+fn judge(case: Case, report: &'static Report) -> Result<i32, String> {
+    const LIMIT_S: u64 = 60;
+    let directory = TempDir::on_ext4();
+    std::fs::write(directory.path().join("direct"), numbered(0..6 * PAGE)).unwrap();
+    report.clear();
+    // SAFETY: this process has no other thread that matters (the harness's main thread waits in a
+    // join), and the child leaves by `_exit`.
+    let child = unsafe { libc::fork() };
+    assert!(child >= 0, "{}", io::Error::last_os_error());
+    if child == 0 {
+        // SAFETY: no memory is involved. The default action of SIGALRM ends the child.
+        unsafe { libc::alarm(LIMIT_S as u32) };
+        let run = AssertUnwindSafe(|| run(case, directory.path(), report));
+        let status = catch_unwind(run).unwrap_or(WITH_AN_ERROR);
+        // SAFETY: ends the child without running destructors.
+        unsafe { libc::_exit(status) };
+    }
+    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
+    // SAFETY: waits for the child made above; `status` and `usage` are writable.
+    let waited = unsafe { libc::wait4(child, &mut status, 0, usage.as_mut_ptr()) };
+    assert_eq!(waited, child);
+    // SAFETY: filled in by the kernel, and zero before.
+    let usage = unsafe { usage.assume_init() };
+    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+    let cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    let (calls, panics) = (
+        report.calls.load(Ordering::Relaxed),
+        report.panics.load(Ordering::Relaxed),
+    );
+    let text = report.text();
+    let wrong = |what: String| {
+        Err(format!(
+            "{case:?}: {what}; {calls} calls, {panics} panics, {cpu:.1} s of CPU: {text}"
+        ))
+    };
+    if libc::WIFSIGNALED(status) {
+        return match libc::WTERMSIG(status) {
+            libc::SIGALRM => wrong("hangs".into()),
+            signal => wrong(format!("ends by signal {signal}")),
+        };
+    }
+    // A round takes a few hundred calls of the busiest kind and a few hundredths of a second.
+    let most_calls = 20_000 + 3 * case.injection.nth;
+    match libc::WEXITSTATUS(status) {
+        _ if panics > 3 => wrong("panics again and again".into()),
+        _ if calls > most_calls || cpu > 10.0 => wrong("spins".into()),
+        ended @ (WELL | WITH_AN_ERROR) => Ok(ended),
+        WRONG_BYTES => wrong("has other bytes".into()),
+        other => wrong(format!("ends with status {other}")),
+    }
+}
+
+/// The calls a worker sleeps in.
+fn waits(name: &str) -> bool {
+    ["io_uring_enter", "epoll_wait", "ppoll"].contains(&name)
+}
+
+/// Every case, or those of a change: each call with each errno, the rest of it in turn.
+fn cases(all: bool) -> Vec<Case> {
+    let mut cases = Vec::new();
+    let mut turn = 0_usize;
+    for &(name, call, errnos) in CALLS {
+        for &errno in ALWAYS.iter().chain(errnos) {
+            let drivers = [DriverChoice::Auto, DriverChoice::Epoll];
+            let whens: Vec<_> = [1, 2, 3, 4, 5, 1000]
+                .into_iter()
+                .flat_map(|nth| [(nth, false), (nth, true)])
+                .flat_map(|(nth, forever)| [(nth, forever, false), (nth, forever, true)])
+                .flat_map(|when| drivers.map(|driver| (when, driver)))
+                .flat_map(|when| [0, 2].map(|workers| (when, workers)))
+                .map(|(((nth, forever, from_start), driver), workers)| Case {
+                    name,
+                    injection: Injection {
+                        call,
+                        errno,
+                        nth,
+                        forever,
+                    },
+                    driver,
+                    workers,
+                    from_start,
+                })
+                .filter(|case| case.driver == DriverChoice::Auto || !name.starts_with("io_uring"))
+                // What std repeats when it is interrupted it repeats for ever.
+                .filter(|case| errno != libc::EINTR || !case.injection.forever || waits(name))
+                .collect();
+            if all {
+                // Each moment, and the four runtimes in turn.
+                for of_a_moment in whens.chunks(4) {
+                    turn += 1;
+                    cases.push(of_a_moment[turn % of_a_moment.len()]);
+                }
+                continue;
+            }
+            // A stride that has no factor in common with the number of cases meets them all in turn.
+            // Not the thousandth calls, which take seconds.
+            let quick: Vec<_> = whens
+                .into_iter()
+                .filter(|c| c.injection.nth < 100)
+                .collect();
+            turn += 1;
+            cases.push(quick[turn * 7 % quick.len()]);
+            if ALWAYS.contains(&errno) {
+                cases.push(quick[turn * 11 % quick.len()]);
+            }
+        }
+    }
+    cases
+}
+
+/// L7, R14: whatever call is denied, interrupted or short of memory, at whatever time.
+#[test]
+fn any_call_may_begin_to_fail() {
+    if !require(Capability::Ext4) {
+        return;
+    }
+    in_own_process(module_path!(), "any_call_may_begin_to_fail", || {
+        raise_descriptor_limit();
+        let all = std::env::var_os("YAMANOTE_INJECTIONS").is_some_and(|which| which == "all");
+        let only = std::env::var("YAMANOTE_INJECTIONS_OF").ok();
+        let report = Report::new();
+        let (mut wrong, mut ended) = (Vec::new(), [0; 4]);
+        let cases: Vec<_> = cases(all)
+            .into_iter()
+            .filter(|case| only.as_deref().is_none_or(|only| only == case.name))
+            .collect();
+        let number = cases.len();
+        for case in cases {
+            match judge(case, report) {
+                Ok(how) => ended[how as usize] += 1,
+                Err(what) => {
+                    eprintln!("{what}");
+                    wrong.push(what);
+                }
+            }
+        }
+        println!(
+            "{number} cases: {} well, {} with an error",
+            ended[0], ended[3]
+        );
+        assert!(
+            wrong.is_empty(),
+            "{} wrong:\n{}",
+            wrong.len(),
+            wrong.join("\n")
+        );
+        assert!(ended[0] > number / 10 && ended[3] > 0, "{ended:?}");
+    });
+}
