@@ -607,6 +607,7 @@ impl std::ops::Drop for Table {
                         drop(unsafe { live.payload.into_garbage(cqe) });
                     }
                 }
+                // Rule 1: leaked. The kernel may still use it.
                 _ => {}
             }
         }
