@@ -110,7 +110,7 @@ impl Driver {
         if let Some(mut ring) = self.slots[slot].existing_ring() {
             if ring.needs_enter() {
                 // As in `collect`.
-                let _ = ring.flush();
+                ring.flush();
             }
         }
     }

@@ -96,10 +96,9 @@ impl Ring {
     pub(super) fn note_failure(&mut self, error: &io::Error) {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
         match errno {
-            // Lost completions: `reap` reads the counter, which also tells when it was another
-            // thread that got this errno.
-            libc::EBADR => {}
-            libc::EINTR | libc::EAGAIN | libc::EBUSY | libc::ENOMEM => {
+            // EBADR: completions were lost. `reap` reads the counter, which also tells when it was
+            // another thread that got this errno.
+            libc::EINTR | libc::EAGAIN | libc::EBUSY | libc::ENOMEM | libc::EBADR => {
                 if self.setback.note() == Verdict::GiveUp {
                     self.give_up("io_uring_enter", errno);
                 }
