@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use yamanote::fs::File;
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::runtime::Runtime;
-use yamanote_test::{CountingWaker, Setup, TempDir, matrix};
+use yamanote_test::{Capability, CountingWaker, Setup, TempDir, matrix, require};
 
 /// Polls once; `None` if it is pending.
 async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
@@ -32,6 +32,16 @@ struct Unpark(Thread);
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
+    }
+}
+
+/// Counts its wake-ups and panics at each.
+struct Panics(AtomicUsize);
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+        panic!("a waker that panics");
     }
 }
 
@@ -142,15 +152,41 @@ matrix! {
         }
     }
 
+    /// A waker that panics keeps nothing back of what was accepted behind the write it is told of.
+    fn a_waker_that_panics_keeps_no_byte_back(setup: Setup) {
+        if !require(Capability::Ext4) {
+            return;
+        }
+        let dir = TempDir::on_ext4();
+        let path = dir.path().join("file");
+        let mut builder = yamanote_test::builder!(setup);
+        builder.max_blocking_threads(1);
+        let runtime = builder.build().unwrap();
+        let _context = runtime.enter();
+        // The file system is known, as in a program that has been running.
+        run_alone(pin!(yamanote::fs::metadata(dir.path()))).unwrap();
+        let mut file = File::from_std(std::fs::File::create(&path).unwrap());
+        file.set_max_buf_size(8);
+        // The only thread is busy, so the writes wait for it.
+        let (go_on, waits) = std::sync::mpsc::channel::<()>();
+        let _busy = runtime.spawn_blocking(move || waits.recv());
+        let panics = Arc::new(Panics(AtomicUsize::new(0)));
+        let bad = Waker::from(panics.clone());
+        let mut cx = Context::from_waker(&bad);
+        for part in [b"accepted", b"queued  "] {
+            let written = pin!(file.write(part)).poll(&mut cx);
+            assert!(matches!(written, Poll::Ready(Ok(8))), "{written:?}");
+        }
+        assert!(pin!(file.write(b"no room")).poll(&mut cx).is_pending());
+        go_on.send(()).unwrap();
+        eventually("both are written", || {
+            std::fs::read(&path).unwrap() == b"acceptedqueued  "
+        });
+        assert_eq!(panics.0.load(SeqCst), 1);
+    }
+
     /// One that panics when it is woken does not leave the others asleep.
     fn a_waker_that_panics_is_alone_in_it(setup: Setup) {
-        struct Panics(AtomicUsize);
-        impl Wake for Panics {
-            fn wake(self: Arc<Self>) {
-                self.0.fetch_add(1, SeqCst);
-                panic!("a waker that panics");
-            }
-        }
         let runtime = yamanote_test::builder!(setup).build().unwrap();
         let _context = runtime.enter();
         let panics = Arc::new(Panics(AtomicUsize::new(0)));
