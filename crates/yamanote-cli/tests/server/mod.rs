@@ -41,7 +41,7 @@ impl Started {
         // SAFETY: between fork and exec only setrlimit is called, with memory on the stack.
         unsafe {
             self.0.pre_exec(move || {
-                rustix::process::setrlimit(rustix::process::Resource::Nofile, limit.clone())?;
+                rustix::process::setrlimit(rustix::process::Resource::Nofile, limit)?;
                 Ok(())
             })
         };
@@ -151,11 +151,9 @@ impl Server {
         let stderr = self.child.stderr.as_mut().expect("it is piped");
         let mut line = Vec::new();
         // Byte by byte, so that nothing that follows is lost.
-        for byte in stderr.bytes() {
-            match byte.expect("it can be read") {
-                b'\n' => break,
-                byte => line.push(byte),
-            }
+        let mut byte = [0];
+        while stderr.read(&mut byte).expect("it can be read") == 1 && byte != *b"\n" {
+            line.push(byte[0]);
         }
         String::from_utf8(line).expect("text")
     }
