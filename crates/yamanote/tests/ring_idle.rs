@@ -1,6 +1,9 @@
-//! An idle program does not sleep in a ring, where the machine's figures would have it wait for a disk.
+//! What rings do to a program that does not use them at the moment: an idle one does not sleep in a ring,
+//! where the machine's figures would have it wait for a disk, and its own blocking calls are left alone.
 
 use std::fs;
+use std::io::{ErrorKind, Read};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -79,5 +82,20 @@ yamanote_test::matrix! {
             }
         });
         watcher.join().unwrap();
+    }
+    // Alone, for the rings that are tried before a process has its first runtime.
+    alone fn a_blocking_call_after_the_start(setup: Setup) {
+        let (mut reader, _writer) = UnixStream::pair().unwrap();
+        reader.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        // Another thread than the one that has seen whether there are rings for these tests.
+        let builds = move || {
+            for _ in 0..3 {
+                let runtime = yamanote_test::builder!(setup).build().unwrap();
+                let error = reader.read(&mut [0]).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::WouldBlock);
+                drop(runtime);
+            }
+        };
+        std::thread::spawn(builds).join().unwrap();
     }
 }

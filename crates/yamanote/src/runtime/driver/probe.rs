@@ -8,6 +8,8 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -305,7 +307,7 @@ fn answers() -> Result<&'static Answers, Refusal> {
     if ANSWERS.get().is_none() {
         let _alone = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
         if ANSWERS.get().is_none() {
-            match ask() {
+            match elsewhere(ask) {
                 Err(refusal) if may_pass(refusal.errno) => return Err(refusal),
                 answers => ANSWERS.get_or_init(|| answers),
             };
@@ -564,11 +566,39 @@ fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 ///
 /// The errno of the first that is not.
 pub(super) fn room_for(rings: usize, params: RingParams) -> io::Result<()> {
-    let mut made = Vec::with_capacity(rings);
-    while made.len() < rings {
-        made.push(patiently(|| setup::set_up(params))?);
+    elsewhere(|| {
+        let mut made = Vec::with_capacity(rings);
+        while made.len() < rings {
+            made.push(patiently(|| setup::set_up(params))?);
+        }
+        Ok(())
+    })
+}
+
+/// Tries rings in a thread that has ended when this returns, if there can be one.
+///
+/// The kernel takes a closed ring down later, and for that interrupts every thread that has used it:
+/// a blocking call that the builder of a runtime is in by then would end with EINTR.
+fn elsewhere<T: Send>(attempt: impl Fn() -> T + Sync) -> T {
+    let there = || (attempt(), fs::read_link("/proc/thread-self").ok());
+    let joined = thread::scope(|scope| {
+        let named = thread::Builder::new().name("yamanote-probe".into());
+        Some(named.spawn_scoped(scope, there).ok()?.join())
+    });
+    let (answer, place) = match joined {
+        None => return attempt(),
+        Some(Ok(answer)) => answer,
+        Some(Err(panic)) => resume_unwind(panic),
+    };
+    // A joined thread is one of the process a little longer, and unshare(2), setns(2) and others want
+    // it to have only one.
+    const PATIENCE: Duration = Duration::from_millis(100);
+    let start = Instant::now();
+    let is_there = |place: &PathBuf| Path::new("/proc").join(place).exists();
+    while place.as_ref().is_some_and(is_there) && start.elapsed() < PATIENCE {
+        thread::yield_now();
     }
-    Ok(())
+    answer
 }
 
 fn limits(around: &Surroundings) -> Vec<Limit> {
