@@ -286,9 +286,7 @@ impl Driver {
     }
 
     fn wake_from_epoll(&self) {
-        if let Some(io) = &self.io
-            && let Err(error) = io.wake()
-        {
+        if let Some(Err(error)) = self.io.as_ref().map(|io| io.wake()) {
             panic!("a sleeping worker cannot be woken: {error}");
         }
     }
