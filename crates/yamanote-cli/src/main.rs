@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 fn say(text: &clap::Error) -> ExitCode {
     let status = ExitCode::from(u8::try_from(text.exit_code()).unwrap_or(1));
     match text.print().and_then(|()| io::stdout().flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe && !text.use_stderr() => {
             output::complain(&format!("yamanote: standard output: {error}"));
             ExitCode::FAILURE
         }

@@ -9,6 +9,7 @@ use client::Client;
 use server::Started;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 use tree::Tree;
 use yamanote_test::{Capability, TempDir, require};
 
@@ -334,9 +335,16 @@ fn doctor_tells_the_driver_and_proves_it() {
     assert_eq!((status, &json["driver"]), (Some(0), &"epoll".into()));
     assert_eq!(json["ops_submitted"], 0);
     if require(Capability::IoUring) {
-        let (status, json) = run("uring");
-        assert_eq!((status, &json["driver"]), (Some(0), &"uring".into()));
-        assert!(json["ops_submitted"].as_u64().unwrap() > 0);
+        let start = Instant::now();
+        loop {
+            let (status, json) = run("uring");
+            assert_eq!((status, &json["driver"]), (Some(0), &"uring".into()));
+            if json["ops_submitted"].as_u64().unwrap() > 0 {
+                break;
+            }
+            // On a machine so busy that the trial of the file system looked stuck, the pool reads.
+            assert!(start.elapsed() < Duration::from_secs(60), "{json}");
+        }
     }
     let (status, json) = run("nonsense");
     assert_eq!(status, Some(1));

@@ -24,9 +24,9 @@ const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
 /// When the runtime has nothing else to do, it moves a stopped clock to the next deadline of a
 /// timer. It moves by whole milliseconds: by the deadline, rounded up, less the time it shows, rounded
 /// down, both since the runtime was made. Timers of one such millisecond fire together, in the order in
-/// which they were first waited for. So a test that sleeps for a day takes no time, and everything else happens in order. It
-/// does not do so while a job of [`spawn_blocking`](crate::task::spawn_blocking) is queued or runs,
-/// nor while an operation is with the kernel.
+/// which they were first waited for. So a test that sleeps for a day takes no time, and everything else
+/// happens in order. It does not do so while a job of [`spawn_blocking`](crate::task::spawn_blocking) is
+/// queued or runs, nor while an operation is with the kernel.
 ///
 /// # Panics
 ///
@@ -42,7 +42,7 @@ const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
 /// time::pause();
 /// let start = Instant::now();
 /// time::sleep(Duration::from_secs(86_400)).await;
-/// assert_eq!(start.elapsed(), Duration::from_secs(86_400));
+/// assert!(start.elapsed() >= Duration::from_secs(86_400));
 /// # }
 /// ```
 #[track_caller]
