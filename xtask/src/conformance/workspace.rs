@@ -196,7 +196,7 @@ fn write_probe(directory: &Path, tokio: &str, root: &Path) -> Result<(), String>
         "[package]\nname = \"{PROBE}\"\nversion = \"0.0.0\"\nedition = \"2021\"\npublish = false\n\
          [[bin]]\nname = \"{PROBE}\"\npath = \"main.rs\"\n\
          [dependencies]\ntokio = {{ version = \"={tokio}\", features = [\"full\", \"test-util\"] }}\n\
-         yamanote = {{ path = {:?} }}\n",
+         libc = \"0.2\"\nyamanote = {{ path = {:?} }}\n",
         yamanote.to_string_lossy()
     );
     write(&directory.join("Cargo.toml"), &manifest)?;
