@@ -98,7 +98,7 @@ impl<S: Schedule> OwnedTasks<S> {
     pub(crate) fn new(shards_hint: usize) -> OwnedTasks<S> {
         // Four for each thread make it improbable enough that two meet. One thread has four, too: its
         // tasks are then dropped at shutdown in the order in which Tokio drops them.
-        let shards = match cfg!(loom) {
+        let shards = match cfg!(all(test, loom)) {
             false => (shards_hint.max(1) * 4).next_power_of_two().min(MAX_SHARDS),
             // Loom needs each run of a model to do the same, and ids go on from one to the next.
             true => 1,
