@@ -76,10 +76,16 @@ async fn look(path: &Path) {
     let file = File::open(path).await.unwrap();
     let std = std::fs::File::open(path).unwrap();
     assert_like_std(file.metadata().await, std.metadata());
-    let mut entries = fs::read_dir(path.parent().unwrap()).await.unwrap();
-    while let Some(entry) = entries.next_entry().await.unwrap() {
-        let std = std::fs::symlink_metadata(entry.path());
-        assert_like_std(entry.metadata().await, std);
+    let directory = path.parent().unwrap();
+    match (fs::read_dir(directory).await, std::fs::read_dir(directory)) {
+        (Ok(mut entries), _) => {
+            while let Some(entry) = entries.next_entry().await.unwrap() {
+                let std = std::fs::symlink_metadata(entry.path());
+                assert_like_std(entry.metadata().await, std);
+            }
+        }
+        // In 32 bits the C library opens directories with the help of statx(2).
+        (ours, std) => assert_eq!(said(ours.map(drop)), said(std.map(drop))),
     }
     // What the file itself refuses is told as it is.
     let (n, _) = file.write_at(b"x".to_vec(), 0).await;

@@ -18,12 +18,12 @@ const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(30);
 
 /// Fills the queue of the peer; tells how many datagrams that took.
-fn fill(sender: &UnixDatagram) -> usize {
+fn fill(sender: &UnixDatagram) -> u64 {
     let mut sent = 0_u64;
     loop {
         match sender.try_send(&sent.to_le_bytes()) {
             Ok(length) => assert_eq!(length, 8),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return sent as usize,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return sent,
             Err(error) => panic!("{error}"),
         }
         sent += 1;
