@@ -99,6 +99,8 @@ impl Project {
             .args(args)
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
+            // Of the one who runs the tests.
+            .env_remove("CARGO_PKG_NAME")
             .envs(variables.iter().copied())
             .output()
             .unwrap();
@@ -250,6 +252,42 @@ fn a_dependency_that_asks_for_a_newer_tokio_than_is_locked() {
     );
 }
 
+/// Cargo chooses versions for all systems and with all features of the project's own packages.
+#[test]
+fn a_dependency_that_no_build_here_needs() {
+    for (place, asked, found) in [
+        (
+            "[target.'cfg(windows)'.dependencies]\nlib = { path = \"../lib\" }",
+            "tokio = \"~1.40\"",
+            "lib 2.0.0 holds tokio at ~1.40: 1.40 is below 1.54.99, which is Yamanote",
+        ),
+        (
+            "lib = { path = \"../lib\", optional = true }",
+            "tokio = \"=1.40.0\"",
+            "lib 2.0.0 holds tokio at =1.40.0: 1.40.0 is below 1.54.99, which is Yamanote",
+        ),
+        (
+            "[target.'cfg(windows)'.dependencies]\nlib = { path = \"../lib\" }",
+            "tokio = { version = \"1\", features = [\"brand-new\"] }",
+            "lib 2.0.0 asks for the feature brand-new of tokio",
+        ),
+    ] {
+        let project = Project::new(&format!("{TOKIO}\n{place}"), &patch()).with_tokio("1.40.0");
+        project.package("lib", "2.0.0", &format!("[dependencies]\n{asked}"));
+        project.cargo(&["generate-lockfile"]);
+        let diagnosis = project.diagnosis();
+        assert_eq!(diagnosis.names()[1..], ["lock", "unused patch"], "{place}");
+        assert!(diagnosis.bad()[0].1.starts_with(found), "{found}");
+        assert!(
+            diagnosis.bad()[0]
+                .1
+                .ends_with("for all systems and features)")
+        );
+        // The command that helps elsewhere would do nothing here.
+        assert!(!diagnosis.0.to_string().contains("cargo update -p tokio"));
+    }
+}
+
 #[test]
 fn a_feature_that_is_not_declared() {
     let tokio = "tokio = { version = \"1\", features = [\"brand-new\"] }";
@@ -283,7 +321,8 @@ fn advice_names_the_configuration_that_gives_the_patch() {
     let project = Project::new(TOKIO, "").with_tokio("1.54.1");
     project.cargo(&["generate-lockfile"]);
     let config = format!("patch.crates-io.tokio.path='{REPOSITORY}/crates/tokio'");
-    let output = project.doctor(&["--config", &config]);
+    write(&project.path().join("no;thing.toml"), "");
+    let output = project.doctor(&["--config", &config, "--config", "no;thing.toml"]);
     let text = String::from_utf8(output.stdout).unwrap();
     let advice = text
         .lines()
@@ -298,8 +337,89 @@ fn advice_names_the_configuration_that_gives_the_patch() {
         .unwrap();
     assert_eq!(
         String::from_utf8(printed.stdout).unwrap(),
-        format!("--config\n{config}\n")
+        format!("--config\n{config}\n--config\nno;thing.toml\n")
     );
+}
+
+/// Of several values of `--config`, Cargo takes the last.
+#[test]
+fn the_last_configuration_wins() {
+    let project = Project::new(TOKIO, "").with_our_lock();
+    let ours = format!("patch.crates-io.tokio.path='{REPOSITORY}/crates/tokio'");
+    let none = "patch.crates-io.tokio.path='../nowhere'";
+    let args = ["--config", none, "--config", &ours];
+    project.cargo(&[&["update", "--workspace"], &args[..]].concat());
+    let output = project.doctor(&args);
+    assert!(output.status.success(), "{output:?}");
+    let output = project.doctor(&["--config", &ours, "--config", none]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("where there is no package tokio"), "{text}");
+}
+
+#[test]
+fn a_dependency_on_the_shim_itself() {
+    let tokio = format!("tokio = {{ path = \"{REPOSITORY}/crates/tokio\", features = [\"rt\"] }}");
+    let project = Project::new(&tokio, "").with_our_lock();
+    project.cargo(&["update", "--workspace"]);
+    let diagnosis = project.diagnosis();
+    assert!(diagnosis.is_switched(), "{:#}", diagnosis.0);
+    assert_eq!(
+        diagnosis.0["checks"][0]["state"], "good",
+        "{:#}",
+        diagnosis.0
+    );
+}
+
+#[test]
+fn a_lock_file_that_lacks_what_the_manifest_asks_for() {
+    let project = Project::new("", &patch());
+    project.cargo(&["generate-lockfile"]);
+    project.append("Cargo.toml", TOKIO);
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["lock", "lock is current"]);
+    for (_, found, advice) in diagnosis.bad() {
+        assert!(found.contains("app"), "{found}");
+        assert_eq!(advice, "run: cargo update --workspace");
+    }
+
+    // Who knows which Tokio it asks for.
+    let project = Project::new(TOKIO, &patch()).with_our_lock();
+    project.cargo(&["update", "--workspace"]);
+    project.append("Cargo.toml", "nobody-has-this-package-here = \"2\"");
+    let diagnosis = project.diagnosis();
+    assert_eq!(diagnosis.names(), ["lock is current"], "{:#}", diagnosis.0);
+    let (_, found, _) = diagnosis.bad()[0];
+    assert!(
+        found.contains("app asks for nobody-has-this-package-here ^2"),
+        "{found}"
+    );
+}
+
+/// The toolchain is that of the project, also where `cargo run` starts the doctor, and none is
+/// downloaded.
+#[test]
+fn the_toolchain_is_the_projects() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let project = Project::new(TOKIO, &patch());
+    let cargo = project.directory.path().join("bin/cargo");
+    let script =
+        "#!/bin/sh\necho \"error: $RUSTUP_AUTO_INSTALL ${RUSTUP_TOOLCHAIN-its own}\" >&2\nexit 1\n";
+    write(&cargo, script);
+    std::fs::set_permissions(&cargo, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = cargo.parent().unwrap().display().to_string();
+    for (package, toolchain) in [("yamanote-cli", "its own"), ("another", "old")] {
+        let output = project.doctor_with(
+            &[],
+            &[
+                ("PATH", &path),
+                ("RUSTUP_TOOLCHAIN", "old"),
+                ("CARGO_PKG_NAME", package),
+            ],
+        );
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(text, format!("yamanote doctor: 0 {toolchain}\n"));
+    }
 }
 
 #[test]

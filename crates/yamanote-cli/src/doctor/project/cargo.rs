@@ -29,6 +29,14 @@ pub struct Target {
     pub is_unstable: bool,
 }
 
+/// Of a build for one system, with the features that are on by default, or of all that Cargo looks at
+/// when it chooses versions.
+#[derive(Clone, Copy)]
+pub enum View<'a> {
+    Build(&'a Compiler),
+    Lock,
+}
+
 pub struct Compiler {
     pub version: Version,
     /// Its own triple.
@@ -60,11 +68,14 @@ impl<'a> Cargo<'a> {
         })
     }
 
-    /// Everything that a build here looks at, as it is locked. Fails where Cargo would have to
-    /// change the lock file first.
-    pub fn metadata(&self, compiler: &Compiler) -> Result<Value, String> {
-        // What is for other systems only need not have been downloaded.
-        self.json(&["--locked", "--filter-platform", &compiler.host])
+    /// The graph of packages as it is locked. Fails where Cargo would have to change the lock file
+    /// first.
+    pub fn metadata(&self, view: View) -> Result<Value, String> {
+        match view {
+            // What is for other systems only need not have been downloaded.
+            View::Build(compiler) => self.json(&["--locked", "--filter-platform", &compiler.host]),
+            View::Lock => self.json(&["--locked", "--all-features"]),
+        }
     }
 
     /// Each target that a build here is for, under the flags that Cargo gives the compiler: of all the
@@ -75,7 +86,7 @@ impl<'a> Cargo<'a> {
         // other it leaves no trace in `target`.
         let args = ["rustc", "-Zunstable-options", "--print", "cfg"];
         let output = self.output(
-            Command::new("cargo")
+            self.command("cargo")
                 .args(args)
                 .env("RUSTC_BOOTSTRAP", "1")
                 .env("CARGO_CACHE_RUSTC_INFO", "0"),
@@ -90,16 +101,28 @@ impl<'a> Cargo<'a> {
 
     fn json(&self, args: &[&str]) -> Result<Value, String> {
         let format = ["metadata", "--format-version", "1"];
-        let output = self.output(Command::new("cargo").args(format).args(args))?;
+        let output = self.output(self.command("cargo").args(format).args(args))?;
         serde_json::from_slice(&output).map_err(|error| format!("cargo metadata: {error}"))
+    }
+
+    /// A command that is run as the project's builds are.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.dir)
+            .stdin(Stdio::null())
+            // A toolchain that the project names and that is not here would be downloaded.
+            .env("RUSTUP_AUTO_INSTALL", "0");
+        // `cargo run` of this tool tells its own toolchain, and rustup takes that for the project's.
+        if std::env::var_os("CARGO_PKG_NAME").is_some_and(|it| it == env!("CARGO_PKG_NAME")) {
+            command.env_remove("RUSTUP_TOOLCHAIN");
+        }
+        command
     }
 
     /// What a command of Cargo's prints.
     fn output(&self, command: &mut Command) -> Result<Vec<u8>, String> {
-        command
-            .current_dir(self.dir)
-            .args(["--offline", "--color", "never"])
-            .stdin(Stdio::null());
+        command.args(["--offline", "--color", "never"]);
         for config in self.config {
             command.args(["--config", config]);
         }
@@ -117,10 +140,9 @@ impl<'a> Cargo<'a> {
 
     /// The compiler that a build in this directory would use.
     pub fn compiler(&self) -> Result<Compiler, String> {
-        let output = Command::new("rustc")
-            .current_dir(self.dir)
+        let output = self
+            .command("rustc")
             .arg("-vV")
-            .stdin(Stdio::null())
             .output()
             .map_err(|error| format!("rustc cannot be started: {error}"))?;
         let text = String::from_utf8_lossy(&output.stdout);

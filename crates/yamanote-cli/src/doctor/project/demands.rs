@@ -5,7 +5,7 @@ use semver::{Comparator, Op, Version, VersionReq};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Demand {
     /// Name and version of the package that asks.
     pub by: String,
@@ -92,6 +92,28 @@ pub fn of_members(metadata: &Value) -> Vec<Demand> {
         }
     }
     found
+}
+
+/// Each package that the manifests of the workspace ask for, from `cargo metadata --no-deps`: who asks,
+/// for what, and which version.
+pub fn dependencies(metadata: &Value) -> Vec<(&str, &str, VersionReq)> {
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let all = packages.flat_map(|package| {
+        let by = package["name"].as_str().unwrap_or_default();
+        let dependencies = package["dependencies"].as_array().into_iter().flatten();
+        dependencies.filter_map(move |it| {
+            let version = VersionReq::parse(it["req"].as_str()?).ok()?;
+            Some((by, it["name"].as_str()?, version))
+        })
+    });
+    all.collect()
+}
+
+/// Adds to `found` what is not in it.
+pub fn join(found: &mut Vec<Demand>, more: Vec<Demand>) {
+    for demand in more {
+        add(found, demand);
+    }
 }
 
 /// Keeps them in order. A package may name the same version under several tables.

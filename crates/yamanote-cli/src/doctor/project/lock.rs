@@ -1,7 +1,7 @@
 //! What Cargo has chosen: the lock file.
 #![forbid(unsafe_code)]
 
-use semver::Version;
+use semver::{Version, VersionReq};
 use std::io::ErrorKind;
 use std::path::Path;
 use toml::{Table, Value};
@@ -9,6 +9,8 @@ use toml::{Table, Value};
 #[derive(Debug, Default, PartialEq)]
 pub struct Lock {
     pub tokios: Vec<Tokio>,
+    /// Name and version of every package.
+    packages: Vec<(String, Version)>,
     /// The version of a patch for `tokio` that Cargo has read and not used.
     pub unused_patch: Option<String>,
 }
@@ -22,6 +24,15 @@ pub struct Tokio {
     pub is_yamanote: bool,
     /// The packages that depend on it: names and versions.
     pub used_by: Vec<String>,
+}
+
+impl Lock {
+    /// Whether there is a package of this name that `version` fits.
+    pub fn has(&self, name: &str, version: &VersionReq) -> bool {
+        // A star is any version, one that is not released yet too.
+        let fits = |it: &Version| *version == VersionReq::STAR || version.matches(it);
+        self.packages.iter().any(|it| it.0 == name && fits(&it.1))
+    }
 }
 
 impl Tokio {
@@ -60,7 +71,7 @@ fn parse(text: &str) -> Result<Lock, String> {
                 .get("source")
                 .and_then(Value::as_str)
                 .map(str::to_owned),
-            is_yamanote: dependencies(package).any(|name| name == "yamanote"),
+            is_yamanote: dependencies(package).any(|it| it.split(' ').next() == Some("yamanote")),
             used_by: packages
                 .iter()
                 .filter(|user| dependencies(user).any(|name| is_this(name, version)))
@@ -68,8 +79,13 @@ fn parse(text: &str) -> Result<Lock, String> {
                 .collect(),
         });
     }
+    let version = |package: &&Table| Version::parse(field(package, "version")).ok();
     Ok(Lock {
         tokios,
+        packages: packages
+            .iter()
+            .filter_map(|it| Some((field(it, "name").to_owned(), version(it)?)))
+            .collect(),
         unused_patch,
     })
 }
@@ -126,7 +142,7 @@ source = "registry+https://github.com/rust-lang/crates.io-index"
 [[package]]
 name = "tokio"
 version = "1.54.99"
-dependencies = ["yamanote", "yamanote-macros"]
+dependencies = ["yamanote 0.1.0", "yamanote-macros"]
 "#,
         )
         .unwrap();
@@ -138,6 +154,9 @@ dependencies = ["yamanote", "yamanote-macros"]
         assert_eq!(old.used_by, ["old 0.3.0"]);
         assert_eq!(ours.used_by, ["app 0.1.0"]);
         assert!(!old.is_replaceable() && !ours.is_replaceable());
+        let has = |name, version| lock.has(name, &VersionReq::parse(version).unwrap());
+        assert!(has("tokio", "1") && has("tokio", "^0.2.1") && has("app", "*"));
+        assert!(!has("tokio", "=1.48.0") && !has("lib", "*"));
     }
 
     #[test]

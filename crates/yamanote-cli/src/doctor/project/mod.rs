@@ -19,6 +19,7 @@ use std::process::ExitCode;
 use verdict::{Check, State};
 
 use crate::output;
+use cargo::View;
 use demands::Demand;
 use lock::Lock;
 
@@ -27,10 +28,13 @@ struct Project {
     settings: settings::Settings,
     /// `None` if there is no lock file yet.
     lock: Option<Lock>,
-    /// What the packages ask of Tokio, or why Cargo could not say.
+    /// What the packages of a build here ask of Tokio, or why Cargo could not say.
     demands: Result<Vec<Demand>, String>,
-    /// What the project's own manifests ask of it, for which Cargo need not know anything else.
-    own_demands: Vec<Demand>,
+    /// What Cargo listens to when it chooses versions, as far as that is known: more, for it counts
+    /// what is for other systems and what is optional.
+    heard: Vec<Demand>,
+    /// What the manifests ask for and the lock file does not have: who, and what.
+    not_locked: Option<(String, String)>,
     /// What the next build is for, or why Cargo could not say.
     targets: Result<Vec<cargo::Target>, String>,
     /// The lowest Rust version that a package of the workspace promises to build with.
@@ -81,15 +85,31 @@ fn read(path: &Path, config: &[String]) -> Result<Project, String> {
     let compiler = cargo.compiler()?;
     let settings = settings::Settings::read(dir, &workspace.root, config)?;
     let lock = lock::read(&workspace.root.join("Cargo.lock"))?;
-    let demands = match lock {
-        Some(_) => cargo.metadata(&compiler).map(|it| demands::demands(&it)),
+    let mut heard = demands::of_members(&workspace.members);
+    let demands = match &lock {
+        Some(_) => {
+            let of = |view| cargo.metadata(view).map(|it| demands::demands(&it));
+            let demands = of(View::Build(&compiler));
+            for more in [of(View::Lock), demands.clone()] {
+                demands::join(&mut heard, more.unwrap_or_default());
+            }
+            demands
+        }
         None => Err("there is no Cargo.lock".to_owned()),
     };
+    let not_locked = lock.as_ref().and_then(|lock| {
+        let all = demands::dependencies(&workspace.members);
+        let missing = all
+            .iter()
+            .find(|(_, name, version)| !lock.has(name, version));
+        missing.map(|(by, name, version)| ((*by).to_owned(), format!("{name} {version}")))
+    });
     Ok(Project {
         settings,
         lock,
         demands,
-        own_demands: demands::of_members(&workspace.members),
+        heard,
+        not_locked,
         targets: cargo.targets(),
         rust_version: workspace.rust_version,
         compiler,

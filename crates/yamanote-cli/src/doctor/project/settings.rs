@@ -57,7 +57,8 @@ impl Settings {
             config: config.to_vec(),
             ..Settings::default()
         };
-        for config in config {
+        // Of several values the last one wins.
+        for config in config.iter().rev() {
             // Cargo takes an argument for a file if there is one of that name.
             let file = dir.join(config);
             match file.is_file() {
@@ -107,24 +108,23 @@ impl Settings {
         self.patches.iter().find(is_it)
     }
 
-    /// With those that it includes, over which it wins.
+    /// With those that it includes, over which it wins; of those the last one does.
     fn add_configuration(&mut self, file: &Path) -> Result<(), String> {
+        let mut seen = Vec::new();
         let mut files = vec![file.to_owned()];
-        let mut next = 0;
-        while let Some(file) = files.get(next).cloned() {
-            next += 1;
+        while let Some(file) = files.pop() {
+            if seen.contains(&file) {
+                continue;
+            }
             let (place, table) = read_file(&file)?;
             // Relative paths in it start where the directory `.cargo` lies.
             let directory = file.parent().unwrap_or(Path::new("."));
             let base = directory.parent().unwrap_or(directory);
             self.add(&place, base, &table);
-            for included in included(&table) {
-                let included = directory.join(included);
-                // Some may be missing, and none is read twice.
-                if included.is_file() && !files.contains(&included) {
-                    files.push(included);
-                }
-            }
+            let included = included(&table).into_iter().map(|it| directory.join(it));
+            // Some may be missing.
+            files.extend(included.filter(|it| it.is_file()));
+            seen.push(file);
         }
         Ok(())
     }
@@ -219,18 +219,14 @@ fn configuration_files(dir: &Path) -> Vec<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let mut places: Vec<PathBuf> = dir.ancestors().map(|dir| dir.join(".cargo")).collect();
-    places.extend(home);
-    places.dedup();
-    let mut files: Vec<PathBuf> = places
-        .iter()
-        .filter_map(|place| {
-            // Where both are there, Cargo reads the one without the suffix.
-            let names = [place.join("config"), place.join("config.toml")];
-            names.into_iter().find(|name| name.is_file())
-        })
-        .collect();
-    files.dedup();
-    files
+    // Above many a project it is on the way up.
+    places.extend(home.filter(|home| !dir.ancestors().any(|dir| dir.join(".cargo") == *home)));
+    let files = places.iter().filter_map(|place| {
+        // Where both are there, Cargo reads the one without the suffix.
+        let names = [place.join("config"), place.join("config.toml")];
+        names.into_iter().find(|name| name.is_file())
+    });
+    files.collect()
 }
 
 fn describe(patch: &Value) -> String {
@@ -313,6 +309,29 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn of_what_is_included_the_last_wins() {
+        let directory = yamanote_test::TempDir::new();
+        let write = |name: &str, text: &str| {
+            std::fs::write(directory.path().join(name), text).unwrap();
+        };
+        let patch = |path: &str| format!("[patch.crates-io]\ntokio.path = \"{path}\"\n");
+        write(
+            "config.toml",
+            "include = [\"a.toml\", \"b.toml\", { path = \"missing.toml\", optional = true }]",
+        );
+        write("a.toml", &patch("a"));
+        // Twice, and itself.
+        let again = "include = [\"c.toml\", \"c.toml\", \"b.toml\"]\n";
+        write("b.toml", &(again.to_owned() + &patch("b")));
+        write("c.toml", &patch("c"));
+        let mut settings = Settings::default();
+        let file = directory.path().join("config.toml");
+        settings.add_configuration(&file).unwrap();
+        let order: Vec<&str> = settings.patches.iter().map(|it| &it.to[..]).collect();
+        assert_eq!(order, ["path b", "path c", "path a"]);
     }
 
     #[test]

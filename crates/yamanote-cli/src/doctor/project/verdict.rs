@@ -63,9 +63,10 @@ impl Check {
 fn run(project: &Project, command: &str) -> String {
     let mut text = format!("run: cargo {command}");
     for config in &project.settings.config {
-        match config.contains([' ', '"', '\'', '$', '[', '{', '\\']) {
-            true => text.push_str(&format!(" --config '{}'", config.replace('\'', "'\\''"))),
-            false => text.push_str(&format!(" --config {config}")),
+        let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./=".contains(it);
+        match config.chars().all(is_plain) {
+            true => text.push_str(&format!(" --config {config}")),
+            false => text.push_str(&format!(" --config '{}'", config.replace('\'', "'\\''"))),
         }
     }
     text
@@ -90,17 +91,12 @@ fn is_reached(project: &Project, tokio: &Tokio) -> bool {
     tokio.is_replaceable() || source.is_some_and(|it| project.settings.of_source(it).is_some())
 }
 
-/// What is asked for, as far as that is known.
-fn known_demands(project: &Project) -> &[Demand] {
-    project.demands.as_ref().unwrap_or(&project.own_demands)
-}
-
 /// Who asks for what Yamanote is not, so that Cargo cannot take it.
 fn refused(project: &Project) -> Option<&Demand> {
     let is_refused = |demand: &&Demand| {
         !is_old(demand) && (!fits(demand) || !unknown_features(demand).is_empty())
     };
-    known_demands(project).iter().find(is_refused)
+    project.heard.iter().find(is_refused)
 }
 
 /// Whether it is for another API and another package to Cargo.
@@ -112,11 +108,7 @@ fn is_old(demand: &Demand) -> bool {
 pub fn checks(project: &Project) -> Vec<Check> {
     let mut checks = vec![patch(project)];
     // Before the lock file, which only shows what follows from these.
-    checks.extend(
-        known_demands(project)
-            .iter()
-            .flat_map(|it| demanded(project, it)),
-    );
+    checks.extend(project.heard.iter().flat_map(|it| demanded(project, it)));
     match &project.lock {
         None => checks.push(Check::bad(
             "lock",
@@ -158,11 +150,23 @@ fn patch(project: &Project) -> Check {
                 ),
             )
         }
-        None if project.lock.as_ref().is_some_and(is_switched) => Check::note(
-            "patch",
-            "no patch of tokio is in sight, though the lock file has one".to_owned(),
-            "If your builds pass it with cargo --config, pass the same to this command.",
-        ),
+        None if project.lock.as_ref().is_some_and(is_switched) => {
+            let named = |it: &Demand| {
+                Some(format!(
+                    "{} takes it from {}",
+                    it.by,
+                    it.elsewhere.as_ref()?
+                ))
+            };
+            match project.heard.iter().find_map(named) {
+                Some(named) => Check::good("patch", format!("tokio is not patched; {named}")),
+                None => Check::note(
+                    "patch",
+                    "no patch of tokio is in sight, though the lock file has one".to_owned(),
+                    "If your builds pass it with cargo --config, pass the same to this command.",
+                ),
+            }
+        }
         None => Check::bad(
             "patch",
             "tokio is not patched".to_owned(),
@@ -195,6 +199,11 @@ fn misplaced(project: &Project, patch: &Patch) -> Check {
 
 /// One check for each `tokio` of the lock file.
 fn locked(project: &Project, lock: &Lock) -> Vec<Check> {
+    if let ([], [Demand { by, .. }, ..]) = (&lock.tokios[..], &project.heard[..]) {
+        let found = format!("Cargo.lock has no tokio yet, for which {by} asks");
+        let advice = run(project, "update --workspace");
+        return vec![Check::bad("lock", found, &advice)];
+    }
     if lock.tokios.is_empty() {
         let found = "nothing here depends on tokio, so there is nothing to switch".to_owned();
         return vec![Check::bad(
@@ -284,11 +293,16 @@ fn demanded(project: &Project, demand: &Demand) -> Vec<Check> {
     let Demand { by, .. } = demand;
     if let Some(elsewhere) = &demand.elsewhere {
         let is_patched = project.settings.of_source(elsewhere).is_some();
-        if !is_patched && !project.lock.as_ref().is_some_and(is_switched) {
+        let is_path = elsewhere.starts_with("path ");
+        let is_ours = |it: &Tokio| it.is_yamanote && (!is_path || it.source.is_none());
+        let lock = project.lock.as_ref();
+        let is_ours =
+            lock.is_some_and(|it| is_switched(it) || is_path && it.tokios.iter().any(is_ours));
+        if !is_patched && !is_ours {
             let found =
                 format!("{by} takes tokio from {elsewhere}, which the patch does not reach");
             let advice =
-                "let it take tokio = \"1\" from crates.io, or patch that source by its URL";
+                "Let it take tokio = \"1\" from crates.io, or patch that source by its URL.";
             checks.push(Check::bad("source", found, advice));
         }
     } else if !fits(demand) && !is_old(demand) {
@@ -298,13 +312,25 @@ fn demanded(project: &Project, demand: &Demand) -> Vec<Check> {
         checks.push(Check::bad(
             "feature",
             format!(
-                "{by} asks for the feature {feature} of tokio, which Yamanote does not declare"
+                "{by} asks for the feature {feature} of tokio, which Yamanote does not declare{}",
+                aside(project, demand)
             ),
             "Cargo drops the patch for that. Take a version of it that does not ask, or a newer \
              Yamanote.",
         ));
     }
     checks
+}
+
+/// Where a reader of the list of demands would look for it in vain.
+fn aside(project: &Project, demand: &Demand) -> &'static str {
+    let is_same = |it: &Demand| it.by == demand.by && it.version == demand.version;
+    match &project.demands {
+        Ok(demands) if !demands.iter().any(is_same) => {
+            " (not in a build here, but Cargo chooses for all systems and features)"
+        }
+        _ => "",
+    }
 }
 
 fn wrong_version(project: &Project, demand: &Demand) -> Check {
@@ -317,12 +343,13 @@ fn wrong_version(project: &Project, demand: &Demand) -> Check {
     } = demand;
     let ours = shim::version();
     let bound = demand.holds_below(&ours);
-    let found = match &bound {
+    let mut found = match &bound {
         Some(bound) => {
             format!("{by} holds tokio at {version}: {bound} is below {ours}, which is Yamanote")
         }
         None => format!("{by} asks for tokio {version}, and Yamanote is tokio {ours}"),
     };
+    found.push_str(aside(project, demand));
     let advice = match (bound, is_member) {
         (Some(_), true) => format!("Let it rise: tokio = \"1.54\", then {}", update(project)),
         (None, true) => format!(
@@ -343,18 +370,25 @@ fn unknown_demands(project: &Project, why: &str) -> Check {
     let switched = project.lock.as_ref().is_some_and(is_switched);
     let first = why.lines().next().unwrap_or(why);
     let first = first.strip_prefix("error: ").unwrap_or(first);
-    if why.contains("--locked") && patched && !switched {
+    let is_reached = |it: &Tokio| is_reached(project, it);
+    let is_reached = |lock: &Lock| lock.tokios.iter().any(is_reached);
+    if why.contains("--locked") && patched && project.lock.as_ref().is_some_and(is_reached) {
         let found = "Cargo.lock has not been touched since the patch was added".to_owned();
         return Check::bad("lock is current", found, &update(project));
     }
-    if why.contains("--locked") && !patched && switched {
+    let from_elsewhere = project.heard.iter().any(|it| it.elsewhere.is_some());
+    if why.contains("--locked") && !patched && !from_elsewhere && switched {
         let found =
             "without the patch the next build goes back to the Tokio of the registry".to_owned();
         let advice = "Pass --config to this command as to cargo, or patch tokio again.";
         return Check::bad("lock is current", found, advice);
     }
-    if why.contains("--locked") {
-        let found = format!("Cargo.lock is not up to date: {first}");
+    // Where it is asked with --offline, Cargo complains of that first.
+    let not_locked = project.not_locked.as_ref();
+    let not_locked = not_locked.map(|(by, what)| format!("{by} asks for {what}, which it has not"));
+    if why.contains("--locked") || why.contains("offline") && not_locked.is_some() {
+        let why = not_locked.as_deref().unwrap_or(first);
+        let found = format!("Cargo.lock is not up to date: {why}");
         return Check::bad(
             "lock is current",
             found,
