@@ -3,6 +3,7 @@
 
 mod doctor;
 mod output;
+mod refusal;
 mod serve;
 mod version;
 

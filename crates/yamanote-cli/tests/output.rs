@@ -3,6 +3,7 @@
 
 use std::fs::OpenOptions;
 use std::process::{Command, Stdio};
+use yamanote_test::{Capability, deny_syscall, require};
 
 const COMMANDS: [&[&str]; 8] = [
     &["doctor"],
@@ -64,6 +65,34 @@ fn a_full_disk_under_standard_error() {
         let output = yamanote(args).stderr(full()).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.code(), Some(status), "{args:?}: {text}");
+    }
+}
+
+/// A ring that is demanded and denied: each command says why.
+#[test]
+fn a_demanded_ring_that_is_denied() {
+    if !require(Capability::Seccomp) {
+        return;
+    }
+    // The filter is that of the thread, and of the children it starts.
+    let outputs = std::thread::spawn(|| {
+        deny_syscall(libc::SYS_io_uring_setup, libc::EPERM);
+        [&["doctor"][..], &["serve", "--port", "0"], &["--version"]].map(|args| {
+            let mut command = yamanote(args);
+            (
+                args,
+                command.env("YAMANOTE_DRIVER", "uring").output().unwrap(),
+            )
+        })
+    });
+    for (args, output) in outputs.join().unwrap() {
+        let text = [&output.stdout[..], &output.stderr].concat();
+        let text = String::from_utf8_lossy(&text);
+        assert_eq!(output.status.success(), args == ["--version"], "{text}");
+        assert!(
+            text.contains("Operation not permitted (os error 1); likely cause: a seccomp filter"),
+            "{args:?}: {text}"
+        );
     }
 }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::files::{self, Place};
+use crate::refusal;
 use serde_json::{Value, json};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,7 @@ impl Trial {
         builder.enable_all().max_blocking_threads(1);
         let runtime = match builder.build() {
             Ok(runtime) => runtime,
-            Err(error) => return Trial::Fails(error.to_string()),
+            Err(error) => return Trial::Fails(refusal::explain(&error)),
         };
         let place = place_for_a_file();
         let mut places = Vec::new();

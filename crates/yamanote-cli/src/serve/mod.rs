@@ -19,6 +19,7 @@ mod server;
 mod service;
 mod stop;
 
+use crate::refusal;
 use address::Address;
 use log::Log;
 use root::Root;
@@ -107,7 +108,8 @@ fn start(args: Args, log: &Log) -> ExitCode {
     let runtime = match builder.build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            log.complain(&format!("the runtime does not start: {error}"));
+            let why = refusal::explain(&error);
+            log.complain(&format!("the runtime does not start: {why}"));
             return ExitCode::FAILURE;
         }
     };
