@@ -40,7 +40,13 @@ pub(crate) fn open_cached(
 ) -> io::Result<OwnedFd> {
     // SAFETY: `open_how` is three integers; zero is a valid value of each.
     let mut how: libc::open_how = unsafe { mem::zeroed() };
-    how.flags = (flags | libc::O_CLOEXEC) as u64;
+    // A kernel of 32 bits does not add it by itself, and O_PATH allows few flags beside it.
+    let large = if flags & libc::O_PATH == 0 {
+        libc::O_LARGEFILE
+    } else {
+        0
+    };
+    how.flags = u64::from((flags | large | libc::O_CLOEXEC) as u32);
     how.mode = u64::from(mode);
     how.resolve = libc::RESOLVE_CACHED;
     let dir = dir.map_or(libc::AT_FDCWD, |dir| dir.as_raw_fd());
