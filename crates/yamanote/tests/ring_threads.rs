@@ -7,7 +7,7 @@ use std::future::Future;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -613,6 +613,65 @@ fn sockets_are_served_while_a_lender_is_stuck() {
             thread::sleep(Duration::from_millis(1));
         }
     });
+}
+
+/// Polls of `tasks` tasks that compute for long and yield, while a page is read so many times.
+async fn polls_of_others(path: PathBuf, tasks: usize, reads: usize) -> u64 {
+    let file = open_direct(&path).await;
+    let (stop, polls) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicU64::new(0)),
+    );
+    for _ in 0..tasks {
+        let (stop, polls) = (stop.clone(), polls.clone());
+        yamanote::spawn(async move {
+            while !stop.load(Relaxed) {
+                polls.fetch_add(1, Relaxed);
+                thread::sleep(Duration::from_millis(1));
+                yamanote::task::yield_now().await;
+            }
+        });
+    }
+    // Until a worker knows how long polls take.
+    while polls.load(Relaxed) < 200 {
+        yamanote::task::yield_now().await;
+    }
+    let before = polls.load(Relaxed);
+    for page in 0..reads {
+        read_page(&file, page).await;
+    }
+    let polls = polls.load(Relaxed) - before;
+    stop.store(true, Relaxed);
+    polls
+}
+
+/// An operation needs two looks of the worker that it belongs to. Beside tasks in long polls these come
+/// about as soon as a thread of the pool could tell its end.
+#[test]
+fn an_operation_does_not_wait_for_many_polls_of_others() {
+    const TASKS: usize = 32;
+    const READS: usize = 10;
+    if !require(Capability::Ext4) {
+        return;
+    }
+    // On current_thread each task has its turn before, and every 31st poll something from outside; a
+    // worker takes that much sooner.
+    for (workers, at_most) in [(None, 2 * TASKS), (Some(1), TASKS / 2)] {
+        for driver in [Driver::Uring, Driver::Epoll] {
+            let setup = Setup { driver, workers };
+            if !setup.is_possible() {
+                continue;
+            }
+            let dir = TempDir::on_ext4();
+            let path = numbered_file(&dir);
+            let runtime = builder!(setup).build().unwrap();
+            let task = runtime.spawn(polls_of_others(path, TASKS, READS));
+            let polls = runtime.block_on(task).unwrap() as usize;
+            assert!(polls <= READS * at_most, "{polls} polls: {setup:?}");
+            // The first read may be the one that makes the file system known.
+            assert_by_ring(setup, &runtime, READS as u64 - 1);
+        }
+    }
 }
 
 /// A paused clock moves only when there is nothing to be done; a socket that is ready is something.

@@ -24,15 +24,17 @@ pub(crate) struct Caretaker {
 }
 
 impl Driver {
-    /// Whether `slot` has a ring already.
-    pub(crate) fn has_ring(&self, slot: usize) -> bool {
-        self.slots[slot].ring_waker.get().is_some()
-    }
-
     /// Whether `slot` has operations in its ring.
     pub(crate) fn has_ops(&self, slot: usize) -> bool {
         let ring = self.slots[slot].existing_ring();
         ring.is_some_and(|ring| ring.live_ops() > 0)
+    }
+
+    /// As [`has_ops`](Driver::has_ops), without a lock, for the owner of `slot`: it may be that
+    /// somebody else has reaped the last one.
+    pub(crate) fn has_own_ops(&self, slot: usize) -> bool {
+        let waker = self.slots[slot].ring_waker.get();
+        waker.is_some_and(|waker| waker.has_ops())
     }
 
     /// To be called by a thread that no longer drives `slot`; what it gets, somebody has to

@@ -275,6 +275,7 @@ impl Ring {
         let key = self.table.insert(payload, Some(waker), fate, &mut sqe);
         self.queues.push(&sqe).expect("there is room");
         self.counters.submitted += 1;
+        self.waker.note_ops(true);
         Ok(key)
     }
 
@@ -362,6 +363,7 @@ impl Ring {
             }
             self.waiting_for_room.free_excess();
         }
+        self.waker.note_ops(self.live_ops() > 0);
         reaped
     }
 

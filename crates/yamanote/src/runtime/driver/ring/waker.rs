@@ -24,6 +24,8 @@ struct WakerShared {
     door: Door,
     pending: Pending,
     image: u64,
+    /// See [`RingWaker::has_ops`].
+    has_ops: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,7 @@ impl RingWaker {
                 door,
                 pending: Pending::new(),
                 image: process_image(),
+                has_ops: AtomicBool::new(false),
             }),
         }
     }
@@ -98,6 +101,18 @@ impl RingWaker {
             Door::Message { .. } => "io_uring_register",
             Door::Eventfd(_) => "write to an eventfd",
         }
+    }
+
+    /// Whether operations of the ring are in the kernel, without its lock; for the slot's owner, who
+    /// submits them all. It may have missed that a sibling has reaped the last one.
+    pub(crate) fn has_ops(&self) -> bool {
+        // Relaxed: a hint. Who submits is the one who asks, or hands the slot on to them.
+        self.shared.has_ops.load(Ordering::Relaxed)
+    }
+
+    /// Called under the ring's lock.
+    pub(super) fn note_ops(&self, any: bool) {
+        self.shared.has_ops.store(any, Ordering::Relaxed);
     }
 
     /// The reaper saw a wake-up.

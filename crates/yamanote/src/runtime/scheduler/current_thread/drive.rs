@@ -125,6 +125,8 @@ impl<'a> Driving<'a> {
     fn next_task(&mut self) -> Option<Notified> {
         let inject = &self.shared.inject;
         if self.tick % self.global_queue_interval == 0 {
+            // A thread of the pool would tell of an end through the injection queue.
+            self.look_at_ops();
             inject.pop().or_else(|| self.local.pop())
         } else {
             self.local.pop().or_else(|| inject.pop())
@@ -169,7 +171,19 @@ impl<'a> Driving<'a> {
         self.note_turn();
         let driver = self.shared.driver();
         driver.take_token(SLOT);
-        driver.fire_paused(SLOT);
+        if !self.look_at_ops() {
+            driver.fire_paused(SLOT);
+        }
+    }
+
+    /// A turn for the operations in the ring; `false` if there are none.
+    fn look_at_ops(&self) -> bool {
+        let driver = self.shared.driver();
+        let has_ops = driver.has_own_ops(SLOT);
+        if has_ops {
+            driver.turn(SLOT, PollIo::Skip);
+        }
+        has_ops
     }
 
     /// A turn that comes when a paused clock might have moved takes note of what was told.

@@ -11,6 +11,9 @@ use std::time::Instant;
 /// Short against what a person or a network notices, long against a poll.
 const PATIENCE_NS: f32 = 200_000.0;
 
+/// A poll of so long is dear against a system call or two.
+const LONG_POLL_NS: f32 = 20_000.0;
+
 /// Never so often that a worker does nothing else, never so seldom that a burst of long polls after
 /// short ones makes a task wait for seconds.
 const MIN_INTERVAL: u32 = 2;
@@ -41,6 +44,11 @@ impl Tuning {
     /// Polls between two looks at the injection queue.
     pub(super) fn interval(&self) -> u32 {
         self.interval
+    }
+
+    /// Whether something may be looked at after each poll.
+    pub(super) fn has_long_polls(&self) -> bool {
+        self.mean_poll_ns >= LONG_POLL_NS
     }
 
     /// Ends a lap of polls, and begins the next. Returns how long its polls took on average, in

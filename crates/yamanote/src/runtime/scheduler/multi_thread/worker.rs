@@ -70,6 +70,9 @@ pub(super) struct Worker {
     /// Foreign code runs that is no task: wakers called by the driver, hooks, destructors. What it
     /// wakes queues, and is announced by the caller. It may not lend the core.
     pub(super) turning: Cell<bool>,
+    /// The turn is for operations: who is woken goes first, for what a thread of the pool wakes is
+    /// not behind the tasks here either.
+    favours: Cell<bool>,
     /// The task being polled has yielded.
     yielded: Cell<bool>,
     /// The last poll has spent its whole budget.
@@ -128,6 +131,7 @@ impl Worker {
             core: RefCell::new(Some(core)),
             slot: RefCell::new(Some(slot)),
             turning: Cell::new(false),
+            favours: Cell::new(false),
             yielded: Cell::new(false),
             spent: Cell::new(false),
             settled: Cell::new(false),
@@ -222,17 +226,20 @@ impl Worker {
         } else if lone_yield {
             self.turn(PollIo::Drain);
         } else if self.ring_is_due() {
+            self.favours.set(true);
             self.turn(PollIo::Skip);
+            self.favours.set(false);
         }
     }
 
     /// Whether it is time to look at operations. As often as at the injection queue, which is where a
-    /// thread of the pool would tell of their ends.
+    /// thread of the pool would tell of their ends. But that queue is looked at by all, and an operation
+    /// waits for two looks of one worker: beside long polls, which make these cheap, after each.
     fn ring_is_due(&self) -> bool {
-        let (driver, index) = (self.shared.driver(), self.index.get());
-        driver.has_ring(index)
-            && self.with_core(|core| core.tick % self.injection_interval(core) == 0)
-            && driver.has_ops(index)
+        self.shared.driver().has_own_ops(self.index.get())
+            && self.with_core(|core| {
+                core.tuning.has_long_polls() || core.tick % self.injection_interval(core) == 0
+            })
     }
 
     /// Polls between two looks into the injection queue.
@@ -405,7 +412,10 @@ impl Worker {
             self.desk().pace.end_poll();
             Some(task)
         } else if self.turning.get() {
-            Some(task)
+            match self.favours.get() && !self.shared.config.disable_lifo_slot {
+                true => core.local.swap_lifo(task),
+                false => Some(task),
+            }
         } else if self.shared.config.disable_lifo_slot {
             announce = true;
             Some(task)
