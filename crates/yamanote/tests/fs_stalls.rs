@@ -18,6 +18,7 @@ use std::sync::mpsc as std_mpsc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use yamanote::buf::IoBuf;
 use yamanote::fs::{self, File, OpenOptions};
 use yamanote::io::unix::AsyncFd;
 use yamanote::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, Interest};
@@ -66,6 +67,11 @@ impl AsRawFd for Listener {
 
 impl Listener {
     fn on(directory: &Path, flags: u32) -> Listener {
+        let asked = libc::FAN_OPEN_PERM | libc::FAN_ACCESS_PERM;
+        Listener::to_be_asked(asked, directory, flags)
+    }
+
+    fn to_be_asked(what: u64, directory: &Path, flags: u32) -> Listener {
         let path = CString::new(directory.as_os_str().as_bytes()).unwrap();
         // SAFETY: the descriptor is used by its owner, made of it at once; the path ends with NUL and
         // lives through the call.
@@ -73,7 +79,7 @@ impl Listener {
             let flags = libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC | flags;
             let fd = libc::fanotify_init(flags, libc::O_RDONLY as u32);
             assert!(fd >= 0, "{}", std::io::Error::last_os_error());
-            let asked = libc::FAN_OPEN_PERM | libc::FAN_ACCESS_PERM | libc::FAN_EVENT_ON_CHILD;
+            let asked = what | libc::FAN_EVENT_ON_CHILD;
             let (add, here) = (libc::FAN_MARK_ADD, libc::AT_FDCWD);
             let marked = libc::fanotify_mark(fd, add, asked, here, path.as_ptr());
             assert_eq!(marked, 0, "{}", std::io::Error::last_os_error());
@@ -157,7 +163,10 @@ impl Asking {
 
 /// A listener that thinks for a while and then lets a task of the runtime decide.
 fn listen(directory: &Path, asking: &Asking) {
-    let listener = Listener::on(directory, 0);
+    answer(Listener::on(directory, 0), asking);
+}
+
+fn answer(listener: Listener, asking: &Asking) {
     let asking = asking.clone();
     // Ends with the process, which is the test's own.
     std::thread::spawn(move || {
@@ -243,6 +252,40 @@ matrix! {
             // On a machine that is full, another worker may seem to wait while it is called away.
             let expected = if setup.workers > Some(1) { 1..=3 } else { 1..=1 };
             assert!(expected.contains(&(stalls() - before)), "{}", stalls() - before);
+        });
+    }
+
+    /// One that is asked for reads only, so that the first direct read is the first to wait: it goes to
+    /// the ring, whose submission asks as an inline call does.
+    alone fn a_listener_that_comes_later_holds_up_one_direct_read(setup: Setup) {
+        if !require(Capability::Ext4) || !require(Capability::PermissionEvents) {
+            return;
+        }
+        run(setup, async move {
+            let dir = TempDir::on_ext4();
+            let path = dir.path().join("watched");
+            std::fs::write(&path, vec![7; 16 * 4096]).unwrap();
+            std::fs::File::open(&path).unwrap().sync_all().unwrap();
+            until_inline(&path).await;
+            let stalls = || Handle::current().metrics().inline_file_stalls();
+            let before = stalls();
+            let asking = Asking::new(Duration::from_millis(500));
+            let reads = libc::FAN_ACCESS_PERM;
+            answer(Listener::to_be_asked(reads, dir.path(), 0), &asking);
+            let mut options = OpenOptions::new();
+            options.read(true).custom_flags(libc::O_DIRECT);
+            // What a listener asks about a file depends on whether it was there when that was opened.
+            let file = options.open(&path).await.unwrap();
+            for page in 0..6 {
+                let buf = vec![0; 2 * 4096];
+                let start = buf.as_ptr().align_offset(4096);
+                let (n, buf) = file.read_at(buf.slice(start..start + 4096), page * 4096).await;
+                assert_eq!(n.unwrap(), 4096);
+                assert_eq!(buf[..], [7; 4096]);
+            }
+            assert!(asking.asked.load(SeqCst) >= 6);
+            assert!(asking.unheard() <= 1, "{} times", asking.unheard());
+            assert!(stalls() - before <= 1, "{}", stalls() - before);
         });
     }
 

@@ -4,10 +4,11 @@
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use super::trust::{Trust, limit};
+use super::trust::{Trust, limit, now_ms};
 use crate::sys::fs::{self as sys, MountId};
 
 /// How a file system may be touched.
@@ -53,6 +54,8 @@ pub(super) struct Mount {
     pub(super) writes: Trust,
     /// Direct reads and writes by the ring, told not to wait for anything but the device.
     pub(super) direct: Trust,
+    /// When an operation was last handed to the ring under the clock.
+    watched_ms: AtomicU64,
     /// Whether the kernel reads into its cache without a thread that waits. That is little known: of
     /// the file systems above, ext4, xfs and btrfs are sure to (`FOP_BUFFER_RASYNC`, Linux 5.9).
     pub(super) reads_by_itself: bool,
@@ -68,6 +71,7 @@ impl Mount {
             // Nobody is asked about a write to memory. It waits for other writers only.
             writes: Trust::given(),
             direct: Trust::given(),
+            watched_ms: AtomicU64::new(0),
             reads_by_itself: false,
         }
     }
@@ -96,6 +100,24 @@ impl Mount {
             self.opens.suspend();
         }
         Some(answer)
+    }
+
+    /// Hands a direct write to the ring by `submit`, if that is allowed (again).
+    pub(super) fn write_direct(&self, submit: impl FnOnce()) -> Option<()> {
+        self.direct.inline_untried(limit(0), submit)
+    }
+
+    /// Whether the clock should watch how the next operation is handed to the ring. That takes a system
+    /// call of its own, so it is not done for each. Whoever waits in it comes back later than this.
+    pub(super) fn is_watch_due(&self) -> bool {
+        const INTERVAL_MS: u64 = 10;
+        let now = now_ms();
+        // Relaxed: two threads at once watch one operation each.
+        let is_due = now >= self.watched_ms.load(Relaxed) + INTERVAL_MS;
+        if is_due {
+            self.watched_ms.store(now, Relaxed);
+        }
+        is_due
     }
 }
 

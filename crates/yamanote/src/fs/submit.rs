@@ -7,6 +7,8 @@
 //! to it for long. Everything else is the pool's, and so is what the ring gives back undone.
 #![forbid(unsafe_code)]
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::pool::background_task_failed;
@@ -20,8 +22,28 @@ pub(super) fn has_ring(runtime: &Handle) -> bool {
 
 /// Runs `operation` on the ring, if [`has_ring`] still holds when it is polled. What that has
 /// [left undone](super::strategy::Facts::ring_left_undone) is to go [to the pool](to_pool).
-pub(super) fn to_ring<T: Operation>(runtime: &Handle, operation: T) -> Op<T> {
-    Op::new(runtime.driver_handle().clone(), operation)
+///
+/// `watch` gets a call that hands it over at once, instead of at the worker's next turn, and may make
+/// it under the clock.
+pub(super) async fn to_ring<T: Operation>(
+    runtime: &Handle,
+    operation: T,
+    watch: Option<impl FnOnce(&dyn Fn()) -> Option<()>>,
+) -> T::Output {
+    let driver = runtime.driver_handle();
+    let mut op = Op::new(driver.clone(), operation);
+    let mut watch = watch;
+    poll_fn(|cx| {
+        let answer = Pin::new(&mut op).poll(cx);
+        if op.is_started() {
+            if let Some(watch) = watch.take() {
+                // `None`: another thread has been held up meanwhile. It goes with the next turn.
+                let _ = watch(&|| driver.submit_own());
+            }
+        }
+        answer
+    })
+    .await
 }
 
 /// Runs `first` and the plain system call of `operation` on the blocking pool, also when a shutdown

@@ -40,7 +40,7 @@ const DOUBLINGS_MAX: u32 = 6;
 const FORGIVEN_MS: u64 = 600_000;
 
 /// Milliseconds since the process first asked, and some: no time is 0.
-fn now_ms() -> u64 {
+pub(super) fn now_ms() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     let start = START.get_or_init(Instant::now);
     start.elapsed().as_millis() as u64 + FORGIVEN_MS

@@ -135,7 +135,9 @@ impl File {
         let by_ring = facts.and_then(|facts| Some((facts, facts.ring_read(wanted)?)));
         if let Some((facts, wait)) = by_ring.filter(|_| submit::has_ring(&runtime)) {
             let read = Read::new(held(), buf, Offset::At(offset)).wait(wait);
-            let (answer, back) = submit::to_ring(&runtime, read).await;
+            let watch = |submit: &dyn Fn()| facts.mount.read_inline(0, submit);
+            let watch = self.shared.is_watch_due(facts).then_some(watch);
+            let (answer, back) = submit::to_ring(&runtime, read, watch).await;
             if !facts.ring_left_undone(&answer) {
                 return (answer, back);
             }
@@ -191,7 +193,9 @@ impl File {
         if let Some((facts, wait)) = by_ring.filter(|_| submit::has_ring(&runtime)) {
             let (held, _orphaning) = self.begin_write_at();
             let write = Write::new(held, buf, Offset::At(offset)).wait(wait);
-            let (answer, back) = submit::to_ring(&runtime, write).await;
+            let watch = |submit: &dyn Fn()| facts.mount.write_direct(submit);
+            let watch = self.shared.is_watch_due(facts).then_some(watch);
+            let (answer, back) = submit::to_ring(&runtime, write, watch).await;
             if !facts.ring_left_undone(&answer) {
                 return (answer, back);
             }

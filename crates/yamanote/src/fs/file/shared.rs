@@ -9,6 +9,7 @@
 //!    dropped. So nothing grows with the number of polls or of waits that were given up.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     futures: Notify,
     /// Learned when first needed, or when the file was opened.
     pub(super) facts: OnceLock<Facts>,
+    /// Whether an operation was handed to the ring under the clock.
+    watched: AtomicBool,
 }
 
 impl Default for Shared {
@@ -49,11 +52,23 @@ impl Default for Shared {
             writer: AtomicWaker::new(),
             futures: Notify::new(),
             facts: OnceLock::new(),
+            watched: AtomicBool::new(false),
         }
     }
 }
 
 impl Shared {
+    /// Whether the clock should watch how the next operation is handed to the ring: the first one of
+    /// each file, and now and then another.
+    pub(super) fn is_watch_due(&self, facts: &Facts) -> bool {
+        // Relaxed: two at once are both the first.
+        let is_first = !self.watched.load(Relaxed);
+        if is_first {
+            self.watched.store(true, Relaxed);
+        }
+        facts.mount.is_watch_due() || is_first
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Cursor> {
         self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
     }

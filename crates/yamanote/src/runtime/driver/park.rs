@@ -115,6 +115,13 @@ impl Driver {
         }
     }
 
+    /// As [`submit`](Self::submit), of the slot that this thread holds.
+    pub(crate) fn submit_own(&self) {
+        if let Some(slot) = self.local_slot() {
+            self.submit(slot);
+        }
+    }
+
     /// Takes the token of an [`unpark`](Self::unpark) that came while the slot's owner was awake. The
     /// owner, who calls this, looks at everything again before it sleeps.
     pub(crate) fn take_token(&self, slot: usize) {
