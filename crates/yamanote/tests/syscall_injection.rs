@@ -15,7 +15,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tcp_support::{assert_numbered, numbered};
@@ -23,11 +23,14 @@ use yamanote::buf::IoBuf;
 use yamanote::fs::{self, File};
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::net::{TcpListener, TcpStream, UnixStream};
+use yamanote::process::Command;
 use yamanote::runtime::{Builder, DriverChoice, DriverKind};
+use yamanote::signal::unix::{SignalKind, signal};
 use yamanote::sync::oneshot;
 use yamanote::time::sleep;
 use yamanote_test::{
-    Capability, Injection, TempDir, in_own_process, inject, raise_descriptor_limit, require,
+    Capability, Injection, TempDir, builder, in_own_process, inject, raise_descriptor_limit,
+    require,
 };
 
 const PAGE: usize = 4096;
@@ -676,4 +679,105 @@ fn any_call_may_begin_to_fail() {
         );
         assert!(ended[0] > number / 10 && ended[3] > 0, "{ended:?}");
     });
+}
+
+/// From now on, for good.
+fn denied(call: libc::c_long, errno: i32) -> &'static AtomicU64 {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let injection = Injection {
+        call,
+        errno,
+        nth: 1,
+        forever: true,
+    };
+    inject(injection, &CALLS);
+    &CALLS
+}
+
+yamanote_test::matrix! {
+    /// Every worker always has something to run, so none of them ever waits for the kernel: it is
+    /// noticed all the same.
+    alone fn epoll_wait_is_denied_beside_tasks_that_yield(setup: yamanote_test::Setup) {
+        let runtime = builder!(setup).build().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let yielding: Vec<_> = (0..setup.workers.unwrap_or(1))
+            .map(|_| {
+                let stop = stop.clone();
+                runtime.spawn(async move {
+                    while !stop.load(Ordering::Relaxed) {
+                        yamanote::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        runtime.block_on(use_sockets()).unwrap();
+        let calls = denied(libc::SYS_epoll_wait, libc::EPERM);
+        let error = runtime.block_on(runtime.spawn(use_sockets())).unwrap().unwrap_err();
+        assert!(error.to_string().contains("epoll_wait"), "{error}");
+        let calls_to_notice = calls.load(Ordering::Relaxed);
+        assert!(calls_to_notice < 1000, "{calls_to_notice}");
+        runtime.block_on(async { sleep(Duration::from_millis(20)).await });
+        stop.store(true, Ordering::Relaxed);
+        for task in yielding {
+            runtime.block_on(task).unwrap();
+        }
+    }
+
+    /// Who listens to a signal has taken its effect from it, and hears of it whatever fails; children
+    /// that nobody owns are reaped.
+    alone fn signals_are_heard_when_epoll_wait_is_denied(setup: yamanote_test::Setup) {
+        let runtime = builder!(setup).build().unwrap();
+        runtime.block_on(async {
+            let mut signal = signal(SignalKind::user_defined1()).unwrap();
+            let child = Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
+            let pid = child.id().unwrap();
+            denied(libc::SYS_epoll_wait, libc::EPERM);
+            assert!(yamanote::spawn(use_sockets()).await.unwrap().is_err());
+            drop(child);
+            for _ in 0..3 {
+                let raised = yamanote::task::spawn_blocking(|| {
+                    std::thread::sleep(Duration::from_millis(20));
+                    // SAFETY: a signal that is listened to, to this very process.
+                    unsafe { libc::kill(libc::getpid(), libc::SIGUSR1) }
+                });
+                signal.recv().await.unwrap();
+                assert_eq!(raised.await.unwrap(), 0);
+            }
+            let is_there = || Path::new(&format!("/proc/{pid}")).exists();
+            while is_there() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+    }
+
+    /// A read that `block_on` has left behind, and that the kernel would not take.
+    alone fn what_is_left_by_block_on_ends_when_rings_are_denied(setup: yamanote_test::Setup) {
+        if !require(Capability::Ext4) || setup.workers.is_some() {
+            return;
+        }
+        let directory = TempDir::on_ext4();
+        let path = directory.path().join("direct");
+        std::fs::write(&path, numbered(0..PAGE)).unwrap();
+        let mut options = fs::OpenOptions::new();
+        options.read(true).custom_flags(libc::O_DIRECT);
+        let runtime = builder!(setup).build().unwrap();
+        let file = runtime.block_on(options.open(&path)).unwrap();
+        let read = || async {
+            let bytes = vec![0; 2 * PAGE];
+            let start = bytes.as_ptr().align_offset(PAGE);
+            let (n, bytes) = file.read_at(bytes.slice(start..start + PAGE), 0).await;
+            assert_eq!(n.unwrap(), PAGE);
+            assert_numbered(0, &bytes);
+        };
+        runtime.block_on(read());
+        denied(libc::SYS_io_uring_enter, libc::EPERM);
+        let mut left = Box::pin(read());
+        let is_over = runtime.block_on(std::future::poll_fn(|cx| {
+            std::task::Poll::Ready(left.as_mut().poll(cx).is_ready())
+        }));
+        if !is_over {
+            futures::executor::block_on(left);
+        }
+        runtime.block_on(read());
+    }
 }

@@ -33,6 +33,8 @@ pub(super) enum Bell {
 }
 
 impl Bell {
+    pub(super) const ALL: [Bell; 2] = [Bell::Signals, Bell::Strays];
+
     /// No source of a readiness set has this number.
     pub(super) fn token(self) -> mio::Token {
         match self {
@@ -50,9 +52,7 @@ impl Bell {
     }
 
     pub(super) fn of(token: mio::Token) -> Option<Bell> {
-        [Bell::Signals, Bell::Strays]
-            .into_iter()
-            .find(|bell| bell.token() == token)
+        Bell::ALL.into_iter().find(|bell| bell.token() == token)
     }
 
     /// Does what the bell rang for. True if somebody was waiting for it.

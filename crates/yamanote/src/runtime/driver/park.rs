@@ -11,10 +11,12 @@
 
 use super::batch::Batch;
 use super::parker::{Place, Unpark};
+use super::readiness::Readiness;
 use super::slot::Slot;
 use super::{Driver, RingGuard};
 use crate::sys;
 use std::cell::Cell;
+use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
@@ -82,9 +84,7 @@ impl Driver {
                     ring.note_foreign_enter();
                 }
             }
-            if who == Who::Owner {
-                ring.recall(&mut batch);
-            }
+            ring.recall(&mut batch);
             ring.reap(&mut batch, MAX_COMPLETIONS);
             took_wake = ring.take_woken();
             told_by_ring = ring.take_readiness_event();
@@ -95,8 +95,7 @@ impl Driver {
         }
         match (poll_io, &self.io) {
             (PollIo::Drain, Some(io)) => {
-                // An error leaves the events where they are, for the next turn.
-                let _ = io.drain_some(&mut batch.wakers);
+                note_look(io, io.drain_some(&mut batch.wakers), &mut batch);
             }
             (PollIo::Skip, Some(_)) if told_by_ring => self.drain_readiness(&mut batch),
             _ => {}
@@ -130,8 +129,8 @@ impl Driver {
 
     fn drain_readiness(&self, batch: &mut Batch) {
         if let Some(io) = &self.io {
-            // An error leaves the events where they are, for the next turn.
-            let _ = io.drain(Some(Duration::ZERO), &mut batch.wakers);
+            let answer = io.drain(Some(Duration::ZERO), &mut batch.wakers);
+            note_look(io, answer, batch);
         }
     }
 
@@ -199,20 +198,26 @@ impl Driver {
         batch: &mut Batch,
     ) -> (Place, Option<Duration>) {
         let io = match role {
-            Role::Driver => self.io.as_ref().filter(|io| !io.has_failed()),
+            Role::Driver => self.io.as_ref(),
             Role::None => None,
         };
+        let listens_in = io.and_then(Readiness::listens_in);
+        if let (Some(io), Some(_)) = (io, listens_in) {
+            io.answer_unrung(&mut batch.wakers);
+        }
+        let io = io.filter(|io| !io.has_failed());
         let without_ring = match io {
             Some(_) => Place::Epoll,
             None => Place::Futex,
         };
         let Some(mut ring) = slot.existing_ring() else {
-            return (without_ring, None);
+            return (without_ring, listens_in);
         };
         if ring.live_ops() == 0 || !ring.is_usable() || ring.look_again_in().is_some() {
             ring.disarm_readiness();
             look_at_ring(&mut ring, without_ring, batch);
-            return (without_ring, ring.look_again_in());
+            let looks_in = ring.look_again_in();
+            return (without_ring, looks_in.into_iter().chain(listens_in).min());
         }
         match io {
             None => {
@@ -229,7 +234,8 @@ impl Driver {
                 }
             }
         }
-        (Place::Ring, Some(LONGEST_IN_RING))
+        let at_most = listens_in.unwrap_or(LONGEST_IN_RING);
+        (Place::Ring, Some(at_most))
     }
 
     /// How long the owner may sleep. Read after the sleep was announced, see `timer_add`.
@@ -268,11 +274,12 @@ impl Driver {
                 }
             }
             Place::Ring => {
-                let Some(ring) = slot.existing_ring().filter(|ring| ring.is_usable()) else {
+                let Some(mut ring) = slot.existing_ring().filter(|ring| ring.is_usable()) else {
                     return;
                 };
                 let (fd, to_submit) = (ring.raw_fd(), ring.unsubmitted());
                 let idle = ring.may_wait_idle();
+                ring.begin_wait();
                 drop(ring);
                 let answer = sys::uring::wait(fd, to_submit, limit, idle);
                 if let Some(mut ring) = slot.existing_ring() {
@@ -338,6 +345,15 @@ enum Limit {
     Sleep(Option<Duration>),
     /// The clock is paused and nothing else can happen: move it to the earliest timer.
     AutoAdvance { to_ns: u64 },
+}
+
+/// A look that failed leaves the events where they are, for the next turn. It counts all the same: a
+/// worker that always has something to run never sleeps, and looks are all it does.
+fn note_look(io: &Readiness, answer: io::Result<usize>, batch: &mut Batch) {
+    if let Err(error) = answer {
+        // The set itself remembers how long it is to be left alone.
+        let _rest = io.note_failure(&error, &mut batch.wakers);
+    }
 }
 
 /// Reaps what is there. Submissions stay for the sleep, whose one system call takes them along, if

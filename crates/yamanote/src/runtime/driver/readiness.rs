@@ -47,8 +47,11 @@ pub(crate) struct Readiness {
     left_some: AtomicBool,
     /// Bells that are in the set.
     bells: AtomicU8,
-    /// Waits that failed since the last that did not.
+    /// Calls that failed since the last that did not.
     setback: Mutex<Setback>,
+    /// There are such calls, or the set has failed for good. Written with `setback` locked, and read
+    /// without it, as a hint that spares the lock. Relaxed.
+    is_troubled: AtomicBool,
     epoll_fd: RawFd,
     shared: Arc<Shared>,
 }
@@ -129,6 +132,7 @@ impl Readiness {
             left_some: AtomicBool::new(false),
             bells: AtomicU8::new(0),
             setback: Mutex::default(),
+            is_troubled: AtomicBool::new(false),
             selector: Turns::new(Selector {
                 poll,
                 events: mio::Events::with_capacity(max_events),
@@ -158,6 +162,9 @@ impl Readiness {
     /// What a worker does in passing, with tasks to run: like [`drain`](Self::drain) without
     /// waiting, but it may leave events for the next time.
     pub(crate) fn drain_some(&self, wakers: &mut WakeList) -> io::Result<usize> {
+        if !self.may_look() {
+            return Ok(self.answer_unrung(wakers));
+        }
         let Some(mut selector) = self.selector.take_if_free() else {
             return Ok(0);
         };
@@ -172,6 +179,7 @@ impl Readiness {
         };
         self.selector.begin();
         poll.poll(events, Some(Duration::ZERO))?;
+        self.note_success();
         let (taken, delivered) = self.deliver_all(events, wakers);
         self.left_some.store(taken == events.capacity(), Relaxed);
         drop(selector);
@@ -221,9 +229,7 @@ impl Readiness {
         };
         let delivered = if still() {
             let delivered = self.drain_locked(selector, timeout, wakers)?;
-            if timeout != Some(Duration::ZERO) {
-                self.lock_setback().is_over();
-            }
+            self.note_success();
             delivered
         } else {
             drop(selector);
@@ -321,11 +327,12 @@ impl Readiness {
         self.shared.alarm.ring(&self.shared.registry)
     }
 
-    /// A drain that was to wait has failed, and so has not waited. Returns for how long to leave the
-    /// set alone. When it has failed for long, every wait for readiness ends with an error, and there
-    /// is no set any more.
+    /// A drain has failed, and so has not waited, if it was to. Returns for how long to leave the set
+    /// alone. When it has failed for long, every wait for readiness ends with an error, and there is
+    /// no set any more.
     pub(crate) fn note_failure(&self, error: &io::Error, wakers: &mut WakeList) -> Duration {
         let mut setback = self.lock_setback();
+        self.is_troubled.store(true, Relaxed);
         if setback.note() == Verdict::Again {
             return setback.rest();
         }
@@ -337,9 +344,44 @@ impl Readiness {
         Duration::ZERO
     }
 
+    /// A drain has not failed.
+    fn note_success(&self) {
+        if self.is_troubled.load(Relaxed) && !self.has_failed() {
+            let mut setback = self.lock_setback();
+            setback.is_over();
+            self.is_troubled.store(false, Relaxed);
+        }
+    }
+
+    /// Whether a look is worth a call: not while it is to be left alone, nor when it has failed.
+    fn may_look(&self) -> bool {
+        !self.is_troubled.load(Relaxed)
+            || (!self.has_failed() && self.lock_setback().rest().is_zero())
+    }
+
     /// Whether there will be no more events.
     pub(crate) fn has_failed(&self) -> bool {
         self.shared.failure.get().is_some()
+    }
+
+    /// How long to sleep at most before the next [`answer_unrung`](Self::answer_unrung), if there is
+    /// reason for one.
+    pub(crate) fn listens_in(&self) -> Option<Duration> {
+        const LISTENING: Duration = Duration::from_millis(64);
+        let has_bells = self.bells.load(Relaxed) != 0;
+        (has_bells && self.has_failed()).then_some(LISTENING)
+    }
+
+    /// Of a set that has failed nobody hears a bell any more, and what it rings for can be neither
+    /// refused nor left undone: a signal that is listened to does not end the program. So it is asked
+    /// for instead.
+    pub(crate) fn answer_unrung(&self, wakers: &mut WakeList) -> usize {
+        let bells = self.bells.load(Relaxed);
+        Bell::ALL
+            .into_iter()
+            .filter(|bell| self.has_failed() && bells & bell.bit() != 0)
+            .filter(|bell| bell.answer(wakers))
+            .count()
     }
 
     fn lock_setback(&self) -> MutexGuard<'_, Setback> {

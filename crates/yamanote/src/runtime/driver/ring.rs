@@ -97,6 +97,8 @@ pub(crate) struct Ring {
     setback: Setback,
     /// It is given up, and why.
     retreat: Option<Retreat>,
+    /// The owner waits in it, without the lock.
+    has_waiter: bool,
     /// The kernel can be told that a wait is not for a disk.
     has_no_iowait: bool,
     counters: Counters,
@@ -172,6 +174,7 @@ impl Ring {
             closed: false,
             setback: Setback::default(),
             retreat: None,
+            has_waiter: false,
             has_no_iowait: false,
             counters: Counters::default(),
             image: process_image(),

@@ -100,7 +100,6 @@ fn drain(slot: &Slot, deadline: Instant) -> bool {
             return true;
         };
         ring.flush();
-        // No worker is in a ring any more.
         ring.recall(&mut batch);
         ring.reap(&mut batch, usize::MAX);
         let (fd, live) = (ring.raw_fd(), ring.live_ops());

@@ -198,8 +198,9 @@ impl Set {
         loop {
             match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
                 Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => return,
+                // It does not wait, so no signal interrupts it. What the kernel does not tell the
+                // children are asked.
+                Err(_) => return self.watched.retain(|_, stray| !is_gone(&mut stray.child)),
             }
             let mut taken = 0;
             for event in &self.events {

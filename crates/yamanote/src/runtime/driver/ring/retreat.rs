@@ -10,9 +10,10 @@
 //!    the kernel that runs whenever the thread that submitted makes a system call or returns from
 //!    one, so they are reaped without a call of ours. The owner sleeps elsewhere and looks again in
 //!    time.
-//! 3. What the kernel has not taken it never will. The owner takes it back ([`Ring::recall`]), and its
-//!    future does it on the pool. Only the owner, because it alone waits in the ring without the
-//!    ring's lock: another thread could not know that it is not just about to submit.
+//! 3. What the kernel has not taken it never will. It is taken back ([`Ring::recall`]), and its future
+//!    does it on the pool. Not while the owner is in the ring to wait, the one thing that is done
+//!    there without the ring's lock: it submits on the way. By whoever looks, for the owner may be
+//!    busy for long, and a slot that nobody drives has none.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -76,9 +77,15 @@ impl Ring {
         self.retreat.is_none()
     }
 
+    /// The owner is about to let go of the lock and wait in the ring, and will say what came of it.
+    pub(crate) fn begin_wait(&mut self) {
+        self.has_waiter = true;
+    }
+
     /// What a wait has said, for the owner to tell. A wait that did not wait must not be followed by
     /// the next.
     pub(crate) fn note_wait(&mut self, answer: &io::Result<()>) {
+        self.has_waiter = false;
         let Err(error) = answer else {
             return self.setback.is_over();
         };
@@ -134,10 +141,10 @@ impl Ring {
         }
     }
 
-    /// Takes back what the kernel of a ring that was given up has not taken. The caller knows that
-    /// no thread is in this ring or about to enter it: it is the owner, or there is none any more.
+    /// Takes back what the kernel of a ring that was given up has not taken, unless a thread may be
+    /// about to submit it still.
     pub(crate) fn recall(&mut self, batch: &mut Batch) {
-        if self.retreat.is_none() {
+        if self.retreat.is_none() || self.has_waiter {
             return;
         }
         for user_data in self.queues.withdraw() {

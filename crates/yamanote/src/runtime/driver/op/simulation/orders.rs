@@ -573,7 +573,7 @@ fn what_a_ring_that_is_given_up_has() {
         result.unwrap_err().raw_os_error() == Some(libc::EAGAIN)
     };
     assert!(is_left_undone(poll_once(&mut read(&simulation))));
-    // Nobody but the owner takes anything back.
+    // Not before it is asked for.
     simulation.turn(usize::MAX);
     assert_eq!((late_bell.rung(), world.live_buffers()), (0, 3));
     let mut batch = Batch::default();
