@@ -38,6 +38,13 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     }
 }
 
+/// Sleeps for `duration`, or less if a signal comes. Unlike std's sleep it does not panic where a sandbox
+/// denies `clock_nanosleep`.
+pub(crate) fn rest(duration: Duration) {
+    let nobodys = AtomicU32::new(0);
+    wait(&nobodys, 0, Some(duration));
+}
+
 /// To loom, waiting is letting others go first.
 #[cfg(all(test, loom))]
 pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {

@@ -7,10 +7,10 @@
 #![forbid(unsafe_code)]
 
 use super::Driver;
+use crate::sys;
 use crate::util::first_panic::FirstPanic;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::AcqRel;
-use std::thread;
 use std::time::Duration;
 
 /// Between two looks. At first so short that nobody waits for long, then so long that a disk that hangs
@@ -62,7 +62,7 @@ impl Caretaker {
             let (driver, slot) = (duty.driver.clone(), duty.slot);
             let mut pause = PAUSES.0;
             while driver.has_ops(slot) && !driver.is_shutdown() {
-                thread::sleep(pause);
+                sys::futex::rest(pause);
                 pause = (2 * pause).min(PAUSES.1);
                 panics.catch(|| {
                     driver.rescue(slot);

@@ -270,7 +270,7 @@ impl Driver {
                 let parked = || slot.parker.is_parked();
                 if let Err(error) = io.drain_while(limit, &mut batch.wakers, parked) {
                     let rest = io.note_failure(&error, &mut batch.wakers);
-                    std::thread::sleep(limit.map_or(rest, |limit| rest.min(limit)));
+                    sys::futex::rest(limit.map_or(rest, |limit| rest.min(limit)));
                 }
             }
             Place::Ring => {

@@ -15,6 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ring::{RingParams, setup};
+use crate::sys;
 use crate::sys::uring::abi::{self, Params};
 use crate::sys::uring::sqe::op;
 use crate::sys::uring::{self, queues::Queues};
@@ -553,7 +554,7 @@ fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             Err(error)
                 if error.raw_os_error() == Some(libc::ENOMEM) && start.elapsed() < PATIENCE =>
             {
-                thread::sleep(Duration::from_millis(5));
+                sys::futex::rest(Duration::from_millis(5));
             }
             answer => return answer,
         }

@@ -114,7 +114,7 @@ fn drain(slot: &Slot, deadline: Instant) -> bool {
         // that has left.
         let short = Duration::from_millis(1);
         if !may_enter || sys::uring::wait(fd, 0, Some(short), false).is_err() {
-            std::thread::sleep(short);
+            sys::futex::rest(short);
         }
     }
 }
