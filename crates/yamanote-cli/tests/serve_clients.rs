@@ -4,6 +4,7 @@ mod client;
 mod server;
 
 use client::Client;
+use rustix::net::sockopt::set_socket_recv_buffer_size;
 use server::Started;
 use std::io::{Read, Write};
 use std::net::Shutdown;
@@ -203,6 +204,28 @@ fn a_reader_that_does_not_read_is_ended() {
         let log = server.wait();
         assert!(log.contains("\"GET /large HTTP/1.1\" 200 "), "{log}");
         assert!(!log.contains(&format!(" 200 {LARGE} ")), "{log}");
+    });
+}
+
+/// One that reads all the time, so slowly that the server's buffer takes longer to have room again than
+/// the limit on silence is.
+#[test]
+fn a_reader_slower_than_the_buffer_is_not_ended() {
+    on_both(|started| {
+        let temp = directory();
+        let server = started.serve(temp.path(), &["--timeout", "2"]);
+        let mut client = Client::connect(server.address);
+        // A large one is told to the server in steps that would take seconds, too.
+        set_socket_recv_buffer_size(client.socket(), 1 << 16).unwrap();
+        client.send("GET", "/large", &[]);
+        client.read_head();
+        let (start, mut buffer) = (Instant::now(), [0; 10_000]);
+        while start.elapsed() < Duration::from_secs(8) {
+            client.socket().read_exact(&mut buffer).unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        drop(client);
+        server.interrupt_and_wait();
     });
 }
 

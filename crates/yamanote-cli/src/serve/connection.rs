@@ -3,7 +3,6 @@
 
 use super::body::Body;
 use super::connections::{Entry, Member};
-use super::patient::Patient;
 use super::server::Shared;
 use super::service::respond;
 use hyper::body::Incoming;
@@ -12,6 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustix::net::sockopt::set_tcp_user_timeout;
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -32,7 +32,12 @@ pub async fn serve(
 ) {
     // Small responses should not wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
-    let stream = TokioIo::new(Patient::new(stream, shared.timeout));
+    // Who takes nothing of an answer for so long is disconnected by the kernel. A write that cannot go on
+    // tells less: a third of the socket's buffer, a megabyte and more, must be taken before it can, and
+    // a slow reader takes that long.
+    let patience_ms = i32::try_from(shared.timeout.as_millis()).unwrap_or(i32::MAX);
+    let _ = set_tcp_user_timeout(&stream, patience_ms.max(1) as u32);
+    let stream = TokioIo::new(stream);
     let member = &entry.member;
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -12,7 +12,6 @@ mod descriptors;
 mod listing;
 mod log;
 mod page;
-mod patient;
 mod range;
 mod root;
 mod server;
