@@ -9,7 +9,6 @@ use super::shared::Shared;
 use super::weak::WeakSender;
 use crate::loom::sync::Arc;
 use crate::loom::sync::atomic::Ordering::{Acquire, Relaxed};
-use crate::sync::cooperative::cooperative;
 
 /// The half that sends; can be cloned.
 ///
@@ -119,17 +118,14 @@ impl<T> Sender<T> {
     /// # }
     /// ```
     pub async fn closed(&self) {
-        cooperative(async {
-            loop {
-                // First ask to be told, then look.
-                let abandoned = self.shared.abandoned.notified();
-                if self.shared.tail().is_closed() {
-                    return;
-                }
-                abandoned.await;
+        loop {
+            // First ask to be told, then look.
+            let abandoned = self.shared.abandoned.notified();
+            if self.shared.tail().is_closed() {
+                return;
             }
-        })
-        .await;
+            abandoned.await;
+        }
     }
 
     /// How many senders there are that keep the channel open, this one among them.
