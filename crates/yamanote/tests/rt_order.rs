@@ -3,14 +3,17 @@
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::task::{Poll, Waker};
 
+use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+use yamanote::net::UnixStream;
 use yamanote::runtime::{Builder, LocalOptions, Runtime};
-use yamanote::sync::{Notify, mpsc, oneshot};
-use yamanote::task::{JoinSet, LocalSet, spawn_local, yield_now};
+use yamanote::sync::{Notify, broadcast, mpsc, oneshot};
+use yamanote::task::{JoinSet, LocalSet, coop, spawn_local, yield_now};
 use yamanote::time::{self, Duration, Instant, advance, sleep, sleep_until};
 use yamanote_test::{Setup, matrix};
 
@@ -209,6 +212,63 @@ matrix! {
             second.await.unwrap();
         });
         log.assert("a b spent");
+    }
+
+    // However long the streak of yields is.
+    fn a_socket_is_looked_at_whenever_something_yields(setup: Setup) {
+        let Some(runtime) = build(setup) else { return };
+        let log = Log::default();
+        runtime.block_on(async {
+            let (mut writer, mut reader) = UnixStream::pair().unwrap();
+            let reads = log.clone();
+            let task = yamanote::spawn(async move {
+                for _ in 0..4 {
+                    let byte = reader.read_u8().await.unwrap();
+                    reads.add(format!("read{byte}"));
+                }
+            });
+            for byte in 0..4 {
+                writer.write_u8(byte).await.unwrap();
+                for _ in 0..4 {
+                    yield_now().await;
+                    log.add("main");
+                }
+            }
+            task.await.unwrap();
+        });
+        let round = |byte| format!("main read{byte} main main main");
+        log.assert(&[0, 1, 2, 3].map(round).join(" "));
+    }
+
+    fn a_due_timer_is_fired_whenever_something_yields(setup: Setup) {
+        let Some(runtime) = build(setup) else { return };
+        runtime.block_on(async {
+            for n in 0..20 {
+                let mut sleep = pin!(sleep(Duration::from_millis(1)));
+                poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_ready())).await;
+                std::thread::sleep(Duration::from_millis(3));
+                yield_now().await;
+                assert!(sleep.is_elapsed(), "after yield {n}");
+            }
+        });
+    }
+
+    fn waiting_for_the_last_receiver_of_a_broadcast_spends_no_budget(setup: Setup) {
+        let Some(runtime) = build(setup) else { return };
+        runtime.block_on(async {
+            let (sender, receiver) = broadcast::channel::<()>(1);
+            drop(receiver);
+            for _ in 0..128 {
+                coop::consume_budget().await;
+            }
+            assert!(!coop::has_budget_remaining());
+            let mut closed = pin!(sender.closed());
+            poll_fn(|cx| {
+                assert!(closed.as_mut().poll(cx).is_ready());
+                Poll::Ready(())
+            })
+            .await;
+        });
     }
 
     fn local_tasks_run_in_the_poll_of_their_set(setup: Setup) {

@@ -104,6 +104,11 @@ impl Driver {
         finish_batch(batch)
     }
 
+    /// Whether there are sockets, or others that the readiness set watches.
+    pub(crate) fn watches_sockets(&self) -> bool {
+        self.io.as_ref().is_some_and(Readiness::is_watching)
+    }
+
     /// Hands what is pushed to the kernel, and looks at nothing.
     pub(crate) fn submit(&self, slot: usize) {
         if let Some(mut ring) = self.slots[slot].existing_ring() {

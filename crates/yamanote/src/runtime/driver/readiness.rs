@@ -408,6 +408,11 @@ impl Readiness {
         self.shared.table.shut_down(wakers);
     }
 
+    /// Whether the kernel might have something to tell.
+    pub(crate) fn is_watching(&self) -> bool {
+        self.live() > 0 || self.bells.load(Relaxed) != 0
+    }
+
     /// Registrations alive.
     pub(crate) fn live(&self) -> usize {
         self.shared.table.live()

@@ -164,18 +164,20 @@ impl Driver {
         note_next(slot, &wheel);
     }
 
-    /// Fires the due timers of a slot if the clock is paused; a turn that looks at nothing else.
-    pub(crate) fn fire_paused(&self, slot: usize) {
-        if self.clock.is_paused() {
+    /// Fires the due timers of a slot: a turn that looks at nothing else.
+    pub(crate) fn fire_timers(&self, slot: usize) {
+        // A paused clock's turn tells the wheel how late it is.
+        if self.clock.is_paused() || self.has_overdue_timer(slot) {
             let mut batch = take_batch();
-            self.fire_paused_into(slot, &mut batch);
+            self.fire_due(slot, &mut batch);
             finish_batch(batch);
         }
     }
 
-    /// Whether the next turn will fire a timer, on a paused clock.
+    /// Whether the next turn will fire a timer.
     pub(crate) fn has_overdue_timer(&self, slot: usize) -> bool {
-        self.slots[slot].next_deadline_ns.load(SeqCst) <= self.clock.now_ns()
+        let next_ns = self.slots[slot].next_deadline_ns.load(SeqCst);
+        next_ns != u64::MAX && next_ns <= self.clock.now_ns()
     }
 
     /// Whether there is a timer whose time has not come, and none whose time has, on a paused clock.

@@ -1,6 +1,7 @@
 //! From the number in a kernel event back to its source, without a lock.
 #![forbid(unsafe_code)]
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::source::Source;
@@ -12,6 +13,9 @@ use crate::util::wake_list::WakeList;
 pub(super) struct Table {
     pages: [OnceLock<Page>; PAGES],
     free: Mutex<Free>,
+    /// Registrations alive. Written with `free` locked. Relaxed: a thread sees its own, and nobody
+    /// waits for those of others to show.
+    live: AtomicUsize,
 }
 
 type Page = Box<[OnceLock<Arc<Source>>]>;
@@ -42,6 +46,7 @@ impl Table {
                 len: 0,
                 is_shutdown: false,
             }),
+            live: AtomicUsize::new(0),
         }
     }
 
@@ -62,7 +67,9 @@ impl Table {
         let (page, offset) = address(index);
         let page = self.pages[page].get_or_init(|| new_page(page));
         let source = page[offset].get_or_init(|| Arc::new(Source::new()));
-        Ok((index, Arc::clone(source)))
+        let source = Arc::clone(source);
+        self.live.store(self.live() + 1, Relaxed);
+        Ok((index, source))
     }
 
     pub(super) fn get(&self, index: u32) -> Option<&Source> {
@@ -74,7 +81,9 @@ impl Table {
     /// Ends the registration that [`insert`](Table::insert) began.
     pub(super) fn release(&self, index: u32, source: &Source) {
         source.release();
-        self.lock().released.push(index);
+        let mut free = self.lock();
+        free.released.push(index);
+        self.live.store(self.live() - 1, Relaxed);
     }
 
     /// Refuses registrations from now on and ends every wait.
@@ -91,8 +100,7 @@ impl Table {
 
     /// Registrations alive.
     pub(super) fn live(&self) -> usize {
-        let free = self.lock();
-        free.len as usize - free.released.len()
+        self.live.load(Relaxed)
     }
 
     fn lock(&self) -> MutexGuard<'_, Free> {

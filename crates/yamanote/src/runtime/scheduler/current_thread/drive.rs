@@ -6,8 +6,9 @@
 //! order of Tokio's current-thread scheduler, step by step, for there are programs, tests above all,
 //! that depend on it (`cargo xtask order` compares).
 //!
-//! How often a turn asks the kernel is our own choice, for that costs a system call, and a lone yield
-//! would pay it every time. It does so
+//! A turn fires the timers that are due. It asks the kernel, as Tokio's does, where there are sockets:
+//! what has happened to one is known when those who yielded go on. Where there are none it is our own choice, for asking costs a system
+//! call, and a lone yield would pay it every time. It does so then
 //!
 //! - after `event_interval` polls,
 //! - at one of [`YIELDS`] turns that came because something yielded: whoever yields waits for
@@ -158,6 +159,9 @@ impl<'a> Driving<'a> {
 
     /// As [`ask_kernel`](Self::ask_kernel), for a thread that perhaps asked a moment ago.
     fn turn(&mut self, main_yielded: bool) {
+        if self.shared.driver().watches_sockets() {
+            return self.ask_kernel();
+        }
         if main_yielded || self.has_yielded() {
             self.streak = self.streak.saturating_add(1);
             self.yields += 1;
@@ -172,7 +176,7 @@ impl<'a> Driving<'a> {
         let driver = self.shared.driver();
         driver.take_token(SLOT);
         if !self.look_at_ops() {
-            driver.fire_paused(SLOT);
+            driver.fire_timers(SLOT);
         }
     }
 
