@@ -3,7 +3,7 @@
 
 use fastrand::Rng;
 
-use crate::program::{Body, Kind, Op, Phase, Program, SetEnd};
+use crate::program::{Body, Kind, Missed, Op, Phase, Program, SetEnd};
 
 /// Lengths of time in microseconds that are told apart by whole milliseconds, by the slots of a
 /// timer wheel, or not at all.
@@ -72,6 +72,10 @@ impl Maker {
         Phase {
             before,
             local_before,
+            outside: match self.rng.u32(..4) {
+                0 => self.ops(3, 1),
+                _ => Vec::new(),
+            },
             main: self.ops(9, 3),
         }
     }
@@ -117,10 +121,12 @@ impl Maker {
         match self.rng.u32(..100) {
             0..14 => self.yielding(),
             14..34 if depth > 0 => self.spawning(depth - 1),
-            34..46 => match self.rng.u32(..8) {
-                0..6 => Op::Join(self.task()),
-                6 => Op::Abort(self.task()),
-                _ => Op::Detach(self.task()),
+            34..46 => match self.rng.u32(..12) {
+                0..7 => Op::Join(self.task()),
+                7 => Op::Abort(self.task()),
+                8 => Op::Detach(self.task()),
+                9 => Op::PeekTask(self.task()),
+                _ => Op::JoinShared(self.task()),
             },
             46..58 if depth > 0 => self.combining(depth - 1),
             58..72 if self.paused => self.timing(depth),
@@ -139,7 +145,7 @@ impl Maker {
     }
 
     fn spawning(&mut self, depth: u32) -> Op {
-        match self.rng.u32(..24) {
+        match self.rng.u32(..28) {
             0..9 => Op::Spawn(self.body(depth)),
             9..14 => Op::SpawnLocal(self.body(depth)),
             14 => {
@@ -172,30 +178,53 @@ impl Maker {
             20 => Op::SpawnIntoSet(self.body(depth)),
             21 => Op::ThreadSpawn(self.body(depth)),
             22 => Op::Panic,
+            23 => Op::EnterSet {
+                bodies: self.bodies(2),
+                ops: self.ops(3, depth),
+            },
+            24 | 25 => Op::HandOver(self.body(depth)),
+            26 => Op::Guard(self.ops(2, depth), self.ops(3, depth)),
             _ => Op::Spawn(self.body(depth)),
         }
     }
 
     fn combining(&mut self, depth: u32) -> Op {
-        match self.rng.u32(..6) {
-            0..3 => Op::Select(
-                (0..self.rng.u32(1..4))
-                    .map(|_| self.ops(3, depth))
-                    .collect(),
-            ),
-            3 | 4 => Op::Both(self.ops(3, depth), self.ops(3, depth)),
+        match self.rng.u32(..12) {
+            0..4 => Op::Select(self.branches(4, depth)),
+            4..7 => Op::Both(self.ops(3, depth), self.ops(3, depth)),
+            7 => Op::BothBiased(self.ops(3, depth), self.ops(3, depth)),
+            8 => Op::TryBoth(self.ops(3, depth), self.ops(3, depth)),
+            9 | 10 => Op::Unordered(self.branches(6, depth)),
             _ => Op::Unconstrained(self.ops(3, depth)),
         }
     }
 
+    fn branches(&mut self, below: u32, depth: u32) -> Vec<Vec<Op>> {
+        (0..self.rng.u32(1..below))
+            .map(|_| self.ops(3, depth))
+            .collect()
+    }
+
     fn timing(&mut self, depth: u32) -> Op {
         let depth = depth.saturating_sub(1);
-        match self.rng.u32(..16) {
+        match self.rng.u32(..20) {
+            16 | 17 => Op::Ticks {
+                first: self.time(),
+                period: self.time().max(1),
+                missed: self
+                    .rng
+                    .choice([Missed::Burst, Missed::Delay, Missed::Skip])
+                    .expect("some"),
+                ticks: self.rng.u32(1..5),
+                ops: self.ops(2, depth),
+            },
+            18 => Op::SleepUntil(self.time()),
+            19 => Op::SendTimeout(self.rng.u32(..2), self.time()),
             0..7 => Op::Sleep(self.time()),
             7..9 => Op::Advance(self.time()),
             9..12 => Op::Timeout(self.time(), self.ops(3, depth)),
             12 => Op::Interval(self.time().max(1), self.rng.u32(1..4)),
-            13..15 => Op::Reset {
+            13 | 14 => Op::Reset {
                 polled: self.rng.bool(),
                 first: self.time(),
                 then: self.time(),
@@ -219,7 +248,7 @@ impl Maker {
     fn talking(&mut self, depth: u32) -> Op {
         let which = self.rng.u32(..2);
         let depth = depth.saturating_sub(1);
-        match self.rng.u32(..64) {
+        match self.rng.u32(..96) {
             0..5 => Op::NotifyOne(which),
             5 => Op::NotifyLast(which),
             6 | 7 => Op::NotifyWaiters(which),
@@ -247,6 +276,24 @@ impl Maker {
             56 => Op::AddPermits(1),
             57 | 58 => Op::Barrier,
             59 => Op::OnceCell(self.ops(2, depth)),
+            60 => Op::TryRecv(which),
+            61 => Op::SenderClosed(which),
+            62 | 63 => Op::ReserveMany(which, self.rng.u32(1..4)),
+            64 => Op::WatchFor(self.rng.u32(1..4)),
+            65 => Op::DropWatch,
+            66 => Op::WatchClosed,
+            67 => Op::DropBroadcast(self.rng.u32(..3)),
+            68 => Op::BroadcastClosed,
+            69 | 70 => Op::Enabled(which, self.ops(2, depth)),
+            71 | 72 => Op::Downgrade(self.ops(3, depth)),
+            73 => Op::ForgetPermit,
+            74 => Op::CloseSemaphore,
+            75 => Op::SetOnce,
+            76 | 77 => Op::WaitOnce,
+            78..82 => Op::PipeWrite(which, self.rng.choice([1, 3, 8, 9, 20, 600]).expect("some")),
+            82..86 => Op::PipeRead(which, self.rng.choice([1, 3, 8, 9, 20, 600]).expect("some")),
+            86 => Op::PipeEnd(which),
+            87 => Op::Copy(self.rng.choice([1, 9, 1024, 3000]).expect("some")),
             _ => self.waking(),
         }
     }

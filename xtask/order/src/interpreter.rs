@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,12 +11,14 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
 use super::rt;
-use crate::program::{Body, Kind, Op, Phase, Program, SetEnd};
+use crate::program::{Body, Kind, Missed, Op, Phase, Program, SetEnd};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use rt::io::{AsyncReadExt, AsyncWriteExt};
 use rt::runtime::{Builder, LocalOptions, LocalRuntime, Runtime};
 use rt::sync::{broadcast, mpsc, oneshot, watch};
 use rt::task::{AbortHandle, JoinError, JoinHandle, JoinSet, LocalSet};
@@ -190,6 +192,7 @@ fn run_phase(host: &Host, world: &Rc<World>, phase: &Phase, paused: bool) {
         }
     }
     let local = !matches!(host, Host::Runtime(_, None));
+    once(sequence(world, "out".into(), &phase.outside, local));
     let main = traced(
         "main".into(),
         sequence(world, "main".into(), &phase.main, local),
@@ -218,8 +221,8 @@ struct World {
     runtime: rt::runtime::Handle,
     is_local: bool,
     set: Option<std::rc::Weak<Host>>,
-    handles: RefCell<HashMap<u32, JoinHandle<Output>>>,
-    aborts: RefCell<HashMap<u32, AbortHandle>>,
+    handles: RefCell<BTreeMap<u32, JoinHandle<Output>>>,
+    aborts: RefCell<BTreeMap<u32, AbortHandle>>,
     places: [RefCell<Place>; 2],
     wakers: [Mutex<Option<Waker>>; 2],
     notifies: [Arc<rt::sync::Notify>; 2],
@@ -238,6 +241,8 @@ struct World {
     semaphore: rt::sync::Semaphore,
     barrier: rt::sync::Barrier,
     once: rt::sync::OnceCell<u32>,
+    set_once: rt::sync::SetOnce<u32>,
+    pipes: [[RefCell<Option<rt::io::DuplexStream>>; 2]; 2],
 }
 
 #[derive(Default)]
@@ -287,23 +292,24 @@ impl World {
             semaphore: rt::sync::Semaphore::new(program.permits),
             barrier: rt::sync::Barrier::new(2),
             once: rt::sync::OnceCell::new(),
+            set_once: rt::sync::SetOnce::new(),
+            pipes: [(); 2].map(|()| {
+                let (a, b) = rt::io::duplex(8);
+                [RefCell::new(Some(a)), RefCell::new(Some(b))]
+            }),
         }
     }
 
     fn keep(&self, id: u32, handle: JoinHandle<Output>) {
-        self.aborts.borrow_mut().insert(id, handle.abort_handle());
+        let abort = handle.abort_handle();
+        let before = self.aborts.borrow_mut().insert(id, abort);
+        drop(before);
         let before = self.handles.borrow_mut().insert(id, handle);
         drop(before);
     }
 
     fn clear(&self) {
-        let handles = self.handles.take();
-        let mut ids: Vec<_> = handles.keys().copied().collect();
-        ids.sort();
-        let mut handles = handles;
-        for id in ids {
-            drop(handles.remove(&id));
-        }
+        drop(self.handles.take());
         self.aborts.take();
         for waker in &self.wakers {
             drop(waker.lock().expect("not poisoned").take());
@@ -337,6 +343,34 @@ impl<T> Drop for Borrowed<'_, T> {
     }
 }
 
+/// Polls a future once, without a task.
+fn once(mut future: Boxed) {
+    let polled = catch_unwind(AssertUnwindSafe(|| {
+        let mut cx = Context::from_waker(Waker::noop());
+        let is_ready = future.as_mut().poll(&mut cx).is_ready();
+        drop(future);
+        is_ready
+    }));
+    match polled {
+        Ok(true) => (),
+        Ok(false) => log("waits"),
+        Err(_) => log("panics"),
+    }
+}
+
+/// Does something when it is dropped.
+struct Guard<'a> {
+    here: &'a Here<'a>,
+    ops: &'a [Op],
+}
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        log(format_args!("{}^", self.here.name));
+        once(self.here.named("^").run(self.ops));
+    }
+}
+
 /// Says when it is polled.
 async fn traced(name: String, future: impl Future<Output = ()>) {
     let mut future = pin!(future);
@@ -353,7 +387,9 @@ fn task(world: &Rc<World>, body: &Body, local: bool) -> impl Future<Output = Out
     let guard = Dropped(name.clone());
     async move {
         let _guard = guard;
-        log(format_args!("#{}", rt::task::id()));
+        if let Some(id) = rt::task::try_id() {
+            log(format_args!("#{id}"));
+        }
         traced(name.clone(), ops).await;
         Output(Dropped(format!("{name}!")))
     }
@@ -390,7 +426,9 @@ struct Here<'a> {
 
 impl Here<'_> {
     fn done(&self, what: impl Display) {
-        match START.get() {
+        // Outside of a runtime time goes on.
+        let is_inside = rt::runtime::Handle::try_current().is_ok();
+        match START.get().filter(|_| is_inside) {
             Some(start) => log(format_args!(
                 "{}={what}@{}",
                 self.name,
@@ -404,7 +442,20 @@ impl Here<'_> {
         sequence(self.world, self.name.clone(), ops, self.local)
     }
 
+    /// In a runtime's context. Spawning elsewhere panics; in Tokio after it has taken an id, and it is
+    /// by their ids that tasks are dropped with their runtime.
+    fn can_spawn(&self) -> bool {
+        let is_inside = rt::runtime::Handle::try_current().is_ok();
+        if !is_inside {
+            self.done("outside");
+        }
+        is_inside
+    }
+
     fn spawn(&self, body: &Body) {
+        if !self.can_spawn() {
+            return;
+        }
         let future = task(self.world, body, self.world.is_local);
         self.world
             .keep(body.id, rt::spawn(SendWrapper::new(future)));
@@ -507,6 +558,44 @@ impl Here<'_> {
                 set.await;
                 self.done("");
             }
+            Op::EnterSet { bodies, ops } => {
+                let set = LocalSet::new();
+                let entered = set.enter();
+                for body in bodies {
+                    let future = task(world, body, true);
+                    world.keep(body.id, rt::task::spawn_local(future));
+                }
+                drop(entered);
+                let inside = sequence(world, self.name.clone(), ops, true);
+                set.run_until(inside).await;
+                self.done("");
+            }
+            Op::HandOver(body) => {
+                let mut future = Box::pin(task(world, body, world.is_local));
+                let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
+                self.done(polled.is_ready());
+                // Who yields inside what `block_on` polls last is never woken by Tokio.
+                rt::task::yield_now().await;
+                if polled.is_pending() && self.can_spawn() {
+                    world.keep(body.id, rt::spawn(SendWrapper::new(future)));
+                }
+            }
+            Op::JoinShared(id) => {
+                let result = poll_fn(|cx| self.poll_task(*id, cx)).await;
+                self.done(result.map_or("gone", how));
+            }
+            Op::PeekTask(id) => {
+                let polled = poll_fn(|cx| Poll::Ready(self.poll_task(*id, cx))).await;
+                self.done(polled.is_ready());
+            }
+            Op::Guard(action, ops) => {
+                let _guard = Guard {
+                    here: self,
+                    ops: action,
+                };
+                self.run(ops).await;
+                self.done("");
+            }
             Op::Panic => {
                 // Without the hook, which would print it.
                 if self.name.starts_with("main") {
@@ -521,13 +610,68 @@ impl Here<'_> {
                 rt::join!(first, second);
                 self.done("");
             }
+            Op::BothBiased(first, second) => {
+                let first = self.named("a").run(first);
+                let second = self.named("b").run(second);
+                rt::join!(biased; first, second);
+                self.done("");
+            }
+            Op::TryBoth(first, second) => {
+                let first = self.named("a").run(first);
+                let second = self.named("b").run(second);
+                let result = rt::try_join!(
+                    async {
+                        first.await;
+                        Ok(())
+                    },
+                    async {
+                        second.await;
+                        Err::<(), ()>(())
+                    },
+                );
+                self.done(result.is_ok());
+            }
+            Op::Unordered(branches) => {
+                let named = |(i, ops): (usize, &Vec<Op>)| {
+                    let here = self.named(["a", "b", "c", "d", "e"][i]);
+                    let future = traced(here.name.clone(), here.run(ops));
+                    async move {
+                        future.await;
+                        i
+                    }
+                };
+                let mut set: FuturesUnordered<_> = branches.iter().enumerate().map(named).collect();
+                while let Some(i) = set.next().await {
+                    self.done(i);
+                }
+            }
             Op::Sleep(..)
+            | Op::Ticks { .. }
+            | Op::SleepUntil(..)
+            | Op::SendTimeout(..)
             | Op::Advance(..)
             | Op::Timeout(..)
             | Op::Interval(..)
             | Op::Reset { .. }
             | Op::DropSleep(..) => self.time(op).await,
             _ => self.talk(op).await,
+        }
+    }
+
+    /// Polls the handle of a task where it lies; `Ready(None)` if it is not there.
+    fn poll_task(&self, id: u32, cx: &mut Context<'_>) -> Poll<Option<Result<Output, JoinError>>> {
+        let handles = &self.world.handles;
+        let handle = handles.borrow_mut().remove(&id);
+        let Some(mut handle) = handle else {
+            return Poll::Ready(None);
+        };
+        match Pin::new(&mut handle).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending => {
+                let before = handles.borrow_mut().insert(id, handle);
+                drop(before);
+                Poll::Pending
+            }
         }
     }
 
@@ -555,6 +699,9 @@ impl Here<'_> {
     }
 
     async fn join_set(&self, bodies: &[Body], joined: u32, end: SetEnd) {
+        if !self.can_spawn() {
+            return;
+        }
         let mut set = JoinSet::new();
         for body in bodies {
             let future = task(self.world, body, self.world.is_local);
@@ -600,6 +747,38 @@ impl Here<'_> {
                 for _ in 0..*ticks {
                     interval.tick().await;
                     self.done("tick");
+                }
+            }
+            Op::Ticks {
+                first,
+                period,
+                missed,
+                ticks,
+                ops,
+            } => {
+                let first = rt::time::Instant::now() + micros(*first);
+                let mut interval = rt::time::interval_at(first, micros(*period));
+                interval.set_missed_tick_behavior(match missed {
+                    Missed::Burst => rt::time::MissedTickBehavior::Burst,
+                    Missed::Delay => rt::time::MissedTickBehavior::Delay,
+                    Missed::Skip => rt::time::MissedTickBehavior::Skip,
+                });
+                for _ in 0..*ticks {
+                    let at = interval.tick().await;
+                    let start = START.get().unwrap_or(at);
+                    self.done(at.duration_since(start).as_micros());
+                    self.run(ops).await;
+                }
+            }
+            Op::SleepUntil(time) => {
+                let start = START.get().unwrap_or_else(rt::time::Instant::now);
+                rt::time::sleep_until(start + micros(*time)).await;
+            }
+            Op::SendTimeout(which, time) => {
+                let sender = self.world.senders[*which as usize].borrow().clone();
+                if let Some(sender) = sender {
+                    let sent = sender.send_timeout(5, micros(*time)).await;
+                    self.done(sent.is_ok());
                 }
             }
             Op::Reset {
@@ -694,6 +873,74 @@ impl Here<'_> {
                 self.done(permit.is_ok());
                 self.run(ops).await;
             }
+            Op::Downgrade(ops) => {
+                let mut value = world.rwlock.write().await;
+                *value += 1;
+                let value = value.downgrade();
+                self.done(*value);
+                self.run(ops).await;
+            }
+            Op::WatchFor(later) => {
+                if let Some(mut receiver) = borrow(&world.watch_receiver) {
+                    let wanted = *receiver.get().borrow() + later;
+                    let result = receiver.get().wait_for(|value| *value >= wanted).await;
+                    self.done(result.is_ok());
+                }
+            }
+            Op::DropWatch => {
+                let receiver = world.watch_receiver.take();
+                drop(receiver);
+            }
+            Op::WatchClosed => world.watch_sender.closed().await,
+            Op::DropBroadcast(which) => {
+                let receiver = world.broadcast_receivers[at(which)].take();
+                drop(receiver);
+            }
+            Op::BroadcastClosed => world.broadcast_sender.closed().await,
+            Op::Enabled(which, ops) => {
+                let mut notified = pin!(world.notifies[at(which)].notified());
+                let is_notified = notified.as_mut().enable();
+                self.done(is_notified);
+                self.run(ops).await;
+                notified.await;
+            }
+            Op::ForgetPermit => {
+                if let Ok(permit) = world.semaphore.try_acquire() {
+                    permit.forget();
+                    self.done("forgotten");
+                }
+            }
+            Op::CloseSemaphore => world.semaphore.close(),
+            Op::SetOnce => {
+                let is_first = world.set_once.set(1).is_ok();
+                self.done(is_first);
+            }
+            Op::WaitOnce => {
+                world.set_once.wait().await;
+            }
+            Op::PipeWrite(which, bytes) => {
+                if let Some(mut pipe) = borrow(&world.pipes[at(which)][0]) {
+                    let bytes = vec![1; *bytes as usize];
+                    let result = pipe.get().write_all(&bytes).await;
+                    self.done(result.is_ok());
+                }
+            }
+            Op::PipeRead(which, bytes) => {
+                if let Some(mut pipe) = borrow(&world.pipes[at(which)][1]) {
+                    let mut bytes = vec![0; *bytes as usize];
+                    let result = pipe.get().read_exact(&mut bytes).await;
+                    self.done(result.is_ok());
+                }
+            }
+            Op::PipeEnd(which) => {
+                let pipe = world.pipes[at(which)][0].take();
+                drop(pipe);
+            }
+            Op::Copy(kib) => {
+                let mut source = rt::io::repeat(1).take(u64::from(*kib) * 1024);
+                let copied = rt::io::copy(&mut source, &mut rt::io::sink()).await;
+                self.done(copied.is_ok());
+            }
             Op::AddPermits(permits) => world.semaphore.add_permits(*permits as usize),
             Op::Barrier => {
                 let leads = world.barrier.wait().await.is_leader();
@@ -762,6 +1009,26 @@ impl Here<'_> {
                     let mut values = Vec::new();
                     receiver.get().recv_many(&mut values, 2).await;
                     self.done(format_args!("{values:?}"));
+                }
+            }
+            Op::TryRecv(which) => {
+                if let Some(mut receiver) = borrow(&world.receivers[*which as usize]) {
+                    self.done(receiver.get().try_recv().is_ok());
+                }
+            }
+            Op::SenderClosed(which) => {
+                let sender = world.senders[*which as usize].borrow().clone();
+                if let Some(sender) = sender {
+                    sender.closed().await;
+                }
+            }
+            Op::ReserveMany(which, many) => {
+                let sender = world.senders[*which as usize].borrow().clone();
+                if let Some(sender) = sender {
+                    match sender.reserve_many(*many as usize).await {
+                        Ok(mut permits) => permits.next().into_iter().for_each(|p| p.send(6)),
+                        Err(_) => self.done("refused"),
+                    }
                 }
             }
             Op::CloseReceiver(which) => {

@@ -35,6 +35,8 @@ pub struct Phase {
     pub before: Vec<Body>,
     /// Spawned into the `LocalSet` before, if there is one.
     pub local_before: Vec<Body>,
+    /// What happens then, outside of any runtime, as far as it does not wait.
+    pub outside: Vec<Op>,
     pub main: Vec<Op>,
 }
 
@@ -80,7 +82,20 @@ pub enum Op {
     },
     /// `LocalSet::spawn_local` on the set of the program.
     SpawnIntoSet(Body),
+    /// `LocalSet::enter`, `spawn_local`, and `run_until` after that was left.
+    EnterSet {
+        bodies: Vec<Body>,
+        ops: Vec<Op>,
+    },
+    /// A future that is polled here once, and handed to a new task.
+    HandOver(Body),
+    /// Awaits a task of which others may also hold the handle; the last one to ask is told.
+    JoinShared(u32),
+    /// Polls the handle of a task once.
+    PeekTask(u32),
     Panic,
+    /// The first are done, as far as they do not wait, when the guard of the others is dropped.
+    Guard(Vec<Op>, Vec<Op>),
 
     /// Pending until [`Op::Unpark`] of the same number.
     Park(u32),
@@ -100,8 +115,12 @@ pub enum Op {
     Reserve(u32, Vec<Op>),
     Recv(u32),
     RecvMany(u32),
+    TryRecv(u32),
     CloseReceiver(u32),
     DropSender(u32),
+    /// `Sender::closed`.
+    SenderClosed(u32),
+    ReserveMany(u32, u32),
     SendUnbounded(u32),
     RecvUnbounded(u32),
     OneshotSend(u32),
@@ -109,26 +128,63 @@ pub enum Op {
     OneshotClosed(u32),
     WatchSend,
     WatchChanged,
+    /// Waits for a value that is so much later.
+    WatchFor(u32),
+    DropWatch,
+    WatchClosed,
     BroadcastSend,
     BroadcastRecv(u32),
+    DropBroadcast(u32),
+    BroadcastClosed,
+    /// `Notified::enable`, then these, then it is awaited.
+    Enabled(u32, Vec<Op>),
     Lock(u32, Vec<Op>),
     Read(Vec<Op>),
     Write(Vec<Op>),
+    /// As `Write`, then `downgrade`.
+    Downgrade(Vec<Op>),
     Acquire(u32, Vec<Op>),
     AddPermits(u32),
+    ForgetPermit,
+    CloseSemaphore,
     Barrier,
     OnceCell(Vec<Op>),
+    SetOnce,
+    WaitOnce,
+    /// So many bytes through a pipe in memory.
+    PipeWrite(u32, u32),
+    PipeRead(u32, u32),
+    PipeEnd(u32),
+    /// So many KiB, from `repeat` to `sink`.
+    Copy(u32),
 
     /// `select!` with `biased`.
     Select(Vec<Vec<Op>>),
     /// `join!`
     Both(Vec<Op>, Vec<Op>),
+    /// `join!` with `biased`.
+    BothBiased(Vec<Op>, Vec<Op>),
+    /// `try_join!`; the second fails.
+    TryBoth(Vec<Op>, Vec<Op>),
+    /// `FuturesUnordered`.
+    Unordered(Vec<Vec<Op>>),
 
     /// Microseconds, here and below.
     Sleep(u64),
     Advance(u64),
     Timeout(u64, Vec<Op>),
     Interval(u64, u32),
+    /// An interval of which ticks are missed. It starts after the first time.
+    Ticks {
+        first: u64,
+        period: u64,
+        missed: Missed,
+        ticks: u32,
+        ops: Vec<Op>,
+    },
+    /// Counted from the start.
+    SleepUntil(u64),
+    SendTimeout(u32, u64),
     /// A sleep that is polled (or not), moved, and awaited.
     Reset {
         polled: bool,
@@ -138,6 +194,13 @@ pub enum Op {
     },
     /// A sleep that is polled once, and dropped after these.
     DropSleep(u64, Vec<Op>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Missed {
+    Burst,
+    Delay,
+    Skip,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -157,11 +220,12 @@ impl Op {
             | Op::SpawnLocal(body)
             | Op::SpawnMany(_, body)
             | Op::SpawnIntoSet(body)
+            | Op::HandOver(body)
             | Op::ThreadSpawn(body) => vec![&body.ops],
             Op::JoinSet { bodies, .. } | Op::AwaitSet { bodies } => {
                 bodies.iter().map(|body| &body.ops).collect()
             }
-            Op::RunUntil { bodies, ops } => {
+            Op::RunUntil { bodies, ops } | Op::EnterSet { bodies, ops } => {
                 let bodies = bodies.iter().map(|body| &body.ops);
                 bodies.chain([ops]).collect()
             }
@@ -170,13 +234,19 @@ impl Op {
             | Op::Lock(_, ops)
             | Op::Read(ops)
             | Op::Write(ops)
+            | Op::Downgrade(ops)
+            | Op::Enabled(_, ops)
+            | Op::Ticks { ops, .. }
             | Op::Acquire(_, ops)
             | Op::OnceCell(ops)
             | Op::Timeout(_, ops)
             | Op::Reset { ops, .. }
             | Op::DropSleep(_, ops) => vec![ops],
-            Op::Select(branches) => branches.iter().collect(),
-            Op::Both(first, second) => vec![first, second],
+            Op::Select(branches) | Op::Unordered(branches) => branches.iter().collect(),
+            Op::Both(first, second)
+            | Op::BothBiased(first, second)
+            | Op::TryBoth(first, second)
+            | Op::Guard(first, second) => vec![first, second],
             _ => Vec::new(),
         }
     }
@@ -188,11 +258,12 @@ impl Op {
             | Op::SpawnLocal(body)
             | Op::SpawnMany(_, body)
             | Op::SpawnIntoSet(body)
+            | Op::HandOver(body)
             | Op::ThreadSpawn(body) => vec![&mut body.ops],
             Op::JoinSet { bodies, .. } | Op::AwaitSet { bodies } => {
                 bodies.iter_mut().map(|body| &mut body.ops).collect()
             }
-            Op::RunUntil { bodies, ops } => {
+            Op::RunUntil { bodies, ops } | Op::EnterSet { bodies, ops } => {
                 let bodies = bodies.iter_mut().map(|body| &mut body.ops);
                 bodies.chain([ops]).collect()
             }
@@ -201,13 +272,19 @@ impl Op {
             | Op::Lock(_, ops)
             | Op::Read(ops)
             | Op::Write(ops)
+            | Op::Downgrade(ops)
+            | Op::Enabled(_, ops)
+            | Op::Ticks { ops, .. }
             | Op::Acquire(_, ops)
             | Op::OnceCell(ops)
             | Op::Timeout(_, ops)
             | Op::Reset { ops, .. }
             | Op::DropSleep(_, ops) => vec![ops],
-            Op::Select(branches) => branches.iter_mut().collect(),
-            Op::Both(first, second) => vec![first, second],
+            Op::Select(branches) | Op::Unordered(branches) => branches.iter_mut().collect(),
+            Op::Both(first, second)
+            | Op::BothBiased(first, second)
+            | Op::TryBoth(first, second)
+            | Op::Guard(first, second) => vec![first, second],
             _ => Vec::new(),
         }
     }

@@ -31,6 +31,9 @@ pub fn smaller(program: &Program) -> Vec<Program> {
         for ops in smaller_ops(&phase.main) {
             push(&|p| p.phases[i].main = ops.clone());
         }
+        for ops in smaller_ops(&phase.outside) {
+            push(&|p| p.phases[i].outside = ops.clone());
+        }
         for (j, body) in phase.before.iter().enumerate() {
             for ops in smaller_ops(&body.ops) {
                 push(&|p| p.phases[i].before[j].ops = ops.clone());
@@ -127,6 +130,23 @@ fn simpler(op: &Op) -> Vec<Op> {
                 Op::Select(branches)
             })
             .collect(),
+        Op::Unordered(branches) => (0..branches.len())
+            .map(|i| {
+                let mut branches = branches.clone();
+                branches.remove(i);
+                Op::Unordered(branches)
+            })
+            .collect(),
+        Op::EnterSet { bodies, ops } => (0..bodies.len())
+            .map(|i| {
+                let mut bodies = bodies.clone();
+                bodies.remove(i);
+                Op::EnterSet {
+                    bodies,
+                    ops: ops.clone(),
+                }
+            })
+            .collect(),
         _ => Vec::new(),
     }
 }
@@ -143,12 +163,15 @@ impl Program {
                         | Op::Interval(..)
                         | Op::Reset { .. }
                         | Op::DropSleep(..)
+                        | Op::Ticks { .. }
+                        | Op::SleepUntil(..)
+                        | Op::SendTimeout(..)
                 ) || op.inner().into_iter().any(|ops| any(ops))
             })
         }
         self.phases.iter().any(|phase| {
             let bodies = phase.before.iter().chain(&phase.local_before);
-            any(&phase.main) || bodies.into_iter().any(|body| any(&body.ops))
+            any(&phase.main) || any(&phase.outside) || bodies.into_iter().any(|body| any(&body.ops))
         })
     }
 }
