@@ -86,7 +86,8 @@ fn build(root: &Path) -> Option<Vec<Binary>> {
 }
 
 /// A test binary that one of Cargo's messages tells of. The project's own tasks are left out: they
-/// work on the repository, which is not nobody's.
+/// work on the repository, which is not nobody's. So are macros, which are linked to the compiler's
+/// library and run in no process of their own.
 fn binary(message: &str) -> Option<Binary> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
     if message["profile"]["test"] != true {
@@ -94,7 +95,8 @@ fn binary(message: &str) -> Option<Binary> {
     }
     let package = message["manifest_path"].as_str()?;
     let package = Path::new(package).parent()?.file_name()?.to_str()?;
-    if package == "xtask" {
+    let is_macro = message["target"]["kind"][0] == "proc-macro";
+    if package == "xtask" || is_macro {
         return None;
     }
     Some(Binary {

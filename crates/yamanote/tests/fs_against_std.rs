@@ -396,7 +396,9 @@ fn tree(root: &Path) -> Vec<(PathBuf, String)> {
                 todo.push(path.clone());
                 "directory".to_owned()
             } else {
-                format!("{:?}", std::fs::read(&path).unwrap())
+                // Not everybody may read what a program has made unreadable.
+                let bytes = std::fs::read(&path);
+                format!("{:?}", bytes.map_err(|error| error.kind()))
             };
             found.push((
                 relative(root, path),

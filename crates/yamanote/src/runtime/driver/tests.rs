@@ -191,6 +191,32 @@ fn after_a_siblings_enter_the_owner_arms_its_own_watch() {
     driver.shutdown(Instant::now());
 }
 
+/// The watch is the work of the thread that armed it, which may be stuck by now.
+#[test]
+fn a_new_owner_arms_its_own_watch() {
+    let Some(driver) = driver_with_ring() else {
+        return;
+    };
+    let epoll_fd = driver.io().unwrap().epoll_fd();
+    let arm_as_owner = || {
+        let _slot = driver.enter_slot(0);
+        let mut ring = driver.ring(0).unwrap();
+        ring.arm_readiness(epoll_fd);
+        let pushed = ring.unsubmitted();
+        drop(ring);
+        driver.turn(0, PollIo::Skip);
+        pushed
+    };
+    assert_eq!(arm_as_owner(), 1, "the watch");
+    assert_eq!(arm_as_owner(), 0, "it is this thread's");
+    let by_another = std::thread::scope(|scope| scope.spawn(arm_as_owner).join().unwrap());
+    assert_eq!(
+        by_another, 2,
+        "the old one is cancelled, and there is a new one"
+    );
+    driver.shutdown(Instant::now());
+}
+
 /// A sleeper whose ring cannot be woken is woken by the readiness it watches, and does without the ring
 /// from then on.
 #[test]

@@ -76,7 +76,10 @@ fn loom_file_the_end_of_a_read_meets_its_reader() {
 
 #[test]
 fn loom_file_two_calls_wait_and_one_gives_up() {
-    loom::model(|| {
+    // Loom takes back the wrong steps with fewer, and misses the call that does not look again.
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
         let shared = busy(Operation::Read);
         let gives_up = thread::spawn({
             let shared = shared.clone();
