@@ -22,7 +22,7 @@ mod process;
 mod rounds;
 mod scarcity;
 mod snapshot;
-mod temp;
+pub mod temp;
 mod waker;
 
 pub use alloc::CountingAlloc;

@@ -15,7 +15,7 @@ pub struct TempDir(PathBuf);
 impl TempDir {
     /// In the system's directory for temporary files.
     pub fn new() -> TempDir {
-        TempDir::inside(&std::env::temp_dir())
+        TempDir::inside(&directory_for_all())
     }
 
     /// On ext4; `require(Capability::Ext4)` first.
@@ -64,8 +64,18 @@ impl Drop for TempDir {
     }
 }
 
+/// What `TMPDIR` names, or what is there on every machine, for whoever starts us may name a directory
+/// that is not there.
+pub fn directory_for_all() -> PathBuf {
+    let named = std::env::temp_dir();
+    match named.is_dir() {
+        true => named,
+        false => "/tmp".into(),
+    }
+}
+
 pub(crate) fn directory_on_ext4() -> Option<PathBuf> {
-    [Some(std::env::temp_dir()), std::env::current_dir().ok()]
+    [Some(directory_for_all()), std::env::current_dir().ok()]
         .into_iter()
         .flatten()
         .find(|path| file_system(path) == Some(EXT4_MAGIC))

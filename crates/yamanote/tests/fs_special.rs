@@ -268,7 +268,8 @@ fn missing_permissions_are_told() {
         return;
     }
     // The child cannot remove it: it gives its rights up.
-    let directory = |pid| std::env::temp_dir().join(format!("yamanote-permissions-{pid}"));
+    let directory =
+        |pid| yamanote_test::temp::directory_for_all().join(format!("yamanote-permissions-{pid}"));
     yamanote_test::in_own_process(module_path!(), "missing_permissions_are_told", || {
         let dir = directory(std::os::unix::process::parent_id());
         std::fs::create_dir(&dir).unwrap();

@@ -230,7 +230,8 @@ fn block_in_place_with_file_reads_in_flight() {
         .enable_all()
         .build()
         .unwrap();
-    let path = std::env::temp_dir().join(format!("yamanote-{}-reads", std::process::id()));
+    let path = yamanote_test::temp::directory_for_all()
+        .join(format!("yamanote-{}-reads", std::process::id()));
     std::fs::write(&path, vec![7; 100_000]).unwrap();
     rt.block_on(async {
         let readers: Vec<_> = (0..16)

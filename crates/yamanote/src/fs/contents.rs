@@ -175,7 +175,8 @@ mod tests {
     use std::os::unix::fs::OpenOptionsExt;
 
     fn scratch(name: &str) -> std::path::PathBuf {
-        std::env::temp_dir().join(format!("yamanote-contents-{name}-{}", std::process::id()))
+        yamanote_test::temp::directory_for_all()
+            .join(format!("yamanote-contents-{name}-{}", std::process::id()))
     }
 
     fn find(path: &Path) -> Option<Found> {

@@ -336,7 +336,8 @@ mod tests {
     use super::*;
 
     fn scratch(name: &str) -> std::path::PathBuf {
-        std::env::temp_dir().join(format!("yamanote-look-up-{name}-{}", std::process::id()))
+        yamanote_test::temp::directory_for_all()
+            .join(format!("yamanote-look-up-{name}-{}", std::process::id()))
     }
 
     /// Makes the file system of `path` one whose files may be opened inline.

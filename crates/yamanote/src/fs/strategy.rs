@@ -310,7 +310,8 @@ mod tests {
     use std::os::fd::AsFd;
 
     fn scratch(name: &str) -> std::path::PathBuf {
-        std::env::temp_dir().join(format!("yamanote-strategy-{name}-{}", std::process::id()))
+        yamanote_test::temp::directory_for_all()
+            .join(format!("yamanote-strategy-{name}-{}", std::process::id()))
     }
 
     fn facts(class: Class) -> Facts {

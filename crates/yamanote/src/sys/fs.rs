@@ -329,7 +329,8 @@ mod tests {
     use std::os::fd::AsFd;
 
     fn scratch(name: &str) -> std::path::PathBuf {
-        std::env::temp_dir().join(format!("yamanote-sys-fs-{name}-{}", std::process::id()))
+        yamanote_test::temp::directory_for_all()
+            .join(format!("yamanote-sys-fs-{name}-{}", std::process::id()))
     }
 
     #[test]

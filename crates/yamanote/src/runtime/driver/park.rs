@@ -221,7 +221,11 @@ impl Driver {
         if ring.live_ops() == 0 || !ring.is_usable() || ring.look_again_in().is_some() {
             ring.disarm_readiness();
             look_at_ring(&mut ring, without_ring, batch);
-            let looks_in = ring.look_again_in();
+            let looks_in = match ring.look_again_in() {
+                // It rested, and has just submitted what it has: the next sleep is in it.
+                None if ring.is_usable() && ring.live_ops() > 0 => Some(Duration::ZERO),
+                looks_in => looks_in,
+            };
             return (without_ring, looks_in.into_iter().chain(listens_in).min());
         }
         match io {
