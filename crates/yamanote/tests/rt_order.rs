@@ -240,6 +240,28 @@ matrix! {
         log.assert(&[0, 1, 2, 3].map(round).join(" "));
     }
 
+    // However little it is set for, and however long its first poll takes to come: what was runnable
+    // comes first.
+    fn a_timer_waits_for_the_next_turn(setup: Setup) {
+        let Some(runtime) = build(setup) else { return };
+        for wait in [Duration::from_nanos(1), Duration::from_micros(1), Duration::from_micros(100)] {
+            let log = Log::default();
+            runtime.block_on(async {
+                // A turn, so that the next one is not about to come.
+                yield_now().await;
+                let timer = sleep(wait);
+                std::thread::sleep(Duration::from_millis(2));
+                let others = [log.clone(), log.clone()];
+                for (n, log) in others.into_iter().enumerate() {
+                    yamanote::spawn(async move { log.add(format!("task{n}")) });
+                }
+                timer.await;
+                log.add("timer");
+            });
+            log.assert("task0 task1 timer");
+        }
+    }
+
     fn a_due_timer_is_fired_whenever_something_yields(setup: Setup) {
         let Some(runtime) = build(setup) else { return };
         runtime.block_on(async {

@@ -55,8 +55,12 @@ matrix! {
         assert!(start.elapsed() < Duration::from_secs(10));
     }
 
-    async fn a_deadline_that_has_passed_is_ready_at_the_first_poll() {
-        for deadline in [Instant::now(), Instant::now() - ms(1)] {
+    async fn a_deadline_that_has_passed_is_ready_at_the_first_poll(setup: Setup) {
+        let mut deadlines = vec![Instant::now() - ms(3_600_000)];
+        if setup.workers.is_some() {
+            deadlines.extend([Instant::now(), Instant::now() - ms(1)]);
+        }
+        for deadline in deadlines {
             let mut sleep = pin!(sleep_until(deadline));
             assert!(!sleep.is_elapsed());
             assert!(poll(sleep.as_mut(), Waker::noop()).is_ready());
@@ -64,6 +68,22 @@ matrix! {
             // And stays so.
             assert!(poll(sleep.as_mut(), Waker::noop()).is_ready());
         }
+    }
+
+    // On a current-thread runtime a deadline that has passed since the last turn waits for the next one.
+    async fn a_deadline_that_has_just_passed_is_ready_after_a_turn(setup: Setup) {
+        if setup.workers.is_some() {
+            return;
+        }
+        yamanote::task::yield_now().await;
+        let waker = CountingWaker::new();
+        let mut sleep = pin!(sleep(Duration::ZERO));
+        assert!(poll(sleep.as_mut(), &waker.waker()).is_pending());
+        assert!(!sleep.is_elapsed());
+        yamanote::task::yield_now().await;
+        assert_eq!(waker.wakes(), 1);
+        assert!(sleep.is_elapsed());
+        assert!(poll(sleep.as_mut(), &waker.waker()).is_ready());
     }
 
     async fn the_farthest_deadlines_wait() {

@@ -543,6 +543,7 @@ impl Builder {
             enable_io: self.enable_io,
             enable_time: self.enable_time,
             start_paused: self.start_paused,
+            turn_by_turn: self.flavor == RuntimeFlavor::CurrentThread,
             ring_entries: RING_ENTRIES,
             max_io_events: self.max_io_events,
             max_io_events_busy: self.max_io_events_busy,

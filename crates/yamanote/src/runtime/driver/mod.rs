@@ -58,6 +58,8 @@ pub(crate) struct Config {
     pub(crate) enable_io: bool,
     pub(crate) enable_time: bool,
     pub(crate) start_paused: bool,
+    /// Whether nothing happens between two turns of the driver that Tokio leaves to one of them.
+    pub(crate) turn_by_turn: bool,
     /// Submission queue entries of each ring.
     pub(crate) ring_entries: u32,
     /// Readiness events taken from the kernel at once.

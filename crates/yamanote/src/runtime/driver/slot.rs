@@ -69,6 +69,9 @@ pub(super) struct Slot {
     /// The wheel's earliest deadline in nanoseconds of the driver's clock, or `u64::MAX`. Written
     /// under the wheel's lock; see `Driver::timer_add` for who relies on its order.
     pub(super) next_deadline_ns: AtomicU64,
+    /// When the owner last looked at its timers, in nanoseconds of the running clock, as far as it was
+    /// worth a look at the clock. Relaxed: written and read by the owner.
+    pub(super) looked_ns: AtomicU64,
     /// The thread that held the slot last.
     pub(super) last_owner: Mutex<Option<ThreadId>>,
     /// Whether somebody has the duty to look after what was left here; see `caretaker.rs`.
@@ -85,6 +88,7 @@ impl Slot {
             ring_waker: OnceLock::new(),
             wheel: Mutex::new(Wheel::new()),
             next_deadline_ns: AtomicU64::new(u64::MAX),
+            looked_ns: AtomicU64::new(0),
             last_owner: Mutex::new(None),
             looked_after: AtomicBool::new(false),
             turns: AtomicU64::new(0),

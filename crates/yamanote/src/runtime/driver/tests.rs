@@ -21,6 +21,7 @@ fn drivers() -> Vec<Arc<Driver>> {
         enable_io,
         enable_time: true,
         start_paused: false,
+        turn_by_turn: false,
         ring_entries: 64,
         max_io_events: 64,
         max_io_events_busy: None,

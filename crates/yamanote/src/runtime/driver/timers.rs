@@ -7,7 +7,7 @@ use super::park::{finish_batch, take_batch};
 use super::slot::Slot;
 use super::time::wheel::{Polled, Wheel};
 use std::sync::MutexGuard;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
@@ -21,14 +21,15 @@ pub(crate) struct TimerKey {
 
 impl Driver {
     /// Registers a timer with this thread's slot, or with a worker's if the thread has none. `None`
-    /// if the deadline has passed: on a paused clock, as far as the last turn has seen.
+    /// if the deadline has passed: on a paused clock, and where things go turn by turn, as far as the
+    /// last turn has seen.
     pub(crate) fn timer_add(&self, deadline: Instant, waker: &Waker) -> Option<TimerKey> {
         self.assert_not_forked();
         let is_paused = self.clock.is_paused();
-        if !is_paused && deadline <= self.clock.now() {
+        let local = self.local_slot();
+        if !is_paused && deadline <= self.clock.now() && !self.is_for_next_turn(local, deadline) {
             return None;
         }
-        let local = self.local_slot();
         let slot_index = local.unwrap_or_else(|| self.foreign_slot());
         let slot = &self.slots[slot_index];
         let deadline_ns = self.clock.to_ns(deadline);
@@ -46,6 +47,20 @@ impl Driver {
             index,
             generation,
         })
+    }
+
+    /// Whether a deadline that has passed is news to the slot's owner, who fires it at its next turn:
+    /// what was runnable before comes first, as with Tokio.
+    fn is_for_next_turn(&self, local: Option<usize>, deadline: Instant) -> bool {
+        let slot = local.filter(|_| self.config.turn_by_turn);
+        let looked_ns = slot.map(|slot| self.slots[slot].looked_ns.load(Relaxed));
+        looked_ns.is_some_and(|looked_ns| looked_ns < self.clock.to_ns(deadline))
+    }
+
+    /// The owner of a slot begins a turn, or has ended a sleep. For where things go turn by turn.
+    pub(crate) fn note_time(&self, slot: usize, now: Instant) {
+        let looked_ns = self.clock.now_ns_at(now);
+        self.slots[slot].looked_ns.store(looked_ns, Relaxed);
     }
 
     /// Moves a timer that has not fired; it keeps its waker. To a deadline that has passed it fires
@@ -146,6 +161,7 @@ impl Driver {
             return;
         }
         let now_ns = self.clock.now_ns();
+        slot.looked_ns.store(now_ns, Relaxed);
         if now_ns < next {
             return;
         }

@@ -23,6 +23,7 @@ fn config(ring_entries: u32) -> Config {
         enable_io: false,
         enable_time: false,
         start_paused: false,
+        turn_by_turn: false,
         ring_entries,
         max_io_events: 64,
         max_io_events_busy: None,

@@ -69,6 +69,15 @@ impl Clock {
         self.hands().now()
     }
 
+    /// As [`now_ns`](Self::now_ns), for who has just asked the machine's clock.
+    pub(crate) fn now_ns_at(&self, now: Instant) -> u64 {
+        // Relaxed: as in `any_clock_was_frozen`.
+        match self.was_frozen.load(Ordering::Relaxed) {
+            false => self.to_ns(now),
+            true => self.now_ns(),
+        }
+    }
+
     /// The time it shows, in nanoseconds since it was made.
     pub(crate) fn now_ns(&self) -> u64 {
         self.to_ns(self.now())

@@ -6,9 +6,10 @@
 //! order of Tokio's current-thread scheduler, step by step, for there are programs, tests above all,
 //! that depend on it (`cargo xtask order` compares).
 //!
-//! A turn fires the timers that are due. It asks the kernel, as Tokio's does, where there are sockets:
-//! what has happened to one is known when those who yielded go on. Where there are none it is our own choice, for asking costs a system
-//! call, and a lone yield would pay it every time. It does so then
+//! A turn fires the timers that are due; one that is set for a time that has passed by its first poll
+//! waits for the next turn. It asks the kernel, as Tokio's does, where there are sockets: what has
+//! happened to one is known when those who yielded go on. Where there are none it is our own choice,
+//! for asking costs a system call, and a lone yield would pay it every time. It does so then
 //!
 //! - after `event_interval` polls,
 //! - at one of [`YIELDS`] turns that came because something yielded: whoever yields waits for
@@ -152,7 +153,9 @@ impl<'a> Driving<'a> {
         self.polls = 0;
         self.yields = 0;
         self.note_turn();
-        self.shared.load().account(Instant::now());
+        let now = Instant::now();
+        self.shared.load().account(now);
+        driver.note_time(SLOT, now);
         driver.take_token(SLOT);
         driver.turn(SLOT, PollIo::Drain);
     }
@@ -221,6 +224,7 @@ impl<'a> Driving<'a> {
             self.yielded().free_excess();
             self.shared.load().park();
             driver.park(SLOT, Role::Driver, None);
+            driver.note_time(SLOT, Instant::now());
             self.shared.load().unpark();
         }
         self.wake_yielded();
