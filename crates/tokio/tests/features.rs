@@ -114,7 +114,9 @@ fn the_default_and_the_full_features_are_tokios() {
             let key = format!("features.{feature}");
             let names = |it: &BTreeMap<String, String>| -> Vec<String> {
                 let parts = it[&key].split('"').skip(1).step_by(2);
-                parts.map(str::to_owned).collect()
+                // What the shim itself asks for comes on top.
+                let tokios = parts.filter(|part| !part.contains("yamanote"));
+                tokios.map(str::to_owned).collect()
             };
             assert_eq!(names(&ours), names(&theirs), "{key}");
         }
