@@ -382,32 +382,40 @@ impl Subject {
     }
 }
 
-/// Every name below `root` with what it is.
+/// Every name below `root` with what it is. A program may have made it unreadable, also for whoever runs
+/// the test; then that is what it is.
 fn tree(root: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut todo = vec![root.to_owned()];
     while let Some(dir) = todo.pop() {
-        for entry in std::fs::read_dir(&dir).unwrap() {
-            let path = entry.unwrap().path();
-            let metadata = std::fs::symlink_metadata(&path).unwrap();
-            let what = if metadata.is_symlink() {
-                format!("-> {:?}", std::fs::read_link(&path).unwrap())
-            } else if metadata.is_dir() {
-                todo.push(path.clone());
-                "directory".to_owned()
-            } else {
-                // Not everybody may read what a program has made unreadable.
-                let bytes = std::fs::read(&path);
-                format!("{:?}", bytes.map_err(|error| error.kind()))
+        let mut entries: Vec<PathBuf> = Vec::new();
+        match std::fs::read_dir(&dir) {
+            Ok(names) => entries.extend(names.map(|entry| entry.unwrap().path())),
+            Err(error) => found.push((relative(root, dir), error.to_string())),
+        }
+        for path in entries {
+            let what = match std::fs::symlink_metadata(&path) {
+                Err(error) => error.to_string(),
+                Ok(metadata) => format!("{:o} {}", metadata.mode(), contents(&path, &metadata)),
             };
-            found.push((
-                relative(root, path),
-                format!("{:o} {what}", metadata.mode()),
-            ));
+            if path.is_dir() && !path.is_symlink() {
+                todo.push(path.clone());
+            }
+            found.push((relative(root, path), what));
         }
     }
     found.sort();
     found
+}
+
+fn contents(path: &Path, metadata: &std::fs::Metadata) -> String {
+    if metadata.is_symlink() {
+        return format!("-> {:?}", std::fs::read_link(path).unwrap());
+    }
+    match metadata.is_dir() {
+        true => "directory".to_owned(),
+        false => format!("{:?}", std::fs::read(path).map_err(|error| error.kind())),
+    }
 }
 
 fn compare(runtime: &yamanote::runtime::Runtime, make: fn() -> TempDir, cases: u32) {
