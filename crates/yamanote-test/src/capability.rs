@@ -18,6 +18,9 @@ pub enum Capability {
     Ext4,
     /// A writable tmpfs at `/dev/shm`.
     Tmpfs,
+    /// A writable directory on a file system whose cached files are read inline. The overlay of a
+    /// container is none.
+    InlineFiles,
     /// The loopback interface has `::1`.
     Ipv6,
     /// A hard limit of at least 20,000 open files.
@@ -81,6 +84,9 @@ impl Capability {
                 true => Ok(()),
                 false => Err("/dev/shm is not a tmpfs".to_owned()),
             },
+            Capability::InlineFiles => crate::temp::directory_with_inline_files()
+                .map(drop)
+                .ok_or_else(|| "no directory is on ext4, xfs, btrfs or tmpfs".to_owned()),
             Capability::Ipv6 => std::net::TcpListener::bind("[::1]:0")
                 .map(drop)
                 .map_err(|error| error.to_string()),

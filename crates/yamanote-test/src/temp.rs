@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 const EXT4_MAGIC: u32 = 0xEF53;
 const TMPFS_MAGIC: u32 = 0x0102_1994;
+const XFS_MAGIC: u32 = 0x5846_5342;
+const BTRFS_MAGIC: u32 = 0x9123_683E;
 
 /// A directory that is removed with all in it when dropped.
 #[derive(Debug)]
@@ -21,6 +23,12 @@ impl TempDir {
     /// On ext4; `require(Capability::Ext4)` first.
     pub fn on_ext4() -> TempDir {
         TempDir::inside(&directory_on_ext4().expect("require(Capability::Ext4) comes first"))
+    }
+
+    /// Where cached files are read inline; `require(Capability::InlineFiles)` first.
+    pub fn with_inline_files() -> TempDir {
+        let parent = directory_with_inline_files();
+        TempDir::inside(&parent.expect("require(Capability::InlineFiles) comes first"))
     }
 
     /// On tmpfs; `require(Capability::Tmpfs)` first.
@@ -79,6 +87,14 @@ pub(crate) fn directory_on_ext4() -> Option<PathBuf> {
         .into_iter()
         .flatten()
         .find(|path| file_system(path) == Some(EXT4_MAGIC))
+}
+
+pub(crate) fn directory_with_inline_files() -> Option<PathBuf> {
+    let inline = [EXT4_MAGIC, XFS_MAGIC, BTRFS_MAGIC, TMPFS_MAGIC];
+    [directory_for_all(), "/dev/shm".into()]
+        .into_iter()
+        .chain(std::env::current_dir())
+        .find(|path| file_system(path).is_some_and(|magic| inline.contains(&magic)))
 }
 
 pub(crate) fn is_tmpfs(path: &Path) -> bool {

@@ -206,9 +206,12 @@ matrix! {
 
     /// A hot read needs neither the ring nor the pool.
     fn a_read_from_the_cache_needs_no_ring(setup: Setup) {
+        if !require(Capability::InlineFiles) {
+            return;
+        }
         let runtime = yamanote_test::builder!(setup).max_blocking_threads(1).build().unwrap();
         runtime.block_on(async {
-            let dir = TempDir::new();
+            let dir = TempDir::with_inline_files();
             let path = dir.path().join("hot");
             fs::write(&path, [1; 4096]).await.unwrap();
             let metrics = yamanote::runtime::Handle::current().metrics();
