@@ -30,6 +30,20 @@ fn runtime(setup: Setup) -> Runtime {
     builder!(setup).build().unwrap()
 }
 
+/// A runtime whose threads have all slept: libc opens a file when a new thread first allocates.
+fn settled(setup: Setup) -> Runtime {
+    let rt = runtime(setup);
+    let metrics = rt.metrics();
+    let has_slept =
+        || (0..metrics.num_workers()).all(|worker| metrics.worker_park_count(worker) > 0);
+    loop {
+        rt.block_on(async { sleep(Duration::from_millis(1)).await });
+        if has_slept() {
+            return rt;
+        }
+    }
+}
+
 /// From here on exits are noticed by SIGCHLD.
 fn deny_pidfds() {
     deny_syscall(libc::SYS_pidfd_open, libc::ENOSYS);
@@ -394,7 +408,7 @@ matrix! {
 
     /// Failures to start leave nothing behind.
     alone fn what_cannot_start(setup: Setup) {
-        let rt = runtime(setup);
+        let rt = settled(setup);
         let before = Snapshot::take();
         rt.block_on(async {
             for _ in 0..20 {
@@ -416,8 +430,7 @@ matrix! {
 
     /// More children than descriptors: those without a pidfd end as well as the others.
     alone fn more_children_than_descriptors(setup: Setup) {
-        let rt = runtime(setup);
-        rt.block_on(async { sleep(Duration::from_millis(1)).await });
+        let rt = settled(setup);
         let before = Snapshot::take();
         leave_descriptors(8);
         rt.block_on(async {
@@ -439,8 +452,7 @@ matrix! {
 
     /// The first child needs the one descriptor that all share, and does not run without it.
     alone fn no_descriptor_no_child(setup: Setup) {
-        let rt = runtime(setup);
-        rt.block_on(async { sleep(Duration::from_millis(1)).await });
+        let rt = settled(setup);
         let (mut from_child, to_us) = yamanote_test::pipe();
         let next = std::fs::File::open("/dev/null").unwrap();
         leave_descriptors(0);
@@ -480,7 +492,7 @@ matrix! {
 
     /// Descriptors go with the child, not with its drop alone.
     alone fn descriptors_are_given_back(setup: Setup) {
-        let rt = runtime(setup);
+        let rt = settled(setup);
         let before = Snapshot::take();
         rt.block_on(async {
             for _ in 0..50 {
