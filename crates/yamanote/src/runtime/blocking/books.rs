@@ -81,6 +81,15 @@ pub(super) struct Coming {
     ticket: u64,
 }
 
+/// What no thread will come to.
+#[must_use]
+pub(super) struct Stranded<J> {
+    pub(super) jobs: Vec<J>,
+    /// Whether the job that the thread was to be started for is among them, or a worker, of which nobody
+    /// else would hear.
+    pub(super) is_failure: bool,
+}
+
 /// Where a thread stands in its life, as the books count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -135,10 +144,8 @@ impl<J> Books<J> {
         Added::Start(Coming { kind, ticket })
     }
 
-    /// A thread that was counted does not come. Returns the jobs to which no thread will come, that
-    /// for which it was to be started first; none if another does, or has done.
-    #[must_use]
-    pub(super) fn not_started(&self, coming: Coming) -> Vec<J> {
+    /// A thread that was counted does not come. Takes out the jobs to which no thread will come then.
+    pub(super) fn not_started(&self, coming: Coming) -> Stranded<J> {
         let mut page = self.lock();
         page.threads -= 1;
         page.coming -= 1;
@@ -285,29 +292,40 @@ impl<J> Page<J> {
         }
     }
 
-    /// Takes out what only the thread that does not come would have come to.
-    fn strand(&mut self, coming: &Coming) -> Vec<J> {
-        if coming.kind == Kind::Blocking && self.for_blocking() > 0 {
-            return Vec::new();
-        }
-        let own = self.queue.iter().position(|e| e.ticket == coming.ticket);
-        let Some(own) = own.and_then(|index| self.queue.remove(index)) else {
-            // Some thread came by and took it.
-            return Vec::new();
+    /// Takes out what has no thread when this one does not come. That need not be the job it was started
+    /// for: a thread takes what is first, and another may have taken this one's and left its own.
+    fn strand(&mut self, coming: &Coming) -> Stranded<J> {
+        let mut jobs = Vec::new();
+        let own = match coming.kind {
+            Kind::Worker => self.position(|entry| entry.ticket == coming.ticket),
+            Kind::Blocking => None,
         };
-        let mut stranded = vec![own.job];
-        match coming.kind {
-            Kind::Worker => self.workers -= 1,
-            Kind::Blocking => {
-                // Left in the queue in the hope for the thread that did not come.
-                let queue = std::mem::take(&mut self.queue);
-                let (workers, blocking): (VecDeque<_>, VecDeque<_>) =
-                    queue.into_iter().partition(|e| e.kind == Kind::Worker);
-                self.queue = workers;
-                stranded.extend(blocking.into_iter().map(|e| e.job));
-            }
+        let last_worker = self.position(|entry| entry.kind == Kind::Worker);
+        let has_too_many = self.queued(Kind::Worker) > self.coming + self.promised;
+        if let Some(index) = own.or(last_worker.filter(|_| has_too_many)) {
+            self.workers -= 1;
+            jobs.extend(self.queue.remove(index).map(|entry| entry.job));
         }
-        stranded
+        let mut is_failure = !jobs.is_empty();
+        if self.for_blocking() == 0 {
+            let queue = std::mem::take(&mut self.queue);
+            let (workers, blocking): (VecDeque<_>, VecDeque<_>) = queue
+                .into_iter()
+                .partition(|entry| entry.kind == Kind::Worker);
+            self.queue = workers;
+            is_failure |= blocking.iter().any(|entry| entry.ticket == coming.ticket);
+            jobs.extend(blocking.into_iter().map(|entry| entry.job));
+        }
+        Stranded { jobs, is_failure }
+    }
+
+    /// The place of the last such entry.
+    fn position(&self, is_it: impl Fn(&Entry<J>) -> bool) -> Option<usize> {
+        self.queue.iter().rposition(is_it)
+    }
+
+    fn queued(&self, kind: Kind) -> usize {
+        self.queue.iter().filter(|entry| entry.kind == kind).count()
     }
 }
 

@@ -61,7 +61,7 @@ impl Model {
         match self.books.add(job, kind) {
             Added::Closed(_) => Fate::Closed,
             Added::Queued => Fate::Taken,
-            Added::Start(coming) => match self.books.not_started(coming) {
+            Added::Start(coming) => match self.books.not_started(coming).jobs {
                 stranded if stranded.is_empty() => Fate::Taken,
                 stranded => Fate::Stranded(stranded),
             },

@@ -218,12 +218,12 @@ impl Pool {
         let Err(error) = started else {
             return Ok(());
         };
-        match self.books.not_started(coming) {
-            stranded if stranded.is_empty() => Ok(()),
-            stranded => {
-                drop(stranded);
-                Err(Refused::NoThread(error))
-            }
+        let stranded = self.books.not_started(coming);
+        // Their handles tell that they are cancelled.
+        drop(stranded.jobs);
+        match stranded.is_failure {
+            true => Err(Refused::NoThread(error)),
+            false => Ok(()),
         }
     }
 
