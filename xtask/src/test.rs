@@ -63,6 +63,9 @@ pub fn run(root: &Path, args: &[String]) -> ExitCode {
         totals.failed,
         skipped + totals.really_ignored()
     );
+    if !status.success() && totals.failed == 0 {
+        println!("and a test binary did not compile, or ended before it could say how: see above");
+    }
     match status.success() && totals.failed == 0 && totals.passed > 0 {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
