@@ -720,6 +720,22 @@ fn end_what_is_left(runtime: &yamanote::runtime::Runtime, future: impl Future<Ou
     }
 }
 
+/// A current-thread runtime and a file that it has read past the cache; nothing for other flavours.
+fn one_thread_that_reads_directly(
+    setup: yamanote_test::Setup,
+) -> Option<(yamanote::runtime::Runtime, File, TempDir)> {
+    if !require(Capability::Ext4) || setup.workers.is_some() {
+        return None;
+    }
+    let directory = TempDir::on_ext4();
+    let path = directory.path().join("direct");
+    std::fs::write(&path, numbered(0..PAGE)).unwrap();
+    let runtime = builder!(setup).build().unwrap();
+    let file = runtime.block_on(open_direct(&path)).unwrap();
+    runtime.block_on(read_page(&file));
+    Some((runtime, file, directory))
+}
+
 yamanote_test::matrix! {
     /// Every worker always has something to run, so none of them ever waits for the kernel: it is
     /// noticed all the same.
@@ -778,15 +794,9 @@ yamanote_test::matrix! {
 
     /// A read that `block_on` has left behind, and that the kernel would not take.
     alone fn what_is_left_by_block_on_ends_when_rings_are_denied(setup: yamanote_test::Setup) {
-        if !require(Capability::Ext4) || setup.workers.is_some() {
+        let Some((runtime, file, _directory)) = one_thread_that_reads_directly(setup) else {
             return;
-        }
-        let directory = TempDir::on_ext4();
-        let path = directory.path().join("direct");
-        std::fs::write(&path, numbered(0..PAGE)).unwrap();
-        let runtime = builder!(setup).build().unwrap();
-        let file = runtime.block_on(open_direct(&path)).unwrap();
-        runtime.block_on(read_page(&file));
+        };
         denied(libc::SYS_io_uring_enter, libc::EPERM);
         end_what_is_left(&runtime, read_page(&file));
         runtime.block_on(read_page(&file));
@@ -794,15 +804,9 @@ yamanote_test::matrix! {
 
     /// std's sleep panics where it is denied, so the runtime has another.
     alone fn what_is_left_by_block_on_ends_without_a_call_to_sleep(setup: yamanote_test::Setup) {
-        if !require(Capability::Ext4) || setup.workers.is_some() {
+        let Some((runtime, file, _directory)) = one_thread_that_reads_directly(setup) else {
             return;
-        }
-        let directory = TempDir::on_ext4();
-        let path = directory.path().join("direct");
-        std::fs::write(&path, numbered(0..PAGE)).unwrap();
-        let runtime = builder!(setup).build().unwrap();
-        let file = runtime.block_on(open_direct(&path)).unwrap();
-        runtime.block_on(read_page(&file));
+        };
         denied(libc::SYS_clock_nanosleep, libc::EPERM);
         for _ in 0..3 {
             end_what_is_left(&runtime, read_page(&file));
