@@ -58,7 +58,8 @@ pub(crate) struct Config {
     pub(crate) enable_io: bool,
     pub(crate) enable_time: bool,
     pub(crate) start_paused: bool,
-    /// Whether nothing happens between two turns of the driver that Tokio leaves to one of them.
+    /// Whether timers are ready at a turn of the driver only, never between two: on a current-thread
+    /// runtime, whose order is Tokio's.
     pub(crate) turn_by_turn: bool,
     /// Submission queue entries of each ring.
     pub(crate) ring_entries: u32,
