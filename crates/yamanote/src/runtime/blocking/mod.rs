@@ -59,4 +59,4 @@ impl fmt::Debug for Config {
 mod tests;
 
 #[cfg(all(test, loom))]
-mod loom_models;
+mod loom_tests;

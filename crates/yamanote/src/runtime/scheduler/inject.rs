@@ -158,7 +158,7 @@ mod tests {
 }
 
 #[cfg(all(test, loom))]
-mod loom_models {
+mod loom_tests {
     use super::*;
     use crate::loom::sync::Arc;
     use crate::loom::thread;

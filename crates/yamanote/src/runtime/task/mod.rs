@@ -223,4 +223,4 @@ where
 mod tests;
 
 #[cfg(all(test, loom))]
-mod loom_task;
+mod loom_tests;

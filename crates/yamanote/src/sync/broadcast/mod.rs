@@ -64,7 +64,7 @@ pub(super) mod shared;
 mod weak;
 
 #[cfg(all(test, loom))]
-mod loom_models;
+mod loom_tests;
 
 pub use receiver::Receiver;
 pub use sender::Sender;

@@ -70,4 +70,4 @@ pub use receiver::Receiver;
 pub use unbounded::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
 
 #[cfg(all(test, loom))]
-mod loom_models;
+mod loom_tests;

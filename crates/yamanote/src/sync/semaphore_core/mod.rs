@@ -24,7 +24,7 @@ mod error;
 mod queue;
 
 #[cfg(all(test, loom))]
-mod loom_models;
+mod loom_tests;
 #[cfg(all(test, not(loom)))]
 mod tests;
 

@@ -64,7 +64,7 @@ mod shared;
 mod value_ref;
 
 #[cfg(all(test, loom))]
-mod loom_models;
+mod loom_tests;
 
 pub use receiver::Receiver;
 pub use sender::Sender;

@@ -436,4 +436,4 @@ where
 }
 
 #[cfg(all(test, loom))]
-mod loom_models;
+mod loom_tests;

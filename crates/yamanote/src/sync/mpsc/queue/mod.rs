@@ -30,7 +30,7 @@
 mod block;
 mod left;
 #[cfg(all(test, loom))]
-mod loom_models;
+mod loom_tests;
 mod shared;
 #[cfg(all(test, not(loom)))]
 mod tests;

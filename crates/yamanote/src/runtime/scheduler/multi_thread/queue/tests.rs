@@ -122,7 +122,7 @@ mod plain {
 }
 
 #[cfg(all(test, loom))]
-mod loom_queue {
+mod loom_tests {
     use super::*;
     use loom::thread;
 

@@ -31,7 +31,7 @@ use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use crate::util::trace::trace_leaf;
 
 #[cfg(all(test, loom))]
-mod loom_models;
+mod loom_tests;
 
 const PERMIT: usize = 0b01;
 const WAITERS: usize = 0b10;

@@ -21,7 +21,7 @@ use crate::sync::atomic_waker::AtomicWaker;
 use crate::util::first_panic::FirstPanic;
 
 #[cfg(all(test, loom))]
-mod loom_models;
+mod loom_tests;
 
 /// Who polls: a reader, or whoever writes, flushes or seeks.
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,6 @@
 //! The races of a task, every interleaving of them.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p yamanote --lib loom_task --release`
+//! `RUSTFLAGS="--cfg loom" cargo test -p yamanote --lib loom_tests --release`
 //!
 //! Each test's goal stands above it. In all of them loom checks that nothing is leaked, that no cell
 //! is touched by two threads at once, and that what one thread did before a wake is seen by the poll.
