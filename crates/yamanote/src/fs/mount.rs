@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
 use super::trust::{Trust, limit, now_ms};
 use crate::sys::fs::{self as sys, MountId};
+use crate::util::poison::unpoisoned;
 
 /// How a file system may be touched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +144,7 @@ fn mounts() -> &'static RwLock<HashMap<MountId, Known>> {
 }
 
 pub(super) fn known_mount(id: &MountId) -> Option<Arc<Mount>> {
-    let mounts = mounts().read().unwrap_or_else(PoisonError::into_inner);
+    let mounts = unpoisoned(mounts().read());
     let known = mounts.get(id)?;
     known.is_fresh(id).then(|| known.mount.clone())
 }
@@ -154,7 +155,7 @@ pub(super) fn learn_mount(fd: BorrowedFd<'_>, id: MountId) -> io::Result<Arc<Mou
         return Ok(mount);
     }
     let new = Mount::of_magic(sys::file_system_magic(fd)?);
-    let mut mounts = mounts().write().unwrap_or_else(PoisonError::into_inner);
+    let mut mounts = unpoisoned(mounts().write());
     if mounts.len() >= MOUNTS_MAX {
         mounts.clear();
     }

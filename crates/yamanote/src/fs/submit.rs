@@ -9,11 +9,12 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::pool::background_task_failed;
 use crate::runtime::Handle;
 use crate::runtime::driver::op::{CqeResult, Op, Operation};
+use crate::util::poison::unpoisoned;
 
 /// Whether this thread can give operations to a ring.
 pub(super) fn has_ring(runtime: &Handle) -> bool {
@@ -61,7 +62,7 @@ where
     // Shared with the job, so that a job that never runs loses nothing.
     let cell = Arc::new(Mutex::new(Some(operation)));
     let take = |cell: &Mutex<Option<T>>| {
-        let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut cell = unpoisoned(cell.lock());
         cell.take()
     };
     let for_job = cell.clone();

@@ -31,7 +31,6 @@ use std::marker::PhantomPinned;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::PoisonError;
 use std::task::Waker;
 
 use crate::loom::cell::UnsafeCell;
@@ -39,6 +38,7 @@ use crate::loom::sync::atomic::{AtomicU8, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::sync::wake_batch::WakeBatch;
 use crate::util::first_panic::FirstPanic;
+use crate::util::poison::unpoisoned;
 
 /// What a waiter is told when it is taken from the list; its meaning is the user's.
 pub(super) type Word = u8;
@@ -80,7 +80,7 @@ impl<S> Waiters<S> {
         Guard {
             waiters: self,
             // No user code runs under the lock but drops of `S`, and no step can stop half-way.
-            locked: self.locked.lock().unwrap_or_else(PoisonError::into_inner),
+            locked: unpoisoned(self.locked.lock()),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! What everything above may use and what knows nothing of the runtime: the cooperative budget,
-//! whether this thread may block, what only one thread may look at, a random number generator, the
-//! text that tells of a shutdown, a pipe of bytes, a thread that blocks on a future, the tracing of
-//! leaf polls, a batch of wakers, the first of many panics, how much room an empty queue keeps.
+//! whether this thread may block, what only one thread may look at, locks whose poison is forgotten,
+//! a random number generator, the text that tells of a shutdown, a pipe of bytes, a thread that blocks
+//! on a future, the tracing of leaf polls, a batch of wakers, the first of many panics, how much room
+//! an empty queue keeps.
 
 pub(crate) mod coop;
 pub(crate) mod defer;
 pub(crate) mod entered;
 pub(crate) mod first_panic;
 pub(crate) mod owner_cell;
+pub(crate) mod poison;
 pub(crate) mod polite_lock;
 pub(crate) mod rng;
 pub(crate) mod room;

@@ -9,24 +9,23 @@
 //! that does not run.
 #![forbid(unsafe_code)]
 
-use std::sync::{PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use crate::loom::hint::spin_loop;
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::poison::{unpoisoned, unpoisoned_if_free};
 
 /// Long against a turn, short against the sleep of a thread. With about an eighth of it a fight of two
 /// workers for a semaphore cost a fifth more.
 const FIRST_PAUSE: Duration = Duration::from_nanos(1000);
 const LONGEST_PAUSE: Duration = Duration::from_nanos(4000);
 
-/// Locks `mutex`, poisoned or not.
+/// Locks `mutex`.
 #[inline]
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    match mutex.try_lock() {
-        Ok(guard) => guard,
-        Err(TryLockError::Poisoned(poison)) => poison.into_inner(),
-        Err(TryLockError::WouldBlock) => stay_away(mutex),
+    match unpoisoned_if_free(mutex.try_lock()) {
+        Some(guard) => guard,
+        None => stay_away(mutex),
     }
 }
 
@@ -39,11 +38,10 @@ fn stay_away<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         while since.elapsed() < pause {
             (0..8).for_each(|_| spin_loop());
         }
-        match mutex.try_lock() {
-            Ok(guard) => return guard,
-            Err(TryLockError::Poisoned(poison)) => return poison.into_inner(),
-            Err(TryLockError::WouldBlock) => pause *= 2,
+        if let Some(guard) = unpoisoned_if_free(mutex.try_lock()) {
+            return guard;
         }
+        pause *= 2;
     }
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(mutex.lock())
 }

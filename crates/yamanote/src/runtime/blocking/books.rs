@@ -11,9 +11,9 @@
 #![forbid(unsafe_code)]
 
 use crate::loom::sync::{Condvar, Mutex, MutexGuard};
+use crate::util::poison::unpoisoned;
 use crate::util::room;
 use std::collections::VecDeque;
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 pub(super) struct Books<J> {
@@ -245,20 +245,18 @@ impl<J> Books<J> {
         }
         match timeout {
             Some(timeout) => {
-                let (page, result) = condvar
-                    .wait_timeout(page, timeout)
-                    .unwrap_or_else(PoisonError::into_inner);
+                let (page, result) = unpoisoned(condvar.wait_timeout(page, timeout));
                 (page, result.timed_out())
             }
             None => {
-                let page = condvar.wait(page).unwrap_or_else(PoisonError::into_inner);
+                let page = unpoisoned(condvar.wait(page));
                 (page, false)
             }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Page<J>> {
-        self.page.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.page.lock())
     }
 }
 

@@ -6,11 +6,12 @@ use super::job::{Finished, Job};
 use super::{Callback, Config, Life, Wrap, thread};
 use crate::runtime::task::JoinHandle;
 use crate::sys::fork::process_image;
+use crate::util::poison::unpoisoned;
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 /// The runtime's end of the pool. Dropping it shuts the pool down and waits for its jobs.
@@ -197,7 +198,7 @@ enum Refused {
 
 impl Pool {
     fn handles(&self) -> MutexGuard<'_, Handles> {
-        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.handles.lock())
     }
 
     fn submit(self: &Arc<Pool>, job: Job) -> Result<(), Refused> {

@@ -17,10 +17,11 @@
 
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::{Driver, registry, signals, strays};
 use crate::sys::fork::process_image;
+use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
 
 /// Which bell; and the number under which the readiness sets know it.
@@ -86,7 +87,7 @@ impl Hung {
 static HUNG: Mutex<Vec<Hung>> = Mutex::new(Vec::new());
 
 fn lock() -> MutexGuard<'static, Vec<Hung>> {
-    HUNG.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(HUNG.lock())
 }
 
 /// Puts `fd`, which is never closed, into the set of every runtime, and of those to come. A runtime

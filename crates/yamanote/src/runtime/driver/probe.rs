@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,7 @@ use crate::sys;
 use crate::sys::uring::abi::{self, Params};
 use crate::sys::uring::sqe::op;
 use crate::sys::uring::{self, queues::Queues};
+use crate::util::poison::unpoisoned;
 
 /// How much we want something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,7 +307,7 @@ fn answers() -> Result<&'static Answers, Refusal> {
     static ANSWERS: OnceLock<Result<Answers, Refusal>> = OnceLock::new();
     static ASKING: Mutex<()> = Mutex::new(());
     if ANSWERS.get().is_none() {
-        let _alone = ASKING.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = unpoisoned(ASKING.lock());
         if ANSWERS.get().is_none() {
             match elsewhere(ask) {
                 Err(refusal) if may_pass(refusal.errno) => return Err(refusal),

@@ -6,15 +6,15 @@
 
 use super::Driver;
 use crate::sys::fork::process_image;
+use crate::util::poison::unpoisoned;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 static DRIVERS: Mutex<BTreeMap<u64, Weak<Driver>>> = Mutex::new(BTreeMap::new());
 
 fn lock() -> MutexGuard<'static, BTreeMap<u64, Weak<Driver>>> {
-    // Nothing of others runs under this lock.
-    DRIVERS.lock().unwrap_or_else(PoisonError::into_inner)
+    unpoisoned(DRIVERS.lock())
 }
 
 /// Never given out twice in a process.

@@ -25,12 +25,13 @@ use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Acquire};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 
 use super::bells::{self, Bell};
 use super::{Driver, strays};
 use crate::sys;
+use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
 use crate::util::{coop, trace};
 
@@ -71,10 +72,7 @@ impl Kind {
     }
 
     fn lock(&self) -> MutexGuard<'_, Listeners> {
-        // No foreign code runs under the lock, so what a panic may leave behind is whole.
-        self.listeners
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.listeners.lock())
     }
 
     fn deliver(&self, wakers: &mut WakeList) -> bool {

@@ -13,9 +13,10 @@ use crate::loom::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use crate::util::poison::unpoisoned;
 use std::io;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
@@ -95,14 +96,12 @@ impl Slot {
         }
     }
 
-    /// No user code runs under these locks, so poison means a bug of ours that has been reported by
-    /// its panic already.
     pub(super) fn lock_ring(&self) -> MutexGuard<'_, RingState> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.ring.lock())
     }
 
     pub(super) fn lock_wheel(&self) -> MutexGuard<'_, Wheel> {
-        self.wheel.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.wheel.lock())
     }
 
     /// A slot that has no ring yet will have none.
@@ -140,10 +139,7 @@ impl Slot {
     /// owner arms its own, at its next park.
     pub(super) fn change_owner(&self) {
         let this = thread::current().id();
-        let mut last = self
-            .last_owner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut last = unpoisoned(self.last_owner.lock());
         let before = last.replace(this);
         drop(last);
         if before.is_some_and(|before| before != this) {

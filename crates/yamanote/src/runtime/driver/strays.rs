@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::Child;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -23,6 +23,7 @@ use mio::unix::SourceFd;
 use super::bells::{self, Bell};
 use super::signals;
 use crate::sys::fork::process_image;
+use crate::util::poison::unpoisoned;
 
 static NURSERY: Mutex<Nursery> = Mutex::new(Nursery::new(0));
 
@@ -133,7 +134,7 @@ pub(crate) fn reap() {
 
 /// The nursery of this process. A forked child leaves its parent's as it is.
 fn lock() -> MutexGuard<'static, Nursery> {
-    let mut nursery = NURSERY.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut nursery = unpoisoned(NURSERY.lock());
     let image = process_image();
     if nursery.image != image {
         let inherited = std::mem::replace(&mut *nursery, Nursery::new(image));

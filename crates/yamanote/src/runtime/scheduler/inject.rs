@@ -6,10 +6,10 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
 
 use crate::loom::sync::atomic::{AtomicUsize, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::poison::unpoisoned;
 use crate::util::room::Room;
 
 pub(crate) struct Inject<T> {
@@ -115,9 +115,7 @@ impl<T> Inject<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue<T>> {
-        // Nothing under the lock can leave the queue half changed, so a panic elsewhere in the
-        // thread that held it (an allocation failure) does not matter here.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.queue.lock())
     }
 }
 

@@ -10,10 +10,10 @@ use super::vtable::vtable;
 use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::owner_cell::ThreadNumber;
+use crate::util::poison::unpoisoned;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// More would only make shutdown and counting slower.
@@ -257,8 +257,7 @@ impl<S: Schedule> OwnedTasks<S> {
 
 impl Shard {
     fn lock(&self) -> MutexGuard<'_, List> {
-        // Only the code of this file runs under the lock, so poison means nothing.
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.list.lock())
     }
 
     fn publish(&self, list: &List) {

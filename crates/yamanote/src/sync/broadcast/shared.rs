@@ -17,14 +17,13 @@
 //! clone one at once.
 #![forbid(unsafe_code)]
 
-use std::sync::PoisonError;
-
 use super::error::TryRecvError;
 use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::loom::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::sync::Notify;
 use crate::sync::waiters::{Waiters, Word};
+use crate::util::poison::unpoisoned;
 
 /// In the tail's word, below the number of the next value.
 const CLOSED: u64 = 1;
@@ -106,9 +105,7 @@ impl<T> Shared<T> {
 
     fn slot(&self, number: u64) -> MutexGuard<'_, Slot<T>> {
         // A `Clone` that panicked under the lock has changed nothing here.
-        self.slots[number as usize & (self.slots.len() - 1)]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.slots[number as usize & (self.slots.len() - 1)].lock())
     }
 
     /// Sends to all receivers and returns how many they are; without one the value comes back.

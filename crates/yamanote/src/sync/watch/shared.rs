@@ -9,13 +9,13 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::sync::PoisonError;
 
 use crate::loom::sync::atomic::AtomicUsize;
 use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::loom::sync::{RwLock, RwLockReadGuard};
 use crate::sync::Notify;
 use crate::util::first_panic::FirstPanic;
+use crate::util::poison::unpoisoned;
 
 const CLOSED: usize = 1;
 /// The version stands above [`CLOSED`] and wraps.
@@ -88,13 +88,13 @@ impl<T> Shared<T> {
 
     /// A closure that panicked under the lock has left a value all the same; nothing is poisoned.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
-        self.value.read().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.value.read())
     }
 
     /// Runs `modify` on the value; if it says so, this is a new version, and receivers are told when
     /// the lock is released.
     pub(super) fn modify(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
-        let mut value = self.value.write().unwrap_or_else(PoisonError::into_inner);
+        let mut value = unpoisoned(self.value.write());
         if !modify(&mut value) {
             return false;
         }

@@ -2,11 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Wake, Waker};
 
 use super::slab::Place;
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::poison::unpoisoned;
 use crate::util::room::Room;
 
 pub(super) struct Ready {
@@ -38,8 +39,7 @@ impl Ready {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No user code runs under this lock; nothing is left half done by a panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
     fn push(&self, place: Place) {

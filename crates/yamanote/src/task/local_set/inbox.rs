@@ -16,11 +16,11 @@
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::PoisonError;
 use std::task::Waker;
 
 use crate::loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::poison::unpoisoned;
 use crate::util::room::Room;
 
 pub(super) struct Inbox<T> {
@@ -51,8 +51,7 @@ impl<T> Inbox<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // No user code runs under this lock; nothing is left half done by a panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 
     /// Leaves `value`, and returns whom to wake. After [`close`](Self::close) it hands it back.

@@ -9,8 +9,8 @@
 //!    dropped. So nothing grows with the number of polls or of waits that were given up.
 #![forbid(unsafe_code)]
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use super::cursor::Cursor;
@@ -19,6 +19,7 @@ use crate::loom::sync::{Mutex, MutexGuard};
 use crate::sync::Notify;
 use crate::sync::atomic_waker::AtomicWaker;
 use crate::util::first_panic::FirstPanic;
+use crate::util::poison::unpoisoned;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -70,7 +71,7 @@ impl Shared {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Cursor> {
-        self.cursor.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.cursor.lock())
     }
 
     /// Ready as soon as `look` finds an answer. For one task a side at a time.

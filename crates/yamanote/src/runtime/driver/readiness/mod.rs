@@ -25,7 +25,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use mio::unix::SourceFd;
@@ -36,6 +36,7 @@ use self::turns::Turns;
 use super::bells::Bell;
 use super::setback::{Setback, Verdict};
 use crate::sys;
+use crate::util::poison::unpoisoned;
 use crate::util::shutdown_text::shutting_down;
 use crate::util::wake_list::WakeList;
 
@@ -385,7 +386,7 @@ impl Readiness {
     }
 
     fn lock_setback(&self) -> MutexGuard<'_, Setback> {
-        self.setback.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.setback.lock())
     }
 
     /// Answers `bell`, whose descriptor is `fd`, from the next drain on.

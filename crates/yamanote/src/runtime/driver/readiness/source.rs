@@ -33,13 +33,13 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
 
 use super::waiters::{Place, Waiters};
 use super::{Direction, Interest, Ready};
 use crate::loom::sync::atomic::{AtomicU64, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
 
 /// What a caller saw of a source; the token with which it may later clear the readiness.
@@ -233,8 +233,7 @@ impl Source {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiters> {
-        // No foreign code runs under the lock, so what a panic may leave behind is whole.
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.waiters.lock())
     }
 }
 

@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::source::Source;
+use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
 
 /// Pages of doubling length, never moved or freed, so that a look-up needs no lock. A source lives
@@ -104,7 +105,7 @@ impl Table {
     }
 
     fn lock(&self) -> MutexGuard<'_, Free> {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.free.lock())
     }
 }
 

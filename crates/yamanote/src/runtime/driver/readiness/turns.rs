@@ -12,14 +12,13 @@
 //! the other did before: the word, or the set let go.
 #![forbid(unsafe_code)]
 
-use std::sync::{PoisonError, TryLockError};
-
 use crate::loom::sync::atomic::{
     AtomicBool,
     Ordering::{Relaxed, SeqCst},
     fence,
 };
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::poison::{unpoisoned, unpoisoned_if_free};
 
 pub(super) struct Turns<T> {
     set: Mutex<T>,
@@ -37,21 +36,18 @@ impl<T> Turns<T> {
 
     /// Waits for its turn.
     pub(super) fn take(&self) -> MutexGuard<'_, T> {
-        self.set.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.set.lock())
     }
 
     /// `None`: another thread has it, and will look again after it has let go.
     pub(super) fn take_if_free(&self) -> Option<MutexGuard<'_, T>> {
         for _ in 0..2 {
-            match self.set.try_lock() {
-                Ok(set) => return Some(set),
-                Err(TryLockError::Poisoned(poisoned)) => return Some(poisoned.into_inner()),
-                Err(TryLockError::WouldBlock) => {
-                    self.missed.store(true, Relaxed);
-                    // Pairs with the fence in `serve_missed`.
-                    fence(SeqCst);
-                }
+            if let Some(set) = unpoisoned_if_free(self.set.try_lock()) {
+                return Some(set);
             }
+            self.missed.store(true, Relaxed);
+            // Pairs with the fence in `serve_missed`.
+            fence(SeqCst);
         }
         None
     }

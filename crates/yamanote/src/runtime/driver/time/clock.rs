@@ -12,6 +12,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::util::poison::unpoisoned;
+
 /// Whether any clock of this process was ever frozen. Lets `Instant::now()` of a program that never
 /// freezes time be the system's, without asking which runtime it runs in.
 static ANY_CLOCK_WAS_FROZEN: AtomicBool = AtomicBool::new(false);
@@ -170,9 +172,7 @@ impl Clock {
 
     fn hands(&self) -> std::sync::MutexGuard<'_, Hands> {
         // Nothing panics while the hands are half moved.
-        self.hands
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        unpoisoned(self.hands.lock())
     }
 }
 

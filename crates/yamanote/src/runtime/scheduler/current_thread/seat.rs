@@ -2,11 +2,12 @@
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use super::main_future::Waiter;
 use super::shared::Notified;
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::poison::unpoisoned;
 
 /// What the driving thread owns.
 pub(super) struct Core {
@@ -56,8 +57,7 @@ impl Seat {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No user code runs under this lock; nothing is left half done by a panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 }
 

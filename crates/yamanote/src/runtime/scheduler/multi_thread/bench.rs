@@ -12,13 +12,14 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use super::shared::Shared;
 use super::worker::{self, Core};
 use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Launch;
+use crate::util::poison::unpoisoned;
 
 /// How long a thread waits for a core before it asks whether it may leave.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -117,10 +118,7 @@ impl Bench {
                 return None;
             }
             state.waiting += 1;
-            let (woken, timeout) = self
-                .changed
-                .wait_timeout(state, PATIENCE)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) = unpoisoned(self.changed.wait_timeout(state, PATIENCE));
             state = woken;
             state.waiting -= 1;
             if timeout.timed_out() {
@@ -138,7 +136,6 @@ impl Bench {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No foreign code runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 }

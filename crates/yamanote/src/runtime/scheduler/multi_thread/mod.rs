@@ -45,10 +45,11 @@ pub(crate) use shared::Shared;
 
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::{Config, Launch};
 use crate::runtime::driver::Driver;
+use crate::util::poison::unpoisoned;
 use crate::util::thread_park;
 use worker::Core;
 
@@ -109,8 +110,6 @@ impl MultiThread {
     }
 
     fn lock_idle_cores(&self) -> std::sync::MutexGuard<'_, Vec<Box<Core>>> {
-        self.idle_cores
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.idle_cores.lock())
     }
 }

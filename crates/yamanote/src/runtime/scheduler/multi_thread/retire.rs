@@ -8,11 +8,12 @@
 //! 3. All threads end.
 #![forbid(unsafe_code)]
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::shared::Shared;
 use super::worker::{Core, Worker, survive};
+use crate::util::poison::unpoisoned;
 
 /// How long operations that the kernel does not give back are waited for.
 const DRIVER_PATIENCE: Duration = Duration::from_secs(1);
@@ -48,10 +49,7 @@ impl Retirement {
     fn wait(&self) {
         let mut state = self.lock();
         while !state.driver_is_down {
-            state = self
-                .over
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = unpoisoned(self.over.wait(state));
         }
     }
 
@@ -61,8 +59,7 @@ impl Retirement {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No foreign code runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 }
 

@@ -42,6 +42,7 @@ use crate::loom::sync::{Mutex, MutexGuard};
 
 use super::role::{Errand, Mood, Roster, Sleep};
 use crate::runtime::scheduler::inject::Inject;
+use crate::util::poison::unpoisoned;
 
 const SEARCHING: usize = 1;
 const ASLEEP: usize = 1 << (usize::BITS / 2);
@@ -162,9 +163,7 @@ impl Idle {
 
     fn lock(&self) -> MutexGuard<'_, Roster> {
         // A failed assertion of the roster is a bug, but its state is whole.
-        self.roster
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        unpoisoned(self.roster.lock())
     }
 }
 
