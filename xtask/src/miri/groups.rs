@@ -49,7 +49,7 @@ pub const GROUPS: &[Group] = &[
     Group {
         name: "ops",
         what: "operations on the simulated kernel",
-        tests: &["op::simulation"],
+        tests: &["driver::tests::simulation"],
         left_out: &[
             ("a_lost_completion", "leaks on purpose, as lost-ops"),
             ("a_ring_that_goes", "leaks on purpose, as lost-ops"),

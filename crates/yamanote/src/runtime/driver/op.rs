@@ -55,12 +55,6 @@ pub(crate) mod table;
 pub(crate) mod transfer;
 pub(crate) mod write;
 
-#[cfg(all(test, not(loom)))]
-mod simulation;
-
-#[cfg(all(test, not(loom)))]
-mod real;
-
 use std::any::Any;
 use std::future::Future;
 use std::io;

@@ -565,7 +565,7 @@ impl Table {
 
     /// Ages an empty table's first slot, as 2^32 operations would.
     #[cfg(test)]
-    pub(super) fn age_first_slot(&mut self, generation: u32) {
+    pub(in crate::runtime::driver) fn age_first_slot(&mut self, generation: u32) {
         assert!(self.slots.is_empty());
         self.slots.push(Slot {
             generation,

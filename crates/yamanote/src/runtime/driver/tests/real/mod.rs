@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use yamanote_test::{Capability, CountingWaker, require};
 
-use super::{Op, Operation};
+use crate::runtime::driver::op::{Op, Operation};
 use crate::runtime::driver::{Config, Driver, PollIo, Role, SlotGuard, Want};
 
 fn config(ring_entries: u32) -> Config {

@@ -55,8 +55,8 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use kernel::SimulatedKernel;
 
-use super::Rings;
 use crate::runtime::driver::batch::Batch;
+use crate::runtime::driver::op::Rings;
 use crate::runtime::driver::ring::{Door, Ring};
 
 /// One ring over a simulated kernel.

@@ -324,7 +324,7 @@ fn an_operation_of_a_thread_without_a_slot_is_refused() {
     let refused = std::thread::spawn(move || {
         let zero = File::open("/dev/zero").unwrap();
         let read = Read::new(zero, vec![1, 2, 3], Offset::At(0));
-        poll_once(&mut super::super::Op::new(driver, read))
+        poll_once(&mut crate::runtime::driver::op::Op::new(driver, read))
     });
     let Poll::Ready((n, buf)) = refused.join().unwrap() else {
         panic!("it waits");
@@ -474,7 +474,8 @@ fn many_threads_share_a_ring_whose_owner_sleeps() {
                 let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
                 let mut cx = Context::from_waker(&waker);
                 for round in 0..ROUNDS {
-                    let mut op: super::super::Op<Read<Arc<File>, Vec<u8>>> = ops.recv().unwrap();
+                    let mut op: crate::runtime::driver::op::Op<Read<Arc<File>, Vec<u8>>> =
+                        ops.recv().unwrap();
                     if round % 7 == 0 {
                         continue;
                     }

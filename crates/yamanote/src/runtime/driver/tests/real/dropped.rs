@@ -18,9 +18,9 @@ use crate::runtime::driver::op::accept::Accept;
 use crate::runtime::driver::op::open::Open;
 use crate::runtime::driver::op::read::Read;
 use crate::runtime::driver::op::recv::Recv;
-use crate::runtime::driver::op::simulation::world::World;
 use crate::runtime::driver::op::transfer::Offset;
 use crate::runtime::driver::op::{Op, Operation};
+use crate::runtime::driver::tests::simulation::world::World;
 use crate::runtime::driver::{Driver, Role};
 use crate::util::rng::FastRand;
 

@@ -1,7 +1,7 @@
 //! The event loop on both drivers, without a scheduler.
 #![forbid(unsafe_code)]
 
-use super::*;
+use crate::runtime::driver::*;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Poll, Wake, Waker};
 use std::time::{Duration, Instant};
