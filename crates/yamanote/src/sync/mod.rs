@@ -55,20 +55,20 @@ mod mutex;
 mod notify;
 mod once_cell;
 pub mod oneshot;
+mod owners;
 mod protected;
 mod rwlock;
 mod semaphore;
 pub(crate) mod semaphore_core;
 mod set_once;
 mod slot;
+mod try_lock_error;
 mod waiters;
 pub(crate) mod wake_batch;
 pub mod watch;
 
 pub use barrier::{Barrier, BarrierWaitResult};
-pub use mutex::{
-    MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard, TryLockError,
-};
+pub use mutex::{MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard, OwnedMutexGuard};
 pub use notify::Notify;
 pub use once_cell::{OnceCell, SetError};
 pub use rwlock::{
@@ -78,6 +78,7 @@ pub use rwlock::{
 pub use semaphore::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 pub use semaphore_core::{AcquireError, TryAcquireError};
 pub use set_once::{SetOnce, SetOnceError};
+pub use try_lock_error::TryLockError;
 
 /// The futures that have names.
 pub mod futures {

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::semaphore_core::{Core, TryAcquireError};
+use super::semaphore_core::{SemaphoreCore, TryAcquireError};
 use super::slot::Slot;
 
 /// A cell that is filled at most once, also by an asynchronous function.
@@ -34,7 +34,7 @@ use super::slot::Slot;
 pub struct OnceCell<T> {
     slot: Slot<T>,
     /// Its one permit is the right to fill the slot. Closed when that is done.
-    to_fill: Core,
+    to_fill: SemaphoreCore,
 }
 
 /// Why [`OnceCell::set`] did not; it has the value.
@@ -84,7 +84,7 @@ impl<T> OnceCell<T> {
     pub fn new() -> Self {
         OnceCell {
             slot: Slot::new(),
-            to_fill: Core::new(1),
+            to_fill: SemaphoreCore::new(1),
         }
     }
 
@@ -93,7 +93,7 @@ impl<T> OnceCell<T> {
     pub const fn const_new() -> Self {
         OnceCell {
             slot: Slot::new(),
-            to_fill: Core::const_new(1),
+            to_fill: SemaphoreCore::const_new(1),
         }
     }
 
@@ -107,7 +107,7 @@ impl<T> OnceCell<T> {
     pub const fn const_new_with(value: T) -> Self {
         OnceCell {
             slot: Slot::Given(value),
-            to_fill: Core::const_new_closed(),
+            to_fill: SemaphoreCore::const_new_closed(),
         }
     }
 
@@ -268,7 +268,7 @@ impl<T> From<T> for OnceCell<T> {
     fn from(value: T) -> Self {
         OnceCell {
             slot: Slot::Given(value),
-            to_fill: Core::new_closed(),
+            to_fill: SemaphoreCore::new_closed(),
         }
     }
 }

@@ -538,21 +538,3 @@ unsafe fn set_next(node: NonNull<Node>, next: Option<NonNull<Node>>) {
     // SAFETY: in a list it is alive; with the lock held nobody else touches the place.
     unsafe { node.as_ref().place.with_mut(|place| (*place).next = next) }
 }
-
-// SAFETY: a field, returned each time.
-unsafe impl Owner for super::Notify {
-    type Kept = ();
-
-    fn waiters(&self) -> &Waiters<()> {
-        &self.waiters
-    }
-}
-
-// SAFETY: a field, returned each time.
-unsafe impl<T> Owner for super::broadcast::shared::Shared<T> {
-    type Kept = ();
-
-    fn waiters(&self) -> &Waiters<()> {
-        &self.waiters
-    }
-}

@@ -7,7 +7,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::Mutex;
 use crate::sync::protected::{Exclusive, One, Permits};
-use crate::sync::semaphore_core::Core;
+use crate::sync::semaphore_core::SemaphoreCore;
 
 /// The right to the value of a [`Mutex`], from [`Mutex::lock`]. Dropping it gives the lock to the
 /// next in line.
@@ -24,7 +24,7 @@ pub struct MutexGuard<'a, T: ?Sized> {
 #[clippy::has_significant_drop]
 #[must_use = "if unused the Mutex will immediately unlock"]
 pub struct MappedMutexGuard<'a, T: ?Sized> {
-    view: Exclusive<Permits<&'a Core, One>, T>,
+    view: Exclusive<Permits<&'a SemaphoreCore, One>, T>,
     _borrows: PhantomData<&'a mut T>,
 }
 
@@ -83,7 +83,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 }
 
 impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
-    fn new(view: Exclusive<Permits<&'a Core, One>, T>) -> Self {
+    fn new(view: Exclusive<Permits<&'a SemaphoreCore, One>, T>) -> Self {
         MappedMutexGuard {
             view,
             _borrows: PhantomData,

@@ -7,11 +7,11 @@ mod owned_guard;
 pub use guard::{MappedMutexGuard, MutexGuard};
 pub use owned_guard::{OwnedMappedMutexGuard, OwnedMutexGuard};
 
-use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
 use super::protected::{self, One, Protected};
+use super::try_lock_error::TryLockError;
 use crate::util::thread_park;
 
 /// One task at a time sees the value inside; the others wait in the order they asked.
@@ -55,39 +55,6 @@ use crate::util::thread_park;
 pub struct Mutex<T: ?Sized> {
     pub(super) protected: Protected<One, T>,
 }
-
-/// The lock was not to be had without waiting.
-///
-/// Returned by [`Mutex::try_lock`], [`RwLock::try_read`](crate::sync::RwLock::try_read),
-/// [`RwLock::try_write`](crate::sync::RwLock::try_write) and their owned variants.
-///
-/// # Examples
-///
-/// ```
-/// use yamanote::sync::Mutex;
-///
-/// let mutex = Mutex::new(1);
-/// let guard = mutex.try_lock().unwrap();
-/// assert!(mutex.try_lock().is_err());
-/// drop(guard);
-/// assert_eq!(*mutex.try_lock().unwrap(), 1);
-/// ```
-#[derive(Debug)]
-pub struct TryLockError(());
-
-impl TryLockError {
-    pub(super) fn new() -> Self {
-        TryLockError(())
-    }
-}
-
-impl fmt::Display for TryLockError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("operation would block")
-    }
-}
-
-impl Error for TryLockError {}
 
 impl<T: ?Sized> Mutex<T> {
     /// An unlocked mutex around `t`.

@@ -14,13 +14,12 @@ pub(super) use view::{Exclusive, Shared};
 use std::cell::UnsafeCell;
 use std::ops::Deref;
 
-use crate::sync::mutex::{Mutex, TryLockError};
-use crate::sync::rwlock::RwLock;
-use crate::sync::semaphore_core::Core;
+use crate::sync::semaphore_core::SemaphoreCore;
+use crate::sync::try_lock_error::TryLockError;
 
 /// `all` permits of `core` make a writer; the core was created with as many and is never closed.
 pub(super) struct Protected<All, T: ?Sized> {
-    core: Core,
+    core: SemaphoreCore,
     all: All,
     value: UnsafeCell<T>,
 }
@@ -34,7 +33,7 @@ unsafe impl<T: ?Sized + Send + Sync> Sync for Protected<Many, T> {}
 impl<T> Protected<One, T> {
     pub(super) fn new(value: T) -> Self {
         Protected {
-            core: Core::new(1),
+            core: SemaphoreCore::new(1),
             all: One,
             value: UnsafeCell::new(value),
         }
@@ -43,7 +42,7 @@ impl<T> Protected<One, T> {
     #[cfg(not(all(test, loom)))]
     pub(super) const fn const_new(value: T) -> Self {
         Protected {
-            core: Core::const_new(1),
+            core: SemaphoreCore::const_new(1),
             all: One,
             value: UnsafeCell::new(value),
         }
@@ -53,7 +52,7 @@ impl<T> Protected<One, T> {
 impl<T> Protected<Many, T> {
     pub(super) fn with_readers(value: T, readers: u32) -> Self {
         Protected {
-            core: Core::new(readers as usize),
+            core: SemaphoreCore::new(readers as usize),
             all: Many(readers),
             value: UnsafeCell::new(value),
         }
@@ -62,7 +61,7 @@ impl<T> Protected<Many, T> {
     #[cfg(not(all(test, loom)))]
     pub(super) const fn const_with_readers(value: T, readers: u32) -> Self {
         Protected {
-            core: Core::const_new(readers as usize),
+            core: SemaphoreCore::const_new(readers as usize),
             all: Many(readers),
             value: UnsafeCell::new(value),
         }
@@ -91,24 +90,6 @@ pub(super) unsafe trait Lock {
     type All: Count;
     type Value: ?Sized;
     fn protected(&self) -> &Protected<Self::All, Self::Value>;
-}
-
-// SAFETY: a field.
-unsafe impl<T: ?Sized> Lock for Mutex<T> {
-    type All = One;
-    type Value = T;
-    fn protected(&self) -> &Protected<One, T> {
-        &self.protected
-    }
-}
-
-// SAFETY: a field.
-unsafe impl<T: ?Sized> Lock for RwLock<T> {
-    type All = Many;
-    type Value = T;
-    fn protected(&self) -> &Protected<Many, T> {
-        &self.protected
-    }
 }
 
 /// What all permits of the lock behind `H` allow to see.

@@ -5,7 +5,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::Lock;
-use crate::sync::semaphore_core::Core;
+use crate::sync::semaphore_core::SemaphoreCore;
 
 /// How many permits. [`One`] takes no room in a guard.
 pub(in crate::sync) trait Count: Copy {
@@ -32,23 +32,23 @@ impl Count for Many {
 
 /// What keeps the semaphore, and the value beside it, alive and in place.
 pub(in crate::sync) trait Holder {
-    fn core(&self) -> &Core;
+    fn core(&self) -> &SemaphoreCore;
 }
 
-impl Holder for &Core {
-    fn core(&self) -> &Core {
+impl Holder for &SemaphoreCore {
+    fn core(&self) -> &SemaphoreCore {
         self
     }
 }
 
 impl<L: Lock + ?Sized> Holder for &L {
-    fn core(&self) -> &Core {
+    fn core(&self) -> &SemaphoreCore {
         &self.protected().core
     }
 }
 
 impl<L: Lock + ?Sized> Holder for Arc<L> {
-    fn core(&self) -> &Core {
+    fn core(&self) -> &SemaphoreCore {
         &self.protected().core
     }
 }
@@ -74,7 +74,7 @@ impl<H: Holder, N: Count> Permits<H, N> {
 
 impl<'a, L: Lock + ?Sized, N: Count> Permits<&'a L, N> {
     /// Forgets of what type the lock is.
-    pub(in crate::sync) fn of_core(self) -> Permits<&'a Core, N> {
+    pub(in crate::sync) fn of_core(self) -> Permits<&'a SemaphoreCore, N> {
         let this = ManuallyDrop::new(self);
         let lock: &'a L = this.holder;
         Permits {

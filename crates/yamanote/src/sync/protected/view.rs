@@ -6,7 +6,7 @@
 use std::ops::{Deref, DerefMut};
 
 use super::{Count, Holder, Lock, Many, One, Permits};
-use crate::sync::semaphore_core::Core;
+use crate::sync::semaphore_core::SemaphoreCore;
 
 /// Reads and writes.
 pub(in crate::sync) struct Exclusive<P, U: ?Sized> {
@@ -69,7 +69,7 @@ impl<P, U: ?Sized> Exclusive<P, U> {
 
 impl<'a, L: Lock + ?Sized, N: Count, U: ?Sized> Exclusive<Permits<&'a L, N>, U> {
     /// Forgets of what type the lock is.
-    pub(in crate::sync) fn of_core(self) -> Exclusive<Permits<&'a Core, N>, U> {
+    pub(in crate::sync) fn of_core(self) -> Exclusive<Permits<&'a SemaphoreCore, N>, U> {
         Exclusive {
             value: self.value,
             permits: self.permits.of_core(),
@@ -79,7 +79,7 @@ impl<'a, L: Lock + ?Sized, N: Count, U: ?Sized> Exclusive<Permits<&'a L, N>, U> 
 
 impl<'a, L: Lock + ?Sized, U: ?Sized> Shared<Permits<&'a L, One>, U> {
     /// Forgets of what type the lock is.
-    pub(in crate::sync) fn of_core(self) -> Shared<Permits<&'a Core, One>, U> {
+    pub(in crate::sync) fn of_core(self) -> Shared<Permits<&'a SemaphoreCore, One>, U> {
         Shared {
             value: self.value,
             permits: self.permits.of_core(),

@@ -14,8 +14,8 @@ pub use write_guard::{RwLockMappedWriteGuard, RwLockWriteGuard};
 use std::fmt;
 use std::sync::Arc;
 
-use super::mutex::TryLockError;
 use super::protected::{self, Many, Protected};
+use super::try_lock_error::TryLockError;
 use crate::util::thread_park;
 
 /// Tokio's number.

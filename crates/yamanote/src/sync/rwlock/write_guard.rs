@@ -9,14 +9,14 @@ use super::RwLockReadGuard;
 #[cfg(doc)]
 use crate::sync::RwLock;
 use crate::sync::protected::{Exclusive, Many, Permits};
-use crate::sync::semaphore_core::Core;
+use crate::sync::semaphore_core::SemaphoreCore;
 
 /// The right to read and write the value of a [`RwLock`], from [`RwLock::write`]. Dropping it
 /// lets the next in line in.
 #[clippy::has_significant_drop]
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
-    view: Exclusive<Permits<&'a Core, Many>, T>,
+    view: Exclusive<Permits<&'a SemaphoreCore, Many>, T>,
     _borrows: PhantomData<&'a mut T>,
     /// It may become a read guard, which others share: `Send` and `Sync` ask for both of `T`.
     _traits: PhantomData<std::sync::Arc<T>>,
@@ -26,14 +26,14 @@ pub struct RwLockWriteGuard<'a, T: ?Sized> {
 /// [`RwLockWriteGuard::map`]. The whole lock is held while it lives.
 #[clippy::has_significant_drop]
 pub struct RwLockMappedWriteGuard<'a, T: ?Sized> {
-    view: Exclusive<Permits<&'a Core, Many>, T>,
+    view: Exclusive<Permits<&'a SemaphoreCore, Many>, T>,
     _borrows: PhantomData<&'a mut T>,
     /// As the guard it comes from.
     _traits: PhantomData<std::sync::Arc<T>>,
 }
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
-    pub(super) fn new(view: Exclusive<Permits<&'a Core, Many>, T>) -> Self {
+    pub(super) fn new(view: Exclusive<Permits<&'a SemaphoreCore, Many>, T>) -> Self {
         RwLockWriteGuard {
             view,
             _borrows: PhantomData,
@@ -131,7 +131,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 }
 
 impl<'a, T: ?Sized> RwLockMappedWriteGuard<'a, T> {
-    fn new(view: Exclusive<Permits<&'a Core, Many>, T>) -> Self {
+    fn new(view: Exclusive<Permits<&'a SemaphoreCore, Many>, T>) -> Self {
         RwLockMappedWriteGuard {
             view,
             _borrows: PhantomData,

@@ -8,7 +8,7 @@ pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
 use std::fmt;
 use std::sync::Arc;
 
-use super::semaphore_core::{AcquireError, Core, TryAcquireError};
+use super::semaphore_core::{AcquireError, SemaphoreCore, TryAcquireError};
 use crate::util::thread_park;
 
 /// A number of permits that are taken, one or several at a time, and return when dropped.
@@ -52,12 +52,12 @@ use crate::util::thread_park;
 /// # }
 /// ```
 pub struct Semaphore {
-    core: Core,
+    core: SemaphoreCore,
 }
 
 impl Semaphore {
     /// The most permits a semaphore can have: `usize::MAX >> 3`.
-    pub const MAX_PERMITS: usize = Core::MAX_PERMITS;
+    pub const MAX_PERMITS: usize = SemaphoreCore::MAX_PERMITS;
 
     /// A semaphore with so many permits to begin with.
     ///
@@ -67,7 +67,7 @@ impl Semaphore {
     #[track_caller]
     pub fn new(permits: usize) -> Self {
         Semaphore {
-            core: Core::new(permits),
+            core: SemaphoreCore::new(permits),
         }
     }
 
@@ -85,7 +85,7 @@ impl Semaphore {
     #[cfg(not(all(test, loom)))]
     pub const fn const_new(permits: usize) -> Self {
         Semaphore {
-            core: Core::const_new(permits),
+            core: SemaphoreCore::const_new(permits),
         }
     }
 

@@ -9,12 +9,12 @@ use crate::util::trace::trace_leaf;
 
 use super::error::{AcquireError, TryAcquireError};
 use super::queue::{Stage, Waiter};
-use super::{CLOSED, Core, SHIFT, WAITING};
+use super::{CLOSED, SHIFT, SemaphoreCore, WAITING};
 
-/// See [`Core::acquire`]. After its end it can be polled again and acquires anew.
+/// See [`SemaphoreCore::acquire`]. After its end it can be polled again and acquires anew.
 #[must_use = "futures do nothing unless polled"]
 pub(crate) struct Acquire<'a> {
-    core: &'a Core,
+    core: &'a SemaphoreCore,
     needed: usize,
     waiter: Waiter,
 }
@@ -27,7 +27,7 @@ unsafe impl Sync for Acquire<'_> {}
 unsafe impl Send for Acquire<'_> {}
 
 impl<'a> Acquire<'a> {
-    pub(super) fn new(core: &'a Core, needed: usize) -> Self {
+    pub(super) fn new(core: &'a SemaphoreCore, needed: usize) -> Self {
         Acquire {
             core,
             needed,

@@ -8,7 +8,7 @@ use loom::future::block_on;
 use loom::sync::Arc;
 use loom::thread;
 
-use super::Core;
+use super::SemaphoreCore;
 
 fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
@@ -17,7 +17,7 @@ fn poll_once<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 #[test]
 fn loom_semaphore_a_release_meets_a_waiter() {
     loom::model(|| {
-        let core = Arc::new(Core::new(0));
+        let core = Arc::new(SemaphoreCore::new(0));
         let waits = {
             let core = core.clone();
             thread::spawn(move || block_on(core.acquire(2)).unwrap())
@@ -32,9 +32,9 @@ fn loom_semaphore_a_release_meets_a_waiter() {
 #[test]
 fn loom_semaphore_two_hold_one_permit_in_turn() {
     loom::model(|| {
-        let core = Arc::new(Core::new(1));
+        let core = Arc::new(SemaphoreCore::new(1));
         let value = Arc::new(loom::cell::UnsafeCell::new(0));
-        let turn = |core: &Core, value: &loom::cell::UnsafeCell<i32>| {
+        let turn = |core: &SemaphoreCore, value: &loom::cell::UnsafeCell<i32>| {
             block_on(core.acquire(1)).unwrap();
             value.with_mut(|_alone| ());
             core.add_permits(1);
@@ -52,7 +52,7 @@ fn loom_semaphore_two_hold_one_permit_in_turn() {
 #[test]
 fn loom_semaphore_a_waiter_gives_up() {
     loom::model(|| {
-        let core = Arc::new(Core::new(1));
+        let core = Arc::new(SemaphoreCore::new(1));
         let releases = {
             let core = core.clone();
             thread::spawn(move || core.add_permits(2))
@@ -74,7 +74,7 @@ fn loom_semaphore_a_waiter_gives_up() {
 #[test]
 fn loom_semaphore_closing_calls_everybody() {
     loom::model(|| {
-        let core = Arc::new(Core::new(1));
+        let core = Arc::new(SemaphoreCore::new(1));
         let waits = {
             let core = core.clone();
             thread::spawn(move || block_on(core.acquire(2)).is_ok())

@@ -16,7 +16,7 @@
 //! 4. No waker is cloned, called or dropped under the lock: it may come back here.
 //!
 //! Memory ordering: what was done before a permit was released is seen by who acquires it. On the
-//! word the Release of [`Core::add_permits`] pairs with the Acquire of [`Core::try_acquire`], through
+//! word the Release of [`SemaphoreCore::add_permits`] pairs with the Acquire of [`SemaphoreCore::try_acquire`], through
 //! any compare-and-swaps between them; through the queue, its lock and the stage of the waiter do it.
 
 mod acquire;
@@ -47,12 +47,12 @@ const WAITING: usize = 0b10;
 const SHIFT: u32 = 2;
 
 /// A fair counting semaphore without guards: who acquires must release.
-pub(crate) struct Core {
+pub(crate) struct SemaphoreCore {
     word: AtomicUsize,
     queue: Mutex<Queue>,
 }
 
-impl Core {
+impl SemaphoreCore {
     /// Tokio's number. Two of them fit into the word, so that a sum can be looked at.
     pub(crate) const MAX_PERMITS: usize = usize::MAX >> 3;
 
@@ -62,14 +62,14 @@ impl Core {
         Self::from_word(permits << SHIFT)
     }
 
-    /// As [`Core::new`], for constants.
+    /// As [`SemaphoreCore::new`], for constants.
     #[cfg(not(all(test, loom)))]
     pub(crate) const fn const_new(permits: usize) -> Self {
         assert!(
             permits <= Self::MAX_PERMITS,
             "a semaphore may not have more than MAX_PERMITS permits"
         );
-        Core {
+        SemaphoreCore {
             word: AtomicUsize::new(permits << SHIFT),
             queue: Mutex::new(Queue::new()),
         }
@@ -80,17 +80,17 @@ impl Core {
         Self::from_word(CLOSED)
     }
 
-    /// As [`Core::new_closed`], for constants.
+    /// As [`SemaphoreCore::new_closed`], for constants.
     #[cfg(not(all(test, loom)))]
     pub(crate) const fn const_new_closed() -> Self {
-        Core {
+        SemaphoreCore {
             word: AtomicUsize::new(CLOSED),
             queue: Mutex::new(Queue::new()),
         }
     }
 
     fn from_word(word: usize) -> Self {
-        Core {
+        SemaphoreCore {
             word: AtomicUsize::new(word),
             queue: Mutex::new(Queue::new()),
         }
@@ -110,7 +110,7 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If `n` is more than [`Core::MAX_PERMITS`].
+    /// If `n` is more than [`SemaphoreCore::MAX_PERMITS`].
     #[inline]
     pub(crate) fn try_acquire(&self, n: usize) -> Result<(), TryAcquireError> {
         assert_permits(n);
@@ -141,7 +141,7 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If `n` is more than [`Core::MAX_PERMITS`].
+    /// If `n` is more than [`SemaphoreCore::MAX_PERMITS`].
     pub(crate) fn acquire(&self, n: usize) -> Acquire<'_> {
         assert_permits(n);
         Acquire::new(self, n)
@@ -151,7 +151,7 @@ impl Core {
     ///
     /// # Panics
     ///
-    /// If there would be more than [`Core::MAX_PERMITS`]. Nothing was added then but what went to who waits.
+    /// If there would be more than [`SemaphoreCore::MAX_PERMITS`]. Nothing was added then but what went to who waits.
     #[inline]
     pub(crate) fn add_permits(&self, n: usize) {
         if n == 0 {
@@ -261,9 +261,9 @@ impl Core {
 #[track_caller]
 fn assert_permits(n: usize) {
     assert!(
-        n <= Core::MAX_PERMITS,
+        n <= SemaphoreCore::MAX_PERMITS,
         "a semaphore may not have more than MAX_PERMITS permits ({})",
-        Core::MAX_PERMITS
+        SemaphoreCore::MAX_PERMITS
     );
 }
 
@@ -271,24 +271,24 @@ fn assert_permits(n: usize) {
 #[inline]
 fn word_with_added(word: usize, n: usize) -> usize {
     assert!(
-        n <= Core::MAX_PERMITS,
+        n <= SemaphoreCore::MAX_PERMITS,
         "cannot add more than MAX_PERMITS permits ({})",
-        Core::MAX_PERMITS
+        SemaphoreCore::MAX_PERMITS
     );
     assert!(
-        (word >> SHIFT) + n <= Core::MAX_PERMITS,
+        (word >> SHIFT) + n <= SemaphoreCore::MAX_PERMITS,
         "number of added permits ({n}) would overflow MAX_PERMITS ({})",
-        Core::MAX_PERMITS
+        SemaphoreCore::MAX_PERMITS
     );
     word + (n << SHIFT)
 }
 
 // Foreign code never runs while anything here is half done. Tokio without `parking_lot` promises it,
 // and so for all that waits in this.
-impl UnwindSafe for Core {}
-impl RefUnwindSafe for Core {}
+impl UnwindSafe for SemaphoreCore {}
+impl RefUnwindSafe for SemaphoreCore {}
 
-impl fmt::Debug for Core {
+impl fmt::Debug for SemaphoreCore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Semaphore")
             .field("permits", &self.available_permits())

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use proptest::prelude::*;
 use yamanote_test::CountingWaker;
 
-use super::{Acquire, Core, TryAcquireError};
+use super::{Acquire, SemaphoreCore, TryAcquireError};
 
 fn poll(acquire: &mut Pin<Box<Acquire<'_>>>, waker: &Waker) -> Poll<bool> {
     acquire
@@ -89,7 +89,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #[test]
     fn it_does_what_a_naive_one_does(steps in steps()) {
-        let core = Core::new(3);
+        let core = SemaphoreCore::new(3);
         let mut naive = Naive { free: 3, ..Naive::default() };
         let mut waiters = Vec::new();
         for (number, step) in steps.into_iter().enumerate() {
@@ -166,7 +166,7 @@ proptest! {
 
 #[test]
 fn a_hundred_waiters_are_woken_in_order_by_one_release() {
-    let core = Core::new(0);
+    let core = SemaphoreCore::new(0);
     let mut waiters: Vec<_> = (0..100)
         .map(|_| (Box::pin(core.acquire(1)), CountingWaker::new()))
         .collect();
@@ -183,12 +183,12 @@ fn a_hundred_waiters_are_woken_in_order_by_one_release() {
 #[test]
 #[should_panic(expected = "number of added permits (1) would overflow MAX_PERMITS")]
 fn too_many_permits_are_refused() {
-    Core::new(Core::MAX_PERMITS).add_permits(1);
+    SemaphoreCore::new(SemaphoreCore::MAX_PERMITS).add_permits(1);
 }
 
 #[test]
 fn an_overflow_with_a_waiter_leaves_the_core_usable() {
-    let core = Core::new(0);
+    let core = SemaphoreCore::new(0);
     let waker = CountingWaker::new();
     let mut acquire = Box::pin(core.acquire(1));
     assert!(poll(&mut acquire, &waker.waker()).is_pending());
