@@ -3,13 +3,12 @@
 
 use std::fmt;
 
-use super::channel::{self, Limit, Shared, Tx, Weak};
+use super::channel::{self, Tx, Weak};
 use super::error::{SendError, TrySendError};
+use super::limit::BoundedLimit;
 use super::permit::{OwnedPermit, Permit, PermitIterator};
-use super::queue::Consumer;
 use super::receiver::Receiver;
 use crate::sync::TryAcquireError;
-use crate::sync::semaphore_core::Core;
 use crate::util::thread_park;
 
 /// A new channel with room for `buffer` values.
@@ -46,41 +45,13 @@ use crate::util::thread_park;
 #[track_caller]
 pub fn channel<T>(buffer: usize) -> (Sender<T>, Receiver<T>) {
     assert!(buffer > 0, "mpsc bounded channel requires buffer > 0");
-    let (tx, rx) = channel::channel(Semaphore {
-        semaphore: Core::new(buffer),
-        bound: buffer,
-    });
+    let (tx, rx) = channel::channel(BoundedLimit::new(buffer));
     (Sender { chan: tx }, Receiver::new(rx))
-}
-
-/// A permit for each value the channel has room for.
-#[derive(Debug)]
-pub(super) struct Semaphore {
-    pub(super) semaphore: Core,
-    pub(super) bound: usize,
-}
-
-impl Limit for Semaphore {
-    fn close<T>(queue: &mut Consumer<T, Shared<Self>>) {
-        queue.extra().limit().semaphore.close();
-    }
-
-    fn is_closed(&self, _is_queue_closed: impl FnOnce() -> bool) -> bool {
-        self.semaphore.is_closed()
-    }
-
-    fn is_idle(&self) -> bool {
-        self.semaphore.available_permits() == self.bound
-    }
-
-    fn give_back(&self, n: usize) {
-        self.semaphore.add_permits(n);
-    }
 }
 
 /// Sends into a bounded [`channel`]. Clones send into the same one.
 pub struct Sender<T> {
-    pub(super) chan: Tx<T, Semaphore>,
+    pub(super) chan: Tx<T, BoundedLimit>,
 }
 
 /// A [`Sender`] that does not keep the channel open.
@@ -102,7 +73,7 @@ pub struct Sender<T> {
 /// assert_eq!(receiver.blocking_recv(), None);
 /// ```
 pub struct WeakSender<T> {
-    chan: Weak<T, Semaphore>,
+    chan: Weak<T, BoundedLimit>,
 }
 
 impl<T> Sender<T> {
@@ -322,7 +293,7 @@ impl<T> Sender<T> {
     async fn acquire(&self, n: usize) -> Result<(), SendError<()>> {
         /// What the reservation had when it fails or is dropped goes back without a permit's drop;
         /// the receiver of a closed channel may wait for just that.
-        struct Unreserved<'a, T>(&'a Tx<T, Semaphore>);
+        struct Unreserved<'a, T>(&'a Tx<T, BoundedLimit>);
         impl<T> Drop for Unreserved<'_, T> {
             fn drop(&mut self) {
                 self.0.wake_rx_if_over();
@@ -333,7 +304,7 @@ impl<T> Sender<T> {
             return Err(SendError(()));
         }
         let unreserved = Unreserved(&self.chan);
-        match self.chan.limit().semaphore.acquire(n).await {
+        match self.chan.limit().permits.acquire(n).await {
             Ok(()) => {
                 std::mem::forget(unreserved);
                 Ok(())
@@ -343,7 +314,7 @@ impl<T> Sender<T> {
     }
 
     fn try_acquire(&self, n: usize) -> Result<(), TryAcquireError> {
-        self.chan.limit().semaphore.try_acquire(n)
+        self.chan.limit().permits.try_acquire(n)
     }
 
     /// [`reserve`](Self::reserve) if there is room now.
@@ -444,7 +415,7 @@ impl<T> Sender<T> {
     /// assert_eq!((sender.capacity(), sender.max_capacity()), (5, 5));
     /// ```
     pub fn capacity(&self) -> usize {
-        self.chan.limit().semaphore.available_permits()
+        self.chan.limit().permits.available_permits()
     }
 
     /// A sender that does not keep the channel open.

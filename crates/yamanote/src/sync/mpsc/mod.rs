@@ -56,6 +56,7 @@
 
 mod bounded;
 mod channel;
+mod limit;
 mod padded;
 mod permit;
 mod queue;

@@ -4,18 +4,19 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
-use super::bounded::{Semaphore, Sender};
+use super::bounded::Sender;
 use super::channel::Tx;
+use super::limit::BoundedLimit;
 
 /// Room for one value, from [`Sender::reserve`] and [`Sender::try_reserve`].
 ///
 /// Dropped unused, it leaves its room to others.
 pub struct Permit<'a, T> {
-    chan: &'a Tx<T, Semaphore>,
+    chan: &'a Tx<T, BoundedLimit>,
 }
 
 impl<'a, T> Permit<'a, T> {
-    pub(super) fn new(chan: &'a Tx<T, Semaphore>) -> Self {
+    pub(super) fn new(chan: &'a Tx<T, BoundedLimit>) -> Self {
         Permit { chan }
     }
 }
@@ -63,12 +64,12 @@ impl<T> fmt::Debug for Permit<'_, T> {
 ///
 /// Dropped before its end, it leaves the rest of its room to others.
 pub struct PermitIterator<'a, T> {
-    chan: &'a Tx<T, Semaphore>,
+    chan: &'a Tx<T, BoundedLimit>,
     n: usize,
 }
 
 impl<'a, T> PermitIterator<'a, T> {
-    pub(super) fn new(chan: &'a Tx<T, Semaphore>, n: usize) -> Self {
+    pub(super) fn new(chan: &'a Tx<T, BoundedLimit>, n: usize) -> Self {
         PermitIterator { chan, n }
     }
 }
@@ -112,11 +113,11 @@ impl<T> fmt::Debug for PermitIterator<'_, T> {
 /// It counts as a sender. Dropped unused, it leaves its room to others.
 pub struct OwnedPermit<T> {
     /// `None` once it was used.
-    chan: Option<Tx<T, Semaphore>>,
+    chan: Option<Tx<T, BoundedLimit>>,
 }
 
 impl<T> OwnedPermit<T> {
-    pub(super) fn new(chan: Tx<T, Semaphore>) -> Self {
+    pub(super) fn new(chan: Tx<T, BoundedLimit>) -> Self {
         OwnedPermit { chan: Some(chan) }
     }
 
@@ -154,11 +155,11 @@ impl<T> OwnedPermit<T> {
         self.chan().same_channel(&sender.chan)
     }
 
-    fn chan(&self) -> &Tx<T, Semaphore> {
+    fn chan(&self) -> &Tx<T, BoundedLimit> {
         self.chan.as_ref().expect(UNUSED)
     }
 
-    fn take(&mut self) -> Tx<T, Semaphore> {
+    fn take(&mut self) -> Tx<T, BoundedLimit> {
         self.chan.take().expect(UNUSED)
     }
 }

@@ -5,20 +5,20 @@ use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use super::bounded::Semaphore;
 use super::channel::Rx;
 use super::error::TryRecvError;
+use super::limit::BoundedLimit;
 use crate::util::thread_park;
 
 /// Receives from a bounded [`channel`](super::channel()).
 ///
 /// Dropped, it closes the channel and drops the values nobody received.
 pub struct Receiver<T> {
-    chan: Rx<T, Semaphore>,
+    chan: Rx<T, BoundedLimit>,
 }
 
 impl<T> Receiver<T> {
-    pub(super) fn new(chan: Rx<T, Semaphore>) -> Self {
+    pub(super) fn new(chan: Rx<T, BoundedLimit>) -> Self {
         Receiver { chan }
     }
 
@@ -201,7 +201,7 @@ impl<T> Receiver<T> {
 
     /// For how many values there is room now: see [`Sender::capacity`](super::Sender::capacity).
     pub fn capacity(&self) -> usize {
-        self.chan.limit().semaphore.available_permits()
+        self.chan.limit().permits.available_permits()
     }
 
     /// For how many values there is room when the channel is empty: what

@@ -5,9 +5,9 @@ use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use super::channel::{self, Limit, Rx, Shared, Tx, Weak};
+use super::channel::{self, Rx, Tx, Weak};
 use super::error::{SendError, TryRecvError};
-use super::queue::Consumer;
+use super::limit::NoLimit;
 use crate::util::thread_park;
 
 /// A new channel that takes any number of values.
@@ -30,38 +30,13 @@ use crate::util::thread_park;
 /// # }
 /// ```
 pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
-    let (tx, rx) = channel::channel(Unbounded);
+    let (tx, rx) = channel::channel(NoLimit);
     (UnboundedSender { chan: tx }, UnboundedReceiver { chan: rx })
-}
-
-/// The queue itself knows where it ends when it is closed.
-struct Unbounded;
-
-impl Limit for Unbounded {
-    fn close<T>(queue: &mut Consumer<T, Shared<Self>>) {
-        queue.close_now();
-    }
-
-    fn is_closed(&self, is_queue_closed: impl FnOnce() -> bool) -> bool {
-        is_queue_closed()
-    }
-
-    fn is_idle(&self) -> bool {
-        false
-    }
-
-    fn give_back(&self, _n: usize) {}
-}
-
-impl fmt::Debug for Unbounded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Semaphore(..)")
-    }
 }
 
 /// Sends into an [`unbounded_channel`]. Clones send into the same one.
 pub struct UnboundedSender<T> {
-    chan: Tx<T, Unbounded>,
+    chan: Tx<T, NoLimit>,
 }
 
 impl<T> UnboundedSender<T> {
@@ -164,7 +139,7 @@ impl<T> fmt::Debug for UnboundedSender<T> {
 /// assert_eq!(receiver.blocking_recv(), None);
 /// ```
 pub struct WeakUnboundedSender<T> {
-    chan: Weak<T, Unbounded>,
+    chan: Weak<T, NoLimit>,
 }
 
 impl<T> WeakUnboundedSender<T> {
@@ -202,7 +177,7 @@ impl<T> fmt::Debug for WeakUnboundedSender<T> {
 ///
 /// Dropped, it closes the channel and drops the values nobody received.
 pub struct UnboundedReceiver<T> {
-    chan: Rx<T, Unbounded>,
+    chan: Rx<T, NoLimit>,
 }
 
 impl<T> UnboundedReceiver<T> {
