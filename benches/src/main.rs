@@ -41,7 +41,7 @@ mod on_yamanote {
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use measure::{Flavor, Row};
+use measure::{Flavor, Row, Work};
 
 /// Measure Yamanote against Tokio 1.54.1 and print a Markdown table of costs (Yamanote / Tokio,
 /// lower is better).
@@ -115,14 +115,6 @@ fn main() {
         .collect();
     bar.finish_and_clear();
     table::print(&results);
-}
-
-/// What is measured: a name, the number of operations at scale one, and the work on either runtime.
-pub struct Work {
-    pub name: &'static str,
-    pub ops: u64,
-    pub on_yamanote: fn(&measure::Job),
-    pub on_tokio: fn(&measure::Job),
 }
 
 macro_rules! rows {

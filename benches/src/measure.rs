@@ -1,6 +1,5 @@
 //! One row: pairs of runs, wall and CPU time per operation.
 
-use crate::Work;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -69,6 +68,14 @@ pub struct Job<'a> {
 pub struct Cost {
     pub wall_ns: f64,
     pub cpu_ns: f64,
+}
+
+/// What is measured: a name, the number of operations at scale one, and the work on either runtime.
+pub struct Work {
+    pub name: &'static str,
+    pub ops: u64,
+    pub on_yamanote: fn(&Job),
+    pub on_tokio: fn(&Job),
 }
 
 pub struct Row {

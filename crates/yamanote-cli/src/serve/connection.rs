@@ -3,8 +3,8 @@
 
 use super::body::Body;
 use super::connections::{Entry, Member};
-use super::server::Shared;
 use super::service::respond;
+use super::shared::Shared;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;

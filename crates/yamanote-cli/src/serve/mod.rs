@@ -16,6 +16,7 @@ mod range;
 mod root;
 mod server;
 mod service;
+mod shared;
 mod stop;
 
 use crate::refusal;

@@ -7,6 +7,7 @@ use super::connections::Connections;
 use super::descriptors::Shares;
 use super::log::Log;
 use super::root::Root;
+use super::shared::Shared;
 use super::stop::Stop;
 use std::io;
 use std::path::Path;
@@ -28,19 +29,6 @@ const LISTINGS: usize = 8;
 
 /// Requests named when the end waits for them.
 const NAMED: usize = 5;
-
-/// What all connections share.
-pub struct Shared {
-    pub root: Arc<Root>,
-    pub log: Log,
-    pub connections: Arc<Connections>,
-    /// The right to have a file open.
-    pub files: Arc<Semaphore>,
-    /// The right to list a directory.
-    pub listings: Semaphore,
-    /// How long a client may send nothing, or take nothing.
-    pub timeout: Duration,
-}
 
 /// How the server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

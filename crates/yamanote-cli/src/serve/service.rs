@@ -6,7 +6,7 @@ use super::conditions::{Validators, Verdict};
 use super::content_type::{self, ByName};
 use super::range::{Requested, requested};
 use super::root::{OpenError, Refusal};
-use super::server::Shared;
+use super::shared::Shared;
 use super::{listing, page};
 use hyper::header::{
     ACCEPT_RANGES, ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
