@@ -20,12 +20,8 @@ mod lookup_host;
 pub use addr::ToSocketAddrs;
 pub use lookup_host::lookup_host;
 
-mod bytes;
-mod conversions;
 mod datagrams;
-mod halves;
-mod ip_options;
-mod readiness;
+mod std_traits;
 
 pub mod tcp;
 pub use tcp::listener::TcpListener;
@@ -42,18 +38,33 @@ pub use unix::listener::UnixListener;
 pub use unix::socket::UnixSocket;
 pub use unix::stream::UnixStream;
 
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::AsFd;
+
+use socket2::SockRef;
+
 /// Asserts in debug builds that a socket that comes from outside is non-blocking; a blocking one
 /// would stop the thread, and with it every other task on it. Programs that know better say so with
 /// the flag that Tokio has for it.
 #[track_caller]
-fn debug_assert_nonblocking(socket: &impl std::os::fd::AsFd) -> std::io::Result<()> {
+fn debug_assert_nonblocking(socket: &impl AsFd) -> io::Result<()> {
     if cfg!(all(debug_assertions, not(tokio_allow_from_blocking_fd))) {
         assert!(
-            socket2::SockRef::from(socket).nonblocking()?,
+            SockRef::from(socket).nonblocking()?,
             "Registering a blocking socket with the tokio runtime is unsupported. \
              Call `set_nonblocking(true)` on it first, or add `--cfg tokio_allow_from_blocking_fd` to \
              your RUSTFLAGS."
         );
     }
     Ok(())
+}
+
+/// Closes the write direction of a stream. A connection that is gone already is as closed as it can
+/// be.
+fn shut_down_write(stream: &impl AsFd) -> io::Result<()> {
+    match SockRef::from(stream).shutdown(Shutdown::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+        result => result,
+    }
 }

@@ -10,9 +10,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::io::Interest;
 use crate::io::evented::Evented;
-use crate::net::TcpStream;
-use crate::net::conversions::{descriptor_traits, impl_debug, std_conversions};
-use crate::net::{ToSocketAddrs, addr};
+use crate::net::std_traits::{descriptor_traits, impl_debug};
+use crate::net::{TcpStream, ToSocketAddrs, addr, debug_assert_nonblocking};
 
 /// A TCP socket server, listening for connections.
 ///
@@ -127,6 +126,46 @@ impl TcpListener {
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         self.io.set_ttl(ttl)
     }
+
+    /// Takes a listener of the standard library, which must be in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot watch the listener, or the runtime has shut down; the listener is
+    /// closed then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`. In debug builds also if
+    /// the listener is in blocking mode.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use yamanote::net::TcpListener;
+    ///
+    /// async fn example(listener: std::net::TcpListener) -> std::io::Result<()> {
+    ///     listener.set_nonblocking(true)?;
+    ///     let listener = TcpListener::from_std(listener)?;
+    ///     # drop(listener); Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        debug_assert_nonblocking(&listener)?;
+        TcpListener::new(mio::net::TcpListener::from_std(listener))
+    }
+
+    /// Takes the listener out of the runtime. It stays in non-blocking mode; call
+    /// `set_nonblocking(false)` to use it with blocking calls.
+    ///
+    /// # Errors
+    ///
+    /// If the listener cannot be taken out of the set that is watched (epoll_ctl(2)); it is closed
+    /// then.
+    pub fn into_std(self) -> io::Result<std::net::TcpListener> {
+        self.io.into_inner().map(std::net::TcpListener::from)
+    }
 }
 
 /// Connections that may wait to be accepted: what the kernel allows by default. With the 128 of the
@@ -142,6 +181,14 @@ fn bind(address: SocketAddr) -> io::Result<mio::net::TcpListener> {
     Ok(OwnedFd::from(socket).into())
 }
 
-std_conversions!(TcpListener, std::net::TcpListener, mio::net::TcpListener);
+impl TryFrom<std::net::TcpListener> for TcpListener {
+    type Error = io::Error;
+
+    /// [`from_std`](TcpListener::from_std).
+    fn try_from(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+        TcpListener::from_std(listener)
+    }
+}
+
 descriptor_traits!(TcpListener, io);
 impl_debug!(TcpListener);

@@ -15,25 +15,3 @@ mod split;
 mod split_owned;
 pub use split::{ReadHalf, WriteHalf};
 pub use split_owned::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
-
-/// Peeking of a read half, whose stream is `$stream` of `$this`.
-macro_rules! peek_methods {
-    ($this:ident => $stream:expr) => {
-        /// Polls for bytes without taking them; errors as [`TcpStream::poll_peek`].
-        pub fn poll_peek(
-            &mut self,
-            cx: &mut std::task::Context<'_>,
-            buf: &mut crate::io::ReadBuf<'_>,
-        ) -> std::task::Poll<std::io::Result<usize>> {
-            let $this = self;
-            $stream.poll_peek(cx, buf)
-        }
-
-        /// Reads without taking the bytes. Cancel safe; errors as [`TcpStream::peek`].
-        pub async fn peek(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-            let mut buf = crate::io::ReadBuf::new(buf);
-            std::future::poll_fn(|cx| self.poll_peek(cx, &mut buf)).await
-        }
-    };
-}
-use peek_methods;

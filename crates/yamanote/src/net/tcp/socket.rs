@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::net::conversions::descriptor_traits;
-use crate::net::ip_options::ip_options;
+use crate::net::std_traits::descriptor_traits;
 use crate::net::{TcpListener, TcpStream};
 
 /// A TCP socket to be configured, before it becomes a [`TcpStream`] by
@@ -275,7 +274,75 @@ impl TcpSocket {
         self.inner.set_tcp_nodelay(nodelay)
     }
 
-    ip_options!();
+    /// The traffic class of IPv6 packets (`IPV6_TCLASS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2): EOPNOTSUPP for an IPv4 socket.
+    pub fn tclass_v6(&self) -> io::Result<u32> {
+        self.inner.tclass_v6()
+    }
+
+    /// Sets the traffic class of IPv6 packets (`IPV6_TCLASS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2): EINVAL for a number above 255, ENOPROTOOPT for an IPv4 socket.
+    pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
+        self.inner.set_tclass_v6(tclass)
+    }
+
+    /// The type of service of IPv4 packets (`IP_TOS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn tos_v4(&self) -> io::Result<u32> {
+        self.inner.tos_v4()
+    }
+
+    /// Sets the type of service of IPv4 packets (`IP_TOS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
+        self.inner.set_tos_v4(tos)
+    }
+
+    /// The former name of [`tos_v4`](TcpSocket::tos_v4).
+    #[doc(hidden)]
+    #[deprecated = "renamed to `tos_v4`, as it is about IPv4 only"]
+    pub fn tos(&self) -> io::Result<u32> {
+        self.tos_v4()
+    }
+
+    /// The former name of [`set_tos_v4`](TcpSocket::set_tos_v4).
+    #[doc(hidden)]
+    #[deprecated = "renamed to `set_tos_v4`, as it is about IPv4 only"]
+    pub fn set_tos(&self, tos: u32) -> io::Result<()> {
+        self.set_tos_v4(tos)
+    }
+
+    /// The interface the socket is bound to (`SO_BINDTODEVICE`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
+        self.inner.device()
+    }
+
+    /// Binds the socket to an interface, such as `b"eth0"` (`SO_BINDTODEVICE`); `None` takes the
+    /// binding back.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2): ENODEV if there is no such interface, EPERM if the socket has a
+    /// binding already and the process lacks CAP_NET_RAW.
+    pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
+        self.inner.bind_device(interface)
+    }
 }
 
 impl fmt::Debug for TcpSocket {

@@ -3,17 +3,17 @@
 
 mod options;
 mod peek;
+mod readiness;
+mod receive;
+mod send;
 
 use std::io;
 use std::net::SocketAddr;
-use std::task::{Context, Poll};
 
 use socket2::SockAddr;
 
-use super::conversions::{descriptor_traits, impl_debug, std_conversions};
-use super::datagrams::datagram_methods;
-use super::readiness::{custom_operations, read_readiness, ready_method, write_readiness};
-use super::{ToSocketAddrs, addr};
+use super::std_traits::{descriptor_traits, impl_debug};
+use super::{ToSocketAddrs, addr, debug_assert_nonblocking};
 use crate::io::Interest;
 use crate::io::evented::Evented;
 
@@ -103,63 +103,6 @@ impl UdpSocket {
         Err(failure.unwrap_or_else(addr::no_address))
     }
 
-    /// Sends `buf` as one datagram to the first of the addresses. Returns its length.
-    ///
-    /// # Errors
-    ///
-    /// Those of sendto(2): EMSGSIZE if it is too long for one datagram; EINVAL or EAFNOSUPPORT if the
-    /// socket is of the other address family. `InvalidInput` if there was no address.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: if it is dropped before it is ready, nothing was sent.
-    pub async fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addr: A) -> io::Result<usize> {
-        let Some(target) = addr::resolve(addr).await?.next() else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "no addresses to send data to",
-            ));
-        };
-        self.io
-            .registration()
-            .async_io(Interest::WRITABLE, || self.io.send_to(buf, target))
-            .await
-    }
-
-    /// Polls for room, and sends `buf` as one datagram to `target`. Only the task of the last call
-    /// that polls for room is woken.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`send_to`](UdpSocket::send_to).
-    pub fn poll_send_to(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-        target: SocketAddr,
-    ) -> Poll<io::Result<usize>> {
-        self.io
-            .registration()
-            .poll_write_io(cx, || self.io.send_to(buf, target))
-    }
-
-    /// Sends `buf` as one datagram to `target`, without waiting.
-    ///
-    /// # Errors
-    ///
-    /// `WouldBlock` if there is no room; those of [`send_to`](UdpSocket::send_to).
-    pub fn try_send_to(&self, buf: &[u8], target: SocketAddr) -> io::Result<usize> {
-        self.io
-            .registration()
-            .try_io(Interest::WRITABLE, || self.io.send_to(buf, target))
-    }
-
-    ready_method!();
-    read_readiness!(poll_recv_ready);
-    write_readiness!(poll_send_ready);
-    datagram_methods!(SocketAddr, ip_address);
-    custom_operations!();
-
     /// The address this is bound to.
     ///
     /// # Errors
@@ -186,6 +129,46 @@ impl UdpSocket {
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.take_error()
     }
+
+    /// Takes a socket of the standard library, which must be in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot watch the socket, or the runtime has shut down; the socket is closed
+    /// then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`. In debug builds also if
+    /// the socket is in blocking mode.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use yamanote::net::UdpSocket;
+    ///
+    /// async fn example(socket: std::net::UdpSocket) -> std::io::Result<()> {
+    ///     socket.set_nonblocking(true)?;
+    ///     let socket = UdpSocket::from_std(socket)?;
+    ///     # drop(socket); Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn from_std(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
+        debug_assert_nonblocking(&socket)?;
+        UdpSocket::new(mio::net::UdpSocket::from_std(socket))
+    }
+
+    /// Takes the socket out of the runtime. It stays in non-blocking mode; call
+    /// `set_nonblocking(false)` to use it with blocking calls.
+    ///
+    /// # Errors
+    ///
+    /// If the socket cannot be taken out of the set that is watched (epoll_ctl(2)); it is closed
+    /// then.
+    pub fn into_std(self) -> io::Result<std::net::UdpSocket> {
+        self.io.into_inner().map(std::net::UdpSocket::from)
+    }
 }
 
 fn ip_address(address: SockAddr) -> io::Result<SocketAddr> {
@@ -194,6 +177,14 @@ fn ip_address(address: SockAddr) -> io::Result<SocketAddr> {
         .ok_or_else(|| io::Error::other("the sender has no IP address"))
 }
 
-std_conversions!(UdpSocket, std::net::UdpSocket, mio::net::UdpSocket);
+impl TryFrom<std::net::UdpSocket> for UdpSocket {
+    type Error = io::Error;
+
+    /// [`from_std`](UdpSocket::from_std).
+    fn try_from(socket: std::net::UdpSocket) -> io::Result<UdpSocket> {
+        UdpSocket::from_std(socket)
+    }
+}
+
 descriptor_traits!(UdpSocket, io);
 impl_debug!(UdpSocket);

@@ -4,8 +4,9 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use socket2::SockRef;
+
 use crate::net::UdpSocket;
-use crate::net::ip_options::ip_options;
 
 /// # Options
 impl UdpSocket {
@@ -145,5 +146,73 @@ impl UdpSocket {
         self.io.set_ttl(ttl)
     }
 
-    ip_options!();
+    /// The traffic class of IPv6 packets (`IPV6_TCLASS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2): EOPNOTSUPP for an IPv4 socket.
+    pub fn tclass_v6(&self) -> io::Result<u32> {
+        SockRef::from(self).tclass_v6()
+    }
+
+    /// Sets the traffic class of IPv6 packets (`IPV6_TCLASS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2): EINVAL for a number above 255, ENOPROTOOPT for an IPv4 socket.
+    pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
+        SockRef::from(self).set_tclass_v6(tclass)
+    }
+
+    /// The type of service of IPv4 packets (`IP_TOS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn tos_v4(&self) -> io::Result<u32> {
+        SockRef::from(self).tos_v4()
+    }
+
+    /// Sets the type of service of IPv4 packets (`IP_TOS`).
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2).
+    pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
+        SockRef::from(self).set_tos_v4(tos)
+    }
+
+    /// The former name of [`tos_v4`](UdpSocket::tos_v4).
+    #[doc(hidden)]
+    #[deprecated = "renamed to `tos_v4`, as it is about IPv4 only"]
+    pub fn tos(&self) -> io::Result<u32> {
+        self.tos_v4()
+    }
+
+    /// The former name of [`set_tos_v4`](UdpSocket::set_tos_v4).
+    #[doc(hidden)]
+    #[deprecated = "renamed to `set_tos_v4`, as it is about IPv4 only"]
+    pub fn set_tos(&self, tos: u32) -> io::Result<()> {
+        self.set_tos_v4(tos)
+    }
+
+    /// The interface the socket is bound to (`SO_BINDTODEVICE`).
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockopt(2).
+    pub fn device(&self) -> io::Result<Option<Vec<u8>>> {
+        SockRef::from(self).device()
+    }
+
+    /// Binds the socket to an interface, such as `b"eth0"` (`SO_BINDTODEVICE`); `None` takes the
+    /// binding back.
+    ///
+    /// # Errors
+    ///
+    /// Those of setsockopt(2): ENODEV if there is no such interface, EPERM if the socket has a
+    /// binding already and the process lacks CAP_NET_RAW.
+    pub fn bind_device(&self, interface: Option<&[u8]>) -> io::Result<()> {
+        SockRef::from(self).bind_device(interface)
+    }
 }

@@ -2,14 +2,15 @@
 #![forbid(unsafe_code)]
 
 use std::io;
+use std::os::unix::net;
 use std::path::Path;
 use std::task::{Context, Poll, ready};
 
 use super::{SocketAddr, address};
 use crate::io::Interest;
 use crate::io::evented::Evented;
-use crate::net::UnixStream;
-use crate::net::conversions::{descriptor_traits, impl_debug, std_conversions};
+use crate::net::std_traits::{descriptor_traits, impl_debug};
+use crate::net::{UnixStream, debug_assert_nonblocking};
 
 /// A Unix socket server, listening for connections.
 ///
@@ -123,12 +124,56 @@ impl UnixListener {
     pub fn take_error(&self) -> io::Result<Option<io::Error>> {
         self.io.take_error()
     }
+
+    /// Takes a listener of the standard library, which must be in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot watch the listener, or the runtime has shut down; the listener is
+    /// closed then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`. In debug builds also if
+    /// the listener is in blocking mode.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use yamanote::net::UnixListener;
+    ///
+    /// async fn example(listener: std::os::unix::net::UnixListener) -> std::io::Result<()> {
+    ///     listener.set_nonblocking(true)?;
+    ///     let listener = UnixListener::from_std(listener)?;
+    ///     # drop(listener); Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn from_std(listener: net::UnixListener) -> io::Result<UnixListener> {
+        debug_assert_nonblocking(&listener)?;
+        UnixListener::new(mio::net::UnixListener::from_std(listener))
+    }
+
+    /// Takes the listener out of the runtime. It stays in non-blocking mode; call
+    /// `set_nonblocking(false)` to use it with blocking calls.
+    ///
+    /// # Errors
+    ///
+    /// If the listener cannot be taken out of the set that is watched (epoll_ctl(2)); it is closed
+    /// then.
+    pub fn into_std(self) -> io::Result<net::UnixListener> {
+        self.io.into_inner().map(net::UnixListener::from)
+    }
 }
 
-std_conversions!(
-    UnixListener,
-    std::os::unix::net::UnixListener,
-    mio::net::UnixListener
-);
+impl TryFrom<net::UnixListener> for UnixListener {
+    type Error = io::Error;
+
+    /// [`from_std`](UnixListener::from_std).
+    fn try_from(listener: net::UnixListener) -> io::Result<UnixListener> {
+        UnixListener::from_std(listener)
+    }
+}
+
 descriptor_traits!(UnixListener, io);
 impl_debug!(UnixListener);

@@ -7,7 +7,7 @@ use std::path::Path;
 use socket2::{Domain, Socket, Type};
 
 use super::address::of_path_for_kernel;
-use crate::net::conversions::descriptor_traits;
+use crate::net::std_traits::descriptor_traits;
 use crate::net::{UnixDatagram, UnixListener, UnixStream};
 
 /// A Unix socket to be bound, before it becomes a [`UnixStream`] by

@@ -5,16 +5,16 @@ mod nonblocking;
 mod options;
 
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, split, split_owned};
 use crate::io::evented::{Evented, read_into};
-use crate::io::{Interest, ReadBuf, Ready};
-use crate::net::bytes::{impl_async_read, impl_async_write, shut_down_write_method};
-use crate::net::conversions::{descriptor_traits, impl_debug, std_conversions};
-use crate::net::{ToSocketAddrs, addr};
+use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use crate::net::std_traits::{descriptor_traits, impl_debug};
+use crate::net::{ToSocketAddrs, addr, debug_assert_nonblocking, shut_down_write};
 use crate::sys::net::Receive;
 
 /// A TCP connection between a local and a remote socket.
@@ -217,14 +217,105 @@ impl TcpStream {
         split_owned::split(self)
     }
 
-    shut_down_write_method!();
+    /// Takes a stream of the standard library, which must be in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot watch the stream, or the runtime has shut down; the stream is closed
+    /// then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`. In debug builds also if
+    /// the stream is in blocking mode.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use yamanote::net::TcpStream;
+    ///
+    /// async fn example(stream: std::net::TcpStream) -> std::io::Result<()> {
+    ///     stream.set_nonblocking(true)?;
+    ///     let stream = TcpStream::from_std(stream)?;
+    ///     # drop(stream); Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn from_std(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        debug_assert_nonblocking(&stream)?;
+        TcpStream::new(mio::net::TcpStream::from_std(stream))
+    }
+
+    /// Takes the stream out of the runtime. It stays in non-blocking mode; call
+    /// `set_nonblocking(false)` to use it with blocking calls.
+    ///
+    /// # Errors
+    ///
+    /// If the stream cannot be taken out of the set that is watched (epoll_ctl(2)); it is closed
+    /// then.
+    pub fn into_std(self) -> io::Result<std::net::TcpStream> {
+        self.io.into_inner().map(std::net::TcpStream::from)
+    }
+
+    /// Closes the write half. A connection that is gone already is as closed as it can be.
+    pub(in crate::net) fn shut_down_write(&self) -> io::Result<()> {
+        shut_down_write(&*self.io)
+    }
 }
 
-std_conversions!(TcpStream, std::net::TcpStream, mio::net::TcpStream);
+impl AsyncRead for TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut().io.poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().io.poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().io.poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Does nothing: what was written is in the kernel.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Closes the write direction: the peer reads the end of the stream.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shut_down_write())
+    }
+}
+
+impl TryFrom<std::net::TcpStream> for TcpStream {
+    type Error = io::Error;
+
+    /// [`from_std`](TcpStream::from_std).
+    fn try_from(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+        TcpStream::from_std(stream)
+    }
+}
+
 descriptor_traits!(TcpStream, io);
 impl_debug!(TcpStream);
-impl_async_read!(TcpStream, this => this.io);
-impl_async_write!(TcpStream, this => this.io, this.shut_down_write());
 
 impl AsRef<TcpStream> for TcpStream {
     fn as_ref(&self) -> &TcpStream {

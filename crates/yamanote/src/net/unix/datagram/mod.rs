@@ -1,20 +1,22 @@
 //! A Unix socket for datagrams: [`UnixDatagram`].
 #![forbid(unsafe_code)]
 
+mod readiness;
+mod receive;
+mod send;
+
 use std::io;
 use std::net::Shutdown;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net;
 use std::path::Path;
-use std::task::{Context, Poll};
 
 use socket2::SockRef;
 
 use super::{SocketAddr, address};
 use crate::io::evented::Evented;
 use crate::io::{Interest, Ready};
-use crate::net::conversions::{descriptor_traits, impl_debug, std_conversions};
-use crate::net::datagrams::datagram_methods;
-use crate::net::readiness::{custom_operations, read_readiness, ready_method, write_readiness};
+use crate::net::debug_assert_nonblocking;
+use crate::net::std_traits::{descriptor_traits, impl_debug};
 
 /// A Unix socket that sends and receives datagrams. Within the machine none is lost, and they arrive
 /// in order.
@@ -120,73 +122,6 @@ impl UnixDatagram {
         SockRef::from(self).connect(&address)
     }
 
-    /// Sends `buf` as one datagram to the socket at `target`. Returns its length.
-    ///
-    /// # Errors
-    ///
-    /// Those of sendto(2): ENOENT or ECONNREFUSED if nobody is there, EMSGSIZE if it is too long.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: if it is dropped before it is ready, nothing was sent.
-    pub async fn send_to<P>(&self, buf: &[u8], target: P) -> io::Result<usize>
-    where
-        P: AsRef<Path>,
-    {
-        let target = target.as_ref();
-        self.io
-            .registration()
-            .async_io(Interest::WRITABLE, || self.send_to_path(buf, target))
-            .await
-    }
-
-    /// Polls for room, and sends `buf` as one datagram to the socket at `target`. Only the task of
-    /// the last call that polls for room is woken.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`send_to`](UnixDatagram::send_to).
-    pub fn poll_send_to<P>(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-        target: P,
-    ) -> Poll<io::Result<usize>>
-    where
-        P: AsRef<Path>,
-    {
-        self.io
-            .registration()
-            .poll_write_io(cx, || self.send_to_path(buf, target.as_ref()))
-    }
-
-    /// Sends `buf` as one datagram to the socket at `target`, without waiting.
-    ///
-    /// # Errors
-    ///
-    /// `WouldBlock` if there is no room; those of [`send_to`](UnixDatagram::send_to).
-    pub fn try_send_to<P>(&self, buf: &[u8], target: P) -> io::Result<usize>
-    where
-        P: AsRef<Path>,
-    {
-        self.io.registration().try_io(Interest::WRITABLE, || {
-            self.send_to_path(buf, target.as_ref())
-        })
-    }
-
-    fn send_to_path(&self, buf: &[u8], target: &Path) -> io::Result<usize> {
-        match target.as_os_str().as_bytes() {
-            [0, ..] => SockRef::from(self).send_to(buf, &address::of_path_for_kernel(target)?),
-            _ => self.io.send_to(buf, target),
-        }
-    }
-
-    ready_method!();
-    read_readiness!(poll_recv_ready);
-    write_readiness!(poll_send_ready);
-    datagram_methods!(SocketAddr, address::of_kernel);
-    custom_operations!();
-
     /// The address of this socket.
     ///
     /// # Errors
@@ -230,12 +165,56 @@ impl UnixDatagram {
         }
         Ok(())
     }
+
+    /// Takes a socket of the standard library, which must be in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot watch the socket, or the runtime has shut down; the socket is closed
+    /// then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`. In debug builds also if
+    /// the socket is in blocking mode.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use yamanote::net::UnixDatagram;
+    ///
+    /// async fn example(socket: std::os::unix::net::UnixDatagram) -> std::io::Result<()> {
+    ///     socket.set_nonblocking(true)?;
+    ///     let socket = UnixDatagram::from_std(socket)?;
+    ///     # drop(socket); Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn from_std(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
+        debug_assert_nonblocking(&socket)?;
+        UnixDatagram::new(mio::net::UnixDatagram::from_std(socket))
+    }
+
+    /// Takes the socket out of the runtime. It stays in non-blocking mode; call
+    /// `set_nonblocking(false)` to use it with blocking calls.
+    ///
+    /// # Errors
+    ///
+    /// If the socket cannot be taken out of the set that is watched (epoll_ctl(2)); it is closed
+    /// then.
+    pub fn into_std(self) -> io::Result<net::UnixDatagram> {
+        self.io.into_inner().map(net::UnixDatagram::from)
+    }
 }
 
-std_conversions!(
-    UnixDatagram,
-    std::os::unix::net::UnixDatagram,
-    mio::net::UnixDatagram
-);
+impl TryFrom<net::UnixDatagram> for UnixDatagram {
+    type Error = io::Error;
+
+    /// [`from_std`](UnixDatagram::from_std).
+    fn try_from(socket: net::UnixDatagram) -> io::Result<UnixDatagram> {
+        UnixDatagram::from_std(socket)
+    }
+}
+
 descriptor_traits!(UnixDatagram, io);
 impl_debug!(UnixDatagram);

@@ -1,13 +1,18 @@
 //! The end of a pipe to read from: [`Receiver`].
 #![forbid(unsafe_code)]
 
-use std::io;
+use std::fs::File;
+use std::io::{self, IoSliceMut, Read};
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use crate::io::Interest;
-use crate::io::evented::Evented;
-use crate::net::bytes::{impl_async_read, try_read_methods};
-use crate::net::conversions::descriptor_traits;
-use crate::net::readiness::{read_readiness, ready_method};
+use bytes::BufMut;
+
+use super::{checked, set_blocking};
+use crate::io::evented::{Evented, read_into_buf_mut};
+use crate::io::{AsyncRead, Interest, ReadBuf, Ready};
+use crate::net::std_traits::descriptor_traits;
 
 /// The end of a pipe to read from.
 ///
@@ -49,13 +54,163 @@ impl Receiver {
         })
     }
 
-    super::pipe_end_methods!(
-        [libc::O_RDONLY, libc::O_RDWR],
-        "not in O_RDONLY or O_RDWR access mode"
-    );
-    ready_method!();
-    read_readiness!(poll_read_ready);
-    try_read_methods!();
+    /// Takes a file that is this end of a pipe, and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is no pipe, or not open for this direction.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    #[track_caller]
+    pub fn from_file(file: File) -> io::Result<Receiver> {
+        Receiver::from_owned_fd(file.into())
+    }
+
+    /// Takes a descriptor that is this end of a pipe, and makes it non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if it is no pipe, or not open for this direction.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    #[track_caller]
+    pub fn from_owned_fd(owned_fd: OwnedFd) -> io::Result<Receiver> {
+        Receiver::from_owned_fd_unchecked(checked(
+            owned_fd,
+            [libc::O_RDONLY, libc::O_RDWR],
+            "not in O_RDONLY or O_RDWR access mode",
+        )?)
+    }
+
+    /// Takes a file without looking at it. It should be this end of a pipe, open for this
+    /// direction and non-blocking: a blocking one stops the thread, and with it every other
+    /// task on it.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot watch it, as a regular file (EPERM).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    #[track_caller]
+    pub fn from_file_unchecked(file: File) -> io::Result<Receiver> {
+        Receiver::from_owned_fd_unchecked(file.into())
+    }
+
+    /// Takes a descriptor without looking at it; as
+    /// [`from_file_unchecked`](Receiver::from_file_unchecked).
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot watch it, as a regular file (EPERM).
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`.
+    #[track_caller]
+    pub fn from_owned_fd_unchecked(owned_fd: OwnedFd) -> io::Result<Receiver> {
+        Receiver::new(owned_fd.into())
+    }
+
+    /// Takes this out of the runtime and makes it blocking, as a child process wants it. All
+    /// descriptors of this open file change with it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system calls; the descriptor is closed then.
+    pub fn into_blocking_fd(self) -> io::Result<OwnedFd> {
+        let fd = self.into_nonblocking_fd()?;
+        set_blocking(fd.as_fd())?;
+        Ok(fd)
+    }
+
+    /// Takes this out of the runtime as it is, non-blocking.
+    ///
+    /// # Errors
+    ///
+    /// Those of epoll_ctl(2); the descriptor is closed then.
+    pub fn into_nonblocking_fd(self) -> io::Result<OwnedFd> {
+        self.io.into_inner().map(OwnedFd::from)
+    }
+
+    /// Waits until something of `interest` is ready, and returns what is. Any number of tasks may
+    /// wait.
+    ///
+    /// # Errors
+    ///
+    /// If the runtime of the pipe has shut down.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: readiness stays until an operation answers `WouldBlock`, and the next call
+    /// returns at once.
+    pub async fn ready(&self, interest: Interest) -> io::Result<Ready> {
+        let event = self.io.registration().readiness(interest).await?;
+        Ok(event.ready)
+    }
+
+    /// Waits until there is something to read: [`ready`](Receiver::ready) for
+    /// [`Interest::READABLE`].
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](Receiver::ready). An error of the pipe counts as readiness: the read that
+    /// follows reports it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe, as [`ready`](Receiver::ready).
+    pub async fn readable(&self) -> io::Result<()> {
+        self.ready(Interest::READABLE).await.map(drop)
+    }
+
+    /// Polls for read readiness. Only the task of the last call is woken, and every method that
+    /// polls for something to read counts as such a call.
+    ///
+    /// # Errors
+    ///
+    /// As [`readable`](Receiver::readable).
+    pub fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.registration().poll_read_ready(cx).map_ok(drop)
+    }
+
+    /// Reads what is there. `Ok(0)` is the end of the stream, or an empty `buf`.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is nothing to read; those of read(2).
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io
+            .registration()
+            .try_io(Interest::READABLE, || (&*self.io).read(buf))
+    }
+
+    /// Like [`try_read`](Receiver::try_read), into several buffers, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read`](Receiver::try_read).
+    pub fn try_read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.io
+            .registration()
+            .try_io(Interest::READABLE, || (&*self.io).read_vectored(bufs))
+    }
+
+    /// Like [`try_read`](Receiver::try_read), into the room of a [`BufMut`], which is advanced.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_read`](Receiver::try_read).
+    pub fn try_read_buf<B: BufMut>(&self, buf: &mut B) -> io::Result<usize> {
+        self.io
+            .registration()
+            .try_io(Interest::READABLE, || read_into_buf_mut(&*self.io, buf))
+    }
 
     /// Calls `f`, an operation that reads from this descriptor, once if there is believed to be
     /// something, and ends that belief if it answers `WouldBlock`.
@@ -72,5 +227,14 @@ impl Receiver {
     }
 }
 
-impl_async_read!(Receiver, this => this.io);
+impl AsyncRead for Receiver {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut().io.poll_read(cx, buf)
+    }
+}
+
 descriptor_traits!(Receiver, io);

@@ -1,22 +1,24 @@
 //! A connection within the machine: [`UnixStream`].
 #![forbid(unsafe_code)]
 
+mod nonblocking;
+
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
+use std::os::unix::net;
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 use super::{
     OwnedReadHalf, OwnedWriteHalf, ReadHalf, SocketAddr, UCred, WriteHalf, address, split,
     split_owned,
 };
-use crate::io::Ready;
 use crate::io::evented::Evented;
-use crate::net::bytes::{
-    impl_async_read, impl_async_write, shut_down_write_method, try_read_methods, try_write_methods,
-};
-use crate::net::conversions::{descriptor_traits, impl_debug, std_conversions};
-use crate::net::readiness::{custom_operations, read_readiness, ready_method, write_readiness};
+use crate::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
+use crate::net::std_traits::{descriptor_traits, impl_debug};
+use crate::net::{debug_assert_nonblocking, shut_down_write};
 
 /// A connection between two Unix sockets.
 ///
@@ -218,31 +220,105 @@ impl UnixStream {
         split_owned::split(self)
     }
 
-    shut_down_write_method!();
+    /// Takes a stream of the standard library, which must be in non-blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// If the kernel cannot watch the stream, or the runtime has shut down; the stream is closed
+    /// then.
+    ///
+    /// # Panics
+    ///
+    /// Outside a runtime, and in one that was built without `enable_io`. In debug builds also if
+    /// the stream is in blocking mode.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use yamanote::net::UnixStream;
+    ///
+    /// async fn example(stream: std::os::unix::net::UnixStream) -> std::io::Result<()> {
+    ///     stream.set_nonblocking(true)?;
+    ///     let stream = UnixStream::from_std(stream)?;
+    ///     # drop(stream); Ok(())
+    /// }
+    /// ```
+    #[track_caller]
+    pub fn from_std(stream: net::UnixStream) -> io::Result<UnixStream> {
+        debug_assert_nonblocking(&stream)?;
+        UnixStream::new(mio::net::UnixStream::from_std(stream))
+    }
+
+    /// Takes the stream out of the runtime. It stays in non-blocking mode; call
+    /// `set_nonblocking(false)` to use it with blocking calls.
+    ///
+    /// # Errors
+    ///
+    /// If the stream cannot be taken out of the set that is watched (epoll_ctl(2)); it is closed
+    /// then.
+    pub fn into_std(self) -> io::Result<net::UnixStream> {
+        self.io.into_inner().map(net::UnixStream::from)
+    }
+
+    /// Closes the write half. A connection that is gone already is as closed as it can be.
+    pub(in crate::net) fn shut_down_write(&self) -> io::Result<()> {
+        shut_down_write(&*self.io)
+    }
 }
 
-/// # Readiness and non-blocking operations
-///
-/// Wait for readiness, then try: because readiness is a hint, an attempt may still answer
-/// [`WouldBlock`](io::ErrorKind::WouldBlock), which ends the readiness.
-impl UnixStream {
-    ready_method!();
-    read_readiness!(poll_read_ready);
-    write_readiness!(poll_write_ready);
-    try_read_methods!();
-    try_write_methods!();
-    custom_operations!();
+impl AsyncRead for UnixStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.get_mut().io.poll_read(cx, buf)
+    }
 }
 
-std_conversions!(
-    UnixStream,
-    std::os::unix::net::UnixStream,
-    mio::net::UnixStream
-);
+impl AsyncWrite for UnixStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().io.poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().io.poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    /// Does nothing: what was written is in the kernel.
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// Closes the write direction: the peer reads the end of the stream.
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.shut_down_write())
+    }
+}
+
+impl TryFrom<net::UnixStream> for UnixStream {
+    type Error = io::Error;
+
+    /// [`from_std`](UnixStream::from_std).
+    fn try_from(stream: net::UnixStream) -> io::Result<UnixStream> {
+        UnixStream::from_std(stream)
+    }
+}
+
 descriptor_traits!(UnixStream, io);
 impl_debug!(UnixStream);
-impl_async_read!(UnixStream, this => this.io);
-impl_async_write!(UnixStream, this => this.io, this.shut_down_write());
 
 impl AsRef<UnixStream> for UnixStream {
     fn as_ref(&self) -> &UnixStream {
