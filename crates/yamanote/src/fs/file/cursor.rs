@@ -31,7 +31,6 @@
 use std::fmt;
 use std::io::{self, IoSlice, SeekFrom};
 
-use super::jobs::Sought;
 use crate::fs::pool::background_task_failed;
 
 /// The operation in flight at the cursor.
@@ -90,9 +89,35 @@ pub(super) struct Cursor {
     pub(super) seek_end: Option<io::Result<u64>>,
     /// Where the last seek led.
     pub(super) position: u64,
-    /// Positioned operations that were begun, by ticket; `true`: the future is gone (C5).
-    writes_at: Vec<(u64, bool)>,
+    /// Those under way (C5).
+    positioned_writes: Vec<PositionedWrite>,
     next_ticket: u64,
+}
+
+#[derive(Debug)]
+struct PositionedWrite {
+    ticket: u64,
+    /// Its future is gone.
+    is_orphan: bool,
+}
+
+/// Why a seek failed.
+#[derive(Debug)]
+pub(super) struct SeekError {
+    pub(super) error: io::Error,
+    /// Whether the cursor moved nevertheless, back over what was read ahead: the first of two steps
+    /// was made.
+    pub(super) has_moved: bool,
+}
+
+impl SeekError {
+    /// Nothing was done.
+    pub(super) fn before(error: io::Error) -> SeekError {
+        SeekError {
+            error,
+            has_moved: false,
+        }
+    }
 }
 
 /// A call on the file, which tells its result to whoever asked for it.
@@ -120,7 +145,7 @@ impl Cursor {
 
     /// Whether positioned operations and cursor operations have to wait for an orphan (C5).
     pub(super) fn has_orphans(&self) -> bool {
-        self.writes_at.iter().any(|&(_, orphan)| orphan)
+        self.positioned_writes.iter().any(|write| write.is_orphan)
     }
 
     /// Idle to busy.
@@ -204,12 +229,16 @@ impl Cursor {
     }
 
     /// A seek ended, which has accounted for what was read ahead if it moved the cursor at all.
-    pub(super) fn set_seek_end(&mut self, sought: Sought) {
+    pub(super) fn set_seek_end(&mut self, end: Result<u64, SeekError>) {
         self.read_end = None;
-        if matches!(sought, Ok(_) | Err((_, true))) {
+        let has_moved = match &end {
+            Ok(_) => true,
+            Err(error) => error.has_moved,
+        };
+        if has_moved {
             self.ahead.clear();
         }
-        self.seek_end = Some(sought.map_err(|(error, _)| error));
+        self.seek_end = Some(end.map_err(|error| error.error));
     }
 
     pub(super) fn finish(&mut self, operation: Operation) {
@@ -225,7 +254,9 @@ impl Cursor {
                 self.queued = Vec::new();
                 self.write_error.get_or_insert_with(background_task_failed);
             }
-            Some(Operation::Seek) => self.set_seek_end(Err((background_task_failed(), false))),
+            Some(Operation::Seek) => {
+                self.set_seek_end(Err(SeekError::before(background_task_failed())));
+            }
             Some(Operation::Whole) => {}
             None => unreachable!("an idle handle has no job to lose"),
         }
@@ -235,23 +266,28 @@ impl Cursor {
     pub(super) fn begin_write_at(&mut self) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.writes_at.push((ticket, false));
+        self.positioned_writes.push(PositionedWrite {
+            ticket,
+            is_orphan: false,
+        });
         ticket
     }
 
     /// The future of a positioned write is gone; a no-op if the write ended before.
     pub(super) fn orphan_write_at(&mut self, ticket: u64) {
-        if let Some(entry) = self.writes_at.iter_mut().find(|entry| entry.0 == ticket) {
-            entry.1 = true;
+        let mut writes = self.positioned_writes.iter_mut();
+        if let Some(write) = writes.find(|write| write.ticket == ticket) {
+            write.is_orphan = true;
         }
     }
 
     /// Returns whether somebody may be waiting for this end.
     #[must_use = "wake the waiters"]
     pub(super) fn finish_write_at(&mut self, ticket: u64) -> bool {
-        let at = self.writes_at.iter().position(|entry| entry.0 == ticket);
+        let mut writes = self.positioned_writes.iter();
+        let at = writes.position(|write| write.ticket == ticket);
         let at = at.expect("a positioned write ends once");
-        self.writes_at.swap_remove(at).1
+        self.positioned_writes.swap_remove(at).is_orphan
     }
 }
 

@@ -11,7 +11,7 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use super::cursor::{Cursor, Follower, Operation};
+use super::cursor::{Cursor, Follower, Operation, SeekError};
 use super::shared::Shared;
 use crate::fs::pool;
 use crate::fs::strategy::Facts;
@@ -75,17 +75,18 @@ pub(super) fn prepare_read(shared: &Shared, std: &StdFile) {
     }
 }
 
-/// Takes the kernel's cursor back over `ahead` bytes that the user has not read. `false`: this
-/// file has no cursor, and the bytes stay for the next read.
-fn take_back(std: &StdFile, ahead: i64) -> io::Result<bool> {
+/// Takes the kernel's cursor back over `ahead` bytes that the user has not read, which `clear` then
+/// forgets. A file that has no cursor keeps them for the next read.
+pub(super) fn take_back(mut std: &StdFile, ahead: i64, clear: impl FnOnce()) -> io::Result<()> {
     if ahead == 0 {
-        return Ok(true);
+        return Ok(());
     }
-    match (&*std).seek(SeekFrom::Current(-ahead)) {
-        Ok(_) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => Ok(false),
-        Err(error) => Err(error),
+    match std.seek(SeekFrom::Current(-ahead)) {
+        Ok(_) => clear(),
+        Err(error) if error.raw_os_error() == Some(libc::ESPIPE) => {}
+        Err(error) => return Err(error),
     }
+    Ok(())
 }
 
 /// Reads up to `max` bytes at the cursor into `buf`, which is empty.
@@ -123,11 +124,7 @@ pub(super) fn spawn_write(
     let duty = Duty::new(shared);
     pool::spawn_mandatory(runtime, move || {
         learn_facts(duty.shared(), &std);
-        let mut ready = take_back(&std, ahead).map(|taken| {
-            if taken {
-                duty.shared().lock().ahead.clear();
-            }
-        });
+        let mut ready = take_back(&std, ahead, || duty.shared().lock().ahead.clear());
         // A waker that panics must not keep what was accepted from being written.
         let mut panics = FirstPanic::default();
         let followers = loop {
@@ -201,15 +198,19 @@ pub(super) fn spawn_seek(
     });
 }
 
-/// Where a seek led; `Err` also says whether its first step was made.
-pub(super) type Sought = Result<u64, (io::Error, bool)>;
-
 /// The plain seek behind [`spawn_seek`].
-pub(super) fn seek(mut std: &StdFile, first: Option<SeekFrom>, then: SeekFrom) -> Sought {
+pub(super) fn seek(
+    mut std: &StdFile,
+    first: Option<SeekFrom>,
+    then: SeekFrom,
+) -> Result<u64, SeekError> {
     if let Some(first) = first {
-        std.seek(first).map_err(|error| (error, false))?;
+        std.seek(first).map_err(SeekError::before)?;
     }
-    std.seek(then).map_err(|error| (error, first.is_some()))
+    std.seek(then).map_err(|error| SeekError {
+        error,
+        has_moved: first.is_some(),
+    })
 }
 
 /// Runs `f`, which changes the file as a whole, while the handle is busy with it. The result goes
@@ -227,12 +228,8 @@ where
 {
     let duty = Duty::new(shared);
     pool::run_on(runtime, move || {
-        let result = take_back(&std, ahead).and_then(|taken| {
-            if taken {
-                duty.shared().lock().ahead.clear();
-            }
-            f(&std)
-        });
+        let ready = take_back(&std, ahead, || duty.shared().lock().ahead.clear());
+        let result = ready.and_then(|()| f(&std));
         duty.end(std, |cursor| cursor.finish(Operation::Whole));
         result
     })

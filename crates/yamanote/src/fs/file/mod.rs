@@ -14,7 +14,7 @@ mod from_raw_fd;
 
 use std::fmt;
 use std::fs::{File as StdFile, Metadata, Permissions};
-use std::io::{self, SeekFrom};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -306,9 +306,7 @@ impl File {
     fn return_ahead(&self) {
         let mut cursor = self.shared.lock();
         let ahead = cursor.ahead.distance();
-        if ahead > 0 && jobs::seek(&self.std, None, SeekFrom::Current(-ahead)).is_ok() {
-            cursor.ahead.clear();
-        }
+        let _ = jobs::take_back(&self.std, ahead, || cursor.ahead.clear());
     }
 
     /// Gives up the asynchronous handle, after the operations under way have ended.

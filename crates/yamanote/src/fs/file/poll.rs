@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::cursor::{Cursor, Operation, account_for_ahead, copy_bounded};
+use super::cursor::{Cursor, Operation, SeekError, account_for_ahead, copy_bounded};
 use super::shared::Side;
 use super::{File, jobs};
 use crate::fs::pool;
@@ -65,7 +65,7 @@ impl AsyncSeek for File {
         let runtime = match pool::live_runtime() {
             Ok(runtime) => runtime,
             Err(error) => {
-                cursor.set_seek_end(Err((error, false)));
+                cursor.set_seek_end(Err(SeekError::before(error)));
                 return Ok(());
             }
         };
@@ -158,11 +158,7 @@ impl File {
         let fd = self.std.as_fd();
         let answer = facts.write(fd, wanted, || {
             let ahead = cursor.ahead.distance();
-            if ahead > 0 {
-                jobs::seek(&self.std, None, SeekFrom::Current(-ahead))
-                    .map_err(|(error, _)| error)?;
-                cursor.ahead.clear();
-            }
+            jobs::take_back(&self.std, ahead, || cursor.ahead.clear())?;
             sys::write_vectored(fd, bufs)
         })?;
         cursor.read_end = None;
