@@ -11,7 +11,6 @@ use super::pool;
 use super::strategy::{self, Facts};
 use crate::buf::owned;
 use crate::sys::fs as sys;
-use crate::util::coop;
 
 /// Reads the whole of a file.
 ///
@@ -112,7 +111,6 @@ fn read_inline(found: Found) -> Progress {
         match answer {
             Some(Ok(0)) => return Progress::Done(Ok(contents)),
             Some(Ok(n)) => {
-                coop::consume(strategy::extra_units(n));
                 if n < wanted && contents.len() % SMALLEST_PAGE != 0 {
                     return Progress::Done(Ok(contents));
                 }

@@ -42,6 +42,7 @@ use super::trust::{Tried, limit};
 use crate::runtime::context;
 use crate::runtime::driver::op::BROKEN_OFF;
 use crate::sys::fs::{self as sys, Identity, Wait};
+use crate::util::coop;
 
 /// The most one poll copies inline. A copy out of the page cache runs at 5-23 GB/s, so this is 25
 /// to 100 microseconds; longer ones are worth a thread.
@@ -55,10 +56,10 @@ const WRITTEN_INLINE_MAX: u64 = 4 * 1024 * 1024;
 /// most 4 MiB, about a millisecond of copying.
 const BYTES_PER_UNIT: usize = 32 * 1024;
 
-/// Units of the cooperative budget that `bytes` copied inline cost beyond the one every operation
-/// takes.
-pub(super) fn extra_units(bytes: usize) -> usize {
-    bytes / BYTES_PER_UNIT
+/// Takes the units of the cooperative budget that `bytes` copied inline cost beyond the one every
+/// operation takes.
+fn charge(bytes: usize) {
+    coop::consume(bytes / BYTES_PER_UNIT);
 }
 
 /// Whether the current runtime was not told to leave all files to the pool.
@@ -165,7 +166,10 @@ impl Facts {
             (Ok(0), Wait::Never) if wanted > 0 && !sys::nowait_zero_is_end_of_file() => {
                 return None;
             }
-            (Ok(n), _) => return Some(Ok(n)),
+            (Ok(n), _) => {
+                charge(n);
+                return Some(Ok(n));
+            }
             (Err(error), Wait::Allowed) => return final_error(error),
             (Err(error), Wait::Never) => error,
         };
@@ -222,7 +226,10 @@ impl Facts {
         };
         let answer = self.mount.writes.inline_untried(limit(len), guarded)??;
         match answer {
-            Ok(n) => Some(Ok(n)),
+            Ok(n) => {
+                charge(n);
+                Some(Ok(n))
+            }
             Err(error) => final_error(error),
         }
     }
@@ -231,30 +238,55 @@ impl Facts {
     /// all. Direct reads always do, others if they are small enough that the kernel, finding them cached
     /// after all, does not copy for long on the submitting thread. Handing it over makes the same first
     /// steps as the inline call, so what waits there is not handed over either.
-    pub(super) fn ring_read(&self, len: usize) -> Option<Wait> {
+    pub(super) fn ring_read(&self, len: usize) -> Option<ByRing<'_>> {
         if !self.mount.reads.is_given() {
             return None;
         }
         let cached = || self.mount.reads_by_itself && self.inline_read(len).is_some();
-        match self.ring_write() {
-            Some(wait) => Some(wait),
-            None => cached().then_some(Wait::Allowed),
-        }
+        let wait = match self.is_direct_by_ring() {
+            true => Wait::Never,
+            false if cached() => Wait::Allowed,
+            false => return None,
+        };
+        Some(ByRing {
+            mount: &self.mount,
+            wait,
+            watch: |mount, submit| mount.read_inline(0, submit),
+        })
     }
 
     /// As [`ring_read`](Facts::ring_read) for a positioned write: direct ones only. For a buffered one
     /// the ring takes a thread of the kernel each time, at twice the cost of ours.
-    pub(super) fn ring_write(&self) -> Option<Wait> {
+    pub(super) fn ring_write(&self) -> Option<ByRing<'_>> {
+        self.is_direct_by_ring().then_some(ByRing {
+            mount: &self.mount,
+            wait: Wait::Never,
+            watch: |mount, submit| mount.write_direct(submit),
+        })
+    }
+
+    fn is_direct_by_ring(&self) -> bool {
         let direct = self.regular && self.direct && self.mount.class == Class::Disk;
         let trust = &self.mount.direct;
         let allowed = (trust.is_given() || trust.wants_trial()) && is_inline_allowed();
-        (direct && allowed).then_some(Wait::Never)
+        direct && allowed
     }
+}
 
-    /// Whether the ring has not done an operation, by its answer: it would have had to wait, the file
+/// How an operation goes to the ring.
+#[derive(Debug)]
+pub(super) struct ByRing<'a> {
+    pub(super) mount: &'a Mount,
+    pub(super) wait: Wait,
+    /// Makes the call that hands it over under the clock; `None`: it may not be made now.
+    pub(super) watch: fn(&Mount, &dyn Fn()) -> Option<()>,
+}
+
+impl ByRing<'_> {
+    /// Whether the ring has not done the operation, by its answer: it would have had to wait, the file
     /// system cannot promise not to, there is no ring (any more), the kernel has broken it off. The
     /// pool is to do it then.
-    pub(super) fn ring_left_undone<T>(&self, answer: &io::Result<T>) -> bool {
+    pub(super) fn is_undone<T>(&self, answer: &io::Result<T>) -> bool {
         match answer.as_ref().err().and_then(io::Error::raw_os_error) {
             Some(libc::EOPNOTSUPP) => {
                 self.mount.direct.never();

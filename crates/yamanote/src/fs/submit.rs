@@ -22,7 +22,7 @@ pub(super) fn has_ring(runtime: &Handle) -> bool {
 }
 
 /// Runs `operation` on the ring, if [`has_ring`] still holds when it is polled. What that has
-/// [left undone](super::strategy::Facts::ring_left_undone) is to go [to the pool](to_pool).
+/// [left undone](super::strategy::ByRing::is_undone) is to go [to the pool](to_pool).
 ///
 /// `watch` gets a call that hands it over at once, instead of at the worker's next turn, and may make
 /// it under the clock.

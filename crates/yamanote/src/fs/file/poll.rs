@@ -11,7 +11,7 @@ use super::cursor::{Cursor, Operation, SeekError, account_for_ahead, copy_bounde
 use super::shared::Side;
 use super::{File, jobs};
 use crate::fs::pool;
-use crate::fs::strategy::{self, Facts};
+use crate::fs::strategy::Facts;
 use crate::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 use crate::loom::sync::MutexGuard;
 use crate::sys::fs as sys;
@@ -144,7 +144,7 @@ impl File {
         let answer = facts.read(wanted, |wait| {
             sys::read(self.std.as_fd(), dst, wanted, sys::AT_CURSOR, wait)
         })?;
-        Some(answer.map(|n| coop::consume(strategy::extra_units(n))))
+        Some(answer.map(drop))
     }
 
     /// Writes at the cursor without waiting; `None` if that cannot be had.
@@ -163,7 +163,7 @@ impl File {
         })?;
         cursor.read_end = None;
         cursor.seek_end = None;
-        Some(answer.inspect(|&n| coop::consume(strategy::extra_units(n))))
+        Some(answer)
     }
 
     fn poll_write_bufs(

@@ -15,22 +15,24 @@ use super::cursor::Operation;
 use super::jobs;
 use super::shared::Shared;
 use crate::buf::{BufResult, IoBuf, IoBufMut};
-use crate::fs::{pool, strategy, submit};
+use crate::fs::strategy::{ByRing, Facts};
+use crate::fs::{pool, submit};
 use crate::runtime::Handle;
+use crate::runtime::driver::op;
 use crate::runtime::driver::op::read::Read;
 use crate::runtime::driver::op::transfer::Offset;
 use crate::runtime::driver::op::write::Write;
-use crate::sys::fs as sys;
-use crate::util::coop;
+use crate::sys::fs::{self as sys, Wait};
 
-/// Keeps the file open, and the ticket of a write with it, until the kernel is done.
+/// The file that an operation works on, kept open until the kernel is done; so is the ticket of a
+/// write.
 #[derive(Debug)]
-struct Held {
+struct TargetFile {
     std: Arc<StdFile>,
     _ticket: Option<Ticket>,
 }
 
-impl AsFd for Held {
+impl AsFd for TargetFile {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.std.as_fd()
     }
@@ -53,12 +55,12 @@ impl Drop for Ticket {
 }
 
 /// Makes an orphan of the write if the future is dropped before it has ended.
-struct Orphaning<'a> {
+struct OrphanGuard<'a> {
     shared: &'a Shared,
     number: u64,
 }
 
-impl Drop for Orphaning<'_> {
+impl Drop for OrphanGuard<'_> {
     fn drop(&mut self) {
         self.shared.lock().orphan_write_at(self.number);
     }
@@ -122,31 +124,19 @@ impl File {
             let fd = self.std.as_fd();
             let read = |wait| sys::read_owned(fd, &mut buf, position, wait);
             if let Some(result) = facts.read(wanted, read) {
-                if let Ok(n) = result {
-                    coop::consume(strategy::extra_units(n));
-                }
                 return (result, buf);
             }
         }
-        let held = || Held {
-            std: self.std.clone(),
-            _ticket: None,
+        let by_ring = facts.and_then(|facts| facts.ring_read(wanted));
+        let make = |buf, wait| {
+            let file = TargetFile {
+                std: self.std.clone(),
+                _ticket: None,
+            };
+            (Read::new(file, buf, Offset::At(offset)).wait(wait), None)
         };
-        let by_ring = facts.and_then(|facts| Some((facts, facts.ring_read(wanted)?)));
-        if let Some((facts, wait)) = by_ring.filter(|_| submit::has_ring(&runtime)) {
-            let read = Read::new(held(), buf, Offset::At(offset)).wait(wait);
-            let watch = |submit: &dyn Fn()| facts.mount.read_inline(0, submit);
-            let watch = self.shared.is_watch_due(facts).then_some(watch);
-            let (answer, back) = submit::to_ring(&runtime, read, watch).await;
-            if !facts.ring_left_undone(&answer) {
-                return (answer, back);
-            }
-            buf = back;
-        }
-        let (shared, std) = (self.shared.clone(), self.std.clone());
-        let learn = move || jobs::prepare_read(&shared, &std);
-        let read = Read::new(held(), buf, Offset::At(offset));
-        submit::to_pool(&runtime, learn, read).await
+        self.by_ring_or_pool(&runtime, by_ring, jobs::prepare_read, buf, make)
+            .await
     }
 
     /// Writes the initialised bytes of `buf` at `offset`, perhaps not all of them, and gives it
@@ -166,7 +156,7 @@ impl File {
     ///
     /// Dropping the future loses the buffer. Whether the bytes are written is then open, but
     /// whatever this handle is asked to do later comes after them.
-    pub async fn write_at<B>(&self, mut buf: B, offset: u64) -> BufResult<usize, B>
+    pub async fn write_at<B>(&self, buf: B, offset: u64) -> BufResult<usize, B>
     where
         B: IoBuf + 'static,
     {
@@ -183,42 +173,61 @@ impl File {
             let fd = self.std.as_fd();
             let write = || sys::write_owned(fd, &buf, position);
             if let Some(result) = facts.write(fd, wanted, write) {
-                if let Ok(n) = result {
-                    coop::consume(strategy::extra_units(n));
-                }
                 return (result, buf);
             }
         }
-        let by_ring = facts.and_then(|facts| Some((facts, facts.ring_write()?)));
-        if let Some((facts, wait)) = by_ring.filter(|_| submit::has_ring(&runtime)) {
-            let (held, _orphaning) = self.begin_write_at();
-            let write = Write::new(held, buf, Offset::At(offset)).wait(wait);
-            let watch = |submit: &dyn Fn()| facts.mount.write_direct(submit);
-            let watch = self.shared.is_watch_due(facts).then_some(watch);
-            let (answer, back) = submit::to_ring(&runtime, write, watch).await;
-            if !facts.ring_left_undone(&answer) {
+        let by_ring = facts.and_then(Facts::ring_write);
+        let make = |buf, wait| {
+            let (file, guard) = self.begin_write_at();
+            let write = Write::new(file, buf, Offset::At(offset)).wait(wait);
+            (write, Some(guard))
+        };
+        self.by_ring_or_pool(&runtime, by_ring, |_, _| (), buf, make)
+            .await
+    }
+
+    /// Does the operation that `make` makes of `buf`: by the ring if `by_ring` says how and this
+    /// thread has one; by the pool otherwise, after `prepare`, and if the ring has left it undone.
+    async fn by_ring_or_pool<'a, T, B>(
+        &'a self,
+        runtime: &Handle,
+        by_ring: Option<ByRing<'_>>,
+        prepare: fn(&Shared, &StdFile),
+        mut buf: B,
+        make: impl Fn(B, Wait) -> (T, Option<OrphanGuard<'a>>),
+    ) -> BufResult<usize, B>
+    where
+        T: op::Operation<Output = BufResult<usize, B>>,
+        B: Send + 'static,
+    {
+        if let Some(by_ring) = by_ring.filter(|_| submit::has_ring(runtime)) {
+            let (operation, _guard) = make(buf, by_ring.wait);
+            let watch = |submit: &dyn Fn()| (by_ring.watch)(by_ring.mount, submit);
+            let watch = self.shared.is_watch_due(by_ring.mount).then_some(watch);
+            let (answer, back) = submit::to_ring(runtime, operation, watch).await;
+            if !by_ring.is_undone(&answer) {
                 return (answer, back);
             }
             buf = back;
         }
-        let (held, _orphaning) = self.begin_write_at();
-        let write = Write::new(held, buf, Offset::At(offset));
-        submit::to_pool(&runtime, || (), write).await
+        let (shared, std) = (self.shared.clone(), self.std.clone());
+        let (operation, _guard) = make(buf, Wait::Allowed);
+        submit::to_pool(runtime, move || prepare(&shared, &std), operation).await
     }
 
     /// What the operation of a write keeps, and what its future does.
-    fn begin_write_at(&self) -> (Held, Orphaning<'_>) {
+    fn begin_write_at(&self) -> (TargetFile, OrphanGuard<'_>) {
         let number = self.shared.lock().begin_write_at();
         let ticket = Ticket {
             shared: self.shared.clone(),
             number,
         };
-        let held = Held {
+        let file = TargetFile {
             std: self.std.clone(),
             _ticket: Some(ticket),
         };
         let shared = &self.shared;
-        (held, Orphaning { shared, number })
+        (file, OrphanGuard { shared, number })
     }
 
     /// Waits for what a positioned operation has to come after: orphaned writes, and writes

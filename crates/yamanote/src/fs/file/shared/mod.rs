@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use super::cursor::Cursor;
+use crate::fs::mount::Mount;
 use crate::fs::strategy::Facts;
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::sync::Notify;
@@ -61,13 +62,13 @@ impl Default for Shared {
 impl Shared {
     /// Whether the clock should watch how the next operation is handed to the ring: the first one of
     /// each file, and now and then another.
-    pub(super) fn is_watch_due(&self, facts: &Facts) -> bool {
+    pub(super) fn is_watch_due(&self, mount: &Mount) -> bool {
         // Relaxed: two at once are both the first.
         let is_first = !self.watched.load(Relaxed);
         if is_first {
             self.watched.store(true, Relaxed);
         }
-        facts.mount.is_watch_due() || is_first
+        mount.is_watch_due() || is_first
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Cursor> {
