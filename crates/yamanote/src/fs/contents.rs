@@ -6,7 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use super::look_up::{self, Found, Inline, Refusal};
+use super::look_up::{self, FoundFile, Inline, Refusal};
 use super::pool;
 use super::strategy::{self, Facts};
 use crate::buf::owned;
@@ -35,15 +35,14 @@ use crate::sys::fs as sys;
 /// ```
 pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
-    pool::progress().await;
-    pool::expect_live()?;
+    pool::begin().await?;
     let why = match look_up::open_once(path) {
         Inline::Done(found) => match read_inline(found?) {
-            Progress::Done(contents) => return contents,
-            Progress::More(file, contents) => {
+            InlineRead::Done(contents) => return contents,
+            InlineRead::More(file, contents) => {
                 return pool::run(move || read_rest(file, contents)).await;
             }
-            Progress::Refused => Refusal::MayWait,
+            InlineRead::Refused => Refusal::MayWait,
         },
         Inline::Refused(why) => why,
     };
@@ -68,7 +67,7 @@ fn try_out(path: &Path) -> io::Result<Vec<u8>> {
     Ok(contents)
 }
 
-enum Progress {
+enum InlineRead {
     Done(io::Result<Vec<u8>>),
     /// The rest is not at hand.
     More(StdFile, Vec<u8>),
@@ -80,8 +79,8 @@ enum Progress {
 /// one has met the end of the file.
 const SMALLEST_PAGE: usize = 4096;
 
-fn read_inline(found: Found) -> Progress {
-    let Found {
+fn read_inline(found: FoundFile) -> InlineRead {
+    let FoundFile {
         file,
         identity,
         facts,
@@ -106,20 +105,20 @@ fn read_inline(found: Found) -> Progress {
             })
         });
         if is_another {
-            return Progress::Refused;
+            return InlineRead::Refused;
         }
         match answer {
-            Some(Ok(0)) => return Progress::Done(Ok(contents)),
+            Some(Ok(0)) => return InlineRead::Done(Ok(contents)),
             Some(Ok(n)) => {
                 if n < wanted && contents.len() % SMALLEST_PAGE != 0 {
-                    return Progress::Done(Ok(contents));
+                    return InlineRead::Done(Ok(contents));
                 }
             }
-            Some(Err(error)) => return Progress::Done(Err(error)),
+            Some(Err(error)) => return InlineRead::Done(Err(error)),
             None => break,
         }
     }
-    Progress::More(file, contents)
+    InlineRead::More(file, contents)
 }
 
 /// Reads on where an inline attempt had to stop, behind `contents`.
@@ -177,7 +176,7 @@ mod tests {
             .join(format!("yamanote-contents-{name}-{}", std::process::id()))
     }
 
-    fn find(path: &Path) -> Option<Found> {
+    fn find(path: &Path) -> Option<FoundFile> {
         let facts = Facts::learn(StdFile::open(path).unwrap().as_fd()).unwrap();
         facts.mount.opens.give();
         facts.mount.reads.give();
@@ -187,11 +186,11 @@ mod tests {
         }
     }
 
-    fn finish(progress: Progress) -> Vec<u8> {
+    fn finish(progress: InlineRead) -> Vec<u8> {
         match progress {
-            Progress::Done(contents) => contents.unwrap(),
-            Progress::More(file, contents) => read_rest(file, contents).unwrap(),
-            Progress::Refused => panic!("nothing has changed"),
+            InlineRead::Done(contents) => contents.unwrap(),
+            InlineRead::More(file, contents) => read_rest(file, contents).unwrap(),
+            InlineRead::Refused => panic!("nothing has changed"),
         }
     }
 
@@ -240,8 +239,8 @@ mod tests {
                 .open(&fifo)
                 .unwrap();
             assert!(matches!(
-                read_inline(Found { file, ..found }),
-                Progress::Refused
+                read_inline(FoundFile { file, ..found }),
+                InlineRead::Refused
             ));
         }
         std::fs::remove_file(&path).unwrap();

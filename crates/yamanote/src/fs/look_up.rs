@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::mount::{BY_NAME, known_mount, learn_mount};
 use super::strategy::{Facts, compare_with_plain, is_denial, is_inline_allowed};
-use super::trust::{Tried, limit};
+use super::trust::{Trial, limit};
 use crate::sys::fs::{self as sys, Identity, MountId, Wait};
 
 /// Look-ups on file systems that are left alone, since the last one that was not in vain.
@@ -64,19 +64,19 @@ pub(super) enum Refusal {
     OnTrial,
     /// The file system is not known yet. A thread that may wait should
     /// [`learn`](Refusal::learn) it, so that the next look-up there may be inline.
-    Stranger(OwnedFd, MountId),
+    Unknown(OwnedFd, MountId),
 }
 
 impl Refusal {
     /// Whether a thread that may wait should open and read as is done inline, to see how long it takes.
     pub(super) fn asks_for_trial(&self) -> bool {
-        matches!(self, Refusal::OnTrial | Refusal::Stranger(..))
+        matches!(self, Refusal::OnTrial | Refusal::Unknown(..))
     }
 
     /// On a thread that may wait and is about to look `path` up: asks an unknown file system what it
     /// is, and tries look-ups out, if they are to be tried.
     pub(super) fn learn(self, path: &Path) {
-        if let Refusal::Stranger(fd, id) = self {
+        if let Refusal::Unknown(fd, id) = self {
             // If it cannot say, it stays unknown, and its files are left to the pool.
             let _ = learn_mount(fd.as_fd(), id);
         }
@@ -88,11 +88,11 @@ impl Refusal {
 pub(super) fn try_out_look_ups(path: &Path) {
     BY_NAME.try_out(limit(0), || {
         let tried = match with_c_path(path, |path| look(None, path, 0)) {
-            Some(Ok(_)) => Tried::Done,
+            Some(Ok(_)) => Trial::Done,
             Some(Err(error)) if is_denial(&error) => compare_with_plain(&error, find_plainly(path)),
             // The cache's answer, or that of a full table.
-            Some(Err(_)) => Tried::Done,
-            None => Tried::InVain,
+            Some(Err(_)) => Trial::Done,
+            None => Trial::InVain,
         };
         ((), tried)
     });
@@ -126,7 +126,7 @@ fn refuse<T>(error: io::Error) -> Inline<T> {
 }
 
 /// A file that was found without waiting, on a local file system.
-pub(super) struct Found {
+pub(super) struct FoundFile {
     pub(super) file: StdFile,
     pub(super) identity: Identity,
     pub(super) facts: Facts,
@@ -144,7 +144,11 @@ impl Facts {
 
 /// Finds `path` (relative to `dir`) without waiting and without opening it (`O_PATH`). `flags` may
 /// be `O_NOFOLLOW`.
-pub(super) fn find_inline(dir: Option<BorrowedFd<'_>>, path: &Path, flags: i32) -> Inline<Found> {
+pub(super) fn find_inline(
+    dir: Option<BorrowedFd<'_>>,
+    path: &Path,
+    flags: i32,
+) -> Inline<FoundFile> {
     if !is_worth_trying() {
         return Inline::Refused(Refusal::MayWait);
     }
@@ -152,14 +156,14 @@ pub(super) fn find_inline(dir: Option<BorrowedFd<'_>>, path: &Path, flags: i32) 
 }
 
 /// Calls `f` with `path` if a look-up of it may be tried inline.
-fn with_usable_path(path: &Path, f: impl FnOnce(&CStr) -> Inline<Found>) -> Inline<Found> {
+fn with_usable_path(path: &Path, f: impl FnOnce(&CStr) -> Inline<FoundFile>) -> Inline<FoundFile> {
     if is_kernel_made(path) || !is_inline_allowed() {
         return Inline::Refused(Refusal::MayWait);
     }
     with_c_path(path, f).unwrap_or(Inline::Refused(Refusal::MayWait))
 }
 
-fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<Found> {
+fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<FoundFile> {
     match BY_NAME.inline(limit(0), || look(dir, path, flags)) {
         Some(Ok((fd, identity))) => judge_found(fd, identity),
         Some(Err(error)) => {
@@ -173,12 +177,12 @@ fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<F
 }
 
 /// Whether what was found is on a file system that may be touched inline.
-fn judge_found(fd: OwnedFd, identity: Identity) -> Inline<Found> {
+fn judge_found(fd: OwnedFd, identity: Identity) -> Inline<FoundFile> {
     let Some(mount) = known_mount(&identity.mount) else {
         if is_special(&identity) {
             return Inline::Refused(Refusal::Special);
         }
-        return Inline::Refused(Refusal::Stranger(fd, identity.mount));
+        return Inline::Refused(Refusal::Unknown(fd, identity.mount));
     };
     let facts = Facts::new(&identity, mount, 0);
     if !facts.is_local() {
@@ -192,7 +196,7 @@ fn judge_found(fd: OwnedFd, identity: Identity) -> Inline<Found> {
     if IN_VAIN.load(Relaxed) != 0 {
         IN_VAIN.store(0, Relaxed);
     }
-    Inline::Done(Ok(Found {
+    Inline::Done(Ok(FoundFile {
         file: StdFile::from(fd),
         identity,
         facts,
@@ -213,7 +217,7 @@ fn is_special(identity: &Identity) -> bool {
 
 /// Opens the regular file or directory `path` without waiting. `flags` must create nothing and cut
 /// nothing.
-pub(super) fn open_inline(path: &Path, flags: i32) -> Inline<Found> {
+pub(super) fn open_inline(path: &Path, flags: i32) -> Inline<FoundFile> {
     with_usable_path(path, |path| {
         let name = match find_c_path(None, path, flags & libc::O_NOFOLLOW) {
             Inline::Done(Ok(found)) => found,
@@ -232,7 +236,7 @@ pub(super) fn open_inline(path: &Path, flags: i32) -> Inline<Found> {
 
 /// On a thread that may wait: opens `path` as [`open_inline`] does, if that is to be tried for the
 /// file system it is on. `None`: open it plainly.
-pub(super) fn try_out_open(path: &Path, flags: i32) -> Option<io::Result<Found>> {
+pub(super) fn try_out_open(path: &Path, flags: i32) -> Option<io::Result<FoundFile>> {
     if is_kernel_made(path) || !is_inline_allowed() {
         return None;
     }
@@ -249,16 +253,16 @@ pub(super) fn try_out_open(path: &Path, flags: i32) -> Option<io::Result<Found>>
                 .mount
                 .opens
                 .try_out(limit(0), || match open_found(path, flags, &name) {
-                    Inline::Done(Ok(found)) => (Some(Ok(found)), Tried::Done),
-                    Inline::Done(Err(error)) => (Some(Err(error)), Tried::InVain),
-                    Inline::Refused(_) => (None, Tried::InVain),
+                    Inline::Done(Ok(found)) => (Some(Ok(found)), Trial::Done),
+                    Inline::Done(Err(error)) => (Some(Err(error)), Trial::InVain),
+                    Inline::Refused(_) => (None, Trial::InVain),
                 });
         opened?
     })?
 }
 
 /// Opens what was found under the same name.
-fn open_found(path: &CStr, flags: i32, name: &Found) -> Inline<Found> {
+fn open_found(path: &CStr, flags: i32, name: &FoundFile) -> Inline<FoundFile> {
     // The name may have become a FIFO's in the meantime: O_NONBLOCK keeps even that from waiting,
     // and makes a lease an EAGAIN. It says nothing on a regular file, but is taken off again for
     // whoever looks at the flags.
@@ -271,7 +275,7 @@ fn open_found(path: &CStr, flags: i32, name: &Found) -> Inline<Found> {
             if is_same(&identity, &name.identity)
                 && sys::set_status_flags(fd.as_fd(), flags).is_ok() =>
         {
-            Inline::Done(Ok(Found {
+            Inline::Done(Ok(FoundFile {
                 facts: Facts::new(&identity, name.facts.mount.clone(), flags),
                 identity,
                 file: StdFile::from(fd),
@@ -287,8 +291,8 @@ fn open_found(path: &CStr, flags: i32, name: &Found) -> Inline<Found> {
 /// `O_NONBLOCK`, which says nothing on a regular file. And what was opened is not identified again:
 /// if the name has come to stand for something else since it was looked up, either that is refused
 /// here, or a read at an offset that must not wait ([`Wait::Never`]) is a refusal, an error
-/// (`ESPIPE`), or the right answer. [`Found::identity`] is thus a hint at the size, no more.
-pub(super) fn open_once(path: &Path) -> Inline<Found> {
+/// (`ESPIPE`), or the right answer. [`FoundFile::identity`] is thus a hint at the size, no more.
+pub(super) fn open_once(path: &Path) -> Inline<FoundFile> {
     if !is_worth_trying() {
         return Inline::Refused(Refusal::MayWait);
     }
@@ -315,7 +319,7 @@ pub(super) fn open_once(path: &Path) -> Inline<Found> {
         if wait == Wait::Allowed && !is_still(fd.as_fd(), &name.identity) {
             return Inline::Refused(Refusal::MayWait);
         }
-        Inline::Done(Ok(Found {
+        Inline::Done(Ok(FoundFile {
             file: StdFile::from(fd),
             ..name
         }))

@@ -28,13 +28,7 @@ use super::pool;
 /// # }
 /// ```
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    let path = path.as_ref();
-    pool::progress().await;
-    pool::expect_live()?;
-    match find_inline(None, path, 0) {
-        Inline::Done(found) => found?.file.metadata(),
-        Inline::Refused(why) => pool::look_up(path, why, |path| std::fs::metadata(path)).await,
-    }
+    look_at(path.as_ref(), 0, |path| std::fs::metadata(path)).await
 }
 
 /// As [`metadata`], but of a symbolic link itself if `path` names one.
@@ -47,14 +41,19 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 ///
 /// Cancel safe: dropping the future stops the waiting only.
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    let path = path.as_ref();
-    pool::progress().await;
-    pool::expect_live()?;
-    match find_inline(None, path, libc::O_NOFOLLOW) {
+    let plain = |path: &Path| std::fs::symlink_metadata(path);
+    look_at(path.as_ref(), libc::O_NOFOLLOW, plain).await
+}
+
+async fn look_at(
+    path: &Path,
+    flags: i32,
+    plain: fn(&Path) -> io::Result<Metadata>,
+) -> io::Result<Metadata> {
+    pool::begin().await?;
+    match find_inline(None, path, flags) {
         Inline::Done(found) => found?.file.metadata(),
-        Inline::Refused(why) => {
-            pool::look_up(path, why, |path| std::fs::symlink_metadata(path)).await
-        }
+        Inline::Refused(why) => pool::look_up(path, why, plain).await,
     }
 }
 

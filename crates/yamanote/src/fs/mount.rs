@@ -20,7 +20,7 @@ pub(super) enum Class {
     /// A local disk: what is cached is at hand, and the kernel says when it is not.
     Disk,
     /// Asks somebody, or is unknown to us: nothing is done inline.
-    Elsewhere,
+    Other,
 }
 
 impl Class {
@@ -40,7 +40,7 @@ impl Class {
             | 0x7371_7368       // squashfs
             | 0x9660            // iso9660
             => Class::Disk,
-            _ => Class::Elsewhere,
+            _ => Class::Other,
         }
     }
 }
@@ -122,12 +122,12 @@ impl Mount {
     }
 }
 
-struct Known {
+struct KnownMount {
     mount: Arc<Mount>,
     learned: Instant,
 }
 
-impl Known {
+impl KnownMount {
     /// A mount number that the kernel may give to another file system later is trusted for a
     /// second only.
     fn is_fresh(&self, id: &MountId) -> bool {
@@ -138,8 +138,8 @@ impl Known {
 /// More mounts than a sane system has; past it we start over rather than grow.
 const MOUNTS_MAX: usize = 1024;
 
-fn mounts() -> &'static RwLock<HashMap<MountId, Known>> {
-    static MOUNTS: OnceLock<RwLock<HashMap<MountId, Known>>> = OnceLock::new();
+fn mounts() -> &'static RwLock<HashMap<MountId, KnownMount>> {
+    static MOUNTS: OnceLock<RwLock<HashMap<MountId, KnownMount>>> = OnceLock::new();
     MOUNTS.get_or_init(Default::default)
 }
 
@@ -165,7 +165,7 @@ pub(super) fn learn_mount(fd: BorrowedFd<'_>, id: MountId) -> io::Result<Arc<Mou
         _ => Arc::new(new),
     };
     let learned = Instant::now();
-    let known = Known {
+    let known = KnownMount {
         mount: mount.clone(),
         learned,
     };

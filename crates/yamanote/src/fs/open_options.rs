@@ -25,11 +25,11 @@ use super::{File, pool};
 pub struct OpenOptions {
     std: StdOpenOptions,
     /// What was set, for the inline open; `None` if it came from `std`, which does not tell.
-    seen: Option<Seen>,
+    settings: Option<Settings>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Seen {
+struct Settings {
     read: bool,
     write: bool,
     append: bool,
@@ -39,7 +39,7 @@ struct Seen {
     custom: i32,
 }
 
-impl Seen {
+impl Settings {
     /// Flags an inline open understands; others have effects of their own at the opening.
     const PLAIN_CUSTOM_FLAGS: i32 = libc::O_DIRECT
         | libc::O_DSYNC
@@ -63,7 +63,7 @@ impl Seen {
             (true, _, true) => libc::O_RDWR | libc::O_APPEND,
             (false, false, false) => return None,
         };
-        (self.custom & !Seen::PLAIN_CUSTOM_FLAGS == 0).then_some(access | self.custom)
+        (self.custom & !Settings::PLAIN_CUSTOM_FLAGS == 0).then_some(access | self.custom)
     }
 }
 
@@ -72,13 +72,13 @@ impl OpenOptions {
     pub fn new() -> OpenOptions {
         OpenOptions {
             std: StdOpenOptions::new(),
-            seen: Some(Seen::default()),
+            settings: Some(Settings::default()),
         }
     }
 
-    fn see(&mut self, note: impl FnOnce(&mut Seen)) -> &mut OpenOptions {
-        if let Some(seen) = &mut self.seen {
-            note(seen);
+    fn record(&mut self, note: impl FnOnce(&mut Settings)) -> &mut OpenOptions {
+        if let Some(settings) = &mut self.settings {
+            note(settings);
         }
         self
     }
@@ -86,38 +86,38 @@ impl OpenOptions {
     /// For reading.
     pub fn read(&mut self, read: bool) -> &mut OpenOptions {
         self.std.read(read);
-        self.see(|seen| seen.read = read)
+        self.record(|settings| settings.read = read)
     }
 
     /// For writing. Existing contents are kept and overwritten piece by piece.
     pub fn write(&mut self, write: bool) -> &mut OpenOptions {
         self.std.write(write);
-        self.see(|seen| seen.write = write)
+        self.record(|settings| settings.write = write)
     }
 
     /// For writing, each write at the end of the file, wherever that is by then.
     pub fn append(&mut self, append: bool) -> &mut OpenOptions {
         self.std.append(append);
-        self.see(|seen| seen.append = append)
+        self.record(|settings| settings.append = append)
     }
 
     /// Empties the file. Needs write access.
     pub fn truncate(&mut self, truncate: bool) -> &mut OpenOptions {
         self.std.truncate(truncate);
-        self.see(|seen| seen.truncate = truncate)
+        self.record(|settings| settings.truncate = truncate)
     }
 
     /// Creates the file if it does not exist. Needs write or append access.
     pub fn create(&mut self, create: bool) -> &mut OpenOptions {
         self.std.create(create);
-        self.see(|seen| seen.create = create)
+        self.record(|settings| settings.create = create)
     }
 
     /// Creates the file and fails if the name exists, even as a dangling symbolic link; in one
     /// step, so that it is nobody else's. `create` and `truncate` then say nothing.
     pub fn create_new(&mut self, create_new: bool) -> &mut OpenOptions {
         self.std.create_new(create_new);
-        self.see(|seen| seen.create_new = create_new)
+        self.record(|settings| settings.create_new = create_new)
     }
 
     /// The permissions of a file that is created, of which the umask is taken away (0o666 at
@@ -135,7 +135,7 @@ impl OpenOptions {
     /// [`File::read_at`] and [`File::write_at`].
     pub fn custom_flags(&mut self, flags: i32) -> &mut OpenOptions {
         self.std.custom_flags(flags);
-        self.see(|seen| seen.custom = flags & !libc::O_ACCMODE)
+        self.record(|settings| settings.custom = flags & !libc::O_ACCMODE)
     }
 
     /// Opens the file.
@@ -151,10 +151,9 @@ impl OpenOptions {
     /// then.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
-        pool::progress().await;
-        pool::expect_live()?;
+        pool::begin().await?;
         let mut why = Refusal::MayWait;
-        let plain_flags = self.seen.as_ref().and_then(Seen::plain_flags);
+        let plain_flags = self.settings.as_ref().and_then(Settings::plain_flags);
         if let Some(flags) = plain_flags {
             match look_up::open_inline(path, flags) {
                 Inline::Done(found) => {
@@ -180,7 +179,10 @@ impl OpenOptions {
 
 impl From<StdOpenOptions> for OpenOptions {
     fn from(std: StdOpenOptions) -> OpenOptions {
-        OpenOptions { std, seen: None }
+        OpenOptions {
+            std,
+            settings: None,
+        }
     }
 }
 
@@ -197,7 +199,7 @@ mod tests {
     fn flags(set: impl FnOnce(&mut OpenOptions)) -> Option<i32> {
         let mut options = OpenOptions::new();
         set(&mut options);
-        options.seen.unwrap().plain_flags()
+        options.settings.unwrap().plain_flags()
     }
 
     #[test]

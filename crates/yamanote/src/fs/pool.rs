@@ -48,6 +48,16 @@ pub(super) fn expect_live() -> io::Result<()> {
     }
 }
 
+/// As [`expect_live`], after a unit of the task's cooperative budget was taken.
+///
+/// # Panics
+///
+/// Outside a runtime.
+pub(super) async fn begin() -> io::Result<()> {
+    progress().await;
+    expect_live()
+}
+
 /// Takes a unit of the task's cooperative budget, or waits for the next poll if none is left.
 pub(super) async fn progress() {
     poll_fn(|cx| coop::poll_proceed(cx).map(|unit| unit.made_progress())).await;

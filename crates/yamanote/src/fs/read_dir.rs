@@ -249,8 +249,7 @@ impl DirEntry {
     ///
     /// Cancel safe: dropping the future stops the waiting only.
     pub async fn metadata(&self) -> io::Result<Metadata> {
-        pool::progress().await;
-        pool::expect_live()?;
+        pool::begin().await?;
         if let Some(dir) = &self.dir {
             let name = self.std.file_name();
             if let Inline::Done(Ok(found)) =

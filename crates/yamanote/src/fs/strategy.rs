@@ -38,7 +38,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
 use super::mount::{BY_DESCRIPTOR, Class, Mount, known_mount, learn_mount};
-use super::trust::{Tried, limit};
+use super::trust::{Trial, limit};
 use crate::runtime::context;
 use crate::runtime::driver::op::BROKEN_OFF;
 use crate::sys::fs::{self as sys, Identity, Wait};
@@ -110,7 +110,7 @@ impl Facts {
     }
 
     pub(super) fn is_local(&self) -> bool {
-        self.mount.class != Class::Elsewhere
+        self.mount.class != Class::Other
     }
 
     /// Makes a call that only looks at the open file (statx, lseek) inline; `None`: it has to be made
@@ -131,7 +131,7 @@ impl Facts {
         match self.mount.class {
             Class::Memory => Some(Wait::Allowed),
             Class::Disk => Some(Wait::Never),
-            Class::Elsewhere => None,
+            Class::Other => None,
         }
     }
 
@@ -194,13 +194,13 @@ impl Facts {
         let read = |wait| sys::read(fd, &mut &mut [0][..], 1, 0, wait);
         self.mount.reads.try_out(limit(0), || {
             let tried = match read(wait) {
-                Ok(_) => Tried::Done,
+                Ok(_) => Trial::Done,
                 Err(error) => match error.raw_os_error() {
-                    Some(libc::EAGAIN) => Tried::Done,
-                    Some(libc::EBADF | libc::EINTR) => Tried::InVain,
+                    Some(libc::EAGAIN) => Trial::Done,
+                    Some(libc::EBADF | libc::EINTR) => Trial::InVain,
                     Some(libc::EOPNOTSUPP) if !self.direct => {
                         self.mount.reads.never();
-                        Tried::InVain
+                        Trial::InVain
                     }
                     _ => compare_with_plain(&error, read(Wait::Allowed)),
                 },
@@ -319,10 +319,10 @@ pub(super) fn is_denial(error: &io::Error) -> bool {
 }
 
 /// Whether `error` is of the call itself: the plain one has another answer.
-pub(super) fn compare_with_plain<T>(error: &io::Error, plain: io::Result<T>) -> Tried {
+pub(super) fn compare_with_plain<T>(error: &io::Error, plain: io::Result<T>) -> Trial {
     match plain {
-        Err(plain) if plain.raw_os_error() == error.raw_os_error() => Tried::Done,
-        _ => Tried::Denied,
+        Err(plain) if plain.raw_os_error() == error.raw_os_error() => Trial::Done,
+        _ => Trial::Denied,
     }
 }
 
@@ -429,9 +429,9 @@ mod tests {
         let plain = io::Error::from_raw_os_error(libc::EPERM);
         assert_eq!(
             compare_with_plain(&denial, Err::<(), _>(plain)),
-            Tried::Done
+            Trial::Done
         );
-        assert_eq!(compare_with_plain(&denial, Ok(())), Tried::Denied);
+        assert_eq!(compare_with_plain(&denial, Ok(())), Trial::Denied);
     }
 
     #[test]

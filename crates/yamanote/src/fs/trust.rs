@@ -164,16 +164,16 @@ impl Trust {
     pub(super) fn try_out<T>(
         &self,
         limit: Duration,
-        call: impl FnOnce() -> (T, Tried),
+        call: impl FnOnce() -> (T, Trial),
     ) -> Option<T> {
         if !self.wants_trial() {
             return None;
         }
         let ((answer, tried), verdict) = stopwatch::measure(limit, call);
         match (tried, verdict) {
-            (_, Verdict::Waited) | (Tried::Denied, _) => self.refuse(),
-            (Tried::Done, Verdict::Quick) => self.give(),
-            (Tried::Done, Verdict::Unclear) | (Tried::InVain, _) => {}
+            (_, Verdict::Waited) | (Trial::Denied, _) => self.refuse(),
+            (Trial::Done, Verdict::Quick) => self.give(),
+            (Trial::Done, Verdict::Unclear) | (Trial::InVain, _) => {}
         }
         Some(answer)
     }
@@ -181,7 +181,7 @@ impl Trust {
 
 /// What a trial came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tried {
+pub(super) enum Trial {
     Done,
     /// It ended before it came to what might wait.
     InVain,
@@ -193,7 +193,7 @@ pub(super) enum Tried {
 mod tests {
     use super::*;
 
-    fn trial(trust: &Trust, tried: Tried) {
+    fn trial(trust: &Trust, tried: Trial) {
         assert!(trust.try_out(limit(0), || ((), tried)).is_some());
     }
 
@@ -201,13 +201,13 @@ mod tests {
     fn it_is_earned_by_a_trial_that_came_to_something() {
         let trust = Trust::on_trial();
         assert!(trust.inline(limit(0), || ()).is_none());
-        trial(&trust, Tried::InVain);
+        trial(&trust, Trial::InVain);
         assert!(!trust.is_given());
         // Called away between two readings of the clock, the trial is repeated.
         while !trust.is_given() {
-            trial(&trust, Tried::Done);
+            trial(&trust, Trial::Done);
         }
-        assert!(trust.try_out(limit(0), || ((), Tried::Done)).is_none());
+        assert!(trust.try_out(limit(0), || ((), Trial::Done)).is_none());
         assert!(trust.inline(limit(0), || ()).is_some());
     }
 
@@ -221,7 +221,7 @@ mod tests {
         let trust = Trust::on_trial();
         let slow = || {
             std::thread::sleep(Duration::from_millis(2));
-            ((), Tried::Done)
+            ((), Trial::Done)
         };
         assert!(trust.try_out(limit(0), slow).is_some());
         assert!(!trust.is_given() && !trust.wants_trial());

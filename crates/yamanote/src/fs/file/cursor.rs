@@ -45,12 +45,12 @@ pub(super) enum Operation {
 
 /// Bytes read and not yet delivered.
 #[derive(Debug, Default)]
-pub(super) struct Ahead {
+pub(super) struct ReadAhead {
     bytes: Vec<u8>,
     taken: usize,
 }
 
-impl Ahead {
+impl ReadAhead {
     pub(super) fn unread(&self) -> &[u8] {
         &self.bytes[self.taken..]
     }
@@ -78,7 +78,7 @@ impl Ahead {
 #[derive(Debug, Default)]
 pub(super) struct Cursor {
     busy: Option<Operation>,
-    pub(super) ahead: Ahead,
+    pub(super) ahead: ReadAhead,
     /// How a read that nobody has heard of yet ended, if not with bytes: end of file or an error.
     pub(super) read_end: Option<io::Result<()>>,
     /// Bytes accepted behind the write in flight.
@@ -176,7 +176,7 @@ impl Cursor {
 
     pub(super) fn finish_read(&mut self, bytes: Vec<u8>, result: io::Result<usize>) {
         self.finish(Operation::Read);
-        self.ahead = Ahead { bytes, taken: 0 };
+        self.ahead = ReadAhead { bytes, taken: 0 };
         match result {
             Ok(0) => self.read_end = Some(Ok(())),
             Ok(n) => assert_eq!(n, self.ahead.unread().len()),

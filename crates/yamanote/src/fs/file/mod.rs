@@ -270,8 +270,7 @@ impl File {
     ///
     /// Cancel safe: dropping the future stops the waiting only.
     pub async fn metadata(&self) -> io::Result<Metadata> {
-        pool::progress().await;
-        pool::expect_live()?;
+        pool::begin().await?;
         let inline = self
             .facts()
             .and_then(|facts| facts.look(|| self.std.metadata()));

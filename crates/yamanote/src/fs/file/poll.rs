@@ -129,7 +129,7 @@ impl AsyncWrite for File {
 }
 
 /// What a write finds.
-enum Turn<'a> {
+enum WriteStart<'a> {
     /// Nothing is in flight.
     Begin(MutexGuard<'a, Cursor>),
     /// It is answered already.
@@ -175,24 +175,24 @@ impl File {
         let wanted: usize = bufs.iter().map(|buf| buf.len()).sum();
         let turn = self.shared.poll_until(Side::Writer, cx, |mut cursor| {
             if let Some(error) = cursor.write_error.take() {
-                return Some(Turn::Over(Err(error)));
+                return Some(WriteStart::Over(Err(error)));
             }
             if cursor.has_orphans() {
                 return None;
             }
             match cursor.operation() {
-                None => Some(Turn::Begin(cursor)),
+                None => Some(WriteStart::Begin(cursor)),
                 // Each write to a device or a pipe may be a message: only a file's are joined.
                 Some(Operation::Write) if self.facts().is_some_and(Facts::is_regular) => {
                     let n = cursor.queue(bufs, self.max_buf_size);
-                    (n > 0 || wanted == 0).then_some(Turn::Over(Ok(n)))
+                    (n > 0 || wanted == 0).then_some(WriteStart::Over(Ok(n)))
                 }
                 Some(_) => None,
             }
         });
         let mut cursor = match ready!(turn) {
-            Turn::Begin(cursor) => cursor,
-            Turn::Over(answer) => {
+            WriteStart::Begin(cursor) => cursor,
+            WriteStart::Over(answer) => {
                 unit.made_progress();
                 return Poll::Ready(answer);
             }
