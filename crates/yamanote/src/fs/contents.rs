@@ -168,13 +168,10 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
 
 #[cfg(test)]
 mod tests {
+    use yamanote_test::TempDir;
+
     use super::*;
     use std::os::unix::fs::OpenOptionsExt;
-
-    fn scratch(name: &str) -> std::path::PathBuf {
-        yamanote_test::temp::directory_for_all()
-            .join(format!("yamanote-contents-{name}-{}", std::process::id()))
-    }
 
     fn find(path: &Path) -> Option<FoundFile> {
         let facts = Facts::learn(StdFile::open(path).unwrap().as_fd()).unwrap();
@@ -197,7 +194,8 @@ mod tests {
     /// Sizes around pages, which end a read, and around what is read inline.
     #[test]
     fn the_whole_file_is_read_whatever_its_size() {
-        let path = scratch("sizes");
+        let directory = TempDir::new();
+        let path = directory.path().join("sizes");
         let inline_max = strategy::INLINE_MAX;
         for page in [0, 4096, 8192, 65536, inline_max] {
             for size in [page - page.min(1), page, page + 1] {
@@ -208,12 +206,12 @@ mod tests {
                 }
             }
         }
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn a_file_that_changes_size_after_it_was_found_is_read_as_it_is() {
-        let path = scratch("changing");
+        let directory = TempDir::new();
+        let path = directory.path().join("changing");
         for (found_at, then) in [(100, 0), (100, 50), (100, 200), (4096, 9000), (0, 4096)] {
             std::fs::write(&path, vec![1; found_at]).unwrap();
             if let Some(found) = find(&path) {
@@ -221,14 +219,17 @@ mod tests {
                 assert_eq!(finish(read_inline(found)), vec![2; then]);
             }
         }
-        std::fs::remove_file(&path).unwrap();
     }
 
     /// Between the look-up and the opening the name may have become a FIFO's: the read of it must
     /// neither wait nor take its silence for the end.
     #[test]
     fn a_pipe_in_the_place_of_the_file_is_refused() {
-        let (path, fifo) = (scratch("swapped"), scratch("fifo"));
+        let directory = TempDir::new();
+        let (path, fifo) = (
+            directory.path().join("swapped"),
+            directory.path().join("fifo"),
+        );
         std::fs::write(&path, b"contents").unwrap();
         let c_path = std::ffi::CString::new(fifo.to_str().unwrap()).unwrap();
         assert!(crate::sys::fs::make_fifo(&c_path).is_ok());
@@ -243,7 +244,5 @@ mod tests {
                 InlineRead::Refused
             ));
         }
-        std::fs::remove_file(&path).unwrap();
-        std::fs::remove_file(&fifo).unwrap();
     }
 }

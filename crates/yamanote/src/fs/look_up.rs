@@ -337,12 +337,9 @@ fn is_same(a: &Identity, b: &Identity) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use yamanote_test::TempDir;
 
-    fn scratch(name: &str) -> std::path::PathBuf {
-        yamanote_test::temp::directory_for_all()
-            .join(format!("yamanote-look-up-{name}-{}", std::process::id()))
-    }
+    use super::*;
 
     /// Makes the file system of `path` one whose files may be opened inline.
     fn trust(path: &Path) {
@@ -361,7 +358,8 @@ mod tests {
 
     #[test]
     fn an_inline_open_leaves_no_trace_in_the_flags() {
-        let path = scratch("open");
+        let directory = TempDir::new();
+        let path = directory.path().join("open");
         std::fs::write(&path, b"12345").unwrap();
         trust(&path);
         let Inline::Done(found) = open_inline(&path, libc::O_RDWR | libc::O_APPEND) else {
@@ -383,7 +381,8 @@ mod tests {
     /// The first opening on a mount is made where it may wait, and opens the way for the next.
     #[test]
     fn openings_are_tried_out_before_they_are_inline() {
-        let path = scratch("trial");
+        let directory = TempDir::new();
+        let path = directory.path().join("trial");
         std::fs::write(&path, b"12345").unwrap();
         let facts = Facts::learn(StdFile::open(&path).unwrap().as_fd()).unwrap();
         if facts.is_local() {
@@ -394,7 +393,6 @@ mod tests {
             }
             assert!(try_out_open(&path, libc::O_RDONLY).is_none());
         }
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

@@ -337,14 +337,11 @@ fn final_error(error: io::Error) -> Option<io::Result<usize>> {
 
 #[cfg(test)]
 mod tests {
+    use yamanote_test::TempDir;
+
     use super::*;
     use std::fs::File as StdFile;
     use std::os::fd::AsFd;
-
-    fn scratch(name: &str) -> std::path::PathBuf {
-        yamanote_test::temp::directory_for_all()
-            .join(format!("yamanote-strategy-{name}-{}", std::process::id()))
-    }
 
     fn facts(class: Class) -> Facts {
         let mount = Arc::new(Mount::new(class));
@@ -362,13 +359,13 @@ mod tests {
 
     #[test]
     fn a_mount_is_asked_once_and_then_known() {
-        let path = scratch("mount");
+        let directory = TempDir::new();
+        let path = directory.path().join("mount");
         std::fs::write(&path, b"x").unwrap();
         let file = StdFile::open(&path).unwrap();
         let learned = Facts::learn(file.as_fd()).unwrap();
         let known = Facts::if_known(file.as_fd()).unwrap();
         assert!(Arc::ptr_eq(&learned.mount, &known.mount));
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
@@ -411,7 +408,7 @@ mod tests {
         if !yamanote_test::require(yamanote_test::Capability::Ext4) {
             return;
         }
-        let directory = yamanote_test::TempDir::on_ext4();
+        let directory = TempDir::on_ext4();
         let path = directory.path().join("denied");
         std::fs::write(&path, b"x").unwrap();
         let file = StdFile::open(&path).unwrap();
@@ -436,7 +433,8 @@ mod tests {
 
     #[test]
     fn only_small_files_in_memory_are_written_inline() {
-        let path = scratch("large");
+        let directory = TempDir::new();
+        let path = directory.path().join("large");
         let file = StdFile::create(&path).unwrap();
         file.set_len(WRITTEN_INLINE_MAX).unwrap();
         let facts = facts(Class::Memory);
@@ -444,6 +442,5 @@ mod tests {
         assert!(matches!(written, Some(Ok(1))));
         file.set_len(WRITTEN_INLINE_MAX + 1).unwrap();
         assert!(facts.write(file.as_fd(), 1, || panic!("large")).is_none());
-        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -325,20 +325,17 @@ fn is_kernel_with_early_zero(release: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use yamanote_test::TempDir;
+
     use super::*;
     use std::os::fd::AsFd;
-
-    fn scratch(name: &str) -> std::path::PathBuf {
-        yamanote_test::temp::directory_for_all()
-            .join(format!("yamanote-sys-fs-{name}-{}", std::process::id()))
-    }
 
     #[test]
     fn reads_without_waiting_advance_only_by_what_came() {
         if !yamanote_test::require(yamanote_test::Capability::Ext4) {
             return;
         }
-        let directory = yamanote_test::TempDir::on_ext4();
+        let directory = TempDir::on_ext4();
         let path = directory.path().join("read");
         std::fs::write(&path, b"hello world").unwrap();
         let file = std::fs::File::open(&path).unwrap();
@@ -362,7 +359,8 @@ mod tests {
 
     #[test]
     fn what_a_file_is_comes_from_its_descriptor() {
-        let path = scratch("identify");
+        let directory = TempDir::new();
+        let path = directory.path().join("identify");
         std::fs::write(&path, b"12345").unwrap();
         let c_path = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
         let fd = open_cached(None, &c_path, libc::O_PATH, 0).unwrap();
@@ -381,13 +379,13 @@ mod tests {
 
     #[test]
     fn a_vector_is_written_in_order() {
-        let path = scratch("write");
+        let directory = TempDir::new();
+        let path = directory.path().join("write");
         let file = std::fs::File::create(&path).unwrap();
         let parts = [io::IoSlice::new(b"abc"), io::IoSlice::new(b"def")];
         assert_eq!(write_vectored(file.as_fd(), &parts).unwrap(), 6);
         assert_eq!(write(file.as_fd(), b"X", 1).unwrap(), 1);
         assert_eq!(std::fs::read(&path).unwrap(), b"aXcdef");
-        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
