@@ -10,7 +10,7 @@ use std::process::{ExitStatus, Output, Stdio};
 
 use super::Child;
 use crate::runtime::context;
-use crate::runtime::driver::{signals, strays};
+use crate::runtime::driver::process_wide::{signals, strays};
 
 /// A process to be started, built like [`std::process::Command`].
 ///

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Dropped before its status is known, it becomes a stray of the process
-//! (`runtime/driver/strays.rs`).
+//! (`runtime/driver/process_wide/strays.rs`).
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -23,8 +23,8 @@ use mio::{Registry, Token, event::Source};
 use crate::io::Interest;
 use crate::io::evented::Evented;
 use crate::runtime::context;
-use crate::runtime::driver::signals::{self, Listener};
-use crate::runtime::driver::strays;
+use crate::runtime::driver::process_wide::signals::{self, Listener};
+use crate::runtime::driver::process_wide::strays;
 use crate::sys;
 use crate::util::{coop, trace};
 

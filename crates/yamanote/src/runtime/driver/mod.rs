@@ -5,7 +5,6 @@
 //! nothing to run; any thread may [`Driver::unpark`] a slot. `park.rs` holds the event loop.
 
 pub(crate) mod batch;
-mod bells;
 mod caretaker;
 mod kind;
 #[allow(dead_code)]
@@ -13,21 +12,19 @@ pub(crate) mod op;
 mod park;
 mod parker;
 pub mod probe;
+pub(crate) mod process_wide;
 pub(crate) mod readiness;
-mod registry;
 #[allow(dead_code)]
 pub(crate) mod ring;
 mod setback;
 mod shutdown;
-pub(crate) mod signals;
 mod slot;
-pub(crate) mod strays;
 pub(crate) mod time;
 mod timers;
 
 pub use kind::DriverKind;
 pub(crate) use park::{PollIo, Role};
-pub(crate) use registry::DriverId;
+pub(crate) use process_wide::registry::DriverId;
 pub(crate) use slot::RingGuard;
 pub(crate) use timers::TimerKey;
 
@@ -151,7 +148,7 @@ impl Driver {
             driver.freeze_wheels();
         }
         driver.register();
-        bells::hear_all(&driver)?;
+        process_wide::bells::hear_all(&driver)?;
         Ok(driver)
     }
 

@@ -12,7 +12,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use crate::runtime::context;
-use crate::runtime::driver::signals::{self, Listener};
+use crate::runtime::driver::process_wide::signals::{self, Listener};
 
 /// Hears one kind of signal, from the moment it was made by [`signal`].
 ///

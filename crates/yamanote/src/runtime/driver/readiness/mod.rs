@@ -33,7 +33,7 @@ use mio::unix::SourceFd;
 use self::alarm::Alarm;
 use self::table::Table;
 use self::turns::Turns;
-use super::bells::Bell;
+use super::process_wide::bells::Bell;
 use super::setback::{Setback, Verdict};
 use crate::sys;
 use crate::util::poison::unpoisoned;

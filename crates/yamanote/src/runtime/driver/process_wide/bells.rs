@@ -19,14 +19,15 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard};
 
-use super::{Driver, registry, signals, strays};
+use super::{registry, signals, strays};
+use crate::runtime::driver::Driver;
 use crate::sys::fork::process_image;
 use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
 
 /// Which bell; and the number under which the readiness sets know it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bell {
+pub(crate) enum Bell {
     /// A signal arrived. An eventfd that nobody reads: each ring is an event in every set.
     Signals,
     /// Stray children exited. The set that holds their pidfds.
@@ -34,10 +35,10 @@ pub(super) enum Bell {
 }
 
 impl Bell {
-    pub(super) const ALL: [Bell; 2] = [Bell::Signals, Bell::Strays];
+    pub(crate) const ALL: [Bell; 2] = [Bell::Signals, Bell::Strays];
 
     /// No source of a readiness set has this number.
-    pub(super) fn token(self) -> mio::Token {
+    pub(crate) fn token(self) -> mio::Token {
         match self {
             Bell::Signals => mio::Token(usize::MAX - 1),
             Bell::Strays => mio::Token(usize::MAX - 2),
@@ -45,19 +46,19 @@ impl Bell {
     }
 
     /// Its bit among those of a set.
-    pub(super) fn bit(self) -> u8 {
+    pub(crate) fn bit(self) -> u8 {
         match self {
             Bell::Signals => 1,
             Bell::Strays => 2,
         }
     }
 
-    pub(super) fn of(token: mio::Token) -> Option<Bell> {
+    pub(crate) fn of(token: mio::Token) -> Option<Bell> {
         Bell::ALL.into_iter().find(|bell| bell.token() == token)
     }
 
     /// Does what the bell rang for. True if somebody was waiting for it.
-    pub(super) fn answer(self, wakers: &mut WakeList) -> bool {
+    pub(crate) fn answer(self, wakers: &mut WakeList) -> bool {
         match self {
             Bell::Signals => signals::deliver(wakers),
             Bell::Strays => {
@@ -92,7 +93,7 @@ fn lock() -> MutexGuard<'static, Vec<Hung>> {
 
 /// Puts `fd`, which is never closed, into the set of every runtime, and of those to come. A runtime
 /// whose set does not take it is left out; [`Driver::hear`] tells why.
-pub(super) fn hang(bell: Bell, fd: RawFd) {
+pub(crate) fn hang(bell: Bell, fd: RawFd) {
     {
         let mut hung = lock();
         hung.retain(|other| other.bell != bell);
@@ -107,7 +108,7 @@ pub(super) fn hang(bell: Bell, fd: RawFd) {
 }
 
 /// Puts the bells there are into the set of a new driver, which is listed already.
-pub(super) fn hear_all(driver: &Driver) -> io::Result<()> {
+pub(crate) fn hear_all(driver: &Driver) -> io::Result<()> {
     let hung = lock().clone();
     hung.into_iter()
         .filter(|hung| hung.is_ours())
@@ -116,7 +117,7 @@ pub(super) fn hear_all(driver: &Driver) -> io::Result<()> {
 
 impl Driver {
     /// Lets this runtime hear a bell. Without a readiness set it hears none.
-    pub(super) fn hear(&self, bell: Bell, fd: RawFd) -> io::Result<()> {
+    pub(crate) fn hear(&self, bell: Bell, fd: RawFd) -> io::Result<()> {
         match self.io() {
             Some(io) => io.hear(bell, fd),
             None => Ok(()),

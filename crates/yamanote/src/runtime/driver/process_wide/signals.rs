@@ -29,7 +29,8 @@ use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 
 use super::bells::{self, Bell};
-use super::{Driver, strays};
+use super::strays;
+use crate::runtime::driver::Driver;
 use crate::sys;
 use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;

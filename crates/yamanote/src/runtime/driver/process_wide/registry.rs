@@ -4,7 +4,7 @@
 //! the driver's reference count, a cache line that all workers would write to.
 #![forbid(unsafe_code)]
 
-use super::Driver;
+use crate::runtime::driver::Driver;
 use crate::sys::fork::process_image;
 use crate::util::poison::unpoisoned;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ fn lock() -> MutexGuard<'static, BTreeMap<u64, Weak<Driver>>> {
 pub(crate) struct DriverId(u64);
 
 impl DriverId {
-    pub(super) fn next() -> DriverId {
+    pub(crate) fn next() -> DriverId {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // Relaxed: only the number matters.
         DriverId(NEXT.fetch_add(1, Relaxed))
@@ -35,12 +35,12 @@ impl DriverId {
 }
 
 /// The drivers there are. The caller may be left with the last use of one.
-pub(super) fn all() -> Vec<Arc<Driver>> {
+pub(crate) fn all() -> Vec<Arc<Driver>> {
     lock().values().filter_map(Weak::upgrade).collect()
 }
 
 impl Driver {
-    pub(super) fn register(self: &Arc<Self>) {
+    pub(crate) fn register(self: &Arc<Self>) {
         lock().insert(self.id.0, Arc::downgrade(self));
     }
 }
