@@ -19,65 +19,22 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::{Mutex, MutexGuard};
 
-use super::{registry, signals, strays};
+use super::registry;
 use crate::runtime::driver::Driver;
+use crate::runtime::driver::readiness::{Answer, Bell};
 use crate::sys::fork::process_image;
 use crate::util::poison::unpoisoned;
-use crate::util::wake_list::WakeList;
-
-/// Which bell; and the number under which the readiness sets know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Bell {
-    /// A signal arrived. An eventfd that nobody reads: each ring is an event in every set.
-    Signals,
-    /// Stray children exited. The set that holds their pidfds.
-    Strays,
-}
-
-impl Bell {
-    pub(crate) const ALL: [Bell; 2] = [Bell::Signals, Bell::Strays];
-
-    /// No source of a readiness set has this number.
-    pub(crate) fn token(self) -> mio::Token {
-        match self {
-            Bell::Signals => mio::Token(usize::MAX - 1),
-            Bell::Strays => mio::Token(usize::MAX - 2),
-        }
-    }
-
-    /// Its bit among those of a set.
-    pub(crate) fn bit(self) -> u8 {
-        match self {
-            Bell::Signals => 1,
-            Bell::Strays => 2,
-        }
-    }
-
-    pub(crate) fn of(token: mio::Token) -> Option<Bell> {
-        Bell::ALL.into_iter().find(|bell| bell.token() == token)
-    }
-
-    /// Does what the bell rang for. True if somebody was waiting for it.
-    pub(crate) fn answer(self, wakers: &mut WakeList) -> bool {
-        match self {
-            Bell::Signals => signals::deliver(wakers),
-            Bell::Strays => {
-                strays::reap_exited();
-                false
-            }
-        }
-    }
-}
 
 #[derive(Debug, Clone, Copy)]
-struct Hung {
+struct HungBell {
     bell: Bell,
     fd: RawFd,
+    answer: Answer,
     /// The process that hung it.
     image: u64,
 }
 
-impl Hung {
+impl HungBell {
     /// A forked child inherits the handlers that ring for signals, and the bell with them. Its
     /// parent's children are not its own.
     fn is_ours(self) -> bool {
@@ -85,24 +42,30 @@ impl Hung {
     }
 }
 
-static HUNG: Mutex<Vec<Hung>> = Mutex::new(Vec::new());
+static HUNG: Mutex<Vec<HungBell>> = Mutex::new(Vec::new());
 
-fn lock() -> MutexGuard<'static, Vec<Hung>> {
+fn lock() -> MutexGuard<'static, Vec<HungBell>> {
     unpoisoned(HUNG.lock())
 }
 
-/// Puts `fd`, which is never closed, into the set of every runtime, and of those to come. A runtime
-/// whose set does not take it is left out; [`Driver::hear`] tells why.
-pub(crate) fn hang(bell: Bell, fd: RawFd) {
+/// Puts `fd`, which is never closed, into the set of every runtime, and of those to come. Whichever
+/// hears it calls `answer`. A runtime whose set does not take it is left out; [`Driver::hear`] tells
+/// why.
+pub(super) fn hang(bell: Bell, fd: RawFd, answer: Answer) {
     {
         let mut hung = lock();
         hung.retain(|other| other.bell != bell);
         let image = process_image();
-        hung.push(Hung { bell, fd, image });
+        hung.push(HungBell {
+            bell,
+            fd,
+            answer,
+            image,
+        });
     }
     for driver in registry::all() {
         if !driver.is_forked() {
-            let _ = driver.hear(bell, fd);
+            let _ = driver.hear(bell, fd, answer);
         }
     }
 }
@@ -112,14 +75,14 @@ pub(crate) fn hear_all(driver: &Driver) -> io::Result<()> {
     let hung = lock().clone();
     hung.into_iter()
         .filter(|hung| hung.is_ours())
-        .try_for_each(|hung| driver.hear(hung.bell, hung.fd))
+        .try_for_each(|hung| driver.hear(hung.bell, hung.fd, hung.answer))
 }
 
 impl Driver {
     /// Lets this runtime hear a bell. Without a readiness set it hears none.
-    pub(crate) fn hear(&self, bell: Bell, fd: RawFd) -> io::Result<()> {
+    pub(super) fn hear(&self, bell: Bell, fd: RawFd, answer: Answer) -> io::Result<()> {
         match self.io() {
-            Some(io) => io.hear(bell, fd),
+            Some(io) => io.hear(bell, fd, answer),
             None => Ok(()),
         }
     }

@@ -28,9 +28,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Acquire};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 
-use super::bells::{self, Bell};
-use super::strays;
+use super::bells;
 use crate::runtime::driver::Driver;
+use crate::runtime::driver::readiness::Bell;
 use crate::sys;
 use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
@@ -49,6 +49,8 @@ static KINDS: [Kind; 64] = [const { Kind::new() }; 64];
 struct Kind {
     /// Whether the handler is in place, or the errno that kept it out.
     handler: OnceLock<Result<(), Option<i32>>>,
+    /// What the process itself does at each delivery.
+    reaction: OnceLock<fn()>,
     listeners: Mutex<Listeners>,
 }
 
@@ -64,6 +66,7 @@ impl Kind {
     const fn new() -> Kind {
         Kind {
             handler: OnceLock::new(),
+            reaction: OnceLock::new(),
             listeners: Mutex::new(Listeners {
                 version: 0,
                 wakers: Vec::new(),
@@ -97,7 +100,7 @@ impl Kind {
 }
 
 /// Tells every listener of what arrived. True if somebody was waiting.
-pub(super) fn deliver(wakers: &mut WakeList) -> bool {
+fn deliver(wakers: &mut WakeList) -> bool {
     // Pairs with the Release in the handler (`sys/signal.rs`): what a thread did before it raised a
     // signal is seen by who is told of it.
     let mut pending = PENDING.swap(0, Acquire);
@@ -105,9 +108,10 @@ pub(super) fn deliver(wakers: &mut WakeList) -> bool {
     while pending != 0 {
         let index = pending.trailing_zeros() as usize;
         pending &= pending - 1;
-        somebody_waited |= KINDS[index].deliver(wakers);
-        if index + 1 == libc::SIGCHLD as usize {
-            strays::reap_unwatched();
+        let kind = &KINDS[index];
+        somebody_waited |= kind.deliver(wakers);
+        if let Some(reaction) = kind.reaction.get() {
+            reaction();
         }
     }
     somebody_waited
@@ -131,8 +135,7 @@ pub(crate) fn listen(signal: i32, driver: &Driver) -> io::Result<Listener> {
     let Some(kind) = KINDS.get(signal as usize - 1) else {
         return Err(io::Error::other("signal too large"));
     };
-    let bell = bell()?;
-    driver.hear(Bell::Signals, bell.as_raw_fd())?;
+    let bell = heard_bell(driver)?;
     install(signal, kind, bell)?;
     Ok(kind.listener())
 }
@@ -141,12 +144,22 @@ pub(crate) fn listen(signal: i32, driver: &Driver) -> io::Result<Listener> {
 /// who makes a child and then finds no descriptor left for a pidfd needs none for the signal.
 pub(crate) fn prepare_for_children(driver: &Driver) -> io::Result<()> {
     driver.assert_not_forked();
-    driver.hear(Bell::Signals, bell()?.as_raw_fd())
+    heard_bell(driver).map(drop)
 }
 
-/// Has children that exit without being watched reaped by whatever runtime is driven.
-pub(super) fn enable_child_signal() -> io::Result<()> {
-    install(libc::SIGCHLD, &KINDS[libc::SIGCHLD as usize - 1], bell()?)
+/// Has whatever runtime is driven call `reaction` when a child exits, if the handler can be put in
+/// place. Always the same function.
+pub(super) fn react_to_child_signal(reaction: fn()) -> io::Result<()> {
+    let kind = &KINDS[libc::SIGCHLD as usize - 1];
+    kind.reaction.get_or_init(|| reaction);
+    install(libc::SIGCHLD, kind, bell()?)
+}
+
+/// The bell, which the runtime of `driver` hears.
+fn heard_bell(driver: &Driver) -> io::Result<&'static OwnedFd> {
+    let bell = bell()?;
+    driver.hear(Bell::Signals, bell.as_raw_fd(), deliver)?;
+    Ok(bell)
 }
 
 fn bell() -> io::Result<&'static OwnedFd> {
@@ -155,7 +168,7 @@ fn bell() -> io::Result<&'static OwnedFd> {
     }
     let fresh = sys::eventfd::new()?;
     let bell = BELL.get_or_init(|| fresh);
-    bells::hang(Bell::Signals, bell.as_raw_fd());
+    bells::hang(Bell::Signals, bell.as_raw_fd(), deliver);
     Ok(bell)
 }
 

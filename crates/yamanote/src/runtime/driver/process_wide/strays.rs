@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use mio::unix::SourceFd;
 
-use super::bells::{self, Bell};
-use super::signals;
+use super::{bells, signals};
+use crate::runtime::driver::readiness::Bell;
 use crate::sys::fork::process_image;
 use crate::util::poison::unpoisoned;
 
@@ -72,7 +72,7 @@ pub(crate) fn adopt(mut child: Child, pidfd: Option<OwnedFd>) {
 /// Sees to it that SIGCHLD tells of those without a pidfd. To be called when one came to them.
 fn listen_for_unwatched() {
     // Without a handler the next spawn looks.
-    let _ = signals::enable_child_signal();
+    let _ = signals::react_to_child_signal(reap_unwatched);
     // It may have exited before the handler was there.
     lock().reap_unwatched();
 }
@@ -96,13 +96,16 @@ fn watch(stray: Watched) -> Option<Child> {
     drop(nursery);
     // Not under the lock: this may end the last use of a driver, and with it who knows what.
     if let Some(fd) = new_bell {
-        bells::hang(Bell::Strays, fd);
+        bells::hang(Bell::Strays, fd, |_| {
+            reap_exited();
+            false
+        });
     }
     left
 }
 
 /// Reaps the strays whose pidfds say that they exited.
-pub(super) fn reap_exited() {
+fn reap_exited() {
     let mut nursery = lock();
     let Nursery { set, unwatched, .. } = &mut *nursery;
     let known = unwatched.len();
@@ -118,7 +121,7 @@ pub(super) fn reap_exited() {
 }
 
 /// Reaps those without a pidfd that have exited.
-pub(super) fn reap_unwatched() {
+fn reap_unwatched() {
     if STRAYS.load(Relaxed) > 0 {
         lock().reap_unwatched();
     }

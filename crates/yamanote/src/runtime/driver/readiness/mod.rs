@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod alarm;
+mod bells;
 mod interest;
 mod ready;
 mod registration;
@@ -15,6 +16,7 @@ mod table;
 mod turns;
 mod waiters;
 
+pub(crate) use bells::{Answer, Bell};
 pub use interest::Interest;
 pub use ready::Ready;
 pub(crate) use registration::Registration;
@@ -24,16 +26,14 @@ pub(crate) use source::ReadyEvent;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
-use mio::unix::SourceFd;
-
 use self::alarm::Alarm;
+use self::bells::Bells;
 use self::table::Table;
 use self::turns::Turns;
-use super::process_wide::bells::Bell;
 use super::setback::{Setback, Verdict};
 use crate::sys;
 use crate::util::poison::unpoisoned;
@@ -46,8 +46,7 @@ pub(crate) struct Readiness {
     /// The last look took as much as it might, not all there was. Written with the selector held;
     /// whoever left something looks again before it sleeps, so nobody waits for this. Relaxed.
     left_some: AtomicBool,
-    /// Bells that are in the set.
-    bells: AtomicU8,
+    bells: Bells,
     /// Calls that failed since the last that did not.
     setback: Mutex<Setback>,
     /// There are such calls, or the set has failed for good. Written with `setback` locked, and read
@@ -131,7 +130,7 @@ impl Readiness {
         Ok(Readiness {
             epoll_fd: poll.as_raw_fd(),
             left_some: AtomicBool::new(false),
-            bells: AtomicU8::new(0),
+            bells: Bells::default(),
             setback: Mutex::default(),
             is_troubled: AtomicBool::new(false),
             selector: Turns::new(Selector {
@@ -314,7 +313,7 @@ impl Readiness {
             return false;
         }
         if let Some(bell) = Bell::of(event.token()) {
-            return bell.answer(wakers);
+            return self.bells.answer(bell, wakers);
         }
         let (index, generation) = index_and_generation(event.token());
         match self.shared.table.get(index) {
@@ -369,39 +368,26 @@ impl Readiness {
     /// reason for one.
     pub(crate) fn listens_in(&self) -> Option<Duration> {
         const LISTENING: Duration = Duration::from_millis(64);
-        let has_bells = self.bells.load(Relaxed) != 0;
-        (has_bells && self.has_failed()).then_some(LISTENING)
+        (!self.bells.is_empty() && self.has_failed()).then_some(LISTENING)
     }
 
     /// Of a set that has failed nobody hears a bell any more, and what it rings for can be neither
     /// refused nor left undone: a signal that is listened to does not end the program. So it is asked
     /// for instead.
     pub(crate) fn answer_unrung(&self, wakers: &mut WakeList) -> usize {
-        let bells = self.bells.load(Relaxed);
-        Bell::ALL
-            .into_iter()
-            .filter(|bell| self.has_failed() && bells & bell.bit() != 0)
-            .filter(|bell| bell.answer(wakers))
-            .count()
+        match self.has_failed() {
+            true => self.bells.answer_all(wakers),
+            false => 0,
+        }
     }
 
     fn lock_setback(&self) -> MutexGuard<'_, Setback> {
         unpoisoned(self.setback.lock())
     }
 
-    /// Answers `bell`, whose descriptor is `fd`, from the next drain on.
-    pub(super) fn hear(&self, bell: Bell, fd: RawFd) -> io::Result<()> {
-        // Relaxed: set after the kernel has taken the bell, it only spares a second question.
-        if self.bells.load(Relaxed) & bell.bit() != 0 {
-            return Ok(());
-        }
-        let registry = &self.shared.registry;
-        match registry.register(&mut SourceFd(&fd), bell.token(), mio::Interest::READABLE) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        self.bells.fetch_or(bell.bit(), Relaxed);
-        Ok(())
+    /// Has `answer` called for `bell`, whose descriptor is `fd`, from the next drain on.
+    pub(super) fn hear(&self, bell: Bell, fd: RawFd, answer: Answer) -> io::Result<()> {
+        self.bells.hear(&self.shared.registry, bell, fd, answer)
     }
 
     /// Refuses registrations from now on; every wait, present and future, ends with an error.
@@ -411,7 +397,7 @@ impl Readiness {
 
     /// Whether the kernel might have something to tell.
     pub(crate) fn is_watching(&self) -> bool {
-        self.live() > 0 || self.bells.load(Relaxed) != 0
+        self.live() > 0 || !self.bells.is_empty()
     }
 
     /// Registrations alive.
