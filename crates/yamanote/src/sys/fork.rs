@@ -1,9 +1,9 @@
-//! Which process image is this? A number that differs between a process and its forked children,
-//! read without a system call.
+//! Which process made this? A forked child has its parent's runtime in memory, but not its threads,
+//! not its rings' memory, and no right to its readiness set. What must know that keeps its [`Origin`].
 //!
-//! One page is mapped `MADV_WIPEONFORK`: a child finds zero there and takes the next number. A ring
-//! remembers the number it was made under; another number means the caller is a forked child, where
-//! the ring's memory is not even mapped.
+//! An origin is a number that differs between a process and its forked children, read without a
+//! system call: one page is mapped `MADV_WIPEONFORK`, a child finds zero there and takes the next
+//! number.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,8 +14,37 @@ static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
 /// The last number given out; inherited by children, so that theirs are new.
 static LAST: AtomicU64 = AtomicU64::new(0);
 
+/// The process in which something was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Origin(u64);
+
+impl Origin {
+    #[inline]
+    pub(crate) fn here() -> Origin {
+        Origin(process_image())
+    }
+
+    /// False in a forked child of that process.
+    #[inline]
+    pub(crate) fn is_here(self) -> bool {
+        self == Origin::here()
+    }
+
+    /// Says what is wrong before something hangs or takes the parent's events.
+    #[track_caller]
+    #[inline]
+    pub(crate) fn assert_here(self) {
+        assert!(
+            self.is_here(),
+            "a runtime was used in a forked child of the process that made it; it does not survive \
+             fork()"
+        );
+    }
+}
+
 /// The number of this process image; never 0.
-pub(crate) fn process_image() -> u64 {
+#[inline]
+fn process_image() -> u64 {
     let Some(cell) = *PAGE.get_or_init(map_page) else {
         return u64::from(std::process::id());
     };
@@ -68,12 +97,12 @@ mod tests {
 
     #[test]
     fn a_forked_child_has_another_number() {
-        let parent = process_image();
-        assert_eq!(process_image(), parent);
+        let parent = Origin::here();
+        assert!(parent.is_here());
         // SAFETY: the child only reads the number and leaves by `_exit`.
         let child = unsafe { libc::fork() };
         if child == 0 {
-            let differs = process_image() != parent;
+            let differs = !parent.is_here();
             // SAFETY: ends the child without running destructors that belong to the parent.
             unsafe { libc::_exit(i32::from(!differs)) };
         }

@@ -5,7 +5,7 @@ use super::books::{Added, Books, Coming, Kind, Stage};
 use super::job::{Finished, Job};
 use super::{Callback, Config, Life, Wrap, thread};
 use crate::runtime::task::JoinHandle;
-use crate::sys::fork::process_image;
+use crate::sys::fork::Origin;
 use crate::util::poison::unpoisoned;
 use std::collections::HashMap;
 use std::fmt;
@@ -18,8 +18,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(crate) struct BlockingPool {
     spawner: Spawner,
-    /// The process it was made in; a forked child has none of the threads.
-    image: u64,
+    /// A forked child has none of the threads.
+    origin: Origin,
 }
 
 /// Gives work to the pool.
@@ -57,7 +57,7 @@ impl BlockingPool {
         });
         BlockingPool {
             spawner: Spawner { pool },
-            image: process_image(),
+            origin: Origin::here(),
         }
     }
 
@@ -83,7 +83,7 @@ impl BlockingPool {
 
 impl Drop for BlockingPool {
     fn drop(&mut self) {
-        if self.image == process_image() && !self.spawner.pool.books.is_closed() {
+        if self.origin.is_here() && !self.spawner.pool.books.is_closed() {
             self.shutdown(None);
         }
     }

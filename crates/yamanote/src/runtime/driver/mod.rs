@@ -28,7 +28,7 @@ pub(crate) use process_wide::registry::DriverId;
 pub(crate) use slot::RingGuard;
 pub(crate) use timers::TimerKey;
 
-use crate::sys::fork::process_image;
+use crate::sys::fork::Origin;
 use readiness::Readiness;
 use ring::{Profile, Ring, RingParams};
 use slot::{Refusal, RingState, Slot};
@@ -90,8 +90,7 @@ pub(crate) struct Driver {
     /// Totals of rings that are closed.
     closed_ops_submitted: AtomicU64,
     leaked_ops: AtomicUsize,
-    /// The process it was made in.
-    image: u64,
+    origin: Origin,
 }
 
 thread_local! {
@@ -141,7 +140,7 @@ impl Driver {
             is_shutdown: AtomicBool::new(false),
             closed_ops_submitted: AtomicU64::new(0),
             leaked_ops: AtomicUsize::new(0),
-            image: process_image(),
+            origin: Origin::here(),
             config,
         });
         if driver.config.start_paused {
@@ -182,17 +181,13 @@ impl Driver {
     /// Whether this is a forked child of the process that made the runtime. Rings, readiness set and
     /// threads are the parent's; locks may be held for ever by threads that are not here.
     pub(crate) fn is_forked(&self) -> bool {
-        self.image != process_image()
+        !self.origin.is_here()
     }
 
     /// Says what is wrong before something hangs or takes the parent's events.
     #[track_caller]
     pub(crate) fn assert_not_forked(&self) {
-        assert!(
-            !self.is_forked(),
-            "a runtime was used in a forked child of the process that made it; it does not survive \
-             fork()"
-        );
+        self.origin.assert_here();
     }
 
     pub(crate) fn is_shutdown(&self) -> bool {

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::abi::{self, Cqe, Params};
 use super::sqe::Sqe;
+use crate::sys::fork::Origin;
 
 /// Addresses of the queues inside the shared memory.
 ///
@@ -231,7 +232,7 @@ struct Mapping {
     address: NonNull<u8>,
     bytes: usize,
     /// In a forked child the range is not ours (MADV_DONTFORK) and may by now be another's.
-    image: u64,
+    origin: Origin,
 }
 
 // SAFETY: plain memory; nothing about it is tied to a thread.
@@ -256,7 +257,7 @@ impl Mapping {
         let mapping = Mapping {
             address: NonNull::new(address.cast()).expect("mmap never returns null"),
             bytes,
-            image: crate::sys::fork::process_image(),
+            origin: Origin::here(),
         };
         // SAFETY: the range was mapped above.
         if unsafe { libc::madvise(address, bytes, libc::MADV_DONTFORK) } != 0 {
@@ -268,7 +269,7 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        if self.image == crate::sys::fork::process_image() {
+        if self.origin.is_here() {
             // SAFETY: our own mapping, in the process that made it; the queues that pointed into it
             // are gone with the value that owned both.
             unsafe { libc::munmap(self.address.as_ptr().cast(), self.bytes) };

@@ -22,7 +22,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::registry;
 use crate::runtime::driver::Driver;
 use crate::runtime::driver::readiness::{Answer, Bell};
-use crate::sys::fork::process_image;
+use crate::sys::fork::Origin;
 use crate::util::poison::unpoisoned;
 
 #[derive(Debug, Clone, Copy)]
@@ -31,14 +31,14 @@ struct HungBell {
     fd: RawFd,
     answer: Answer,
     /// The process that hung it.
-    image: u64,
+    origin: Origin,
 }
 
 impl HungBell {
     /// A forked child inherits the handlers that ring for signals, and the bell with them. Its
     /// parent's children are not its own.
     fn is_ours(self) -> bool {
-        self.bell == Bell::Signals || self.image == process_image()
+        self.bell == Bell::Signals || self.origin.is_here()
     }
 }
 
@@ -55,12 +55,11 @@ pub(super) fn hang(bell: Bell, fd: RawFd, answer: Answer) {
     {
         let mut hung = lock();
         hung.retain(|other| other.bell != bell);
-        let image = process_image();
         hung.push(HungBell {
             bell,
             fd,
             answer,
-            image,
+            origin: Origin::here(),
         });
     }
     for driver in registry::all() {

@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 use crate::runtime::driver::Driver;
-use crate::sys::fork::process_image;
 use crate::util::poison::unpoisoned;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -48,7 +47,7 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         // In a forked child the lock may be held for ever, by a thread that is not there.
-        if self.image == process_image() {
+        if !self.is_forked() {
             lock().remove(&self.id.0);
         }
     }

@@ -22,10 +22,10 @@ use mio::unix::SourceFd;
 
 use super::{bells, signals};
 use crate::runtime::driver::readiness::Bell;
-use crate::sys::fork::process_image;
+use crate::sys::fork::Origin;
 use crate::util::poison::unpoisoned;
 
-static NURSERY: Mutex<Nursery> = Mutex::new(Nursery::new(0));
+static NURSERY: Mutex<Nursery> = Mutex::new(Nursery::new(None));
 
 /// Strays that nobody has waited for yet. Relaxed: who reads a number that is out of date leaves
 /// the work to the bell.
@@ -33,7 +33,7 @@ static STRAYS: AtomicUsize = AtomicUsize::new(0);
 
 struct Nursery {
     /// The process whose children these are.
-    image: u64,
+    origin: Option<Origin>,
     /// Made for the first stray with a pidfd.
     set: Option<Set>,
     unwatched: Vec<Child>,
@@ -138,9 +138,9 @@ pub(crate) fn reap() {
 /// The nursery of this process. A forked child leaves its parent's as it is.
 fn lock() -> MutexGuard<'static, Nursery> {
     let mut nursery = unpoisoned(NURSERY.lock());
-    let image = process_image();
-    if nursery.image != image {
-        let inherited = std::mem::replace(&mut *nursery, Nursery::new(image));
+    let here = Some(Origin::here());
+    if nursery.origin != here {
+        let inherited = std::mem::replace(&mut *nursery, Nursery::new(here));
         // The set is the parent's too, and must not lose anything.
         std::mem::forget(inherited);
         nursery.count();
@@ -154,9 +154,9 @@ fn is_gone(child: &mut Child) -> bool {
 }
 
 impl Nursery {
-    const fn new(image: u64) -> Nursery {
+    const fn new(origin: Option<Origin>) -> Nursery {
         Nursery {
-            image,
+            origin,
             set: None,
             unwatched: Vec::new(),
         }

@@ -36,6 +36,7 @@ use self::table::Table;
 use self::turns::Turns;
 use super::setback::{Setback, Verdict};
 use crate::sys;
+use crate::sys::fork::Origin;
 use crate::util::poison::unpoisoned;
 use crate::util::shutdown_text::shutting_down;
 use crate::util::wake_list::WakeList;
@@ -71,16 +72,11 @@ pub(crate) struct Shared {
     table: Table,
     /// Why the kernel will not tell of events any more.
     failure: OnceLock<String>,
-    /// The process it was made in. A forked child that took a socket out of the set would take it out
-    /// of its parent's.
-    image: u64,
+    /// A forked child that took a socket out of the set would take it out of its parent's.
+    origin: Origin,
 }
 
 impl Shared {
-    fn is_forked(&self) -> bool {
-        self.image != sys::fork::process_image()
-    }
-
     /// What is told to those who wait, or would, when there will be no more events.
     fn end(&self) -> io::Error {
         match self.failure.get() {
@@ -143,7 +139,7 @@ impl Readiness {
                 alarm,
                 table: Table::new(),
                 failure: OnceLock::new(),
-                image: sys::fork::process_image(),
+                origin: Origin::here(),
             }),
         })
     }

@@ -37,11 +37,7 @@ impl Registration {
         interest: Interest,
     ) -> io::Result<Registration> {
         let set = Arc::clone(&readiness.shared);
-        assert!(
-            !set.is_forked(),
-            "a runtime was used in a forked child of the process that made it; it does not survive \
-             fork()"
-        );
+        set.origin.assert_here();
         let (index, source) = set.table.insert().map_err(|_| set.end())?;
         let registration = Registration {
             source,
@@ -69,7 +65,7 @@ impl Registration {
     /// Takes `io` out of the set. Without this a descriptor that has duplicates would stay in it
     /// beyond its close.
     pub(crate) fn deregister(&self, io: &mut impl event::Source) -> io::Result<()> {
-        if self.set.is_forked() {
+        if !self.set.origin.is_here() {
             return Ok(());
         }
         self.set.registry.deregister(io)
@@ -270,7 +266,7 @@ fn is_worth_a_unit() -> bool {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        if self.set.is_forked() {
+        if !self.set.origin.is_here() {
             return;
         }
         self.set.table.release(self.index, &self.source);

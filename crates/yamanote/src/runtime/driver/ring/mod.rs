@@ -43,7 +43,7 @@ use super::batch::Batch;
 use super::op::table::{self, Fate, INTERNAL_INDEX, Routed, Table};
 use super::op::{CqeResult, Key, OnDrop, Payload};
 use super::setback::{Setback, Verdict};
-use crate::sys::fork::process_image;
+use crate::sys::fork::Origin;
 use crate::sys::uring::abi;
 use crate::sys::uring::queues::{Queues, SubmissionQueueFull};
 use crate::sys::uring::sqe::{Sqe, op};
@@ -103,8 +103,7 @@ pub(crate) struct Ring {
     has_no_iowait: bool,
     counters: Counters,
     lost_seen: u32,
-    /// The process the ring was made in.
-    image: u64,
+    origin: Origin,
 }
 
 impl Ring {
@@ -177,7 +176,7 @@ impl Ring {
             has_waiter: false,
             has_no_iowait: false,
             counters: Counters::default(),
-            image: process_image(),
+            origin: Origin::here(),
         };
         ring.push_deferred();
         ring
@@ -582,7 +581,7 @@ impl Ring {
     /// In a forked child the ring is the parent's and its memory is not even there.
     fn check_process(&self) {
         assert!(
-            self.image == process_image(),
+            self.origin.is_here(),
             "an io_uring ring was used in a forked child of the process that made it; \
              a runtime does not survive fork()"
         );

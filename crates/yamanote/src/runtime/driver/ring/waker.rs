@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::internal::Internal;
 use crate::loom::sync::atomic::{AtomicBool, Ordering};
-use crate::sys::fork::process_image;
+use crate::sys::fork::Origin;
 use crate::sys::{self, uring};
 
 /// Makes a thread that waits on the ring return; any thread may call it.
@@ -23,7 +23,7 @@ pub(crate) struct RingWaker {
 struct WakerShared {
     door: Door,
     pending: Pending,
-    image: u64,
+    origin: Origin,
     /// See [`RingWaker::has_ops`].
     has_ops: AtomicBool,
 }
@@ -48,7 +48,7 @@ impl RingWaker {
             shared: Arc::new(WakerShared {
                 door,
                 pending: Pending::new(),
-                image: process_image(),
+                origin: Origin::here(),
                 has_ops: AtomicBool::new(false),
             }),
         }
@@ -83,7 +83,7 @@ impl RingWaker {
     }
 
     fn send(&self) -> io::Result<()> {
-        if self.shared.image != process_image() {
+        if !self.shared.origin.is_here() {
             // A forked child: the waiter is in the parent.
             return Ok(());
         }
