@@ -20,7 +20,6 @@ use crate::fs::{pool, submit};
 use crate::runtime::Handle;
 use crate::runtime::driver::op;
 use crate::runtime::driver::op::read::Read;
-use crate::runtime::driver::op::transfer::Offset;
 use crate::runtime::driver::op::write::Write;
 use crate::sys::fs::{self as sys, Wait};
 
@@ -133,7 +132,7 @@ impl File {
                 std: self.std.clone(),
                 _ticket: None,
             };
-            (Read::new(file, buf, Offset::At(offset)).wait(wait), None)
+            (Read::new(file, buf, offset).wait(wait), None)
         };
         self.by_ring_or_pool(&runtime, by_ring, jobs::prepare_read, buf, make)
             .await
@@ -179,7 +178,7 @@ impl File {
         let by_ring = facts.and_then(Facts::ring_write);
         let make = |buf, wait| {
             let (file, guard) = self.begin_write_at();
-            let write = Write::new(file, buf, Offset::At(offset)).wait(wait);
+            let write = Write::new(file, buf, offset).wait(wait);
             (write, Some(guard))
         };
         self.by_ring_or_pool(&runtime, by_ring, |_, _| (), buf, make)

@@ -7,14 +7,12 @@
 pub(crate) mod batch;
 mod caretaker;
 mod kind;
-#[allow(dead_code)]
 pub(crate) mod op;
 mod park;
 mod parker;
 pub mod probe;
 pub(crate) mod process_wide;
 pub(crate) mod readiness;
-#[allow(dead_code)]
 pub(crate) mod ring;
 mod setback;
 mod shutdown;
@@ -30,7 +28,7 @@ pub(crate) use timers::TimerKey;
 
 use crate::sys::fork::Origin;
 use readiness::Readiness;
-use ring::{Profile, Ring, RingParams};
+use ring::Ring;
 use slot::{Refusal, RingState, Slot};
 use std::cell::Cell;
 use std::io;
@@ -64,15 +62,6 @@ pub(crate) struct Config {
     pub(crate) max_io_events: usize,
     /// Readiness events taken by one look of a worker that has tasks to run; `None`: all there are.
     pub(crate) max_io_events_busy: Option<usize>,
-}
-
-impl Config {
-    fn ring_params(&self) -> RingParams {
-        RingParams {
-            entries: self.ring_entries,
-            profile: Profile::Shared,
-        }
-    }
 }
 
 pub(crate) struct Driver {
@@ -111,7 +100,7 @@ impl Driver {
             Want::Epoll => (DriverKind::Epoll, None),
             Want::Uring => {
                 uring_usable()?;
-                probe::room_for(slots, config.ring_params())?;
+                probe::room_for(slots, config.ring_entries)?;
                 (DriverKind::Uring, None)
             }
             Want::Auto => match probe::usable() {
@@ -252,7 +241,7 @@ impl Driver {
             RingState::Refused(refusal) if !refusal.is_over() => return Err((*refusal).into()),
             RingState::Closed => return Err(io::ErrorKind::NotConnected.into()),
             RingState::Absent | RingState::Refused(_) => {
-                match Ring::new(self.config.ring_params()) {
+                match Ring::new(self.config.ring_entries) {
                     Ok(ring) => {
                         let first = slot.ring_waker.set(ring.waker()).is_ok();
                         assert!(first, "a slot makes one ring in its life");

@@ -1,56 +1,44 @@
 //! The life of one io_uring operation.
 //!
 //! ```text
-//!  Op<T>          its slot in the ring's table                          payload (T) belongs to
-//!  ------------   ----------------------------------------------------  ----------------------
-//!  Initialize     none                                              (I)  the future
+//!  Op<T>          its entry in the ring's table            payload (T) belongs to
+//!  ------------   -------------------------------------    ----------------------
+//!  Initialize     none                               (I)   the future
 //!      | poll: push the SQE
 //!      v
-//!  Polled(key)    Submitted, SQE in the queue                       (P)  the slot, from here on
-//!      |          Submitted, SQE taken by the kernel                (S)
-//!      | poll         | poll leaves a waker
-//!      |              v
-//!      |          Waiting(waker)  ------------ last CQE -----.      (W)
-//!      |              |      \                               v
-//!      |              |       `- CQE with F_MORE -> Notifying --notif--> Completed(cqe)   (Z, C)
-//!      |              |       `- multishot: Armed(results) --last--> Terminated(results)  (A, T)
+//!  Polled(key)    Waiting, SQE in the queue          (P)   the entry, from here on
+//!      |             |     SQE taken by the kernel   (S)
+//!      |             |---- last CQE ---> Completed   (C)
+//!      |             | drop of the future
+//!      |             v
+//!      |          Orphan - last CQE ---> none        (X)   the reaper's garbage
 //!      | poll takes payload and result
-//!      v              | drop of the future
-//!  Complete           v
-//!                 Cancelled  ------------------ last CQE -----> payload to the reaper's garbage (X)
+//!      v
+//!  Complete       none                                     the caller
 //! ```
 //!
 //! Rules the code cites:
 //!
-//! 1. From the push of its SQE to its last CQE the payload is the slot's, at one address. Cancelling
+//! 1. From the push of its SQE to its last CQE the payload is the entry's, at one address. Cancelling
 //!    asks the kernel to hurry; only the last CQE frees. Without it the payload is leaked.
-//! 2. P and S differ only in whether the kernel's head has passed the SQE. The slot does not care:
+//! 2. P and S differ only in whether the kernel's head has passed the SQE. The entry does not care:
 //!    a failed `io_uring_enter` leaves the SQE where it is, and it runs later.
-//! 3. A CQE finds its slot by index and generation. What finds none is counted and ignored. A slot
+//! 3. A CQE finds its entry by index and generation. What finds none is counted and ignored. An entry
 //!    whose generations are used up is never used again.
-//! 4. A CQE is the last one when it lacks `F_MORE`, whatever else it says.
+//! 4. A CQE is the last one when it lacks `F_MORE`, whatever else it says. No operation here asks for
+//!    more than one; a CQE that announces another is counted and ignored.
 //! 5. No user code runs under the ring's lock: wakers are cloned before and dropped after, payloads
 //!    are decoded and dropped outside.
-//! 6. What ends without having been done, and not because we asked, goes to the kernel again
-//!    ([`Operation::NOT_DONE`]): an operation belongs to the thread that submitted it, and that
-//!    thread may have exited.
+//! 6. What the kernel broke off, and not because we asked, goes to the kernel again
+//!    ([`BROKEN_OFF`]): an operation belongs to the thread that submitted it, and that thread may have
+//!    exited.
 //! 7. Results own what they carry; losing interest is dropping them, or handing them on
 //!    ([`Cancellable::orphaned`]).
 //!
 //! Operations are one small file each, with the SQE, the plain system call and the decoding side by
 //! side; nothing here lists what they are.
 
-pub(crate) mod accept;
-pub(crate) mod accept_multi;
-pub(crate) mod cancel_fd;
-pub(crate) mod connect;
-pub(crate) mod multi;
-pub(crate) mod open;
-pub(crate) mod poll;
 pub(crate) mod read;
-pub(crate) mod recv;
-pub(crate) mod send;
-pub(crate) mod statx;
 pub(crate) mod table;
 pub(crate) mod transfer;
 pub(crate) mod write;
@@ -71,7 +59,7 @@ use crate::runtime::driver::ring::{Refused, Ring};
 use crate::sys::uring::abi;
 use crate::util::coop;
 
-use table::{DiscardItem, Drop as OnDropAnswer, Fate, Poll as PollAnswer};
+use table::{Looked, Orphaned};
 
 /// How the kernel ends what it breaks off because the thread that submitted it exits: one by one
 /// what waits in a poll or for a kernel thread (ECANCELED), and what a kernel thread was waiting in
@@ -115,11 +103,6 @@ impl CqeResult {
     pub(crate) fn has_more(&self) -> bool {
         self.flags & abi::CQE_F_MORE != 0
     }
-
-    /// A zero-copy send's word that the kernel has let go of the buffer; it carries no result.
-    pub(crate) fn is_notification(&self) -> bool {
-        self.flags & abi::CQE_F_NOTIF != 0
-    }
 }
 
 /// The error of an operation that no ring took.
@@ -151,7 +134,7 @@ pub(crate) trait Cancellable: Completable {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnDrop {
-    /// Ask the kernel to cancel: reads, accepts, opens.
+    /// Ask the kernel to cancel (reads).
     Cancel,
     /// Let it finish: what was accepted from the user must happen (writes).
     LetFinish,
@@ -169,9 +152,6 @@ pub(crate) enum OnDrop {
 /// - What the kernel writes through those pointers cannot break `self`, whatever it writes and
 ///   however often, until the last completion.
 pub(crate) unsafe trait Operation: Cancellable + Send + 'static {
-    /// The errnos that say that nothing was done (rule 6).
-    const NOT_DONE: &'static [i32] = BROKEN_OFF;
-
     /// Fills the submission. `self` stands at its final address.
     fn prepare(&mut self) -> Sqe;
 
@@ -198,7 +178,7 @@ pub(crate) trait Rings: Send + Sync + 'static {
     fn may_enter(&self, slot: usize) -> bool;
 }
 
-/// Names an operation in a ring: which ring, which slot in its table, which use of that slot.
+/// Names an operation: the slot of its ring, the entry in the ring's table, the use of that entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) slot: usize,
@@ -211,7 +191,7 @@ pub(crate) struct Key {
 enum State<T> {
     /// Nothing has been asked of the kernel.
     Initialize(T),
-    /// The payload is in the slot; the future has only its name.
+    /// The payload is in the table; the future has only its name.
     Polled(Key),
     /// The output has been returned.
     Complete,
@@ -224,7 +204,7 @@ pub(crate) struct Op<T: Operation, R: Rings = Driver> {
     state: State<T>,
 }
 
-// The payload is never pinned inside the future: it moves to the slot before the kernel sees it.
+// The payload is never pinned inside the future: it moves to the table before the kernel sees it.
 impl<T: Operation, R: Rings> Unpin for Op<T, R> {}
 
 impl<T: Operation, R: Rings> Op<T, R> {
@@ -242,7 +222,7 @@ impl<T: Operation, R: Rings> Op<T, R> {
 
     /// I -> P. `Ready` if no ring can be had; `Pending` in state I if the queue is full.
     fn start(&mut self, operation: T, waker: Waker) -> Poll<T::Output> {
-        match push(&*self.rings, operation, waker, None) {
+        match push(&*self.rings, operation, waker) {
             Pushed::Started(key) => self.state = State::Polled(key),
             Pushed::Full(operation) => self.state = State::Initialize(operation),
             Pushed::Refused(operation, error) => {
@@ -252,7 +232,7 @@ impl<T: Operation, R: Rings> Op<T, R> {
         Poll::Pending
     }
 
-    fn poll_slot(&mut self, key: Key, waker: &Waker) -> Poll<T::Output> {
+    fn poll_entry(&mut self, key: Key, waker: &Waker) -> Poll<T::Output> {
         let mut spare = None;
         loop {
             let answer = match self.rings.ring(key.slot) {
@@ -263,18 +243,18 @@ impl<T: Operation, R: Rings> Op<T, R> {
                 ),
             };
             match answer {
-                PollAnswer::Pending => {
+                Looked::Pending => {
                     // `spare` is now the old waker, if any; it is dropped here, unlocked.
                     return Poll::Pending;
                 }
-                PollAnswer::NeedsWaker => spare = Some(waker.clone()),
-                PollAnswer::Ready(payload, cqe) => {
+                Looked::NeedsWaker => spare = Some(waker.clone()),
+                Looked::Ready(payload, cqe) => {
                     self.state = State::Complete;
                     // SAFETY: the table saw the last CQE.
                     let operation = unsafe { payload.reclaim::<T>() };
                     return Poll::Ready(operation.complete(cqe));
                 }
-                PollAnswer::Lost => panic!("{LOST}"),
+                Looked::Lost => panic!("{LOST}"),
             }
         }
     }
@@ -290,7 +270,7 @@ impl<T: Operation, R: Rings> Future for Op<T, R> {
             State::Initialize(operation) => this.start(operation, cx.waker().clone()),
             State::Polled(key) => {
                 this.state = State::Polled(key);
-                this.poll_slot(key, cx.waker())
+                this.poll_entry(key, cx.waker())
             }
             State::Complete => panic!("an operation was polled after it had completed"),
         };
@@ -313,13 +293,12 @@ impl<T: Operation, R: Rings> Drop for Op<T, R> {
             Err(_) => return,
         };
         match answer {
-            OnDropAnswer::Gone => {}
-            OnDropAnswer::Finished(payload, cqe) => {
+            Orphaned::Gone => {}
+            Orphaned::Finished(payload, cqe) => {
                 // SAFETY: the table saw the last CQE.
                 unsafe { payload.reclaim::<T>() }.orphaned(cqe);
             }
-            OnDropAnswer::Disarmed { .. } => unreachable!("not a multishot"),
-            OnDropAnswer::Kept { waker, must_enter } => {
+            Orphaned::Kept { waker, must_enter } => {
                 drop(waker);
                 if must_enter {
                     self.rings.after_push(key.slot);
@@ -337,13 +316,8 @@ enum Pushed<T> {
     Refused(T, io::Error),
 }
 
-/// Moves an operation to a slot of this thread's ring and pushes its SQE.
-fn push<T: Operation, R: Rings>(
-    rings: &R,
-    operation: T,
-    waker: Waker,
-    multishot: Option<DiscardItem>,
-) -> Pushed<T> {
+/// Moves an operation to the table of this thread's ring and pushes its SQE.
+fn push<T: Operation, R: Rings>(rings: &R, operation: T, waker: Waker) -> Pushed<T> {
     let on_drop = operation.on_drop();
     // Rule 5: `prepare` may ask a user's buffer for its address, so it runs before the lock.
     let mut payload = Payload::new(operation);
@@ -360,12 +334,7 @@ fn push<T: Operation, R: Rings>(
         Err(error) => return Pushed::Refused(unsafe { payload.reclaim() }, error),
     };
     let may_enter = rings.may_enter(slot);
-    let fate = Fate {
-        on_drop,
-        multishot,
-        not_done: T::NOT_DONE,
-    };
-    let answer = ring.submit(sqe, payload, waker, fate, may_enter);
+    let answer = ring.submit(sqe, payload, waker, on_drop, may_enter);
     let is_usable = ring.is_usable();
     drop(ring);
     match answer {

@@ -14,7 +14,7 @@ use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::ring::{RingParams, setup};
+use super::ring::setup;
 use crate::sys;
 use crate::sys::uring::abi::{self, Params};
 use crate::sys::uring::sqe::op;
@@ -567,11 +567,11 @@ fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
 /// # Errors
 ///
 /// The errno of the first that is not.
-pub(super) fn room_for(rings: usize, params: RingParams) -> io::Result<()> {
+pub(super) fn room_for(rings: usize, entries: u32) -> io::Result<()> {
     elsewhere(|| {
         let mut made = Vec::with_capacity(rings);
         while made.len() < rings {
-            made.push(patiently(|| setup::set_up(params))?);
+            made.push(patiently(|| setup::set_up(entries))?);
         }
         Ok(())
     })

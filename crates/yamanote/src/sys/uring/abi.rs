@@ -27,7 +27,6 @@ pub(crate) const SQ_CQ_OVERFLOW: u32 = 1 << 1;
 pub(crate) const SQ_TASKRUN: u32 = 1 << 2;
 
 pub(crate) const CQE_F_MORE: u32 = 1 << 1;
-pub(crate) const CQE_F_NOTIF: u32 = 1 << 3;
 
 pub(crate) const REGISTER_PROBE: u32 = 8;
 pub(crate) const REGISTER_SEND_MSG_RING: u32 = 31;

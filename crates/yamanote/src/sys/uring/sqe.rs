@@ -4,7 +4,6 @@
 //! operation's system call says, until the last completion.
 #![forbid(unsafe_code)]
 
-use std::ffi::{c_char, c_void};
 use std::os::fd::RawFd;
 
 /// `IORING_OP_*`.
@@ -29,13 +28,9 @@ pub(crate) mod op {
     pub(crate) const FTRUNCATE: u8 = 55;
 }
 
-const IOSQE_ASYNC: u8 = 1 << 4;
 const IOSQE_CQE_SKIP_SUCCESS: u8 = 1 << 6;
 
 const POLL_ADD_MULTI: u32 = 1 << 0;
-const ACCEPT_MULTISHOT: u16 = 1 << 0;
-const ASYNC_CANCEL_ALL: u32 = 1 << 0;
-const ASYNC_CANCEL_FD: u32 = 1 << 1;
 
 /// `struct io_uring_sqe`, the 64-byte kind, with the names its fields have for most operations.
 #[repr(C)]
@@ -57,15 +52,6 @@ pub(crate) struct Sqe {
 }
 
 const _: () = assert!(size_of::<Sqe>() == 64);
-
-/// `struct open_how`.
-#[repr(C)]
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct OpenHow {
-    pub(crate) flags: u64,
-    pub(crate) mode: u64,
-    pub(crate) resolve: u64,
-}
 
 /// A pointer as the kernel takes it, of the same size on every machine.
 fn address<T>(pointer: *const T) -> u64 {
@@ -111,81 +97,8 @@ impl Sqe {
         }
     }
 
-    pub(crate) fn open(dir: RawFd, path: *const c_char, how: *const OpenHow) -> Self {
-        Sqe {
-            addr: address(path),
-            len: size_of::<OpenHow>() as u32,
-            off: address(how),
-            ..Sqe::new(op::OPENAT2, dir)
-        }
-    }
-
-    pub(crate) fn statx(
-        dir: RawFd,
-        path: *const c_char,
-        flags: i32,
-        mask: u32,
-        out: *mut libc::statx,
-    ) -> Self {
-        Sqe {
-            addr: address(path),
-            len: mask,
-            off: address(out),
-            op_flags: flags as u32,
-            ..Sqe::new(op::STATX, dir)
-        }
-    }
-
-    pub(crate) fn send(fd: RawFd, buf: *const u8, len: u32, flags: i32) -> Self {
-        Sqe {
-            addr: address(buf),
-            len,
-            op_flags: flags as u32,
-            ..Sqe::new(op::SEND, fd)
-        }
-    }
-
-    pub(crate) fn recv(fd: RawFd, buf: *mut u8, len: u32, flags: i32) -> Self {
-        Sqe {
-            addr: address(buf),
-            len,
-            op_flags: flags as u32,
-            ..Sqe::new(op::RECV, fd)
-        }
-    }
-
-    pub(crate) fn accept(
-        fd: RawFd,
-        peer: *mut c_void,
-        peer_len: *mut libc::socklen_t,
-        flags: i32,
-    ) -> Self {
-        Sqe {
-            addr: address(peer),
-            off: address(peer_len),
-            op_flags: flags as u32,
-            ..Sqe::new(op::ACCEPT, fd)
-        }
-    }
-
-    /// One completion for each connection.
-    pub(crate) fn accept_multi(fd: RawFd, flags: i32) -> Self {
-        Sqe {
-            ioprio: ACCEPT_MULTISHOT,
-            op_flags: flags as u32,
-            ..Sqe::new(op::ACCEPT, fd)
-        }
-    }
-
-    pub(crate) fn connect(fd: RawFd, address_of: *const c_void, len: libc::socklen_t) -> Self {
-        Sqe {
-            addr: address(address_of),
-            off: u64::from(len),
-            ..Sqe::new(op::CONNECT, fd)
-        }
-    }
-
-    pub(crate) fn poll(fd: RawFd, events: u32) -> Self {
+    /// One completion for each event.
+    pub(crate) fn poll_multi(fd: RawFd, events: u32) -> Self {
         // The kernel reads this field as two halves of 16 bits, the lower one first.
         let events = if cfg!(target_endian = "big") {
             events.rotate_left(16)
@@ -194,15 +107,8 @@ impl Sqe {
         };
         Sqe {
             op_flags: events,
-            ..Sqe::new(op::POLL_ADD, fd)
-        }
-    }
-
-    /// One completion for each event.
-    pub(crate) fn poll_multi(fd: RawFd, events: u32) -> Self {
-        Sqe {
             len: POLL_ADD_MULTI,
-            ..Sqe::poll(fd, events)
+            ..Sqe::new(op::POLL_ADD, fd)
         }
     }
 
@@ -214,26 +120,12 @@ impl Sqe {
         }
     }
 
-    /// Of all operations on this descriptor.
-    pub(crate) fn cancel_all_on(fd: RawFd) -> Self {
-        Sqe {
-            op_flags: ASYNC_CANCEL_FD | ASYNC_CANCEL_ALL,
-            ..Sqe::new(op::ASYNC_CANCEL, fd)
-        }
-    }
-
     /// A completion with `user_data` in another ring.
     pub(crate) fn message(ring: RawFd, user_data: u64) -> Self {
         Sqe {
             off: user_data,
             ..Sqe::new(op::MSG_RING, ring)
         }
-    }
-
-    /// Straight to a kernel thread, without an attempt in the call that submits.
-    pub(crate) fn in_kernel_thread(mut self) -> Self {
-        self.flags |= IOSQE_ASYNC;
-        self
     }
 
     /// Only a failure is told.

@@ -1,10 +1,10 @@
-//! `read` and `pread` into an owned buffer.
+//! `pread` into an owned buffer.
 
 use std::os::fd::{AsFd, AsRawFd};
 
 use crate::sys::uring::sqe::Sqe;
 
-use super::transfer::{Offset, check, clamp_len, retry_interrupted};
+use super::transfer::{check, clamp_len, clamp_offset, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, Operation};
 use crate::buf::{BufResult, IoBufMut};
 use crate::sys::fs::Wait;
@@ -13,12 +13,12 @@ use crate::sys::fs::Wait;
 pub(crate) struct Read<F, B> {
     file: F,
     buf: B,
-    offset: Offset,
+    offset: u64,
     wait: Wait,
 }
 
 impl<F, B> Read<F, B> {
-    pub(crate) fn new(file: F, buf: B, offset: Offset) -> Self {
+    pub(crate) fn new(file: F, buf: B, offset: u64) -> Self {
         Read {
             file,
             buf,
@@ -57,7 +57,12 @@ unsafe impl<F: AsFd + Send + 'static, B: IoBufMut + 'static> Operation for Read<
     fn prepare(&mut self) -> Sqe {
         let fd = self.file.as_fd().as_raw_fd();
         let len = clamp_len(self.buf.bytes_total());
-        let sqe = Sqe::read(fd, self.buf.stable_mut_ptr(), len, self.offset.to_sqe());
+        let sqe = Sqe::read(
+            fd,
+            self.buf.stable_mut_ptr(),
+            len,
+            clamp_offset(self.offset),
+        );
         match self.wait {
             Wait::Never => sqe.without_waiting(),
             Wait::Allowed => sqe,
@@ -68,14 +73,10 @@ unsafe impl<F: AsFd + Send + 'static, B: IoBufMut + 'static> Operation for Read<
         let fd = self.file.as_fd().as_raw_fd();
         let buf = self.buf.stable_mut_ptr().cast();
         let len = clamp_len(self.buf.bytes_total()) as usize;
-        let offset = self.offset.to_sqe() as i64;
+        let offset = clamp_offset(self.offset) as i64;
         let result = retry_interrupted(|| {
-            check(match self.offset {
-                // SAFETY: `len` bytes are writable at `buf` (`IoBufMut`); the descriptor is open.
-                Offset::At(_) => unsafe { libc::pread64(fd, buf, len, offset) },
-                // SAFETY: as above.
-                Offset::Cursor => unsafe { libc::read(fd, buf, len) },
-            })
+            // SAFETY: `len` bytes are writable at `buf` (`IoBufMut`); the descriptor is open.
+            check(unsafe { libc::pread64(fd, buf, len, offset) })
         });
         self.complete(CqeResult { result, flags: 0 })
     }

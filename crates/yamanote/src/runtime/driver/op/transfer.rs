@@ -1,4 +1,4 @@
-//! What reads and writes of every kind share: lengths, offsets, and plain calls that retry.
+//! What reads and writes share: lengths, offsets, and plain calls that retry.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -11,26 +11,11 @@ pub(crate) fn clamp_len(len: usize) -> u32 {
     len.min(MAX_LEN) as u32
 }
 
-/// Where a file is read or written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Offset {
-    /// At this byte; the file's cursor stays. Beyond `i64::MAX` the kernel answers EINVAL.
-    At(u64),
-    /// At the cursor of the open file, which moves. The only way for pipes and sockets.
-    Cursor,
-}
-
-impl Offset {
-    /// The SQE's field. All ones means "the cursor" there, so a caller's absurd offset must not
-    /// become that.
-    pub(crate) fn to_sqe(self) -> u64 {
-        const NEGATIVE: u64 = 1 << 63;
-        match self {
-            Offset::At(offset) if i64::try_from(offset).is_ok() => offset,
-            Offset::At(_) => NEGATIVE,
-            Offset::Cursor => u64::MAX,
-        }
-    }
+/// The offset for the kernel, which answers EINVAL beyond `i64::MAX`. All ones would mean "at the
+/// cursor" to a ring, so a caller's absurd offset must not become that.
+pub(crate) fn clamp_offset(offset: u64) -> u64 {
+    const NEGATIVE: u64 = 1 << 63;
+    offset.min(NEGATIVE)
 }
 
 /// Repeats a plain call that a signal interrupted.
@@ -62,8 +47,7 @@ mod tests {
             assert_eq!(clamp_len(len), 0x7fff_f000);
         }
         assert_eq!(clamp_len(17), 17);
-        assert_eq!(Offset::At(u64::MAX).to_sqe(), 1 << 63);
-        assert_eq!(Offset::At(1 << 40).to_sqe(), 1 << 40);
-        assert_eq!(Offset::Cursor.to_sqe(), u64::MAX);
+        assert_eq!(clamp_offset(u64::MAX), 1 << 63);
+        assert_eq!(clamp_offset(1 << 40), 1 << 40);
     }
 }

@@ -1,10 +1,10 @@
-//! `write` and `pwrite` from an owned buffer.
+//! `pwrite` from an owned buffer.
 
 use std::os::fd::{AsFd, AsRawFd};
 
 use crate::sys::uring::sqe::Sqe;
 
-use super::transfer::{Offset, check, clamp_len, retry_interrupted};
+use super::transfer::{check, clamp_len, clamp_offset, retry_interrupted};
 use super::{Cancellable, Completable, CqeResult, OnDrop, Operation};
 use crate::buf::{BufResult, IoBuf};
 use crate::sys::fs::Wait;
@@ -13,33 +13,25 @@ use crate::sys::fs::Wait;
 pub(crate) struct Write<F, B> {
     file: F,
     buf: B,
-    offset: Offset,
+    offset: u64,
     wait: Wait,
-    on_drop: OnDrop,
 }
 
 impl<F, B> Write<F, B> {
     /// A write that is carried out even if its future is dropped: what a file has accepted is
     /// written.
-    pub(crate) fn new(file: F, buf: B, offset: Offset) -> Self {
+    pub(crate) fn new(file: F, buf: B, offset: u64) -> Self {
         Write {
             file,
             buf,
             offset,
             wait: Wait::Allowed,
-            on_drop: OnDrop::LetFinish,
         }
     }
 
     /// Whether the ring may wait for more than the device; the plain call always does.
     pub(crate) fn wait(mut self, wait: Wait) -> Self {
         self.wait = wait;
-        self
-    }
-
-    /// Dropping the future cancels the write if the kernel can: for pipes, where it may never end.
-    pub(crate) fn cancel_on_drop(mut self) -> Self {
-        self.on_drop = OnDrop::Cancel;
         self
     }
 }
@@ -55,7 +47,7 @@ impl<F, B: IoBuf> Completable for Write<F, B> {
 
 impl<F, B: IoBuf> Cancellable for Write<F, B> {
     fn on_drop(&self) -> OnDrop {
-        self.on_drop
+        OnDrop::LetFinish
     }
 }
 
@@ -65,7 +57,7 @@ unsafe impl<F: AsFd + Send + 'static, B: IoBuf + 'static> Operation for Write<F,
     fn prepare(&mut self) -> Sqe {
         let fd = self.file.as_fd().as_raw_fd();
         let len = clamp_len(self.buf.bytes_init());
-        let sqe = Sqe::write(fd, self.buf.stable_ptr(), len, self.offset.to_sqe());
+        let sqe = Sqe::write(fd, self.buf.stable_ptr(), len, clamp_offset(self.offset));
         match self.wait {
             Wait::Never => sqe.without_waiting(),
             Wait::Allowed => sqe,
@@ -76,14 +68,10 @@ unsafe impl<F: AsFd + Send + 'static, B: IoBuf + 'static> Operation for Write<F,
         let fd = self.file.as_fd().as_raw_fd();
         let buf = self.buf.stable_ptr().cast();
         let len = clamp_len(self.buf.bytes_init()) as usize;
-        let offset = self.offset.to_sqe() as i64;
+        let offset = clamp_offset(self.offset) as i64;
         let result = retry_interrupted(|| {
-            check(match self.offset {
-                // SAFETY: `len` bytes are initialised at `buf` (`IoBuf`); the descriptor is open.
-                Offset::At(_) => unsafe { libc::pwrite64(fd, buf, len, offset) },
-                // SAFETY: as above.
-                Offset::Cursor => unsafe { libc::write(fd, buf, len) },
-            })
+            // SAFETY: `len` bytes are initialised at `buf` (`IoBuf`); the descriptor is open.
+            check(unsafe { libc::pwrite64(fd, buf, len, offset) })
         });
         self.complete(CqeResult { result, flags: 0 })
     }

@@ -27,7 +27,6 @@ pub(super) mod setup;
 mod waker;
 
 use retreat::Retreat;
-pub(crate) use setup::{Profile, RingParams};
 pub(crate) use waker::{Door, RingWaker};
 
 use std::collections::VecDeque;
@@ -40,13 +39,13 @@ use internal::{Internal, Watch};
 use waker::messages_work;
 
 use super::batch::Batch;
-use super::op::table::{self, Fate, INTERNAL_INDEX, Routed, Table};
+use super::op::table::{self, INTERNAL_INDEX, Orphaned, Routed, Table};
 use super::op::{CqeResult, Key, OnDrop, Payload};
 use super::setback::{Setback, Verdict};
 use crate::sys::fork::Origin;
 use crate::sys::uring::abi;
 use crate::sys::uring::queues::{Queues, SubmissionQueueFull};
-use crate::sys::uring::sqe::{Sqe, op};
+use crate::sys::uring::sqe::Sqe;
 use crate::sys::uring::{Kernel, RealKernel};
 use crate::util::room::Room;
 
@@ -109,8 +108,8 @@ pub(crate) struct Ring {
 impl Ring {
     /// Makes a ring: with fewer entries if the kernel has no memory for that many, and without the
     /// flags we could do without if it refuses them.
-    pub(crate) fn new(params: RingParams) -> io::Result<Self> {
-        Ring::set_up(params, |fd| {
+    pub(crate) fn new(entries: u32) -> io::Result<Self> {
+        Ring::set_up(entries, |fd| {
             if messages_work(fd) {
                 Ok(Door::Message { ring: fd.clone() })
             } else {
@@ -121,27 +120,27 @@ impl Ring {
 
     /// With a given door, as on a kernel that has no other.
     #[cfg(test)]
-    pub(super) fn new_with_door(params: RingParams, door: Door) -> io::Result<Self> {
-        Ring::set_up(params, |_| Ok(door))
+    pub(super) fn new_with_door(entries: u32, door: Door) -> io::Result<Self> {
+        Ring::set_up(entries, |_| Ok(door))
     }
 
     fn set_up(
-        params: RingParams,
+        entries: u32,
         door: impl FnOnce(&Arc<OwnedFd>) -> io::Result<Door>,
     ) -> io::Result<Self> {
-        let (fd, kernel_params) = setup::set_up(params)?;
-        let missing = (abi::FEAT_NODROP | abi::FEAT_EXT_ARG) & !kernel_params.features;
+        let (fd, params) = setup::set_up(entries)?;
+        let missing = (abi::FEAT_NODROP | abi::FEAT_EXT_ARG) & !params.features;
         if missing != 0 {
             return Err(io::Error::from_raw_os_error(libc::ENOSYS));
         }
-        let queues = Queues::map(&fd, &kernel_params)?;
+        let queues = Queues::map(&fd, &params)?;
         let fd = Arc::new(fd);
         let kernel = RealKernel {
             ring_fd: fd.clone(),
         };
         let door = door(&fd)?;
         let mut ring = Ring::with_kernel(queues, Box::new(kernel), fd, door);
-        ring.has_no_iowait = kernel_params.features & abi::FEAT_NO_IOWAIT != 0;
+        ring.has_no_iowait = params.features & abi::FEAT_NO_IOWAIT != 0;
         Ok(ring)
     }
 
@@ -188,7 +187,8 @@ impl Ring {
     }
 
     /// Submission queue entries it got, maybe fewer than it was asked for.
-    pub(crate) fn entries(&self) -> u32 {
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> u32 {
         self.queues.sq_entries()
     }
 
@@ -214,12 +214,13 @@ impl Ring {
             || self.has_deferred()
     }
 
-    pub(crate) fn has_completions(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn has_completions(&self) -> bool {
         self.check_process();
         self.queues.has_completions()
     }
 
-    /// Whether no operation has a slot: none in the kernel, and none completed whose future has yet
+    /// Whether no operation has an entry: none in the kernel, and none completed whose future has yet
     /// to look. Until then the ring is needed.
     pub(crate) fn is_vacant(&self) -> bool {
         self.table.occupied() == 0
@@ -234,7 +235,8 @@ impl Ring {
         self.counters.submitted
     }
 
-    pub(crate) fn counters(&self) -> Counters {
+    #[cfg(test)]
+    pub(super) fn counters(&self) -> Counters {
         self.counters
     }
 
@@ -243,14 +245,14 @@ impl Ring {
         &mut self.table
     }
 
-    /// Pushes one operation; the slot owns the payload from here on. With `may_enter` the calling
+    /// Pushes one operation; its entry owns the payload from here on. With `may_enter` the calling
     /// thread makes room itself.
     pub(crate) fn submit(
         &mut self,
         mut sqe: Sqe,
         payload: Payload,
         waker: Waker,
-        fate: Fate,
+        on_drop: OnDrop,
         may_enter: bool,
     ) -> Result<Key, Refused> {
         if !self.has_room() && may_enter {
@@ -271,10 +273,7 @@ impl Ring {
             };
             return Err(Refused::Full(payload, spare));
         }
-        if sqe.opcode == op::ASYNC_CANCEL {
-            self.table.note_cancel_fd(sqe.fd);
-        }
-        let key = self.table.insert(payload, Some(waker), fate, &mut sqe);
+        let key = self.table.insert(payload, waker, on_drop, &mut sqe);
         self.queues.push(&sqe).expect("there is room");
         self.counters.submitted += 1;
         self.waker.note_ops(true);
@@ -282,12 +281,11 @@ impl Ring {
     }
 
     /// The future of `key` is gone: keeps or returns what it leaves, and queues its cancellation.
-    pub(crate) fn orphan(&mut self, key: Key) -> table::Drop {
+    pub(crate) fn orphan(&mut self, key: Key) -> Orphaned {
         let answer = self.table.orphan(key);
-        if let table::Drop::Kept {
+        if let Orphaned::Kept {
             must_enter: true, ..
-        }
-        | table::Drop::Disarmed { payload: None, .. } = answer
+        } = answer
         {
             self.check_process();
             self.cancels

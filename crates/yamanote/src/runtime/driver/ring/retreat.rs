@@ -175,7 +175,7 @@ impl Ring {
     /// Whether what a wait would wait for is nothing the machine's figures should call waiting for a
     /// disk, and the kernel can be told so.
     pub(crate) fn may_wait_idle(&self) -> bool {
-        self.has_no_iowait && self.table.transfers() == 0
+        self.has_no_iowait && self.live_ops() == 0
     }
 
     /// Whether the number of its descriptor may be another's by now: the ring is leaked rather than

@@ -4,6 +4,9 @@
 mod dropped;
 mod each;
 mod enter;
+mod injected;
+mod new_descriptor;
+mod waits;
 
 use std::future::Future;
 use std::os::fd::{FromRawFd, OwnedFd};

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use super::world::World;
 use crate::runtime::driver::op::BROKEN_OFF;
 use crate::sys::uring::Kernel;
-use crate::sys::uring::abi::{CQE_F_MORE, CQE_F_NOTIF, Cqe, SQ_CQ_OVERFLOW};
+use crate::sys::uring::abi::{Cqe, SQ_CQ_OVERFLOW};
 use crate::sys::uring::queues::{Layout, Queues};
 use crate::sys::uring::sqe::{Sqe, op};
 use crate::util::rng::FastRand;
@@ -59,8 +59,6 @@ pub(super) struct SimulatedKernel {
 #[derive(Debug, Clone, Copy)]
 struct Request {
     sqe: Sqe,
-    /// A zero-copy send whose result is out and whose notification is not.
-    notification_due: bool,
     /// Somebody asked for its end.
     cancelled: bool,
 }
@@ -81,6 +79,9 @@ struct Inside {
 
 /// `IOSQE_CQE_SKIP_SUCCESS`.
 const SKIP_SUCCESS: u8 = 1 << 6;
+
+/// What every written buffer holds.
+pub(super) const WRITTEN: u8 = 0x77;
 
 /// Byte the kernel fills a read buffer with: depends on which buffer it is.
 pub(super) fn pattern(address: u64) -> u8 {
@@ -186,8 +187,8 @@ impl SimulatedKernel {
         }
     }
 
-    /// Completes one request, the `index`th in flight, in the way of `how`.
-    pub(super) fn complete_nth(&self, index: usize, res: i32, flags: u32) {
+    /// Completes one request, the `index`th in flight, with this result.
+    pub(super) fn complete_nth(&self, index: usize, res: i32) {
         let mut inside = self.inside();
         let position = inside
             .requests
@@ -197,18 +198,13 @@ impl SimulatedKernel {
             .nth(index)
             .expect("a request in flight")
             .0;
-        let request = inside.requests[position];
-        if flags & CQE_F_MORE == 0 {
-            inside.requests.remove(position);
-            inside.note_finished(&request.sqe, res);
+        let sqe = inside.requests.remove(position).sqe;
+        inside.note_finished(&sqe, res);
+        if res > 0 && sqe.opcode == op::READ {
+            self.fill(&sqe, res as usize);
         }
-        if res > 0 && request.sqe.opcode == op::READ {
-            self.fill(&request.sqe, res as usize);
-        }
-        if flags & CQE_F_NOTIF == 0 {
-            inside.answers.insert(request.sqe.addr, res);
-        }
-        self.post(&mut inside, request.sqe.user_data, res, flags);
+        inside.answers.insert(sqe.addr, res);
+        self.post(&mut inside, sqe.user_data, res, 0);
     }
 
     /// Posts a completion nobody asked for.
@@ -227,13 +223,8 @@ impl SimulatedKernel {
     }
 
     fn finish(&self, inside: &mut Inside, index: usize) {
-        let Request {
-            sqe,
-            notification_due,
-            cancelled,
-        } = inside.requests[index];
+        let Request { sqe, cancelled } = inside.requests.remove(index);
         if sqe.opcode == op::ASYNC_CANCEL {
-            inside.requests.remove(index);
             let res = self.cancel(inside, &sqe);
             if res < 0 || sqe.flags & SKIP_SUCCESS == 0 {
                 self.post(inside, sqe.user_data, res, 0);
@@ -241,23 +232,8 @@ impl SimulatedKernel {
             return;
         }
         self.world.assert_open(sqe.fd);
-        if notification_due {
-            // Until here the "network card" has read the buffer.
-            self.check_untouched(&sqe, sqe.len as usize);
-            inside.requests.remove(index);
-            inside.finished.push(sqe.user_data);
-            self.post(inside, sqe.user_data, 0, CQE_F_NOTIF);
-            return;
-        }
         let res = self.answer(inside, &sqe, cancelled);
         inside.answers.insert(sqe.addr, res);
-        if sqe.opcode == op::SEND_ZC && (res >= 0 || inside.rng.below(2) == 0) {
-            // With an error the notification may or may not come; F_MORE says which.
-            inside.requests[index].notification_due = true;
-            self.post(inside, sqe.user_data, res, CQE_F_MORE);
-            return;
-        }
-        inside.requests.remove(index);
         inside.note_finished(&sqe, res);
         self.post(inside, sqe.user_data, res, 0);
     }
@@ -278,7 +254,7 @@ impl SimulatedKernel {
         }
         match sqe.opcode {
             op::READ => self.fill(sqe, len),
-            op::WRITE | op::SEND_ZC => self.check_untouched(sqe, sqe.len as usize),
+            op::WRITE => self.check_untouched(sqe, sqe.len as usize),
             _ => {}
         }
         len as i32
@@ -296,7 +272,7 @@ impl SimulatedKernel {
         self.world.assert_live(sqe.addr as usize, len);
         // SAFETY: the world says that the buffer lives.
         let bytes = unsafe { std::slice::from_raw_parts(sqe.addr as *const u8, len) };
-        assert!(bytes.iter().all(|&byte| byte == super::storm::WRITTEN));
+        assert!(bytes.iter().all(|&byte| byte == WRITTEN));
     }
 
     fn cancel(&self, inside: &mut Inside, sqe: &Sqe) -> i32 {
@@ -307,7 +283,7 @@ impl SimulatedKernel {
         let Some(index) = inside
             .requests
             .iter()
-            .position(|r| r.sqe.user_data == target && !r.notification_due)
+            .position(|r| r.sqe.user_data == target)
         else {
             return -libc::ENOENT;
         };
@@ -365,8 +341,7 @@ impl SimulatedKernel {
 impl Inside {
     /// What was broken off comes again under the same name, so it is no name of the past.
     fn note_finished(&mut self, sqe: &Sqe, res: i32) {
-        let single = [op::READ, op::WRITE, op::SEND_ZC].contains(&sqe.opcode);
-        if !(single && BROKEN_OFF.contains(&-res)) {
+        if sqe.opcode == op::ASYNC_CANCEL || !BROKEN_OFF.contains(&-res) {
             self.finished.push(sqe.user_data);
         }
     }
@@ -409,7 +384,6 @@ impl Kernel for Arc<SimulatedKernel> {
             let sqe = unsafe { self.shared.sqes[place as usize].get().read() };
             inside.requests.push(Request {
                 sqe,
-                notification_due: false,
                 cancelled: false,
             });
         }

@@ -150,12 +150,6 @@ pub(crate) struct TrackedFd {
     world: Arc<World>,
 }
 
-impl TrackedFd {
-    pub(crate) fn number(&self) -> RawFd {
-        self.fd
-    }
-}
-
 impl AsFd for TrackedFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: no system call ever sees this number.
