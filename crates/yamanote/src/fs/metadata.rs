@@ -28,7 +28,12 @@ use super::pool;
 /// # }
 /// ```
 pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    look_at(path.as_ref(), 0, |path| std::fs::metadata(path)).await
+    let path = path.as_ref();
+    pool::begin().await?;
+    match find_inline(None, path, 0) {
+        Inline::Done(found) => found?.file.metadata(),
+        Inline::Refused(why) => pool::look_up(path, why, |path| std::fs::metadata(path)).await,
+    }
 }
 
 /// As [`metadata`], but of a symbolic link itself if `path` names one.
@@ -41,19 +46,13 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 ///
 /// Cancel safe: dropping the future stops the waiting only.
 pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
-    let plain = |path: &Path| std::fs::symlink_metadata(path);
-    look_at(path.as_ref(), libc::O_NOFOLLOW, plain).await
-}
-
-async fn look_at(
-    path: &Path,
-    flags: i32,
-    plain: fn(&Path) -> io::Result<Metadata>,
-) -> io::Result<Metadata> {
+    let path = path.as_ref();
     pool::begin().await?;
-    match find_inline(None, path, flags) {
+    match find_inline(None, path, libc::O_NOFOLLOW) {
         Inline::Done(found) => found?.file.metadata(),
-        Inline::Refused(why) => pool::look_up(path, why, plain).await,
+        Inline::Refused(why) => {
+            pool::look_up(path, why, |path| std::fs::symlink_metadata(path)).await
+        }
     }
 }
 

@@ -48,19 +48,23 @@ pub(super) fn expect_live() -> io::Result<()> {
     }
 }
 
-/// As [`expect_live`], after a unit of the task's cooperative budget was taken.
+/// Takes a unit of the task's cooperative budget, or waits for the next poll if none is left.
+pub(super) fn progress() -> impl Future<Output = ()> {
+    poll_fn(|cx| coop::poll_proceed(cx).map(|unit| unit.made_progress()))
+}
+
+/// [`progress`], and then [`expect_live`].
 ///
 /// # Panics
 ///
 /// Outside a runtime.
-pub(super) async fn begin() -> io::Result<()> {
-    progress().await;
-    expect_live()
-}
-
-/// Takes a unit of the task's cooperative budget, or waits for the next poll if none is left.
-pub(super) async fn progress() {
-    poll_fn(|cx| coop::poll_proceed(cx).map(|unit| unit.made_progress())).await;
+pub(super) fn begin() -> impl Future<Output = io::Result<()>> {
+    poll_fn(|cx| {
+        coop::poll_proceed(cx).map(|unit| {
+            unit.made_progress();
+            expect_live()
+        })
+    })
 }
 
 /// Runs `f` on the blocking pool of `runtime`, at once: not only when the future is polled, and to
