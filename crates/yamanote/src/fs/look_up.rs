@@ -68,13 +68,14 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    /// Whether a thread that may wait should open and read as is done inline, to see how long it takes.
+    /// Whether a thread that may wait should open and read as is done inline, to see how long it
+    /// takes.
     pub(super) fn asks_for_trial(&self) -> bool {
         matches!(self, Refusal::OnTrial | Refusal::Unknown(..))
     }
 
-    /// On a thread that may wait and is about to look `path` up: asks an unknown file system what it
-    /// is, and tries look-ups out, if they are to be tried.
+    /// On a thread that may wait and is about to look `path` up: asks an unknown file system what
+    /// it is, and tries look-ups out, if they are to be tried.
     pub(super) fn learn(self, path: &Path) {
         if let Refusal::Unknown(fd, id) = self {
             // If it cannot say, it stays unknown, and its files are left to the pool.

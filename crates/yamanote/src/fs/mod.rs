@@ -21,19 +21,21 @@
 //! # Inline calls
 //!
 //! Done at once, on the thread that polls, is what takes the kernel microseconds. On local disks
-//! that is: looking up a name in its cache of names, opening a file found there, reading what is in the
-//! page cache; on file systems in memory also writing to small files. What is not in the caches, what
-//! is on other file systems (network, FUSE, overlay) and every write to a disk is left to others.
+//! that is: looking up a name in its cache of names, opening a file found there, reading what is in
+//! the page cache; on file systems in memory also writing to small files. What is not in the
+//! caches, what is on other file systems (network, FUSE, overlay) and every write to a disk is left
+//! to others.
 //!
 //! The kernel does not promise that these calls never wait. They do where a listener is asked for
 //! permission first (fanotify(7): virus scanners, endpoint agents), where a page in memory has been
-//! swapped out, and where another writer holds a file in memory. So the clock watches each: after one
-//! that waited, its kind is left to the pool on that mount, for a second at first and up to a minute
-//! if it happens again. It is then tried on the pool before it is inline again, as is the first on
-//! each mount. One task that waits may thus hold up its worker once, for as long as the call takes, and
-//! [`RuntimeMetrics::inline_file_stalls`](crate::runtime::RuntimeMetrics::inline_file_stalls) counts
-//! it. A listener that answers in a task of the same program cannot answer while it is held up:
-//! there, turn inline calls off by
+//! swapped out, and where another writer holds a file in memory. So the clock watches each: after
+//! one that waited, its kind is left to the pool on that mount, for a second at first and up to a
+//! minute if it happens again. It is then tried on the pool before it is inline again, as is the
+//! first on each mount. One task that waits may thus hold up its worker once, for as long as the
+//! call takes, and
+//! [`RuntimeMetrics::inline_file_stalls`](crate::runtime::RuntimeMetrics::inline_file_stalls)
+//! counts it. A listener that answers in a task of the same program cannot answer while it is held
+//! up: there, turn inline calls off by
 //! [`Builder::inline_files`](crate::runtime::Builder::inline_files) or `YAMANOTE_INLINE_FILES=off`.
 //!
 //! # Cancellation
@@ -43,10 +45,10 @@
 //!
 //! # Special files
 //!
-//! This module is meant for files and directories. A pipe, a terminal or a device works, and answers as
-//! with `std::fs`, but takes a thread for as long as it waits. Such a thread cannot be called back: it
-//! also holds up a drop of the runtime, which waits for it. A pipe can be waited for without a thread
-//! in [`net::unix::pipe`](crate::net::unix::pipe).
+//! This module is meant for files and directories. A pipe, a terminal or a device works, and
+//! answers as with `std::fs`, but takes a thread for as long as it waits. Such a thread cannot be
+//! called back: it also holds up a drop of the runtime, which waits for it. A pipe can be waited
+//! for without a thread in [`net::unix::pipe`](crate::net::unix::pipe).
 //!
 //! # Panics
 //!

@@ -1,4 +1,4 @@
-//! What is known of the mounted file systems: of which kind they are, and what may be done inline.
+//! What is known of the mounted file systems: what kind each is, and what may be done inline on it.
 #![forbid(unsafe_code)]
 
 use std::collections::HashMap;
@@ -17,9 +17,9 @@ use crate::util::poison::unpoisoned;
 pub(super) enum Class {
     /// Lives in memory (tmpfs, ramfs): plain calls do not wait, and `RWF_NOWAIT` is not known.
     Memory,
-    /// A local disk: what is cached is at hand, and the kernel says when it is not.
+    /// A local disk: cached data is at hand, and the kernel says when it is not cached.
     Disk,
-    /// Asks somebody, or is unknown to us: nothing is done inline.
+    /// Asks a server or a daemon, or is unknown to us: nothing is done inline.
     Other,
 }
 
@@ -49,16 +49,16 @@ impl Class {
 #[derive(Debug)]
 pub(super) struct Mount {
     pub(super) class: Class,
-    /// Opening a file that was found without waiting.
+    /// Opening a file whose name was found without waiting.
     pub(super) opens: Trust,
     pub(super) reads: Trust,
     pub(super) writes: Trust,
-    /// Direct reads and writes by the ring, told not to wait for anything but the device.
+    /// Direct reads and writes on the ring, told to wait for the device only.
     pub(super) direct: Trust,
-    /// When an operation was last handed to the ring under the clock.
+    /// When the last timed hand-over of an operation to the ring was.
     watched_ms: AtomicU64,
-    /// Whether the kernel reads into its cache without a thread that waits. That is little known: of
-    /// the file systems above, ext4, xfs and btrfs are sure to (`FOP_BUFFER_RASYNC`, Linux 5.9).
+    /// Whether the kernel reads into its cache without a thread that waits. Of the file systems
+    /// above, ext4, xfs and btrfs are known to (`FOP_BUFFER_RASYNC`, Linux 5.9).
     pub(super) reads_by_itself: bool,
 }
 
@@ -66,7 +66,7 @@ impl Mount {
     pub(super) fn new(class: Class) -> Mount {
         Mount {
             class,
-            // A listener may be asked about these (fanotify(7)), for as long as it likes.
+            // A listener may be asked about these (fanotify(7)), and take as long as it likes.
             opens: Trust::on_trial(),
             reads: Trust::on_trial(),
             // Nobody is asked about a write to memory. It waits for other writers only.
@@ -84,11 +84,11 @@ impl Mount {
         }
     }
 
-    /// Opens a file inline by `call`; `None`: that has to be done where waiting is allowed.
+    /// Opens a file inline by `call`; `None`: a thread that may wait has to open it.
     pub(super) fn open_inline<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         let answer = self.opens.inline(limit(0), call)?;
         if !self.opens.is_given() {
-            // Who was asked about this is asked about the next step too.
+            // Whatever made the opening wait may make a read wait too.
             self.reads.suspend();
         }
         Some(answer)
@@ -103,17 +103,17 @@ impl Mount {
         Some(answer)
     }
 
-    /// Hands a direct write to the ring by `submit`, if that is allowed (again).
+    /// Hands a direct write to the ring by `submit`; `None`: that is not allowed at present.
     pub(super) fn write_direct(&self, submit: impl FnOnce()) -> Option<()> {
         self.direct.inline_untried(limit(0), submit)
     }
 
-    /// Whether the clock should watch how the next operation is handed to the ring. That takes a system
-    /// call of its own, so it is not done for each. Whoever waits in it comes back later than this.
+    /// Whether the next hand-over of an operation to the ring should be timed. That takes a system
+    /// call of its own, so not each one is timed.
     pub(super) fn is_watch_due(&self) -> bool {
         const INTERVAL_MS: u64 = 10;
         let now = now_ms();
-        // Relaxed: two threads at once watch one operation each.
+        // Relaxed: two threads at the same time just time one operation each.
         let is_due = now >= self.watched_ms.load(Relaxed) + INTERVAL_MS;
         if is_due {
             self.watched_ms.store(now, Relaxed);
@@ -128,14 +128,13 @@ struct KnownMount {
 }
 
 impl KnownMount {
-    /// A mount number that the kernel may give to another file system later is trusted for a
-    /// second only.
+    /// A number that the kernel may later give to another mount is trusted for a second only.
     fn is_fresh(&self, id: &MountId) -> bool {
         id.unique || self.learned.elapsed() < Duration::from_secs(1)
     }
 }
 
-/// More mounts than a sane system has; past it we start over rather than grow.
+/// More mounts than a sane system has. Beyond it the table starts over instead of growing.
 const MOUNTS_MAX: usize = 1024;
 
 fn mounts() -> &'static RwLock<HashMap<MountId, KnownMount>> {
@@ -159,7 +158,7 @@ pub(super) fn learn_mount(fd: BorrowedFd<'_>, id: MountId) -> io::Result<Arc<Mou
     if mounts.len() >= MOUNTS_MAX {
         mounts.clear();
     }
-    // As far as can be seen, what was learned of this number before is still so.
+    // The same kind under the same number: what was learned before is taken to hold still.
     let mount = match mounts.get(&id) {
         Some(known) if known.mount.class == new.class => known.mount.clone(),
         _ => Arc::new(new),

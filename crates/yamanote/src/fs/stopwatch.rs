@@ -1,9 +1,9 @@
 //! Whether a call made its thread wait.
 //!
-//! The kernel does not say so, but the clock does: a call that is done inline takes microseconds. One
-//! that took longer has waited, or its thread was called away for others to run. The thread's counts
-//! of switches tell the two apart, if they are known from before the call. To read them costs a fifth
-//! of what a small read does, so a reading stands for what follows within some microseconds.
+//! The kernel does not say so, but the clock does: a call that does not wait takes microseconds.
+//! One that took longer has waited, or its thread was preempted. The thread's counts of context
+//! switches tell the two apart, if they were read before the call as well. Reading them costs a
+//! fifth of a small read, so a reading also serves the calls of the next microseconds.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -11,31 +11,31 @@ use std::time::{Duration, Instant};
 
 use crate::sys::switches::{self, Switches};
 
-/// For how long a reading of the counts stands for the present. A thread that sleeps in this time and
-/// is then called away in the middle of a call looks as if it had waited in it.
+/// How long a reading of the counts is good for. A thread that sleeps in this time and is then
+/// preempted in the middle of a call looks as if it had waited in the call.
 const FRESH: Duration = Duration::from_micros(50);
 
-/// What a thread that was on the processor all the time spent waiting: it spun for a lock whose owner
-/// ran. Less may be the machine below, which stood still.
+/// A thread that was on the processor all this time must have waited: it spun for a lock whose
+/// owner ran. A shorter time may be a virtual machine that stood still.
 const SPUN: Duration = Duration::from_millis(20);
 
-/// What became of the time.
+/// Where the time went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The call took no longer than it may.
     Quick,
-    /// It took longer, but may not be to blame.
+    /// It took longer, but perhaps through no fault of its own.
     Unclear,
     /// It waited.
     Waited,
 }
 
 thread_local! {
-    /// The last reading of this thread's counts, and when that was.
+    /// The last reading of this thread's counts, and its time.
     static LAST: Cell<Option<(Instant, Switches)>> = const { Cell::new(None) };
 }
 
-/// Measures `call`, which may take `limit`.
+/// Times `call`, which may take `limit`.
 pub(super) fn measure<T>(limit: Duration, call: impl FnOnce() -> T) -> (T, Verdict) {
     let began = Instant::now();
     let before = match LAST.get() {
@@ -51,7 +51,7 @@ pub(super) fn measure<T>(limit: Duration, call: impl FnOnce() -> T) -> (T, Verdi
     (answer, verdict)
 }
 
-/// `None` where a sandbox denies it.
+/// Reads the counts; `None` if a sandbox denies it.
 fn read(now: Instant) -> Option<Switches> {
     let counts = switches::of_this_thread().ok();
     LAST.set(counts.map(|counts| (now, counts)));
@@ -86,7 +86,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_wait_is_known_however_short() {
+    fn even_a_short_wait_is_noticed() {
         for ms in [2, 3, 30] {
             let wait = || std::thread::sleep(Duration::from_millis(ms));
             assert_eq!(measure(LIMIT, wait).1, Verdict::Waited, "{ms} ms");
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn who_was_only_called_away_did_not_wait() {
+    fn a_preempted_thread_did_not_wait() {
         let counts = |voluntary, involuntary| Switches {
             voluntary,
             involuntary,

@@ -1,7 +1,8 @@
-//! Who does a file operation: the calling thread at once, the ring, or the blocking pool.
+//! Where a file operation runs: on the calling thread at once, on the ring, or on the blocking
+//! pool.
 //!
 //! Measured on Linux 6.18, ext4, two cores (microseconds per operation; "pool" is a thread of the
-//! blocking pool and the way back, as every operation of `tokio::fs`):
+//! blocking pool and the way back, which is what every operation of `tokio::fs` takes):
 //!
 //! | operation | inline | ring | pool |
 //! |---|---|---|---|
@@ -10,27 +11,28 @@
 //! | stat | 1.9 `O_PATH` + statx(fd) | 13-45 + (io-wq) | 26-30 |
 //! | write 4 KiB to ext4, buffered | refuses `RWF_NOWAIT` | 48 (io-wq), 2-5 at depth 32 | 25 |
 //! | create, rename, mkdir, unlink, fsync | may wait | +13-45 (io-wq), 2-5 at depth 32 | 25 |
-//! | read or write past the cache (`O_DIRECT`) | waits for the device, even with `NOWAIT` | native, 71-94k a second | a thread each |
+//! | read or write with `O_DIRECT` | waits, even with `NOWAIT` | native, 71-94k a second | a thread each |
 //!
-//! Hence: inline what takes microseconds, the ring where it is natively asynchronous, the pool for
-//! the rest. What the kernel promises is narrower than it sounds:
+//! Hence: what takes microseconds is done inline, what io_uring does natively asynchronously goes
+//! to the ring, and the rest goes to the pool. The kernel promises less than it seems to:
 //!
-//! * `RESOLVE_CACHED` covers the look-up of a name, not the opening: a FIFO would still wait. So
-//!   the type is learned first, through `O_PATH`, which opens nothing.
-//! * A file system that asks a server or a daemon (NFS, FUSE) may wait in anything. So only file
-//!   systems known as local are touched inline; which one it is, is itself asked on the pool,
+//! * `RESOLVE_CACHED` covers looking up a name, not opening the file: opening a FIFO would still
+//!   wait. So the type is learned first, through `O_PATH`, which opens nothing.
+//! * On a file system that asks a server or a daemon (NFS, FUSE) any call may wait. So only file
+//!   systems known to be local are touched inline; what kind one is, is itself asked on the pool,
 //!   once per mount.
 //! * `RWF_NOWAIT` does not hold for `O_DIRECT`, and some file systems do not know it. A refusal
 //!   (`EOPNOTSUPP`) is remembered for the mount.
-//! * Neither covers a listener that is asked for permission (fanotify(7)), in the opening and in each
-//!   read. Nothing tells in advance whether there is one, so each inline call is watched by the
-//!   clock, and one that waited is the last of its kind on that mount for a while ([`super::trust`]).
+//! * Neither covers a listener that is asked for permission at the opening and at each read
+//!   (fanotify(7)). Nothing tells in advance whether there is one, so each inline call is timed,
+//!   and one that waited is the last of its kind on that mount for a while ([`super::trust`]).
 //! * `RWF_NOWAIT` does not hold for a write to a frozen file system (`fsfreeze`, snapshots), which
 //!   waits until it is thawed. So no write to a disk is inline.
-//! * A write to memory waits for other writers of the file, which hold it for as long as they copy or
-//!   allocate. So only small files are written inline.
-//! * A sandbox may deny any of these calls, at any time. A denial is nobody's answer: the plain call
-//!   is asked, on the pool, and if it is not denied the other is refused for a while.
+//! * A write to memory waits for other writers of the file, which hold it for as long as they copy
+//!   or allocate. So only small files are written inline.
+//! * A sandbox may deny any of these calls, at any time. A denial says nothing about the file: the
+//!   plain call is then made on the pool, and if that is not denied, the denied one is refused for
+//!   a while.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -44,30 +46,30 @@ use crate::runtime::driver::op::BROKEN_OFF;
 use crate::sys::fs::{self as sys, Identity, Wait};
 use crate::util::coop;
 
-/// The most one poll copies inline. A copy out of the page cache runs at 5-23 GB/s, so this is 25
-/// to 100 microseconds; longer ones are worth a thread.
+/// The most that one poll copies inline. Copying out of the page cache runs at 5-23 GB/s, so this
+/// takes 25 to 100 microseconds; longer copies are worth a thread.
 pub(super) const INLINE_MAX: usize = 512 * 1024;
 
-/// The largest file in memory that is written inline. Whoever else writes to it holds it for as long
-/// as that takes: a quarter of a second for a gigabyte, a millisecond for this.
+/// The largest file in memory that is written inline. Another writer holds the file for as long as
+/// its write takes: a quarter of a second for a gigabyte, a millisecond for this.
 const WRITTEN_INLINE_MAX: u64 = 4 * 1024 * 1024;
 
-/// Bytes that cost one unit of the cooperative budget: 128 units (one poll of a task) are then at
+/// Bytes that cost one unit of the cooperative budget. The 128 units of a task's poll are then at
 /// most 4 MiB, about a millisecond of copying.
 const BYTES_PER_UNIT: usize = 32 * 1024;
 
-/// Takes the units of the cooperative budget that `bytes` copied inline cost beyond the one every
-/// operation takes.
+/// Takes the units of the cooperative budget that copying `bytes` inline costs beyond the one that
+/// every operation takes.
 fn charge(bytes: usize) {
     coop::consume(bytes / BYTES_PER_UNIT);
 }
 
-/// Whether the current runtime was not told to leave all files to the pool.
+/// Whether the current runtime does files inline at all.
 pub(super) fn is_inline_allowed() -> bool {
     context::with_current(|runtime| runtime.inline_files()).unwrap_or(true)
 }
 
-/// What decides how an open file may be read and written.
+/// What is known of an open file and decides how it may be read and written.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub(super) mount: Arc<Mount>,
@@ -84,12 +86,12 @@ impl Facts {
         }
     }
 
-    /// Without waiting; `None` when the file system has to be asked.
+    /// The facts that are known without waiting; `None` if the file system has to be asked.
     pub(super) fn if_known(fd: BorrowedFd<'_>) -> Option<Facts> {
         let identity = match BY_DESCRIPTOR.inline_untried(limit(0), || sys::identify(fd))? {
             Ok(identity) => identity,
             Err(_) => {
-                // The descriptor is ours and open: the call itself is denied.
+                // The descriptor is ours and open, so the call itself is denied.
                 BY_DESCRIPTOR.refuse();
                 return None;
             }
@@ -98,7 +100,7 @@ impl Facts {
         Some(Facts::new(&identity, mount, sys::status_flags(fd).ok()?))
     }
 
-    /// May wait: for threads of the blocking pool.
+    /// Asks the file system, which may wait: for threads of the blocking pool.
     pub(super) fn learn(fd: BorrowedFd<'_>) -> io::Result<Facts> {
         let identity = sys::identify(fd)?;
         let mount = learn_mount(fd, identity.mount)?;
@@ -113,8 +115,8 @@ impl Facts {
         self.mount.class != Class::Other
     }
 
-    /// Makes a call that only looks at the open file (statx, lseek) inline; `None`: it has to be made
-    /// where waiting is allowed.
+    /// Makes a call that only looks at the open file (statx, lseek) inline; `None`: it has to be
+    /// made on a thread that may wait.
     pub(super) fn look<T>(&self, call: impl FnOnce() -> T) -> Option<T> {
         match self.is_local() && is_inline_allowed() {
             true => BY_DESCRIPTOR.inline_untried(limit(0), call),
@@ -126,7 +128,7 @@ impl Facts {
         self.regular && !self.direct && len <= INLINE_MAX && is_inline_allowed()
     }
 
-    /// How reads are told not to wait; `None`: they cannot be.
+    /// Whether inline reads have to be told not to wait; `None`: telling them does not help.
     fn wait_of_reads(&self) -> Option<Wait> {
         match self.mount.class {
             Class::Memory => Some(Wait::Allowed),
@@ -135,7 +137,7 @@ impl Facts {
         }
     }
 
-    /// How a read of `len` bytes may be tried inline; `None`: not at all.
+    /// How an inline read of `len` bytes may be tried; `None`: not at all.
     pub(super) fn inline_read(&self, len: usize) -> Option<Wait> {
         match self.may_copy_inline(len) && self.mount.reads.is_given() {
             true => self.wait_of_reads(),
@@ -143,7 +145,7 @@ impl Facts {
         }
     }
 
-    /// Reads up to `len` bytes inline by `call`; `None`: it has to be done where waiting is allowed.
+    /// Reads up to `len` bytes inline by `call`; `None`: a thread that may wait has to read them.
     pub(super) fn read(
         &self,
         len: usize,
@@ -154,8 +156,7 @@ impl Facts {
         self.judge_read(wait, len, answer)
     }
 
-    /// Judges the answer to an inline read: `None` means it has to be done where waiting is
-    /// allowed.
+    /// Judges the answer to an inline read; `None`: a thread that may wait has to read.
     fn judge_read(
         &self,
         wait: Wait,
@@ -182,8 +183,8 @@ impl Facts {
         None
     }
 
-    /// On a thread that may wait and is about to read `fd`: tries whether reads of this mount may be
-    /// inline, if that is to be tried. Reads one byte of the file, from its beginning.
+    /// On a thread that may wait and is about to read `fd`: tries out whether this mount may be
+    /// read inline, if a trial is due, by reading the first byte of the file.
     pub(super) fn try_out_reads(&self, fd: BorrowedFd<'_>) {
         let Some(wait) = self.wait_of_reads() else {
             return;
@@ -209,8 +210,8 @@ impl Facts {
         });
     }
 
-    /// Writes `len` bytes inline by `call`, which is the plain call; `None`: it has to be done where
-    /// waiting is allowed.
+    /// Writes `len` bytes inline by `call`, the plain call; `None`: a thread that may wait has to
+    /// write them.
     pub(super) fn write(
         &self,
         fd: BorrowedFd<'_>,
@@ -234,10 +235,11 @@ impl Facts {
         }
     }
 
-    /// How a positioned read of `len` bytes that cannot be had inline goes to the ring; `None`: not at
-    /// all. Direct reads always do, others if they are small enough that the kernel, finding them cached
-    /// after all, does not copy for long on the submitting thread. Handing it over makes the same first
-    /// steps as the inline call, so what waits there is not handed over either.
+    /// How a positioned read of `len` bytes that could not be done inline goes to the ring; `None`:
+    /// not at all. Direct reads always go there. Others go if they are small: should the kernel
+    /// find them cached after all, it copies them on the submitting thread. Handing a read over
+    /// makes the same first steps as the inline call, so where those wait, reads are not handed
+    /// over either.
     pub(super) fn ring_read(&self, len: usize) -> Option<ByRing<'_>> {
         if !self.mount.reads.is_given() {
             return None;
@@ -255,8 +257,8 @@ impl Facts {
         })
     }
 
-    /// As [`ring_read`](Facts::ring_read) for a positioned write: direct ones only. For a buffered one
-    /// the ring takes a thread of the kernel each time, at twice the cost of ours.
+    /// As [`ring_read`](Facts::ring_read), for a positioned write: only direct ones go. For each
+    /// buffered one the ring would take a thread of the kernel, at twice the cost of ours.
     pub(super) fn ring_write(&self) -> Option<ByRing<'_>> {
         self.is_direct_by_ring().then_some(ByRing {
             mount: &self.mount,
@@ -283,9 +285,9 @@ pub(super) struct ByRing<'a> {
 }
 
 impl ByRing<'_> {
-    /// Whether the ring has not done the operation, by its answer: it would have had to wait, the file
-    /// system cannot promise not to, there is no ring (any more), the kernel has broken it off. The
-    /// pool is to do it then.
+    /// Whether `answer` says that the ring has not done the operation, so that the pool has to: it
+    /// would have had to wait, the file system cannot promise not to, there is no ring (any more),
+    /// or the kernel has broken it off.
     pub(super) fn is_undone<T>(&self, answer: &io::Result<T>) -> bool {
         match answer.as_ref().err().and_then(io::Error::raw_os_error) {
             Some(libc::EOPNOTSUPP) => {
@@ -298,12 +300,12 @@ impl ByRing<'_> {
     }
 }
 
-/// Whether other writers of the file cannot hold it for long.
+/// Whether the file is so small that another writer cannot hold it for long.
 fn is_small(fd: BorrowedFd<'_>) -> bool {
     sys::identify(fd).is_ok_and(|file| file.size.max(file.allocated) <= WRITTEN_INLINE_MAX)
 }
 
-/// What a sandbox answers to calls it does not know, and what a kernel without memory for them does.
+/// Whether a sandbox answers so to a call it does not know, or a kernel that has no memory for it.
 pub(super) fn is_denial(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
@@ -318,7 +320,8 @@ pub(super) fn is_denial(error: &io::Error) -> bool {
     )
 }
 
-/// Whether `error` is of the call itself: the plain one has another answer.
+/// Whether `error` comes from the call itself, not from the file: the plain call then answers
+/// differently.
 pub(super) fn compare_with_plain<T>(error: &io::Error, plain: io::Result<T>) -> Trial {
     match plain {
         Err(plain) if plain.raw_os_error() == error.raw_os_error() => Trial::Done,
@@ -326,7 +329,7 @@ pub(super) fn compare_with_plain<T>(error: &io::Error, plain: io::Result<T>) -> 
     }
 }
 
-/// An error of a plain call that would come again on a thread of the pool.
+/// The error of a plain call, if the same call would fail with it on the pool too.
 fn final_error(error: io::Error) -> Option<io::Result<usize>> {
     match error.raw_os_error() {
         Some(libc::EAGAIN | libc::EINTR) => None,
@@ -402,7 +405,7 @@ mod tests {
         assert!(!facts.mount.reads.wants_trial());
     }
 
-    /// Of a file that can be read, and of one that cannot by anybody.
+    /// For a file that can be read, and for one that nobody can read.
     #[test]
     fn the_plain_call_decides_whose_a_denial_is() {
         if !yamanote_test::require(yamanote_test::Capability::Ext4) {

@@ -1,10 +1,11 @@
 //! One operation of the driver, done by the ring or by the blocking pool.
 //!
-//! The ring gets what the kernel does without a thread of its own: direct reads and writes, told not to
-//! wait for anything but the device, and reads into the page cache on some file systems. Threads of the
-//! kernel are few, count as ours wherever threads are limited, and are shared by all that the process
-//! does on any disk. And only the worker that polls an operation submits it, for another one may not come
-//! to it for long. Everything else is the pool's, and so is what the ring gives back undone.
+//! The ring gets what the kernel does without a thread of its own: direct reads and writes, told to
+//! wait for the device only, and reads into the page cache on some file systems. The kernel's own
+//! threads are few, count as ours where the number of threads is limited, and are shared by
+//! everything that the process does on any disk. Only the worker that polls an operation submits
+//! it, because another worker might not get to it for a long time. All else goes to the pool, and
+//! so does what the ring gives back undone.
 #![forbid(unsafe_code)]
 
 use std::future::poll_fn;
@@ -21,11 +22,11 @@ pub(super) fn has_ring(runtime: &Handle) -> bool {
     runtime.driver_handle().ring_ready()
 }
 
-/// Runs `operation` on the ring, if [`has_ring`] still holds when it is polled. What that has
-/// [left undone](super::strategy::ByRing::is_undone) is to go [to the pool](to_pool).
+/// Runs `operation` on the ring, if [`has_ring`] still holds when it is polled. What comes back
+/// [undone](super::strategy::ByRing::is_undone) has to go [to the pool](to_pool).
 ///
-/// `watch` gets a call that hands it over at once, instead of at the worker's next turn, and may make
-/// it under the clock.
+/// `watch` is given the call that hands the operation over at once, instead of at the worker's next
+/// turn, and may time it.
 pub(super) async fn to_ring<T: Operation>(
     runtime: &Handle,
     operation: T,
@@ -38,7 +39,7 @@ pub(super) async fn to_ring<T: Operation>(
         let answer = Pin::new(&mut op).poll(cx);
         if op.is_started() {
             if let Some(watch) = watch.take() {
-                // `None`: another thread has been held up meanwhile. It goes with the next turn.
+                // `None`: another thread was held up meanwhile. This one goes with the next turn.
                 let _ = watch(&|| driver.submit_own());
             }
         }
@@ -47,9 +48,9 @@ pub(super) async fn to_ring<T: Operation>(
     .await
 }
 
-/// Runs `first` and the plain system call of `operation` on the blocking pool, also when a shutdown
-/// finds it waiting for a thread. If the pool takes no more jobs, the operation fails, and what it carries
-/// comes back.
+/// Runs `first` and then the plain system call of `operation` on the blocking pool, even if the
+/// runtime shuts down while it waits for a thread. If the pool takes no more jobs, the operation
+/// fails and what it carries comes back.
 pub(super) async fn to_pool<T>(
     runtime: &Handle,
     first: impl FnOnce() + Send + 'static,

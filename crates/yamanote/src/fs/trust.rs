@@ -1,5 +1,5 @@
-//! Whether calls of one kind may be made inline: earned on a thread that may wait, lost on one that
-//! may not.
+//! Whether calls of one kind may be made inline. That is earned on a thread that may wait and lost
+//! on one that may not.
 //!
 //! ```text
 //!             it is quick on a thread            it makes a worker wait,
@@ -10,8 +10,9 @@
 //!      +----------------------------------------------- the period is over --+
 //! ```
 //!
-//! So a listener or a lock that makes every call wait costs one worker one wait at most, and none if
-//! it was there before the program. What waits now and then is refused for longer each time.
+//! So a listener or a lock that makes every call wait costs at most one wait of one worker, and
+//! none if it was there before the program started. Calls that wait now and then are refused for
+//! longer each time.
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -21,33 +22,34 @@ use std::time::{Duration, Instant};
 use super::stopwatch::{self, Verdict};
 use crate::runtime::context;
 
-/// What a call may take beside its copying. Those that do not wait take microseconds.
+/// How long a call may take beyond its copying. Calls that do not wait take microseconds.
 const LIMIT: Duration = Duration::from_millis(1);
 
-/// A quarter of a gigabyte a second: a twentieth of what copying takes.
+/// A quarter of a gigabyte a second: a twentieth of the speed of copying.
 const LIMIT_PER_BYTE_NS: u64 = 4;
 
-/// What a call that copies `bytes` may take.
+/// How long a call that copies `bytes` may take.
 pub(super) fn limit(bytes: usize) -> Duration {
     LIMIT + Duration::from_nanos(bytes as u64 * LIMIT_PER_BYTE_NS)
 }
 
-/// The first refusal; each that follows soon is twice as long as the last, up to a minute.
+/// How long the first refusal lasts. One that follows soon lasts twice as long as the last, up to a
+/// minute.
 const PERIOD_MS: u64 = 1000;
 const DOUBLINGS_MAX: u32 = 6;
 
-/// After so long without a refusal the next one is a first one again.
+/// After this time without a refusal the next one counts as the first again.
 const FORGIVEN_MS: u64 = 600_000;
 
-/// Milliseconds since the process first asked, and some: no time is 0.
+/// Milliseconds since the first call of this function, with an offset that keeps it from being 0.
 pub(super) fn now_ms() -> u64 {
     static START: OnceLock<Instant> = OnceLock::new();
     let start = START.get_or_init(Instant::now);
     start.elapsed().as_millis() as u64 + FORGIVEN_MS
 }
 
-/// See the module. Relaxed throughout: a thread that does not see the last word yet makes one more
-/// call of a kind it has made before.
+/// See the module. Relaxed throughout: a thread that does not see the newest word yet makes one
+/// more call of a kind that it has made before.
 #[derive(Debug)]
 pub(super) struct Trust {
     /// The time until which it is refused; 0 while it is on trial; [`GIVEN`] or [`NEVER`].
@@ -68,12 +70,12 @@ impl Trust {
         }
     }
 
-    /// For what has to be tried first.
+    /// For calls that have to be tried out first.
     pub(super) const fn on_trial() -> Trust {
         Trust::new(0)
     }
 
-    /// For what is not known to make anybody wait.
+    /// For calls that are not known to wait.
     pub(super) const fn given() -> Trust {
         Trust::new(GIVEN)
     }
@@ -96,13 +98,13 @@ impl Trust {
     }
 
     pub(super) fn give(&self) {
-        // What is never to be had stays so, whatever a trial says that began before.
+        // A trial that began before the kernel said never must not undo that.
         let _ = self
             .word
             .fetch_update(Relaxed, Relaxed, |word| (word != NEVER).then_some(GIVEN));
     }
 
-    /// Takes it back until a trial has shown whether a denial is of the call or of its object.
+    /// Takes it back until a trial has shown whether the call or its object was denied.
     pub(super) fn suspend(&self) {
         let _ = self.word.compare_exchange(GIVEN, 0, Relaxed, Relaxed);
     }
@@ -119,7 +121,7 @@ impl Trust {
     fn refuse_at(&self, now_ms: u64) {
         let seen = self.word.load(Relaxed);
         if seen == NEVER || (seen != GIVEN && seen > now_ms) {
-            return; // Others who waited with this one have said so.
+            return; // Another call that waited for the same has refused it already.
         }
         let is_old = now_ms - self.last_refusal_ms.load(Relaxed) >= FORGIVEN_MS;
         let before = if is_old {
@@ -135,8 +137,8 @@ impl Trust {
         }
     }
 
-    /// Makes a call that may take `limit` on a thread that may not wait; `None`: it may not be made
-    /// there.
+    /// Makes a call that may take `limit` on a thread that must not wait; `None`: it may not be
+    /// made there.
     pub(super) fn inline<T>(&self, limit: Duration, call: impl FnOnce() -> T) -> Option<T> {
         if !self.is_given() {
             return None;
@@ -150,8 +152,8 @@ impl Trust {
         Some(answer)
     }
 
-    /// As [`inline`](Trust::inline), for calls of which none is made on the pool that could stand
-    /// trial: they are given another chance when the period is over.
+    /// As [`inline`](Trust::inline), for calls that the pool never makes and so cannot try out:
+    /// they get another chance when the period is over.
     pub(super) fn inline_untried<T>(&self, limit: Duration, call: impl FnOnce() -> T) -> Option<T> {
         if self.wants_trial() {
             self.give();
@@ -159,8 +161,8 @@ impl Trust {
         self.inline(limit, call)
     }
 
-    /// Makes the call on a thread that may wait, if it is to be tried; it says whether it came to
-    /// what is on trial. What was called away is tried again.
+    /// Makes the call on a thread that may wait, if a trial is due; it says how far it came. A
+    /// trial whose thread was preempted is repeated.
     pub(super) fn try_out<T>(
         &self,
         limit: Duration,
@@ -179,11 +181,11 @@ impl Trust {
     }
 }
 
-/// What a trial came to.
+/// How a trial went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trial {
     Done,
-    /// It ended before it came to what might wait.
+    /// It ended before the step that might wait.
     InVain,
     /// The call is denied where the plain one is not.
     Denied,
@@ -203,7 +205,7 @@ mod tests {
         assert!(trust.inline(limit(0), || ()).is_none());
         trial(&trust, Trial::InVain);
         assert!(!trust.is_given());
-        // Called away between two readings of the clock, the trial is repeated.
+        // A trial that is preempted between two readings of the clock is repeated.
         while !trust.is_given() {
             trial(&trust, Trial::Done);
         }

@@ -152,8 +152,8 @@ pub(super) fn spawn_write(
 }
 
 /// Runs `call`, which needs neither the kernel's cursor nor ours, behind the write in flight, if
-/// there is one: by that one's worker (C7), else by a job of its own. The result goes to the returned
-/// future; `call` runs also if that is dropped.
+/// there is one: by that one's worker (C7), else by a job of its own. The result goes to the
+/// returned future; `call` runs also if that is dropped.
 pub(super) fn spawn_behind_write(
     runtime: &Handle,
     mut cursor: MutexGuard<'_, Cursor>,

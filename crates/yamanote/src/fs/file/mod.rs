@@ -397,7 +397,8 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: once it has begun, the time stamp is changed although the future is dropped.
+    /// Not cancel safe: once it has begun, the time stamp is changed although the future is
+    /// dropped.
     pub async fn set_modified(&self, time: SystemTime) -> io::Result<()> {
         self.set_times(FileTimes::new().set_modified(time)).await
     }

@@ -81,11 +81,12 @@ impl File {
     ///
     /// # Interrupted calls
     ///
-    /// On io_uring, bytes that are not cached are read by the kernel on behalf of the worker, and the
-    /// end of such a read interrupts whatever blocking call that thread happens to be in: one of the
-    /// program's own (`epoll_wait`, a std socket with a timeout) may answer `Interrupted`, as after
-    /// a signal. The kernel has no way to complete it that spares the thread and still lets other
-    /// workers see the result. Blocking calls belong in `spawn_blocking`, whose threads are spared.
+    /// On io_uring, bytes that are not cached are read by the kernel on behalf of the worker, and
+    /// the end of such a read interrupts whatever blocking call that thread happens to be in: one
+    /// of the program's own (`epoll_wait`, a std socket with a timeout) may answer `Interrupted`,
+    /// as after a signal. The kernel has no way to complete it that spares the thread and still
+    /// lets other workers see the result. Blocking calls belong in `spawn_blocking`, whose threads
+    /// are spared.
     ///
     /// # Cancel safety
     ///

@@ -113,8 +113,8 @@ fn loom_file_reader_and_writer_are_told_both() {
     });
 }
 
-/// What is queued is written by the worker in flight, or finds the handle idle; and who waits for room
-/// is told when there is some.
+/// What is queued is written by the worker in flight, or finds the handle idle; and who waits for
+/// room is told when there is some.
 #[test]
 fn loom_file_no_accepted_byte_is_left_behind() {
     loom::model(|| {

@@ -1,10 +1,10 @@
 //! A handle's cursor, and the tasks that wait for what happens to it.
 //!
-//! 1. Who waits leaves a waker first and then looks; who changes the cursor does so under its lock and
-//!    wakes then. So one of the two sees the other.
+//! 1. Who waits leaves a waker first and then looks; who changes the cursor does so under its lock
+//!    and wakes then. So one of the two sees the other.
 //! 2. The poll functions have a place for one waker each side, for their traits promise to wake the
-//!    last caller only. There are two sides, because the halves of a split file may be polled by two
-//!    tasks.
+//!    last caller only. There are two sides, because the halves of a split file may be polled by
+//!    two tasks.
 //! 3. The other methods wait in futures of their own, which take their waker along when they are
 //!    dropped. So nothing grows with the number of polls or of waits that were given up.
 #![forbid(unsafe_code)]
@@ -60,8 +60,8 @@ impl Default for Shared {
 }
 
 impl Shared {
-    /// Whether the clock should watch how the next operation is handed to the ring: the first one of
-    /// each file, and now and then another.
+    /// Whether the clock should watch how the next operation is handed to the ring: the first one
+    /// of each file, and now and then another.
     pub(super) fn is_watch_due(&self, mount: &Mount) -> bool {
         // Relaxed: two at once are both the first.
         let is_first = !self.watched.load(Relaxed);
