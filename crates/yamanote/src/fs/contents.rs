@@ -53,7 +53,7 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
     pool::look_up(path, why, read).await
 }
 
-/// On a thread that may wait: reads as is done inline, as far as that is to be tried.
+/// On a thread that may wait: reads in the inline way, as far as trials of it are due.
 fn try_out(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = match look_up::try_out_open(path, libc::O_RDONLY) {
         Some(found) => found?.file,
@@ -69,14 +69,14 @@ fn try_out(path: &Path) -> io::Result<Vec<u8>> {
 
 enum InlineRead {
     Done(io::Result<Vec<u8>>),
-    /// The rest is not at hand.
+    /// The rest is not at hand: the file, and what was read of it.
     More(StdFile, Vec<u8>),
-    /// It is no file any more that can be read like this.
+    /// The name stands for something by now that cannot be read like this.
     Refused,
 }
 
 /// What is not at hand is missing by whole pages, and no page is smaller: a read that stops inside
-/// one has met the end of the file.
+/// a page has met the end of the file.
 const SMALLEST_PAGE: usize = 4096;
 
 fn read_inline(found: FoundFile) -> InlineRead {
@@ -86,8 +86,8 @@ fn read_inline(found: FoundFile) -> InlineRead {
         facts,
     } = found;
     let size = usize::try_from(identity.size).unwrap_or(usize::MAX);
-    // One byte more than it is said to have, so that a read may stop for lack of file instead of
-    // lack of room.
+    // One byte more than the file is said to have, so that a read stops at the end of the file and
+    // not for lack of room.
     let mut contents = Vec::with_capacity(size.min(strategy::INLINE_MAX) + 1);
     while contents.len() <= size {
         let wanted = size + 1 - contents.len();
@@ -95,7 +95,8 @@ fn read_inline(found: FoundFile) -> InlineRead {
         let mut is_another = false;
         let answer = facts.read(wanted.min(strategy::INLINE_MAX), |wait| {
             sys::read(file.as_fd(), &mut contents, wanted, offset, wait).map_err(|error| {
-                // Rare: before a refusal is remembered for the mount, be sure of whose it is.
+                // Rare: before a refusal is remembered for the mount, make sure that it comes from
+                // there.
                 is_another = error.raw_os_error() == Some(libc::ESPIPE)
                     || !look_up::is_still(file.as_fd(), &identity);
                 match is_another {
@@ -121,7 +122,7 @@ fn read_inline(found: FoundFile) -> InlineRead {
     InlineRead::More(file, contents)
 }
 
-/// Reads on where an inline attempt had to stop, behind `contents`.
+/// Reads on behind `contents`, where an inline attempt had to stop.
 fn read_rest(mut file: StdFile, mut contents: Vec<u8>) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(contents.len() as u64))?;
     file.read_to_end(&mut contents)?;
@@ -149,9 +150,9 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 /// Writes `contents` as the whole of a file, which is created if it does not exist and emptied
 /// first if it does.
 ///
-/// Happens in one job of the blocking pool, to the end even if the future is dropped once it was
-/// polled. Nothing is promised about a crash in between: to replace a file, write another one and
-/// [`rename`](super::rename) it.
+/// One job of the blocking pool does it, to its end even if the future is dropped after it was
+/// first polled. After a crash in between, the file may hold anything: to replace a file safely,
+/// write another one and [`rename`](super::rename) it.
 ///
 /// # Errors
 ///
@@ -159,8 +160,8 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: once polled, the file may be written although the future is dropped, and nobody
-/// is told of an error.
+/// Not cancel safe: once polled, the file may be written although the future is dropped, and an
+/// error is lost.
 pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
     let contents = owned::take(contents);
     pool::with_path(path.as_ref(), move |path| std::fs::write(path, contents)).await
@@ -221,8 +222,8 @@ mod tests {
         }
     }
 
-    /// Between the look-up and the opening the name may have become a FIFO's: the read of it must
-    /// neither wait nor take its silence for the end.
+    /// Between the look-up and the opening the name may come to stand for a FIFO: a read of it must
+    /// neither wait nor take its silence for the end of a file.
     #[test]
     fn a_pipe_in_the_place_of_the_file_is_refused() {
         let directory = TempDir::new();

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::pool;
 
-/// Creates directories, with parents or permissions of choice.
+/// Creates directories, if wanted with their parents or with other permissions.
 ///
 /// # Examples
 ///
@@ -26,19 +26,19 @@ pub struct DirBuilder {
 }
 
 impl DirBuilder {
-    /// Not recursive, and with the permissions the process's umask leaves.
+    /// Not recursive, and with the permissions that the process's umask leaves.
     pub fn new() -> Self {
         DirBuilder::default()
     }
 
     /// Whether missing parents are created too (with the same permissions), and the directory may
-    /// exist.
+    /// exist already.
     pub fn recursive(&mut self, recursive: bool) -> &mut Self {
         self.recursive = recursive;
         self
     }
 
-    /// The permissions of a new directory, of which the umask is taken away (0o777 at first).
+    /// The permissions of a new directory, less those in the umask (0o777 by default).
     pub fn mode(&mut self, mode: u32) -> &mut Self {
         self.mode = Some(mode);
         self

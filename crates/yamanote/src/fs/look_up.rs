@@ -1,4 +1,4 @@
-//! Names looked up, and files opened, without waiting.
+//! Looking up names and opening files without waiting.
 #![forbid(unsafe_code)]
 
 use std::ffi::CStr;
@@ -15,24 +15,25 @@ use super::strategy::{Facts, compare_with_plain, is_denial, is_inline_allowed};
 use super::trust::{Trial, limit};
 use crate::sys::fs::{self as sys, Identity, MountId, Wait};
 
-/// Look-ups on file systems that are left alone, since the last one that was not in vain.
+/// Look-ups in vain since the last useful one: they led to file systems that are not touched
+/// inline.
 static IN_VAIN: AtomicU32 = AtomicU32::new(0);
 
 /// Whether a look-up should be tried inline. Where everything is on such a file system, as on the
-/// overlay of a container, only each sixteenth is, so that the attempts cost next to nothing.
+/// overlay of a container, only every sixteenth is tried, so that the attempts cost next to
+/// nothing.
 fn is_worth_trying() -> bool {
     let in_vain = IN_VAIN.load(Relaxed);
     in_vain < 16 || IN_VAIN.fetch_add(1, Relaxed) % 16 == 0
 }
 
-/// These hold nothing that is ever done inline: a hint that saves the attempt.
+/// A hint that saves an attempt: nothing there is ever done inline.
 fn is_kernel_made(path: &Path) -> bool {
     let path = path.as_os_str().as_bytes();
     path.starts_with(b"/proc/") || path.starts_with(b"/sys/")
 }
 
-/// Calls `f` with `path` as a C string, or answers `None` if it cannot be one: `std` then words
-/// the error.
+/// Calls `f` with `path` as a C string. `None`: it cannot be one, and `std` is to word the error.
 fn with_c_path<R>(path: &Path, f: impl FnOnce(&CStr) -> R) -> Option<R> {
     const ON_STACK: usize = 384;
     let bytes = path.as_os_str().as_bytes();
@@ -45,11 +46,11 @@ fn with_c_path<R>(path: &Path, f: impl FnOnce(&CStr) -> R) -> Option<R> {
     }
 }
 
-/// How far a look-up came without waiting.
+/// What a look-up came to without waiting.
 pub(super) enum Inline<T> {
     /// This is the answer; an error is one the plain call would give as well.
     Done(io::Result<T>),
-    /// It has to be asked for where waiting is allowed.
+    /// A thread that may wait has to do it.
     Refused(Refusal),
 }
 
@@ -57,41 +58,41 @@ pub(super) enum Inline<T> {
 pub(super) enum Refusal {
     /// It would have to wait, or might.
     MayWait,
-    /// It opens something else than a file or a directory: a pipe without a partner, a terminal
+    /// What it opens is neither a file nor a directory: a pipe without a partner or a terminal
     /// without a line would wait for ever.
     Special,
-    /// It may not be done inline before it has been tried where waiting is allowed.
+    /// A thread that may wait has to try it out first.
     OnTrial,
-    /// The file system is not known yet. A thread that may wait should
-    /// [`learn`](Refusal::learn) it, so that the next look-up there may be inline.
+    /// The file system is not known yet. A thread that may wait should [`learn`](Refusal::learn)
+    /// what it is, so that the next look-up there may be inline.
     Unknown(OwnedFd, MountId),
 }
 
 impl Refusal {
-    /// Whether a thread that may wait should open and read as is done inline, to see how long it
+    /// Whether a thread that may wait should open and read in the inline way, to see how long it
     /// takes.
     pub(super) fn asks_for_trial(&self) -> bool {
         matches!(self, Refusal::OnTrial | Refusal::Unknown(..))
     }
 
     /// On a thread that may wait and is about to look `path` up: asks an unknown file system what
-    /// it is, and tries look-ups out, if they are to be tried.
+    /// it is, and tries out inline look-ups, if a trial is due.
     pub(super) fn learn(self, path: &Path) {
         if let Refusal::Unknown(fd, id) = self {
-            // If it cannot say, it stays unknown, and its files are left to the pool.
+            // If it cannot say, it stays unknown, and its files go to the pool.
             let _ = learn_mount(fd.as_fd(), id);
         }
         try_out_look_ups(path);
     }
 }
 
-/// On a thread that may wait: tries whether names may be looked up inline, if that is to be tried.
+/// On a thread that may wait: tries out whether names may be looked up inline, if a trial is due.
 pub(super) fn try_out_look_ups(path: &Path) {
     BY_NAME.try_out(limit(0), || {
         let tried = match with_c_path(path, |path| look(None, path, 0)) {
             Some(Ok(_)) => Trial::Done,
             Some(Err(error)) if is_denial(&error) => compare_with_plain(&error, find_plainly(path)),
-            // The cache's answer, or that of a full table.
+            // An answer of the cache, or of a full table of descriptors.
             Some(Err(_)) => Trial::Done,
             None => Trial::InVain,
         };
@@ -99,7 +100,7 @@ pub(super) fn try_out_look_ups(path: &Path) {
     });
 }
 
-/// What [`look`] does, by calls that may wait.
+/// What [`look`] does, by a call that may wait.
 fn find_plainly(path: &Path) -> io::Result<()> {
     let mut options = StdFile::options();
     options.read(true).custom_flags(libc::O_PATH);
@@ -114,11 +115,11 @@ fn look(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> io::Result<(Own
     Ok((fd, identity))
 }
 
-/// What follows from the error of a look-up or an opening.
+/// What the error of a look-up or an opening means for the caller.
 fn refuse<T>(error: io::Error) -> Inline<T> {
     match error.raw_os_error() {
-        // What the name cache itself says. Everything else (no permission, no descriptor left, a
-        // sandbox, an old kernel, a lease to be broken) is left to the plain call to decide.
+        // The name cache itself says these. Everything else (no permission, no descriptor left, a
+        // sandbox, an old kernel, a lease to be broken) is for the plain call to decide.
         Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG) => {
             Inline::Done(Err(error))
         }
@@ -177,7 +178,7 @@ fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<F
     }
 }
 
-/// Whether what was found is on a file system that may be touched inline.
+/// Refuses what is not on a file system that may be touched inline.
 fn judge_found(fd: OwnedFd, identity: Identity) -> Inline<FoundFile> {
     let Some(mount) = known_mount(&identity.mount) else {
         if is_special(&identity) {
@@ -204,8 +205,8 @@ fn judge_found(fd: OwnedFd, identity: Identity) -> Inline<FoundFile> {
     }))
 }
 
-/// Whether opening it may wait for ever. The memory devices (null, zero, full, random) do not, and
-/// are opened too often for a detour.
+/// Whether opening it may wait for ever. The memory devices (null, zero, full, random) never wait,
+/// and are opened too often for a detour.
 fn is_special(identity: &Identity) -> bool {
     /// Linux's devices.txt: character device 1.
     const MEMORY_DEVICES: u32 = 1;
@@ -216,8 +217,8 @@ fn is_special(identity: &Identity) -> bool {
     }
 }
 
-/// Opens the regular file or directory `path` without waiting. `flags` must create nothing and cut
-/// nothing.
+/// Opens the regular file or directory `path` without waiting. `flags` must neither create nor
+/// truncate anything.
 pub(super) fn open_inline(path: &Path, flags: i32) -> Inline<FoundFile> {
     with_usable_path(path, |path| {
         let name = match find_c_path(None, path, flags & libc::O_NOFOLLOW) {
@@ -235,8 +236,8 @@ pub(super) fn open_inline(path: &Path, flags: i32) -> Inline<FoundFile> {
     })
 }
 
-/// On a thread that may wait: opens `path` as [`open_inline`] does, if that is to be tried for the
-/// file system it is on. `None`: open it plainly.
+/// On a thread that may wait: opens `path` as [`open_inline`] does, if a trial of that is due for
+/// its file system. `None`: open it plainly.
 pub(super) fn try_out_open(path: &Path, flags: i32) -> Option<io::Result<FoundFile>> {
     if is_kernel_made(path) || !is_inline_allowed() {
         return None;
@@ -262,11 +263,11 @@ pub(super) fn try_out_open(path: &Path, flags: i32) -> Option<io::Result<FoundFi
     })?
 }
 
-/// Opens what was found under the same name.
+/// Opens the file that was found as `name`, by its path once more.
 fn open_found(path: &CStr, flags: i32, name: &FoundFile) -> Inline<FoundFile> {
-    // The name may have become a FIFO's in the meantime: O_NONBLOCK keeps even that from waiting,
-    // and makes a lease an EAGAIN. It says nothing on a regular file, but is taken off again for
-    // whoever looks at the flags.
+    // The name may stand for a FIFO by now: O_NONBLOCK keeps even that from waiting, and turns a
+    // lease into an EAGAIN. It has no effect on a regular file, but is taken off again for programs
+    // that look at the flags.
     let fd = match sys::open_cached(None, path, flags | libc::O_NONBLOCK, 0) {
         Ok(fd) => fd,
         Err(error) => return refuse(error),
@@ -286,13 +287,13 @@ fn open_found(path: &CStr, flags: i32, name: &FoundFile) -> Inline<FoundFile> {
     }
 }
 
-/// Opens the regular file `path` for being read once, from its beginning, and closed.
+/// Opens the regular file `path`, to be read once, from its beginning, and closed.
 ///
-/// That spares what an [`open_inline`] needs for whoever keeps the file. The descriptor stays
-/// `O_NONBLOCK`, which says nothing on a regular file. And what was opened is not identified again:
-/// if the name has come to stand for something else since it was looked up, either that is refused
+/// This skips two steps of [`open_inline`], which matter only if the file is kept. The descriptor
+/// stays `O_NONBLOCK`, which has no effect on a regular file. And what was opened is not identified
+/// again: if the name stands for something else since it was looked up, either that is refused
 /// here, or a read at an offset that must not wait ([`Wait::Never`]) is a refusal, an error
-/// (`ESPIPE`), or the right answer. [`FoundFile::identity`] is thus a hint at the size, no more.
+/// (`ESPIPE`), or the right answer. So [`FoundFile::identity`] is no more than a hint at the size.
 pub(super) fn open_once(path: &Path) -> Inline<FoundFile> {
     if !is_worth_trying() {
         return Inline::Refused(Refusal::MayWait);
@@ -316,7 +317,7 @@ pub(super) fn open_once(path: &Path) -> Inline<FoundFile> {
             Some(Err(error)) => return refuse(error),
             None => return Inline::Refused(name.facts.refusal()),
         };
-        // Where reads are not told not to wait, it must be known that they do not.
+        // A read that may wait by its flags must be known not to.
         if wait == Wait::Allowed && !is_still(fd.as_fd(), &name.identity) {
             return Inline::Refused(Refusal::MayWait);
         }
@@ -327,7 +328,7 @@ pub(super) fn open_once(path: &Path) -> Inline<FoundFile> {
     })
 }
 
-/// Whether `fd` is the file that `identity` was learned of.
+/// Whether `fd` is the file that `identity` describes.
 pub(super) fn is_still(fd: BorrowedFd<'_>, identity: &Identity) -> bool {
     sys::identify(fd).is_ok_and(|now| is_same(&now, identity))
 }
@@ -342,7 +343,7 @@ mod tests {
 
     use super::*;
 
-    /// Makes the file system of `path` one whose files may be opened inline.
+    /// Lets files on the file system of `path` be opened inline.
     fn trust(path: &Path) {
         let facts = Facts::learn(StdFile::open(path).unwrap().as_fd()).unwrap();
         facts.mount.opens.give();
@@ -379,7 +380,7 @@ mod tests {
         assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
     }
 
-    /// The first opening on a mount is made where it may wait, and opens the way for the next.
+    /// The first opening on a mount is made on a thread that may wait, and lets the next be inline.
     #[test]
     fn openings_are_tried_out_before_they_are_inline() {
         let directory = TempDir::new();

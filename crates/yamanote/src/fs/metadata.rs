@@ -1,4 +1,4 @@
-//! What is known of a file by its name: [`metadata`], [`symlink_metadata`], [`try_exists`].
+//! What can be learned of a file by its name: [`metadata`], [`symlink_metadata`], [`try_exists`].
 #![forbid(unsafe_code)]
 
 use std::fs::Metadata;
@@ -12,7 +12,7 @@ use super::pool;
 ///
 /// # Errors
 ///
-/// As [`std::fs::metadata`]: it does not exist, or something on the way may not be searched.
+/// As [`std::fs::metadata`]: it does not exist, or a directory on the way may not be searched.
 ///
 /// # Cancel safety
 ///
@@ -60,7 +60,7 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
 ///
 /// # Errors
 ///
-/// It cannot be said, for example because a directory on the way may not be searched.
+/// It cannot be found out, for example because a directory on the way may not be searched.
 ///
 /// # Cancel safety
 ///

@@ -2,9 +2,9 @@
 //!
 //! The functions and types of Tokio's `fs` module, with the answers of [`std::fs`]: an operation
 //! gives the same result and the same error as its twin there. What takes the kernel microseconds
-//! (a read from the page cache, a look-up from its cache of names) is done at once on the calling
+//! (a read from the page cache, a look-up in its cache of names) is done at once on the calling
 //! thread; what it can do on its own (positioned reads and writes past the cache) goes to the
-//! io_uring; the rest, syncs included, to the threads of [`spawn_blocking`].
+//! io_uring; the rest, including syncs, goes to the threads of [`spawn_blocking`].
 //!
 //! For whole files there are [`read`], [`read_to_string`] and [`write`](fn@write); for anything
 //! else [`File`].
@@ -20,22 +20,22 @@
 //!
 //! # Inline calls
 //!
-//! Done at once, on the thread that polls, is what takes the kernel microseconds. On local disks
-//! that is: looking up a name in its cache of names, opening a file found there, reading what is in
-//! the page cache; on file systems in memory also writing to small files. What is not in the
-//! caches, what is on other file systems (network, FUSE, overlay) and every write to a disk is left
-//! to others.
+//! The thread that polls does at once what takes the kernel microseconds. On local disks that is
+//! looking up a name in the kernel's cache of names, opening a file found there, and reading what
+//! is in the page cache; on file systems in memory it is also writing to small files. What is not
+//! in the caches or on other file systems (network, FUSE, overlay), and every write to a disk, goes
+//! another way.
 //!
-//! The kernel does not promise that these calls never wait. They do where a listener is asked for
+//! The kernel does not promise that these calls never wait. They wait where a listener is asked for
 //! permission first (fanotify(7): virus scanners, endpoint agents), where a page in memory has been
-//! swapped out, and where another writer holds a file in memory. So the clock watches each: after
-//! one that waited, its kind is left to the pool on that mount, for a second at first and up to a
-//! minute if it happens again. It is then tried on the pool before it is inline again, as is the
-//! first on each mount. One task that waits may thus hold up its worker once, for as long as the
-//! call takes, and
+//! swapped out, and where another writer holds a file in memory. So each call is timed: after one
+//! that waited, calls of its kind on that mount go to the pool, for a second at first and for up to
+//! a minute if it happens again. Then one is tried on the pool before the next is inline, and so is
+//! the first on each mount. One task that waits may thus hold up its worker once, for as long as
+//! the call takes, and
 //! [`RuntimeMetrics::inline_file_stalls`](crate::runtime::RuntimeMetrics::inline_file_stalls)
 //! counts it. A listener that answers in a task of the same program cannot answer while it is held
-//! up: there, turn inline calls off by
+//! up itself: turn inline calls off there, by
 //! [`Builder::inline_files`](crate::runtime::Builder::inline_files) or `YAMANOTE_INLINE_FILES=off`.
 //!
 //! # Cancellation
@@ -47,12 +47,12 @@
 //!
 //! This module is meant for files and directories. A pipe, a terminal or a device works, and
 //! answers as with `std::fs`, but takes a thread for as long as it waits. Such a thread cannot be
-//! called back: it also holds up a drop of the runtime, which waits for it. A pipe can be waited
-//! for without a thread in [`net::unix::pipe`](crate::net::unix::pipe).
+//! interrupted: dropping the runtime waits for it too. [`net::unix::pipe`](crate::net::unix::pipe)
+//! waits for a pipe without a thread.
 //!
 //! # Panics
 //!
-//! Every operation panics outside a runtime, also one that would not have needed it. No driver has
+//! Every operation panics outside a runtime, even one that would not have needed it. No driver has
 //! to be enabled.
 //!
 //! [`spawn_blocking`]: crate::task::spawn_blocking

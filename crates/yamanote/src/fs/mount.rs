@@ -56,7 +56,7 @@ pub(super) struct Mount {
     /// Direct reads and writes on the ring, told to wait for the device only.
     pub(super) direct: Trust,
     /// When the last timed hand-over of an operation to the ring was.
-    watched_ms: AtomicU64,
+    timed_ms: AtomicU64,
     /// Whether the kernel reads into its cache without a thread that waits. Of the file systems
     /// above, ext4, xfs and btrfs are known to (`FOP_BUFFER_RASYNC`, Linux 5.9).
     pub(super) reads_by_itself: bool,
@@ -72,7 +72,7 @@ impl Mount {
             // Nobody is asked about a write to memory. It waits for other writers only.
             writes: Trust::given(),
             direct: Trust::given(),
-            watched_ms: AtomicU64::new(0),
+            timed_ms: AtomicU64::new(0),
             reads_by_itself: false,
         }
     }
@@ -110,13 +110,13 @@ impl Mount {
 
     /// Whether the next hand-over of an operation to the ring should be timed. That takes a system
     /// call of its own, so not each one is timed.
-    pub(super) fn is_watch_due(&self) -> bool {
+    pub(super) fn is_timing_due(&self) -> bool {
         const INTERVAL_MS: u64 = 10;
         let now = now_ms();
         // Relaxed: two threads at the same time just time one operation each.
-        let is_due = now >= self.watched_ms.load(Relaxed) + INTERVAL_MS;
+        let is_due = now >= self.timed_ms.load(Relaxed) + INTERVAL_MS;
         if is_due {
-            self.watched_ms.store(now, Relaxed);
+            self.timed_ms.store(now, Relaxed);
         }
         is_due
     }

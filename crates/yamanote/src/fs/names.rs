@@ -1,7 +1,7 @@
 //! Operations on names, by their twins of `std::fs` on the blocking pool.
 //!
-//! None of them is promised not to wait, and the ring hands each to a thread of its own: a pool
-//! thread is no worse, and one job can do all the calls of a `remove_dir_all`.
+//! Each of them may wait, and the ring would hand each to a thread of the kernel: a thread of the
+//! pool is no worse, and one job can make all the calls of a `remove_dir_all`.
 #![forbid(unsafe_code)]
 
 use std::fs::Permissions;
@@ -14,7 +14,7 @@ use super::pool;
 ///
 /// # Errors
 ///
-/// As [`std::fs::canonicalize`]: something on the way does not exist, or is no directory.
+/// As [`std::fs::canonicalize`]: something on the way does not exist or is not a directory.
 ///
 /// # Cancel safety
 ///
@@ -37,7 +37,7 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// As [`std::fs::copy`]: `from` is no file or cannot be read, or `to` cannot be written.
+/// As [`std::fs::copy`]: `from` is not a file or cannot be read, or `to` cannot be written.
 ///
 /// # Cancel safety
 ///
@@ -51,7 +51,8 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
 ///
 /// # Errors
 ///
-/// As [`std::fs::create_dir`]: its parent does not exist, it exists, or may not be created.
+/// As [`std::fs::create_dir`]: its parent does not exist, it exists already, or it may not be
+/// created.
 ///
 /// # Cancel safety
 ///
@@ -60,7 +61,7 @@ pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
     pool::with_path(path.as_ref(), |path| std::fs::create_dir(path)).await
 }
 
-/// Creates a directory and those of its parents that do not exist. It may exist.
+/// Creates a directory and those of its parents that do not exist. It may exist already.
 ///
 /// # Errors
 ///
@@ -95,7 +96,7 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 ///
 /// # Errors
 ///
-/// As [`std::fs::read_link`]: `path` does not exist or is no symbolic link.
+/// As [`std::fs::read_link`]: `path` does not exist or is not a symbolic link.
 ///
 /// # Cancel safety
 ///
@@ -130,7 +131,7 @@ pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
     pool::with_path(path.as_ref(), |path| std::fs::remove_dir_all(path)).await
 }
 
-/// Removes a file's name; the file goes with the last name and the last handle.
+/// Removes a name of a file. The file itself goes with its last name and its last handle.
 ///
 /// # Errors
 ///

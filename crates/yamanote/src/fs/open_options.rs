@@ -24,7 +24,7 @@ use super::{File, pool};
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
     std: StdOpenOptions,
-    /// What was set, for the inline open; `None` if it came from `std`, which does not tell.
+    /// What was set, for the inline open; `None`: the options came from `std`, which does not tell.
     settings: Option<Settings>,
 }
 
@@ -40,7 +40,7 @@ struct Settings {
 }
 
 impl Settings {
-    /// Flags an inline open understands; others have effects of their own at the opening.
+    /// Flags that an inline open understands; others have effects of their own at the opening.
     const PLAIN_CUSTOM_FLAGS: i32 = libc::O_DIRECT
         | libc::O_DSYNC
         | libc::O_SYNC
@@ -49,8 +49,8 @@ impl Settings {
         | libc::O_DIRECTORY
         | libc::O_CLOEXEC;
 
-    /// The flags of open(2) if opening creates nothing, cuts nothing, and the combination is one
-    /// that `std` accepts.
+    /// The flags of open(2), if opening neither creates nor truncates anything and `std` accepts
+    /// the combination.
     fn plain_flags(&self) -> Option<i32> {
         if self.truncate || self.create || self.create_new {
             return None;
@@ -89,13 +89,13 @@ impl OpenOptions {
         self.record(|settings| settings.read = read)
     }
 
-    /// For writing. Existing contents are kept and overwritten piece by piece.
+    /// For writing. Existing contents stay where they are not overwritten.
     pub fn write(&mut self, write: bool) -> &mut OpenOptions {
         self.std.write(write);
         self.record(|settings| settings.write = write)
     }
 
-    /// For writing, each write at the end of the file, wherever that is by then.
+    /// For writing. Each write goes to the end of the file, wherever that is by then.
     pub fn append(&mut self, append: bool) -> &mut OpenOptions {
         self.std.append(append);
         self.record(|settings| settings.append = append)
@@ -114,14 +114,13 @@ impl OpenOptions {
     }
 
     /// Creates the file and fails if the name exists, even as a dangling symbolic link; in one
-    /// step, so that it is nobody else's. `create` and `truncate` then say nothing.
+    /// step, so that nobody else can have created it. `create` and `truncate` then have no effect.
     pub fn create_new(&mut self, create_new: bool) -> &mut OpenOptions {
         self.std.create_new(create_new);
         self.record(|settings| settings.create_new = create_new)
     }
 
-    /// The permissions of a file that is created, of which the umask is taken away (0o666 at
-    /// first).
+    /// The permissions of a file that is created, less those in the umask (0o666 by default).
     pub fn mode(&mut self, mode: u32) -> &mut OpenOptions {
         self.std.mode(mode);
         self
@@ -131,7 +130,7 @@ impl OpenOptions {
     /// earlier call. The access mode cannot be changed by them.
     ///
     /// With `O_DIRECT`, buffers, lengths and offsets must be multiples of what the device asks for
-    /// (512 or 4096 bytes). That cannot be had of [`AsyncRead`](crate::io::AsyncRead); use
+    /// (512 or 4096 bytes). [`AsyncRead`](crate::io::AsyncRead) cannot promise that; use
     /// [`File::read_at`] and [`File::write_at`].
     pub fn custom_flags(&mut self, flags: i32) -> &mut OpenOptions {
         self.std.custom_flags(flags);
@@ -143,12 +142,12 @@ impl OpenOptions {
     /// # Errors
     ///
     /// As [`std::fs::OpenOptions::open`]: `NotFound`, `PermissionDenied`, `AlreadyExists` (for
-    /// `create_new`), `InvalidInput` for options that do not go together, and others of open(2).
+    /// `create_new`), `InvalidInput` for options that exclude each other, and others of open(2).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the file, if it was opened. It may have been created or cut by
-    /// then.
+    /// Dropping the future closes the file, if it was opened. It may have been created or truncated
+    /// by then.
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         pool::begin().await?;

@@ -1,4 +1,4 @@
-//! The runtime a file operation is called in, and work handed to its blocking pool.
+//! The runtime in which a file operation is called, and work handed to its blocking pool.
 #![forbid(unsafe_code)]
 
 use std::future::{Future, poll_fn};
@@ -9,12 +9,12 @@ use super::look_up::Refusal;
 use crate::runtime::{Handle, context};
 use crate::util::coop;
 
-/// What a job that was lost to a shutdown or to a panic ends with.
+/// How a job ends that was lost to a shutdown or a panic.
 pub(super) fn background_task_failed() -> io::Error {
     io::Error::other("background task failed")
 }
 
-/// The current runtime, which every operation of this module needs, also when it is done inline.
+/// The current runtime. Every operation of this module needs one, even if it is done inline.
 ///
 /// # Panics
 ///
@@ -24,7 +24,7 @@ pub(super) fn runtime() -> Handle {
     Handle::current()
 }
 
-/// As [`runtime`], failing when the runtime is shut down, as its blocking pool would.
+/// As [`runtime`], but fails when the runtime is shut down, as its blocking pool would.
 #[track_caller]
 pub(super) fn live_runtime() -> io::Result<Handle> {
     let runtime = runtime();
@@ -34,7 +34,7 @@ pub(super) fn live_runtime() -> io::Result<Handle> {
     Ok(runtime)
 }
 
-/// As [`live_runtime`], for an operation that is done without the runtime's help.
+/// As [`live_runtime`], for an operation that does not need the runtime's help.
 ///
 /// # Panics
 ///
@@ -67,8 +67,8 @@ pub(super) fn begin() -> impl Future<Output = io::Result<()>> {
     })
 }
 
-/// Runs `f` on the blocking pool of `runtime`, at once: not only when the future is polled, and to
-/// the end even if that is dropped.
+/// Runs `f` on the blocking pool of `runtime`. The job is handed over at once, not when the future
+/// is first polled, and runs to its end even if the future is dropped.
 pub(super) fn run_on<F, T>(
     runtime: &Handle,
     f: F,
@@ -86,12 +86,12 @@ where
     }
 }
 
-/// Runs `f` on the blocking pool of `runtime` for its effect; dropped unrun after a shutdown.
+/// Runs `f` on the blocking pool of `runtime` for its effect; after a shutdown, drops it unrun.
 pub(super) fn spawn_detached(runtime: &Handle, f: impl FnOnce() + Send + 'static) {
     drop(runtime.blocking_spawner().spawn(f));
 }
 
-/// As [`spawn_detached`], for what was promised: without a thread it does not panic.
+/// As [`spawn_detached`], for work that was promised: it does not panic if there is no thread.
 pub(super) fn spawn_mandatory(runtime: &Handle, f: impl FnOnce() + Send + 'static) {
     drop(runtime.blocking_spawner().spawn_mandatory(f));
 }
@@ -116,8 +116,8 @@ where
 }
 
 /// As [`with_path`], for a look-up that was refused inline: the thread also does what may let the
-/// next one not be ([`Refusal::learn`]). That comes first: it gives back the descriptor of the
-/// refused look-up, which may be the last one that `f` can have.
+/// next one be inline ([`Refusal::learn`]). It does that first, because it closes the descriptor of
+/// the refused look-up, and that may be the last one that `f` can have.
 pub(super) fn look_up<F, T>(
     path: &Path,
     why: Refusal,

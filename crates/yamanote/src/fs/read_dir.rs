@@ -1,8 +1,8 @@
 //! The entries of a directory: [`read_dir`], [`ReadDir`], [`DirEntry`].
 //!
-//! Reading a directory is not promised not to wait, so the blocking pool does it, a chunk of
-//! entries per job. The metadata of an entry is then found in the kernel's cache of names, relative
-//! to the directory that was read, wherever that is by now.
+//! Reading a directory may wait, so the blocking pool does it, a chunk of entries per job. The
+//! metadata of an entry is then found in the kernel's cache of names, relative to the directory
+//! that was read, wherever that is by now.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -22,8 +22,8 @@ use super::pool;
 use super::strategy::Facts;
 use crate::runtime::Handle;
 
-/// Entries per job. The first one is small, for those who look at a few entries only; each next
-/// one four times larger, for a job costs as much as reading about a hundred entries.
+/// Entries per job. The first chunk is small, for programs that look at a few entries only. Each
+/// next one is four times larger, because a job costs as much as reading about a hundred entries.
 const FIRST_CHUNK: usize = 32;
 const LARGEST_CHUNK: usize = 512;
 
@@ -96,7 +96,7 @@ impl Chunk {
             .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
             .open(path);
         if let Ok(dir) = &dir {
-            // The file system becomes known, for the entries' metadata.
+            // The entries' metadata can be had inline only if the file system is known.
             let _ = Facts::learn(dir.as_fd());
         }
         try_out_look_ups(path);
@@ -156,8 +156,8 @@ impl ReadDir {
         poll_fn(|cx| self.poll_next_entry(cx)).await
     }
 
-    /// Polls for the next entry; see [`next_entry`](ReadDir::next_entry). When it is pending, the
-    /// task of the last call is woken.
+    /// Polls for the next entry; see [`next_entry`](ReadDir::next_entry). If it is pending, the
+    /// task of the last call will be woken.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl ReadDir {
     ///
     /// # Panics
     ///
-    /// Outside a runtime, if the directory has to be read on.
+    /// Outside a runtime, if more of the directory has to be read.
     pub fn poll_next_entry(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<DirEntry>>> {
         loop {
             match &mut self.0 {
@@ -217,7 +217,7 @@ impl ReadDir {
 /// ```
 #[derive(Debug)]
 pub struct DirEntry {
-    /// As the directory tells it, where it does.
+    /// As read from the directory, if its file system stores it there.
     file_type: Option<FileType>,
     std: Arc<std::fs::DirEntry>,
     dir: Option<Arc<OwnedFd>>,
@@ -255,8 +255,8 @@ impl DirEntry {
             if let Inline::Done(Ok(found)) =
                 find_inline(Some(dir.as_fd()), Path::new(&name), libc::O_NOFOLLOW)
             {
-                // The directory was opened by its path once more after it was opened for reading:
-                // the same inode under the same name shows that it is the same one.
+                // The directory was opened by its path a second time after it was opened for
+                // reading: the same inode under the same name shows that it is the same one.
                 if found.identity.inode == self.std.ino() {
                     return found.file.metadata();
                 }
@@ -266,8 +266,8 @@ impl DirEntry {
         pool::run(move || std.metadata()).await
     }
 
-    /// The entry's type; symbolic links are not followed. Most file systems tell it with the name,
-    /// and this returns at once.
+    /// The entry's type; symbolic links are not followed. Most file systems store it with the name,
+    /// and then this returns at once.
     ///
     /// # Errors
     ///

@@ -253,7 +253,7 @@ impl Facts {
         Some(ByRing {
             mount: &self.mount,
             wait,
-            watch: |mount, submit| mount.read_inline(0, submit),
+            hand_over: |mount, submit| mount.read_inline(0, submit),
         })
     }
 
@@ -263,7 +263,7 @@ impl Facts {
         self.is_direct_by_ring().then_some(ByRing {
             mount: &self.mount,
             wait: Wait::Never,
-            watch: |mount, submit| mount.write_direct(submit),
+            hand_over: |mount, submit| mount.write_direct(submit),
         })
     }
 
@@ -280,8 +280,8 @@ impl Facts {
 pub(super) struct ByRing<'a> {
     pub(super) mount: &'a Mount,
     pub(super) wait: Wait,
-    /// Makes the call that hands it over under the clock; `None`: it may not be made now.
-    pub(super) watch: fn(&Mount, &dyn Fn()) -> Option<()>,
+    /// Makes and times the call that hands the operation over at once; `None`: not allowed now.
+    pub(super) hand_over: fn(&Mount, &dyn Fn()) -> Option<()>,
 }
 
 impl ByRing<'_> {

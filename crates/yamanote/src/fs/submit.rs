@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use super::pool::background_task_failed;
+use super::strategy::ByRing;
 use crate::runtime::Handle;
 use crate::runtime::driver::op::{CqeResult, Op, Operation};
 use crate::util::poison::unpoisoned;
@@ -23,24 +24,22 @@ pub(super) fn has_ring(runtime: &Handle) -> bool {
 }
 
 /// Runs `operation` on the ring, if [`has_ring`] still holds when it is polled. What comes back
-/// [undone](super::strategy::ByRing::is_undone) has to go [to the pool](to_pool).
+/// [undone](ByRing::is_undone) has to go [to the pool](to_pool).
 ///
-/// `watch` is given the call that hands the operation over at once, instead of at the worker's next
-/// turn, and may time it.
+/// With `timed` it is handed over at once, instead of at the worker's next turn, and that is timed.
 pub(super) async fn to_ring<T: Operation>(
     runtime: &Handle,
     operation: T,
-    watch: Option<impl FnOnce(&dyn Fn()) -> Option<()>>,
+    mut timed: Option<&ByRing<'_>>,
 ) -> T::Output {
     let driver = runtime.driver_handle();
     let mut op = Op::new(driver.clone(), operation);
-    let mut watch = watch;
     poll_fn(|cx| {
         let answer = Pin::new(&mut op).poll(cx);
         if op.is_started() {
-            if let Some(watch) = watch.take() {
+            if let Some(by_ring) = timed.take() {
                 // `None`: another thread was held up meanwhile. This one goes with the next turn.
-                let _ = watch(&|| driver.submit_own());
+                let _ = (by_ring.hand_over)(by_ring.mount, &|| driver.submit_own());
             }
         }
         answer

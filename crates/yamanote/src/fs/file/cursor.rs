@@ -1,4 +1,5 @@
-//! What a file handle remembers between calls: the cursor operation in flight and what it left.
+//! What a file handle remembers between calls: the operation in flight at the cursor, and what
+//! earlier ones left.
 //!
 //! ```text
 //!            begin(..)                      finish(..), queue empty
@@ -10,22 +11,22 @@
 //!
 //! Rules, cited by the code as C1 to C7:
 //!
-//! 1. At most one operation of a handle is at the kernel's cursor. Whoever wants the next one
-//!    waits until the handle is idle ([`super::shared`]); the operation's worker publishes the end
+//! 1. At most one operation of a handle is at the kernel's cursor. A call that needs the next one
+//!    waits until the handle is idle ([`super::shared`]); the operation's worker publishes its end
 //!    and wakes all.
 //! 2. Bytes that a read brought belong to the handle, not to the future that asked: they wait in
-//!    `ahead` for the next read. Until then the kernel's cursor is `ahead.len()` further than the
-//!    user's, which whoever moves or writes at the cursor first takes back.
-//! 3. Bytes that a write accepted are on their way without another call on the handle. Only while
-//!    an earlier write is in flight may later ones be queued behind it, and they go to the kernel
-//!    when it ends.
-//! 4. When a write fails, what was queued behind it is dropped: at its place in the file it would
-//!    be wrong. The error is told once, by the next write, flush or sync.
-//! 5. A positioned write whose future was dropped still runs. It is counted as an orphan until it
-//!    ends, and no operation of the handle starts before.
+//!    `ahead` for the next read. Until then the kernel's cursor is further than the user's by their
+//!    number. An operation that moves the cursor or writes at it first takes the cursor back.
+//! 3. Bytes that a write accepted are on their way without another call on the handle. Later writes
+//!    may be queued only behind a write in flight, and go to the kernel when it ends.
+//! 4. When a write fails, what was queued behind it is dropped: it would end up at the wrong place
+//!    in the file. The error is reported once, by the next write, flush or sync.
+//! 5. A positioned write whose future was dropped still runs. It counts as an orphan until it ends,
+//!    and no operation of the handle starts before that.
 //! 6. An operation whose job never ran, because the runtime shut down, ends as failed.
-//! 7. A sync asked for while a write is in flight is done by that write's worker, after it has
-//!    published the write's end: one thread is woken for both, and nobody else waits for the disk.
+//! 7. A sync that is asked for while a write is in flight is done by that write's worker, after it
+//!    has published the write's end: one thread is woken for both, and nobody else waits for the
+//!    disk.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -39,7 +40,7 @@ pub(super) enum Operation {
     Read,
     Write,
     Seek,
-    /// One that changes the file as a whole (`set_len`): later operations come after it.
+    /// A change of the file as a whole (`set_len`): later operations come after it.
     Whole,
 }
 
@@ -79,17 +80,18 @@ impl ReadAhead {
 pub(super) struct Cursor {
     busy: Option<Operation>,
     pub(super) ahead: ReadAhead,
-    /// How a read that nobody has heard of yet ended, if not with bytes: end of file or an error.
+    /// How the last read ended, if not with bytes, and until it is reported: end of file or an
+    /// error.
     pub(super) read_end: Option<io::Result<()>>,
     /// Bytes accepted behind the write in flight.
     queued: Vec<u8>,
-    /// What the worker of the write in flight does next (C7).
+    /// What the worker of the write in flight does afterwards (C7).
     followers: Vec<Follower>,
     pub(super) write_error: Option<io::Error>,
     pub(super) seek_end: Option<io::Result<u64>>,
     /// Where the last seek led.
     pub(super) position: u64,
-    /// Those under way (C5).
+    /// The positioned writes under way (C5).
     positioned_writes: Vec<PositionedWrite>,
     next_ticket: u64,
 }
@@ -105,13 +107,13 @@ struct PositionedWrite {
 #[derive(Debug)]
 pub(super) struct SeekError {
     pub(super) error: io::Error,
-    /// Whether the cursor moved nevertheless, back over what was read ahead: the first of two steps
-    /// was made.
+    /// Whether the first of two steps was made, which took the cursor back over what was read
+    /// ahead.
     pub(super) has_moved: bool,
 }
 
 impl SeekError {
-    /// Nothing was done.
+    /// The cursor did not move.
     pub(super) fn before(error: io::Error) -> SeekError {
         SeekError {
             error,
@@ -120,7 +122,7 @@ impl SeekError {
     }
 }
 
-/// A call on the file, which tells its result to whoever asked for it.
+/// A call on the file, which sends its result to the future that asked for it.
 pub(super) struct Follower(pub(super) Box<dyn FnOnce() + Send>);
 
 impl fmt::Debug for Follower {
@@ -143,7 +145,7 @@ impl Cursor {
         self.busy
     }
 
-    /// Whether positioned operations and cursor operations have to wait for an orphan (C5).
+    /// Whether the handle's operations have to wait for an orphan (C5).
     pub(super) fn has_orphans(&self) -> bool {
         self.positioned_writes.iter().any(|write| write.is_orphan)
     }
@@ -155,12 +157,12 @@ impl Cursor {
         self.busy = Some(operation);
         self.seek_end = None;
         if operation != Operation::Read {
-            // Nobody asks any more how the last read ended.
+            // Nobody will ask how the last read ended.
             self.read_end = None;
         }
     }
 
-    /// Gives the buffer for a read, empty.
+    /// An empty buffer for a read.
     pub(super) fn take_read_buffer(&mut self) -> Vec<u8> {
         assert!(self.ahead.is_empty());
         let mut bytes = std::mem::take(&mut self.ahead).bytes;
@@ -168,7 +170,7 @@ impl Cursor {
         bytes
     }
 
-    /// Gives the buffer for a write, empty.
+    /// An empty buffer for a write.
     pub(super) fn take_write_buffer(&mut self) -> Vec<u8> {
         assert!(self.queued.is_empty());
         std::mem::take(&mut self.queued)
@@ -184,14 +186,15 @@ impl Cursor {
         }
     }
 
-    /// Takes as much of `bufs` behind the write in flight as leaves at most `max` queued; 0: full.
+    /// Queues the beginning of `bufs` behind the write in flight, up to `max` queued bytes in all;
+    /// returns how much. 0: the queue is full.
     pub(super) fn queue(&mut self, bufs: &[IoSlice<'_>], max: usize) -> usize {
         assert_eq!(self.busy, Some(Operation::Write));
         copy_bounded(&mut self.queued, bufs, max)
     }
 
-    /// A write (of the accepted bytes in `written`) ended. Returns the bytes to write next: the
-    /// same worker goes on and the handle stays busy.
+    /// A write of `written` ended. Returns the bytes to write next, if there are any: the same
+    /// worker goes on, and the handle stays busy.
     #[must_use = "queued bytes have to be written"]
     pub(super) fn finish_write(
         &mut self,
@@ -222,13 +225,13 @@ impl Cursor {
         self.followers.push(follower);
     }
 
-    /// To be taken when the write has ended, under the same lock.
+    /// To be called when the write has ended, under the same lock.
     #[must_use = "somebody waits for them"]
     pub(super) fn take_followers(&mut self) -> Vec<Follower> {
         std::mem::take(&mut self.followers)
     }
 
-    /// A seek ended, which has accounted for what was read ahead if it moved the cursor at all.
+    /// A seek ended. If it moved the cursor at all, it has accounted for what was read ahead.
     pub(super) fn set_seek_end(&mut self, end: Result<u64, SeekError>) {
         self.read_end = None;
         let has_moved = match &end {
@@ -242,11 +245,15 @@ impl Cursor {
     }
 
     pub(super) fn finish(&mut self, operation: Operation) {
-        assert_eq!(self.busy.take(), Some(operation), "the end of another one");
+        assert_eq!(
+            self.busy.take(),
+            Some(operation),
+            "the end of another operation"
+        );
     }
 
-    /// C6. The followers are to be dropped outside the lock.
-    #[must_use = "who waits for them is told by their drop"]
+    /// C6. The followers have to be dropped outside the lock.
+    #[must_use = "their drop tells those who wait for them"]
     pub(super) fn abandon(&mut self) -> Vec<Follower> {
         match self.busy.take() {
             Some(Operation::Read) => self.read_end = Some(Err(background_task_failed())),
@@ -273,7 +280,7 @@ impl Cursor {
         ticket
     }
 
-    /// The future of a positioned write is gone; a no-op if the write ended before.
+    /// The future of a positioned write is gone. Does nothing if the write has ended before.
     pub(super) fn orphan_write_at(&mut self, ticket: u64) {
         let mut writes = self.positioned_writes.iter_mut();
         if let Some(write) = writes.find(|write| write.ticket == ticket) {
@@ -281,7 +288,7 @@ impl Cursor {
         }
     }
 
-    /// Returns whether somebody may be waiting for this end.
+    /// Returns whether somebody may be waiting for this write's end.
     #[must_use = "wake the waiters"]
     pub(super) fn finish_write_at(&mut self, ticket: u64) -> bool {
         let mut writes = self.positioned_writes.iter();
@@ -291,7 +298,7 @@ impl Cursor {
     }
 }
 
-/// Appends the beginning of `bufs` to `to`, up to a length of `max`; returns how much.
+/// Appends the beginning of `bufs` to `to`, until that is `max` long; returns how much.
 pub(super) fn copy_bounded(to: &mut Vec<u8>, bufs: &[IoSlice<'_>], max: usize) -> usize {
     let before = to.len();
     for buf in bufs {
@@ -301,9 +308,9 @@ pub(super) fn copy_bounded(to: &mut Vec<u8>, bufs: &[IoSlice<'_>], max: usize) -
     to.len() - before
 }
 
-/// Where the user's `seek` leads the kernel's cursor, which is `ahead` bytes further (C2).
+/// The user's `seek` for the kernel's cursor, which is `ahead` bytes further (C2).
 ///
-/// A `Current` so small that it underflows is made in two steps: first `ahead` back.
+/// A `Current` that would underflow is made in two steps, of which the first takes `ahead` back.
 pub(super) fn account_for_ahead(seek: SeekFrom, ahead: i64) -> (Option<SeekFrom>, SeekFrom) {
     match seek {
         SeekFrom::Current(offset) if ahead > 0 => match offset.checked_sub(ahead) {
@@ -382,7 +389,7 @@ mod tests {
         assert!(!cursor.finish_write_at(b));
         assert!(cursor.finish_write_at(a));
         assert!(!cursor.has_orphans());
-        cursor.orphan_write_at(a); // Ended before: nothing.
+        cursor.orphan_write_at(a); // It has ended before: nothing happens.
         assert!(!cursor.has_orphans());
     }
 

@@ -1,4 +1,4 @@
-//! The one unsafe door into [`File`]: a bare descriptor number.
+//! The one unsafe way to make a [`File`]: from a bare descriptor number.
 
 use std::fs::File as StdFile;
 use std::os::fd::{FromRawFd, RawFd};

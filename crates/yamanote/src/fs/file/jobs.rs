@@ -1,8 +1,8 @@
 //! Cursor operations that may wait, as jobs of the blocking pool.
 //!
-//! A job owns what it works with, so that it runs to its end whoever loses interest; it publishes
-//! the end in the handle's [`Cursor`] and wakes. It lets go of the file before, so that a handle
-//! seen idle is the file's only owner.
+//! A job owns what it works with, so that it runs to its end even if nobody waits any more. It then
+//! publishes the end in the handle's [`Cursor`] and wakes the waiting tasks. Before that it lets go
+//! of the file, so that a handle seen idle is the file's only owner.
 #![forbid(unsafe_code)]
 
 use std::fs::File as StdFile;
@@ -21,8 +21,8 @@ use crate::sync::oneshot;
 use crate::sys::fs::{self as sys, Wait};
 use crate::util::first_panic::FirstPanic;
 
-/// The duty to end the operation in flight. Dropped without having done so, because the job was
-/// never run, it ends it as failed.
+/// The duty to end the operation in flight. If it is dropped undischarged, because the job never
+/// ran, the operation ends as failed.
 struct Duty(Option<Arc<Shared>>);
 
 impl Duty {
@@ -52,7 +52,7 @@ impl Drop for Duty {
     fn drop(&mut self) {
         if let Some(shared) = self.0.take() {
             let followers = shared.lock().abandon();
-            // Those who wait for them are told that way.
+            // That tells those who wait for them.
             drop(followers);
             shared.wake_all();
         }
@@ -67,7 +67,7 @@ fn learn_facts(shared: &Shared, std: &StdFile) {
     }
 }
 
-/// What a read that may wait does first, so that the next one perhaps need not.
+/// What a read that may wait does first, so that the next one may be inline.
 pub(super) fn prepare_read(shared: &Shared, std: &StdFile) {
     learn_facts(shared, std);
     if let Some(facts) = shared.facts.get() {
@@ -113,7 +113,7 @@ pub(super) fn spawn_read(
 
 /// Writes `bytes` at the cursor, and then what was queued meanwhile, until nothing is left. Once
 /// this returns, the bytes reach the kernel without another call on the handle. If the runtime
-/// accepts no more jobs, the write has ended as failed instead.
+/// accepts no more jobs, the write has instead ended as failed.
 pub(super) fn spawn_write(
     runtime: &Handle,
     shared: &Arc<Shared>,
@@ -131,11 +131,11 @@ pub(super) fn spawn_write(
             let result = ready.and_then(|()| (&*std).write_all(&bytes));
             ready = Ok(());
             let mut cursor = duty.shared().lock();
-            // Decided under the lock: what is accepted after it starts a job of its own.
+            // Decided under the lock: a write accepted after this starts a job of its own.
             if let Some(next) = cursor.finish_write(bytes, result) {
                 bytes = next;
             } else {
-                // Before the lock is let go, as in `Duty::end`.
+                // Before the lock is let go, so that a handle seen idle owns the file.
                 drop(std);
                 break cursor.take_followers();
             }
@@ -151,21 +151,21 @@ pub(super) fn spawn_write(
     });
 }
 
-/// Runs `call`, which needs neither the kernel's cursor nor ours, behind the write in flight, if
-/// there is one: by that one's worker (C7), else by a job of its own. The result goes to the
-/// returned future; `call` runs also if that is dropped.
+/// Runs `call`, which needs neither the kernel's cursor nor ours: on the worker of the write in
+/// flight, behind that, if there is one (C7), else as a job of its own. The result goes to the
+/// returned future; `call` runs even if that is dropped.
 pub(super) fn spawn_behind_write(
     runtime: &Handle,
     mut cursor: MutexGuard<'_, Cursor>,
     std: Arc<StdFile>,
     call: fn(&StdFile) -> io::Result<()>,
 ) -> impl Future<Output = io::Result<()>> + use<> {
-    let (result, told) = oneshot::channel();
+    let (sender, receiver) = oneshot::channel();
     let follow = move || {
         let answer = call(&std);
-        // Who is told may close the file, and then it is closed.
+        // The receiver may close its handle and expect the file to be closed.
         drop(std);
-        let _ = result.send(answer);
+        let _ = sender.send(answer);
     };
     if cursor.operation() == Some(Operation::Write) {
         cursor.follow_write(Follower(Box::new(follow)));
@@ -174,7 +174,8 @@ pub(super) fn spawn_behind_write(
         pool::spawn_detached(runtime, follow);
     }
     async move {
-        told.await
+        receiver
+            .await
             .unwrap_or_else(|_| Err(pool::background_task_failed()))
     }
 }
@@ -214,7 +215,7 @@ pub(super) fn seek(
 }
 
 /// Runs `f`, which changes the file as a whole, while the handle is busy with it. The result goes
-/// to the returned future; `f` runs also if that is dropped.
+/// to the returned future; `f` runs even if that is dropped.
 pub(super) fn spawn_whole<F, T>(
     runtime: &Handle,
     shared: &Arc<Shared>,

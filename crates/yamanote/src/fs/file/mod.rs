@@ -39,9 +39,9 @@ const DEFAULT_MAX_BUF_SIZE: usize = 2 * 1024 * 1024;
 /// child processes share. A read that finds its data in the page cache returns at once.
 ///
 /// **A write is accepted before it is done.** `write` returns when the bytes are on their way to
-/// the kernel; [`flush`] waits until they are there. They get there also without `flush`, and also
-/// when the file is dropped, but then nobody hears of an error: errors of an accepted write are
-/// told by the next write, `flush` or `sync_*`.
+/// the kernel; [`flush`] waits until they are there. They get there without `flush` too, even if
+/// the file is dropped, but then an error is lost: the next write, `flush` or `sync_*` reports the
+/// error of an accepted write.
 ///
 /// Bytes that the kernel read for a future that was dropped go to the next read: `read` is cancel
 /// safe.
@@ -102,7 +102,7 @@ impl File {
         File::options().read(true).open(path).await
     }
 
-    /// Opens a file for writing, which is created if it does not exist and emptied if it does.
+    /// Opens a file for writing. It is created if it does not exist, and emptied if it does.
     ///
     /// # Errors
     ///
@@ -110,14 +110,15 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: once polled, the file may be created or cut although the future is dropped.
+    /// Not cancel safe: once polled, the file may be created or emptied although the future is
+    /// dropped.
     pub async fn create(path: impl AsRef<Path>) -> io::Result<File> {
         let mut options = File::options();
         options.write(true).create(true).truncate(true);
         options.open(path).await
     }
 
-    /// Creates a file for reading and writing that must not exist before.
+    /// Creates a file for reading and writing. It must not exist yet.
     ///
     /// # Errors
     ///
@@ -166,7 +167,7 @@ impl File {
     }
 
     /// Waits until accepted writes are in the kernel and no seek or read is under way. An error of
-    /// a write is kept for whoever may tell it.
+    /// a write is kept for a call that can report it.
     async fn idle(&self) {
         self.shared
             .until(|cursor| cursor.is_free().then_some(()))
@@ -174,7 +175,7 @@ impl File {
     }
 
     /// Runs `f`, which changes the file as a whole, after everything begun before and before
-    /// everything begun later, also if the future is dropped.
+    /// everything begun later, even if the future is dropped.
     async fn change<T: Send + 'static>(
         &self,
         discard_ahead: bool,
@@ -206,7 +207,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// That of an accepted write nobody was told yet, else that of fsync(2).
+    /// That of an accepted write, if it was not reported yet; else that of fsync(2).
     ///
     /// # Cancel safety
     ///
@@ -245,9 +246,10 @@ impl File {
         lost.map_or(synced, Err)
     }
 
-    /// Cuts or extends the file to `size` bytes. The cursor stays where it is, even past the end.
+    /// Truncates or extends the file to `size` bytes. The cursor stays where it is, even past the
+    /// end.
     ///
-    /// Runs to its end also if the future is dropped; what the handle does later comes after it.
+    /// Runs to its end even if the future is dropped; what the handle does later comes after it.
     ///
     /// # Errors
     ///
@@ -260,7 +262,7 @@ impl File {
         self.change(true, move |std| std.set_len(size)).await
     }
 
-    /// The file's metadata. A write accepted but not flushed may not show yet.
+    /// The file's metadata. A write that was accepted but not flushed may not show yet.
     ///
     /// # Errors
     ///
@@ -285,7 +287,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// No more descriptors can be had.
+    /// There is no descriptor left.
     ///
     /// # Cancel safety
     ///
@@ -300,8 +302,8 @@ impl File {
         Ok(file)
     }
 
-    /// Gives bytes that were read but not delivered back to the kernel's cursor, for others who
-    /// share it. They stay here if the file has no cursor.
+    /// Takes the kernel's cursor back over bytes that were read but not delivered, for others who
+    /// share it. If the file has no cursor, the bytes stay here.
     fn return_ahead(&self) {
         let mut cursor = self.shared.lock();
         let ahead = cursor.ahead.distance();
@@ -329,7 +331,7 @@ impl File {
         let mut std = self.std;
         loop {
             // Only a positioned operation whose future was dropped can still hold the file. It
-            // does not care which of two descriptors of the open file it has.
+            // may keep its descriptor: another one of the same open file is as good.
             std = match Arc::try_unwrap(std) {
                 Ok(std) => return std,
                 Err(std) => std,
@@ -373,8 +375,8 @@ impl File {
         pool::run(move || std.set_permissions(permissions)).await
     }
 
-    /// Changes the time stamps of the file, after the operations under way have ended, so that
-    /// they do not change them again.
+    /// Changes the time stamps of the file, after the operations under way have ended, which might
+    /// change them again.
     ///
     /// # Errors
     ///
@@ -389,7 +391,7 @@ impl File {
         self.change(false, move |std| std.set_times(times)).await
     }
 
-    /// Changes the time of the last modification: [`set_times`](File::set_times) with that only.
+    /// Changes the time of the last modification only, as [`set_times`](File::set_times).
     ///
     /// # Errors
     ///
@@ -403,7 +405,7 @@ impl File {
         self.set_times(FileTimes::new().set_modified(time)).await
     }
 
-    /// Sets the most bytes that one read or write at the cursor moves (2 MiB at first). A large
+    /// Sets the most bytes that one read or write at the cursor moves (2 MiB by default). A large
     /// read or write takes a buffer of that size for as long as it lasts.
     ///
     /// # Panics
@@ -435,7 +437,7 @@ impl From<OwnedFd> for File {
 
 impl fmt::Debug for File {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The name programs see today: part of the interface we keep.
+        // Programs see this name today: it is part of the interface that we keep.
         f.debug_struct("tokio::fs::File")
             .field("std", &self.std)
             .finish()

@@ -128,16 +128,16 @@ impl AsyncWrite for File {
     }
 }
 
-/// What a write finds.
+/// How a write starts.
 enum WriteStart<'a> {
     /// Nothing is in flight.
     Begin(MutexGuard<'a, Cursor>),
-    /// It is answered already.
+    /// It needs no operation of its own: this is its answer.
     Over(io::Result<usize>),
 }
 
 impl File {
-    /// Reads at the cursor without waiting; `None` if that cannot be had.
+    /// Reads at the cursor without waiting; `None`: that is not possible now.
     fn read_inline(&self, dst: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         let facts = self.facts()?;
         let wanted = dst.remaining().min(self.max_buf_size);
@@ -147,7 +147,7 @@ impl File {
         Some(answer.map(drop))
     }
 
-    /// Writes at the cursor without waiting; `None` if that cannot be had.
+    /// Writes at the cursor without waiting; `None`: that is not possible now.
     fn write_inline(
         &self,
         cursor: &mut MutexGuard<'_, Cursor>,
@@ -182,7 +182,7 @@ impl File {
             }
             match cursor.operation() {
                 None => Some(WriteStart::Begin(cursor)),
-                // Each write to a device or a pipe may be a message: only a file's are joined.
+                // Each write to a device or a pipe may be a message, so only a file's are joined.
                 Some(Operation::Write) if self.facts().is_some_and(Facts::is_regular) => {
                     let n = cursor.queue(bufs, self.max_buf_size);
                     (n > 0 || wanted == 0).then_some(WriteStart::Over(Ok(n)))

@@ -53,7 +53,7 @@ impl Drop for Ticket {
     }
 }
 
-/// Makes an orphan of the write if the future is dropped before it has ended.
+/// Makes an orphan of the write if its future is dropped before it has ended.
 struct OrphanGuard<'a> {
     shared: &'a Shared,
     number: u64,
@@ -81,12 +81,12 @@ impl File {
     ///
     /// # Interrupted calls
     ///
-    /// On io_uring, bytes that are not cached are read by the kernel on behalf of the worker, and
-    /// the end of such a read interrupts whatever blocking call that thread happens to be in: one
-    /// of the program's own (`epoll_wait`, a std socket with a timeout) may answer `Interrupted`,
-    /// as after a signal. The kernel has no way to complete it that spares the thread and still
+    /// On io_uring the kernel reads bytes that are not cached on behalf of the worker, and the end
+    /// of such a read interrupts whatever blocking call that thread happens to be in: one of the
+    /// program's own (`epoll_wait`, a std socket with a timeout) may answer `Interrupted`, as after
+    /// a signal. The kernel has no way to complete the read that leaves the thread alone and still
     /// lets other workers see the result. Blocking calls belong in `spawn_blocking`, whose threads
-    /// are spared.
+    /// are not interrupted.
     ///
     /// # Cancel safety
     ///
@@ -154,7 +154,7 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses the buffer. Whether the bytes are written is then open, but
+    /// Dropping the future loses the buffer. It is then open whether the bytes are written, but
     /// whatever this handle is asked to do later comes after them.
     pub async fn write_at<B>(&self, buf: B, offset: u64) -> BufResult<usize, B>
     where
@@ -186,8 +186,8 @@ impl File {
             .await
     }
 
-    /// Does the operation that `make` makes of `buf`: by the ring if `by_ring` says how and this
-    /// thread has one; by the pool otherwise, after `prepare`, and if the ring has left it undone.
+    /// Does the operation that `make` makes of `buf`: by the ring, if `by_ring` says how and this
+    /// thread has one; otherwise, and if the ring leaves it undone, by the pool, after `prepare`.
     async fn by_ring_or_pool<'a, T, B>(
         &'a self,
         runtime: &Handle,
@@ -202,9 +202,8 @@ impl File {
     {
         if let Some(by_ring) = by_ring.filter(|_| submit::has_ring(runtime)) {
             let (operation, _guard) = make(buf, by_ring.wait);
-            let watch = |submit: &dyn Fn()| (by_ring.watch)(by_ring.mount, submit);
-            let watch = self.shared.is_watch_due(by_ring.mount).then_some(watch);
-            let (answer, back) = submit::to_ring(runtime, operation, watch).await;
+            let timed = self.shared.is_timing_due(by_ring.mount).then_some(&by_ring);
+            let (answer, back) = submit::to_ring(runtime, operation, timed).await;
             if !by_ring.is_undone(&answer) {
                 return (answer, back);
             }
@@ -215,7 +214,7 @@ impl File {
         submit::to_pool(runtime, move || prepare(&shared, &std), operation).await
     }
 
-    /// What the operation of a write keeps, and what its future does.
+    /// What the operation of a write keeps, and what its future keeps.
     fn begin_write_at(&self) -> (TargetFile, OrphanGuard<'_>) {
         let number = self.shared.lock().begin_write_at();
         let ticket = Ticket {
@@ -230,7 +229,7 @@ impl File {
         (file, OrphanGuard { shared, number })
     }
 
-    /// Waits for what a positioned operation has to come after: orphaned writes, and writes
+    /// Waits for what a positioned operation must not overtake: orphaned writes, and writes
     /// accepted at the cursor.
     async fn begin_positioned(&self) -> io::Result<Handle> {
         pool::progress().await;

@@ -1,4 +1,4 @@
-//! Every order of an operation's end against those who wait for it, come meanwhile, or give up.
+//! The end of an operation, in every order with tasks that wait for it, come meanwhile or give up.
 #![forbid(unsafe_code)]
 
 use std::future::poll_fn;
@@ -13,7 +13,7 @@ use loom::thread;
 use super::{Shared, Side};
 use crate::fs::file::cursor::Operation;
 
-/// As a job does it.
+/// As a job ends a read.
 fn end_read(shared: &Shared) {
     shared.lock().finish_read(b"x".to_vec(), Ok(1));
     shared.wake_all();
@@ -76,7 +76,7 @@ fn loom_file_the_end_of_a_read_meets_its_reader() {
 
 #[test]
 fn loom_file_two_calls_wait_and_one_gives_up() {
-    // Loom takes back the wrong steps with fewer, and misses the call that does not look again.
+    // With fewer preemptions loom misses the call that does not look again.
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
     model.check(|| {
@@ -113,8 +113,8 @@ fn loom_file_reader_and_writer_are_told_both() {
     });
 }
 
-/// What is queued is written by the worker in flight, or finds the handle idle; and who waits for
-/// room is told when there is some.
+/// What is queued is written by the worker in flight, or finds the handle idle; and a task that
+/// waits for room is woken when there is some.
 #[test]
 fn loom_file_no_accepted_byte_is_left_behind() {
     loom::model(|| {
@@ -152,8 +152,8 @@ fn loom_file_no_accepted_byte_is_left_behind() {
     });
 }
 
-/// A write fails while another is accepted behind it: that one is not written, and the next one is
-/// told, or begins with nothing left over.
+/// A write fails while another is accepted behind it: that one is not written, the next call learns
+/// of the error, and the next write begins with nothing left over.
 #[test]
 fn loom_file_nothing_follows_a_failed_write() {
     loom::model(|| {

@@ -1,12 +1,12 @@
 //! A handle's cursor, and the tasks that wait for what happens to it.
 //!
-//! 1. Who waits leaves a waker first and then looks; who changes the cursor does so under its lock
-//!    and wakes then. So one of the two sees the other.
-//! 2. The poll functions have a place for one waker each side, for their traits promise to wake the
-//!    last caller only. There are two sides, because the halves of a split file may be polled by
-//!    two tasks.
-//! 3. The other methods wait in futures of their own, which take their waker along when they are
-//!    dropped. So nothing grows with the number of polls or of waits that were given up.
+//! 1. A waiting task first leaves its waker and then looks at the cursor. A change of the cursor is
+//!    made under its lock, and the wake-up follows. So one of the two sees the other.
+//! 2. The poll functions have a place for one waker per side, because their traits promise to wake
+//!    only the last caller. There are two sides, because the halves of a split file may be polled
+//!    by two tasks.
+//! 3. The other methods wait in futures of their own, which take their wakers with them when they
+//!    are dropped. So nothing grows with the number of polls or of waits that were given up.
 #![forbid(unsafe_code)]
 
 use std::sync::OnceLock;
@@ -25,7 +25,7 @@ use crate::util::poison::unpoisoned;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
-/// Who polls: a reader, or whoever writes, flushes or seeks.
+/// Who polls: the reader, or the task that writes, flushes or seeks.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Side {
     Reader,
@@ -38,12 +38,12 @@ pub(super) struct Shared {
     cursor: Mutex<Cursor>,
     reader: AtomicWaker,
     writer: AtomicWaker,
-    /// Those of rule 3.
+    /// The waiting futures of rule 3.
     futures: Notify,
     /// Learned when first needed, or when the file was opened.
     pub(super) facts: OnceLock<Facts>,
-    /// Whether an operation was handed to the ring under the clock.
-    watched: AtomicBool,
+    /// Whether handing an operation to the ring was ever timed.
+    was_timed: AtomicBool,
 }
 
 impl Default for Shared {
@@ -54,28 +54,28 @@ impl Default for Shared {
             writer: AtomicWaker::new(),
             futures: Notify::new(),
             facts: OnceLock::new(),
-            watched: AtomicBool::new(false),
+            was_timed: AtomicBool::new(false),
         }
     }
 }
 
 impl Shared {
-    /// Whether the clock should watch how the next operation is handed to the ring: the first one
-    /// of each file, and now and then another.
-    pub(super) fn is_watch_due(&self, mount: &Mount) -> bool {
-        // Relaxed: two at once are both the first.
-        let is_first = !self.watched.load(Relaxed);
+    /// Whether the next hand-over of an operation to the ring should be timed: the first one of
+    /// each file is, and now and then another.
+    pub(super) fn is_timing_due(&self, mount: &Mount) -> bool {
+        // Relaxed: two at the same time both count as the first.
+        let is_first = !self.was_timed.load(Relaxed);
         if is_first {
-            self.watched.store(true, Relaxed);
+            self.was_timed.store(true, Relaxed);
         }
-        mount.is_watch_due() || is_first
+        mount.is_timing_due() || is_first
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Cursor> {
         unpoisoned(self.cursor.lock())
     }
 
-    /// Ready as soon as `look` finds an answer. For one task a side at a time.
+    /// Ready as soon as `look` finds an answer. For one task per side at a time.
     pub(super) fn poll_until<'a, T>(
         &'a self,
         side: Side,
@@ -111,7 +111,7 @@ impl Shared {
             if let Some(answer) = look(self.lock()) {
                 return answer;
             }
-            // It hears of what happens from now on.
+            // It is notified of what happens from now on.
             let changed = self.futures.notified();
             if let Some(answer) = look(self.lock()) {
                 return answer;
@@ -120,7 +120,7 @@ impl Shared {
         }
     }
 
-    /// Wakes all who wait, to look again. To be called after the cursor's lock is let go.
+    /// Wakes all who wait, to look again. To be called after the cursor's lock was let go.
     pub(super) fn wake_all(&self) {
         let mut panics = FirstPanic::default();
         panics.catch(|| self.reader.wake());
