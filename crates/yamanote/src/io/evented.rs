@@ -32,18 +32,7 @@ pub(crate) struct Evented<E: Source> {
 /// Outside a runtime, and in one that was built without `enable_io`.
 #[track_caller]
 pub(crate) fn register(io: &mut impl Source, interest: Interest) -> io::Result<Registration> {
-    let registered = context::with_current(|handle| {
-        let readiness = handle.driver_handle().io()?;
-        Some(Registration::new(readiness, io, interest))
-    });
-    match registered {
-        Ok(Some(registration)) => registration,
-        Ok(None) => panic!(
-            "A Tokio 1.x context was found, but IO is disabled. \
-             Call `enable_io` on the runtime builder to enable IO."
-        ),
-        Err(no_runtime) => panic!("{no_runtime}"),
-    }
+    context::with_io(|_, readiness| Registration::new(readiness, io, interest))
 }
 
 impl<E: Source> Evented<E> {

@@ -231,7 +231,7 @@ impl Command {
     #[track_caller]
     pub fn spawn(&mut self) -> io::Result<Child> {
         // First, so that neither a mistake nor a lack leaves a process behind.
-        context::with_io(signals::prepare_for_children)?;
+        context::with_io(|driver, _| signals::prepare_for_children(driver))?;
         strays::reap();
         Child::new(self.std.spawn()?, self.kill_on_drop)
     }

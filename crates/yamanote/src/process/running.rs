@@ -65,7 +65,7 @@ impl Watch {
 
     #[track_caller]
     fn by_signal() -> io::Result<Watch> {
-        context::with_io(|driver| signals::listen(libc::SIGCHLD, driver)).map(Watch::Sigchld)
+        context::with_io(|driver, _| signals::listen(libc::SIGCHLD, driver)).map(Watch::Sigchld)
     }
 }
 

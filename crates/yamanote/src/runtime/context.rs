@@ -12,6 +12,7 @@ use std::marker::PhantomData;
 use std::sync::MutexGuard;
 
 use super::driver::Driver;
+use super::driver::readiness::Readiness;
 use super::handle::{Handle, TryCurrentError};
 use super::scheduler::multi_thread;
 use crate::util::entered::{self, Entered, EnteredGuard};
@@ -46,16 +47,16 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, TryCurr
     }
 }
 
-/// Calls `f` with the driver of the current runtime, which has a readiness set.
+/// Calls `f` with the driver of the current runtime and its readiness set.
 ///
 /// # Panics
 ///
 /// Outside a runtime, and in one that was built without `enable_io`.
 #[track_caller]
-pub(crate) fn with_io<R>(f: impl FnOnce(&Driver) -> R) -> R {
+pub(crate) fn with_io<R>(f: impl FnOnce(&Driver, &Readiness) -> R) -> R {
     let result = with_current(|handle| {
         let driver = handle.driver_handle();
-        driver.io().is_some().then(|| f(driver))
+        driver.io().map(|io| f(driver, io))
     });
     match result {
         Ok(Some(result)) => result,

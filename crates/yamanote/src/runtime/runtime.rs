@@ -10,17 +10,13 @@ use std::time::{Duration, Instant};
 
 use super::blocking::BlockingPool;
 use super::context;
-use super::driver::Driver;
+use super::driver::{Driver, LONGEST_SHUTDOWN};
 use super::handle::{EnterGuard, Handle};
 use super::scheduler::Launch;
 use super::scheduler::current_thread::CurrentThread;
 use super::scheduler::multi_thread::MultiThread;
 use super::task::JoinHandle;
 use super::{Builder, RuntimeMetrics, box_if_large};
-
-/// How long a runtime that goes waits for io_uring operations that do not end when cancelled, such
-/// as a read from a file system that hangs. What is still alive then is leaked, with its buffers.
-const DRIVER_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The runtime: a scheduler for tasks, the driver that tells them when their I/O and timers are
 /// ready, and threads for work that blocks.
@@ -339,7 +335,7 @@ impl Deadline {
 /// Lets the kernel finish what it owns, here if there is time, else on a thread of its own.
 fn stop_driver(driver: &Arc<Driver>, end: Deadline) {
     let now = Instant::now();
-    let patient = now + DRIVER_PATIENCE;
+    let patient = now + LONGEST_SHUTDOWN;
     if end.remaining().is_none_or(|time| !time.is_zero()) || driver.live_ops() == 0 {
         return driver.shutdown(end.0.map_or(patient, |end| end.min(patient)));
     }

@@ -23,6 +23,7 @@ mod timers;
 pub use kind::DriverKind;
 pub(crate) use park::{PollIo, Role};
 pub(crate) use process_wide::registry::DriverId;
+pub(crate) use shutdown::LONGEST_SHUTDOWN;
 pub(crate) use slot::RingGuard;
 pub(crate) use timers::TimerKey;
 

@@ -15,6 +15,10 @@ use crate::sys;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
+/// How long a runtime that goes waits for operations that do not end when cancelled, such as a read
+/// from a file system that hangs. What is still alive then is leaked, with its buffers.
+pub(crate) const LONGEST_SHUTDOWN: Duration = Duration::from_secs(1);
+
 /// What must not be cancelled (an accepted write, to a pipe nobody reads) is cancelled after all when
 /// time is up, rather than leaked. A kernel thread that is told to give up needs a processor for that.
 const LAST_CALL: Duration = Duration::from_millis(100);

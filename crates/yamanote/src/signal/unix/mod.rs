@@ -82,7 +82,7 @@ pub struct Signal {
 /// ```
 #[track_caller]
 pub fn signal(kind: SignalKind) -> io::Result<Signal> {
-    let listener = context::with_io(|driver| signals::listen(kind.as_raw_value(), driver))?;
+    let listener = context::with_io(|driver, _| signals::listen(kind.as_raw_value(), driver))?;
     Ok(Signal { listener })
 }
 

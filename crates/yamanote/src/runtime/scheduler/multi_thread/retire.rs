@@ -9,14 +9,12 @@
 #![forbid(unsafe_code)]
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::shared::Shared;
 use super::worker::{Core, Worker, survive};
+use crate::runtime::driver::LONGEST_SHUTDOWN;
 use crate::util::poison::unpoisoned;
-
-/// How long operations that the kernel does not give back are waited for.
-const DRIVER_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) struct Retirement {
     state: Mutex<State>,
@@ -95,7 +93,7 @@ pub(super) fn without_threads(shared: &Arc<Shared>, cores: Vec<Box<Core>>) {
 }
 
 fn shut_driver_down(shared: &Arc<Shared>) {
-    let deadline = Instant::now() + DRIVER_PATIENCE;
+    let deadline = Instant::now() + LONGEST_SHUTDOWN;
     survive(|| shared.driver().shutdown(deadline));
     shared.retirement.finish();
 }
