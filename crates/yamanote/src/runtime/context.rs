@@ -9,16 +9,17 @@
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
-use std::sync::MutexGuard;
+use std::sync::{Arc, MutexGuard};
 
 use super::driver::Driver;
 use super::driver::readiness::Readiness;
-use super::handle::{Handle, TryCurrentError};
+use super::parts::Parts;
 use super::scheduler::multi_thread;
+use super::try_current_error::TryCurrentError;
 use crate::util::entered::{self, Entered, EnteredGuard};
 
 struct Context {
-    current: RefCell<Option<Handle>>,
+    current: RefCell<Option<Arc<Parts>>>,
     /// How many [`SetCurrentGuard`]s are alive.
     depth: Cell<usize>,
 }
@@ -32,14 +33,9 @@ thread_local! {
     };
 }
 
-/// The current runtime's handle.
-pub(crate) fn try_current() -> Result<Handle, TryCurrentError> {
-    with_current(Handle::clone)
-}
-
-/// Calls `f` with the current runtime's handle, without cloning it. `f` must not enter or leave a
+/// Calls `f` with the current runtime's parts, without cloning them. `f` must not enter or leave a
 /// runtime.
-pub(crate) fn with_current<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, TryCurrentError> {
+pub(crate) fn with_current<R>(f: impl FnOnce(&Arc<Parts>) -> R) -> Result<R, TryCurrentError> {
     match CONTEXT.try_with(|context| context.current.borrow().as_ref().map(f)) {
         Ok(Some(result)) => Ok(result),
         Ok(None) => Err(TryCurrentError::no_context()),
@@ -54,8 +50,8 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&Handle) -> R) -> Result<R, TryCurr
 /// Outside a runtime, and in one that was built without `enable_io`.
 #[track_caller]
 pub(crate) fn with_io<R>(f: impl FnOnce(&Driver, &Readiness) -> R) -> R {
-    let result = with_current(|handle| {
-        let driver = handle.driver_handle();
+    let result = with_current(|parts| {
+        let driver = parts.driver_handle();
         driver.io().map(|io| f(driver, io))
     });
     match result {
@@ -72,17 +68,17 @@ pub(crate) fn with_io<R>(f: impl FnOnce(&Driver, &Readiness) -> R) -> R {
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct SetCurrentGuard {
-    outer: Option<Handle>,
+    outer: Option<Arc<Parts>>,
     depth: usize,
     /// Belongs to its thread: not `Send`, but `Sync`, like a lock's guard.
     _thread: PhantomData<MutexGuard<'static, ()>>,
 }
 
-/// Makes `handle` current on this thread; `None` when the thread's locals are destroyed already.
-pub(crate) fn try_set_current(handle: &Handle) -> Option<SetCurrentGuard> {
+/// Makes the runtime of `parts` current on this thread; `None` when the thread's locals are destroyed already.
+pub(crate) fn try_set_current(parts: &Arc<Parts>) -> Option<SetCurrentGuard> {
     CONTEXT
         .try_with(|context| {
-            let outer = context.current.replace(Some(handle.clone()));
+            let outer = context.current.replace(Some(parts.clone()));
             let depth = context.depth.get() + 1;
             context.depth.set(depth);
             SetCurrentGuard {
@@ -94,10 +90,10 @@ pub(crate) fn try_set_current(handle: &Handle) -> Option<SetCurrentGuard> {
         .ok()
 }
 
-/// Makes `handle` current on this thread.
+/// Makes the runtime of `parts` current on this thread.
 #[track_caller]
-pub(crate) fn set_current(handle: &Handle) -> SetCurrentGuard {
-    match try_set_current(handle) {
+pub(crate) fn set_current(parts: &Arc<Parts>) -> SetCurrentGuard {
+    match try_set_current(parts) {
         Some(guard) => guard,
         None => panic!("{}", TryCurrentError::thread_local_destroyed()),
     }
@@ -107,7 +103,7 @@ impl Drop for SetCurrentGuard {
     fn drop(&mut self) {
         let left = CONTEXT.try_with(|context| {
             if context.depth.get() != self.depth {
-                // The handles of this thread are in disorder now. While unwinding that is the
+                // What is current on this thread is in disorder now. While unwinding that is the
                 // smaller evil.
                 assert!(
                     std::thread::panicking(),
@@ -120,39 +116,39 @@ impl Drop for SetCurrentGuard {
             context.depth.set(self.depth - 1);
             context.current.replace(self.outer.take())
         });
-        // Outside the cell's borrow: this may be the runtime's last handle.
+        // Outside the cell's borrow: this may be the last use of the parts.
         drop(left);
     }
 }
 
-/// Runs `f` with `handle` current and this thread marked as running a runtime.
+/// Runs `f` with the runtime of `parts` current and this thread marked as running a runtime.
 ///
 /// # Panics
 ///
 /// When the thread runs one already.
 #[track_caller]
 pub(crate) fn enter_runtime<R>(
-    handle: &Handle,
+    parts: &Arc<Parts>,
     allow_block_in_place: bool,
     f: impl FnOnce() -> R,
 ) -> R {
-    assert_may_enter(handle);
-    let _current = set_current(handle);
+    assert_may_enter(parts);
+    let _current = set_current(parts);
     mark_entered(allow_block_in_place, f)
 }
 
-/// As [`enter_runtime`], with a handle that is current already.
+/// As [`enter_runtime`], for a runtime that is current already.
 ///
 /// # Panics
 ///
 /// As `enter_runtime`.
 #[track_caller]
 pub(crate) fn enter_current<R>(
-    handle: &Handle,
+    parts: &Arc<Parts>,
     allow_block_in_place: bool,
     f: impl FnOnce() -> R,
 ) -> R {
-    assert_may_enter(handle);
+    assert_may_enter(parts);
     mark_entered(allow_block_in_place, f)
 }
 
@@ -164,7 +160,7 @@ fn mark_entered<R>(allow_block_in_place: bool, f: impl FnOnce() -> R) -> R {
 }
 
 #[track_caller]
-fn assert_may_enter(handle: &Handle) {
+fn assert_may_enter(parts: &Arc<Parts>) {
     assert!(
         !entered::is_entered(),
         "Cannot start a runtime from within a runtime. This happens because a function (like \
@@ -172,7 +168,7 @@ fn assert_may_enter(handle: &Handle) {
          drive asynchronous tasks. If you are in an async function, use `.await` on the future \
          instead of blocking on it."
     );
-    handle.driver_handle().assert_not_forked();
+    parts.driver_handle().assert_not_forked();
 }
 
 /// Runs blocking `f` on a thread of the multi-thread runtime, whose tasks move elsewhere first.

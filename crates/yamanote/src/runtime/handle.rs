@@ -1,19 +1,18 @@
 //! The handle: what may be done with a runtime from anywhere.
 #![forbid(unsafe_code)]
 
-use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::blocking;
 use super::context::{self, SetCurrentGuard};
 use super::driver::{Driver, DriverKind};
-use super::scheduler;
+use super::flavor::RuntimeFlavor;
+use super::parts::Parts;
 use super::task::{self, JoinHandle};
-use super::{Id, RuntimeFlavor, RuntimeMetrics, box_if_large};
+use super::try_current_error::TryCurrentError;
+use super::{Id, RuntimeMetrics, box_if_large};
 use crate::util::thread_park;
 
 /// A reference to a runtime, cheap to clone and to send to other threads.
@@ -25,19 +24,7 @@ use crate::util::thread_park;
 /// [`Runtime`]: super::Runtime
 #[derive(Clone)]
 pub struct Handle {
-    inner: Arc<Inner>,
-}
-
-/// One per runtime.
-pub(super) struct Inner {
-    pub(super) scheduler: scheduler::Handle,
-    pub(super) blocking: blocking::Spawner,
-    pub(super) id: Id,
-    pub(super) name: Option<String>,
-    /// Whether file operations may be done on the calling thread.
-    pub(super) inline_files: bool,
-    /// Inline file calls that made their thread wait.
-    pub(super) inline_file_stalls: AtomicU64,
+    parts: Arc<Parts>,
 }
 
 /// Makes a runtime the current one until it is dropped; see [`Handle::enter`].
@@ -51,18 +38,12 @@ pub struct EnterGuard<'a> {
 }
 
 impl Handle {
-    pub(super) fn new(inner: Inner) -> Self {
-        Handle {
-            inner: Arc::new(inner),
-        }
+    pub(super) fn new(parts: Arc<Parts>) -> Self {
+        Handle { parts }
     }
 
-    pub(super) fn from_inner(inner: Arc<Inner>) -> Self {
-        Handle { inner }
-    }
-
-    pub(super) fn inner(&self) -> &Arc<Inner> {
-        &self.inner
+    pub(super) fn parts(&self) -> &Arc<Parts> {
+        &self.parts
     }
 
     /// Enters the runtime's context on this thread, until the guard is dropped.
@@ -92,7 +73,7 @@ impl Handle {
     /// ```
     pub fn enter(&self) -> EnterGuard<'_> {
         EnterGuard {
-            _current: context::set_current(self),
+            _current: context::set_current(&self.parts),
             _handle: PhantomData,
         }
     }
@@ -120,7 +101,7 @@ impl Handle {
     /// ```
     #[track_caller]
     pub fn current() -> Self {
-        match context::try_current() {
+        match Handle::try_current() {
             Ok(handle) => handle,
             Err(error) => panic!("{error}"),
         }
@@ -133,7 +114,7 @@ impl Handle {
     /// When there is no current runtime, or when the thread's locals are destroyed already; the
     /// error tells which.
     pub fn try_current() -> Result<Self, TryCurrentError> {
-        context::try_current()
+        context::with_current(|parts| Handle::new(parts.clone()))
     }
 
     /// Spawns a task on this runtime.
@@ -168,26 +149,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.inner.scheduler.spawn(future, id)
-    }
-
-    /// Whether this is the handle of a [`LocalRuntime`](super::LocalRuntime).
-    pub(crate) fn is_local(&self) -> bool {
-        self.inner.scheduler.is_local()
-    }
-
-    /// Spawns a task that stays on the thread of its [`LocalRuntime`](super::LocalRuntime).
-    ///
-    /// # Panics
-    ///
-    /// On any other thread, and if it is no such runtime.
-    #[track_caller]
-    pub(crate) fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        self.inner.scheduler.spawn_local(future, task::Id::next())
+        self.parts.scheduler.spawn(future, id)
     }
 
     /// Runs `f` on a thread for blocking work.
@@ -215,7 +177,7 @@ impl Handle {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        self.inner.blocking.spawn(f)
+        self.parts.blocking.spawn(f)
     }
 
     /// Polls `future` on this thread, in the runtime's context, until it is ready.
@@ -244,7 +206,7 @@ impl Handle {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         box_if_large!(future => {
-            context::enter_runtime(self, true, || thread_park::block_on(future))
+            context::enter_runtime(&self.parts, true, || thread_park::block_on(future))
         })
     }
 
@@ -259,25 +221,22 @@ impl Handle {
     /// assert_eq!(rt.handle().runtime_flavor(), RuntimeFlavor::CurrentThread);
     /// ```
     pub fn runtime_flavor(&self) -> RuntimeFlavor {
-        match self.inner.scheduler {
-            scheduler::Handle::CurrentThread(_) => RuntimeFlavor::CurrentThread,
-            scheduler::Handle::MultiThread(_) => RuntimeFlavor::MultiThread,
-        }
+        self.parts.flavor()
     }
 
     /// The runtime's number.
     pub fn id(&self) -> Id {
-        self.inner.id
+        self.parts.id
     }
 
     /// The name given to the runtime with [`Builder::name`](super::Builder::name), if any.
     pub fn name(&self) -> Option<&str> {
-        self.inner.name.as_deref()
+        self.parts.name.as_deref()
     }
 
     /// Numbers about the runtime's work.
     pub fn metrics(&self) -> RuntimeMetrics {
-        RuntimeMetrics::new(self.clone())
+        RuntimeMetrics::new(self.parts.clone())
     }
 
     /// The driver under this runtime: io_uring, or epoll where io_uring is not to be had.
@@ -300,101 +259,16 @@ impl Handle {
     }
 
     pub(crate) fn driver_handle(&self) -> &Arc<Driver> {
-        self.inner.scheduler.driver()
-    }
-
-    pub(crate) fn inline_files(&self) -> bool {
-        self.inner.inline_files
-    }
-
-    pub(super) fn inline_file_stalls(&self) -> u64 {
-        self.inner.inline_file_stalls.load(Relaxed)
-    }
-
-    pub(crate) fn count_inline_file_stall(&self) {
-        // Relaxed: a number to look at.
-        self.inner.inline_file_stalls.fetch_add(1, Relaxed);
+        self.parts.driver_handle()
     }
 
     pub(crate) fn blocking_spawner(&self) -> &blocking::Spawner {
-        &self.inner.blocking
+        &self.parts.blocking
     }
 }
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("Handle");
-        debug
-            .field("id", &self.inner.id)
-            .field("flavor", &self.runtime_flavor());
-        if let Some(name) = self.name() {
-            debug.field("name", &name);
-        }
-        debug.finish_non_exhaustive()
+        fmt::Debug::fmt(&self.parts, f)
     }
 }
-
-// A panic in a future or hook never leaves the runtime half changed: schedulers catch it at the
-// task's edge and give back what they hold on the way out of `block_on`.
-impl UnwindSafe for Handle {}
-impl RefUnwindSafe for Handle {}
-
-/// Why there is no current runtime; see [`Handle::try_current`].
-///
-/// # Examples
-///
-/// ```
-/// use yamanote::runtime::Handle;
-///
-/// let error = Handle::try_current().unwrap_err();
-/// assert!(error.is_missing_context());
-/// ```
-#[derive(Debug)]
-pub struct TryCurrentError {
-    kind: Missing,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Missing {
-    NoContext,
-    ThreadLocalDestroyed,
-}
-
-impl TryCurrentError {
-    pub(crate) fn no_context() -> Self {
-        TryCurrentError {
-            kind: Missing::NoContext,
-        }
-    }
-
-    pub(crate) fn thread_local_destroyed() -> Self {
-        TryCurrentError {
-            kind: Missing::ThreadLocalDestroyed,
-        }
-    }
-
-    /// Whether the call came from outside a runtime's context.
-    pub fn is_missing_context(&self) -> bool {
-        self.kind == Missing::NoContext
-    }
-
-    /// Whether the call came from the destructor of a thread-local, after the context was gone.
-    pub fn is_thread_local_destroyed(&self) -> bool {
-        self.kind == Missing::ThreadLocalDestroyed
-    }
-}
-
-impl fmt::Display for TryCurrentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            Missing::NoContext => {
-                "there is no reactor running, must be called from the context of a Tokio 1.x runtime"
-            }
-            Missing::ThreadLocalDestroyed => {
-                "The Tokio context thread-local variable has been destroyed."
-            }
-        })
-    }
-}
-
-impl Error for TryCurrentError {}

@@ -1,13 +1,14 @@
 //! The runtime whose tasks need not be `Send`: a current-thread runtime that stays on one thread.
 #![forbid(unsafe_code)]
 
-use std::io;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
+use super::handle::{EnterGuard, Handle};
+use super::runtime::Runtime;
 use super::task::JoinHandle;
-use super::{Builder, EnterGuard, Handle, Runtime, RuntimeMetrics, box_if_large};
+use super::{RuntimeMetrics, box_if_large};
 
 /// A runtime that belongs to one thread, and whose tasks need not be `Send`.
 ///
@@ -41,7 +42,7 @@ pub struct LocalRuntime {
     not_send: PhantomData<*mut u8>,
 }
 
-/// Settings of [`Builder::build_local`] beyond those of the builder. There are none yet.
+/// Settings of [`Builder::build_local`](super::Builder::build_local) beyond those of the builder. There are none yet.
 ///
 /// They may come to hold what is not `Send`, so they are not `Send` themselves.
 #[derive(Default, Debug)]
@@ -51,20 +52,9 @@ pub struct LocalOptions {
 }
 
 impl LocalRuntime {
-    /// A runtime for this thread with I/O and time enabled and otherwise default settings.
-    ///
-    /// # Errors
-    ///
-    /// As [`Builder::build_local`].
-    pub fn new() -> io::Result<LocalRuntime> {
-        Builder::new_current_thread()
-            .enable_all()
-            .build_local(LocalOptions::default())
-    }
-
     /// `runtime` was built for local tasks, on this thread.
     pub(super) fn from_runtime(runtime: Runtime) -> LocalRuntime {
-        assert!(runtime.handle().is_local());
+        assert!(runtime.handle().parts().is_local());
         LocalRuntime {
             runtime,
             not_send: PhantomData,
@@ -96,7 +86,7 @@ impl LocalRuntime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        box_if_large!(future => self.handle().spawn_local(future))
+        box_if_large!(future => self.handle().parts().spawn_local(future))
     }
 
     /// Runs `f` on a thread for blocking work; see
@@ -168,6 +158,6 @@ impl LocalRuntime {
     }
 }
 
-// As for `Handle`.
+// As for what its handle leads to.
 impl UnwindSafe for LocalRuntime {}
 impl RefUnwindSafe for LocalRuntime {}

@@ -2,19 +2,20 @@
 #![forbid(unsafe_code)]
 
 use super::driver::DriverKind;
-use super::handle::Handle;
+use super::parts::Parts;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// A view of a runtime's numbers, cheap to clone; from [`Handle::metrics`].
+/// A view of a runtime's numbers, cheap to clone; from [`Handle::metrics`](super::Handle::metrics).
 ///
 /// Each call reads the present value; two calls are not one snapshot.
 #[derive(Clone, Debug)]
 pub struct RuntimeMetrics {
-    handle: Handle,
+    handle: Arc<Parts>,
 }
 
 impl RuntimeMetrics {
-    pub(super) fn new(handle: Handle) -> Self {
+    pub(super) fn new(handle: Arc<Parts>) -> Self {
         RuntimeMetrics { handle }
     }
 
@@ -29,7 +30,7 @@ impl RuntimeMetrics {
     /// assert_eq!(rt.metrics().num_workers(), 2);
     /// ```
     pub fn num_workers(&self) -> usize {
-        self.handle.inner().scheduler.num_workers()
+        self.handle.scheduler.num_workers()
     }
 
     /// How many tasks were spawned and have not ended.
@@ -37,12 +38,12 @@ impl RuntimeMetrics {
     /// On a multi-thread runtime the number may trail behind by a task that is just beginning or
     /// ending elsewhere.
     pub fn num_alive_tasks(&self) -> usize {
-        self.handle.inner().scheduler.num_alive_tasks()
+        self.handle.scheduler.num_alive_tasks()
     }
 
     /// How many runnable tasks wait in the queue that threads outside the runtime push to.
     pub fn global_queue_depth(&self) -> usize {
-        self.handle.inner().scheduler.injection_depth()
+        self.handle.scheduler.injection_depth()
     }
 
     /// For how long the worker has been awake: running tasks, serving the driver or looking for
@@ -70,7 +71,7 @@ impl RuntimeMetrics {
     /// ```
     #[track_caller]
     pub fn worker_total_busy_duration(&self, worker: usize) -> Duration {
-        self.handle.inner().scheduler.load(worker).busy()
+        self.handle.scheduler.load(worker).busy()
     }
 
     /// How many times the worker has parked, that is gone to sleep for lack of runnable tasks. On a
@@ -81,7 +82,7 @@ impl RuntimeMetrics {
     /// When `worker` is not below [`num_workers`](Self::num_workers).
     #[track_caller]
     pub fn worker_park_count(&self, worker: usize) -> u64 {
-        self.handle.inner().scheduler.load(worker).parks()
+        self.handle.scheduler.load(worker).parks()
     }
 
     /// How many times the worker has parked or stopped being parked. The number is odd while the
@@ -92,16 +93,12 @@ impl RuntimeMetrics {
     /// When `worker` is not below [`num_workers`](Self::num_workers).
     #[track_caller]
     pub fn worker_park_unpark_count(&self, worker: usize) -> u64 {
-        self.handle
-            .inner()
-            .scheduler
-            .load(worker)
-            .parks_and_unparks()
+        self.handle.scheduler.load(worker).parks_and_unparks()
     }
 
     /// The driver under the runtime.
     pub fn driver(&self) -> DriverKind {
-        self.handle.driver()
+        self.handle.driver_handle().kind()
     }
 
     /// Why the runtime does not use io_uring although it was free to, with the likely cause; `None`

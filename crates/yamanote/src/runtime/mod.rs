@@ -41,13 +41,16 @@
 
 mod builder;
 mod config;
+mod flavor;
 mod handle;
 mod id;
 mod local_runtime;
 mod metrics;
+pub(crate) mod parts;
 #[allow(clippy::module_inception)]
 mod runtime;
 mod shutdown_error;
+mod try_current_error;
 mod worker_index;
 
 pub(crate) mod blocking;
@@ -62,12 +65,14 @@ pub use self::driver::DriverKind;
 #[doc(hidden)]
 pub use self::driver::probe;
 pub use self::driver::probe::io_uring_refusal;
-pub use self::handle::{EnterGuard, Handle, TryCurrentError};
+pub use self::flavor::RuntimeFlavor;
+pub use self::handle::{EnterGuard, Handle};
 pub use self::id::Id;
 pub use self::local_runtime::{LocalOptions, LocalRuntime};
 pub use self::metrics::RuntimeMetrics;
-pub use self::runtime::{Runtime, RuntimeFlavor};
+pub use self::runtime::Runtime;
 pub use self::shutdown_error::is_rt_shutdown_err;
+pub use self::try_current_error::TryCurrentError;
 pub use self::worker_index::worker_index;
 
 /// Futures above this size are boxed by `spawn` and `block_on` before anything else happens to

@@ -16,12 +16,12 @@ use super::scheduler::Launch;
 use super::scheduler::current_thread::CurrentThread;
 use super::scheduler::multi_thread::MultiThread;
 use super::task::JoinHandle;
-use super::{Builder, RuntimeMetrics, box_if_large};
+use super::{RuntimeMetrics, box_if_large};
 
 /// The runtime: a scheduler for tasks, the driver that tells them when their I/O and timers are
 /// ready, and threads for work that blocks.
 ///
-/// Most programs make one with the `#[yamanote::main]` attribute; [`Builder`] has the settings.
+/// Most programs make one with the `#[yamanote::main]` attribute; [`Builder`](super::Builder) has the settings.
 ///
 /// # Shutdown
 ///
@@ -68,46 +68,8 @@ impl std::fmt::Debug for Scheduler {
     }
 }
 
-/// The kinds of runtime; see [`Handle::runtime_flavor`].
-///
-/// # Examples
-///
-/// ```
-/// use yamanote::runtime::{Handle, Runtime, RuntimeFlavor};
-///
-/// let rt = Runtime::new().unwrap();
-/// let flavor = rt.block_on(async { Handle::current().runtime_flavor() });
-/// assert_eq!(flavor, RuntimeFlavor::MultiThread);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RuntimeFlavor {
-    /// Tasks run on the threads that call [`Runtime::block_on`], one at a time.
-    CurrentThread,
-    /// Tasks run on the runtime's own worker threads.
-    MultiThread,
-}
-
 impl Runtime {
-    /// A multi-thread runtime with I/O and time enabled and otherwise default settings.
-    ///
-    /// # Errors
-    ///
-    /// As [`Builder::build`].
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use yamanote::runtime::Runtime;
-    ///
-    /// let rt = Runtime::new().unwrap();
-    /// assert_eq!(rt.block_on(async { 7 }), 7);
-    /// ```
-    pub fn new() -> io::Result<Runtime> {
-        Builder::new_multi_thread().enable_all().build()
-    }
-
-    pub(super) fn from_parts(scheduler: Scheduler, handle: Handle, pool: BlockingPool) -> Runtime {
+    pub(super) fn assemble(scheduler: Scheduler, handle: Handle, pool: BlockingPool) -> Runtime {
         Runtime {
             scheduler,
             handle,
@@ -204,10 +166,10 @@ impl Runtime {
         match &self.scheduler {
             Scheduler::CurrentThread(scheduler) => {
                 let _leaving = LeaveOps(&self.handle);
-                context::enter_current(&self.handle, false, || scheduler.block_on(future))
+                context::enter_current(self.handle.parts(), false, || scheduler.block_on(future))
             }
             Scheduler::MultiThread(scheduler) => {
-                context::enter_current(&self.handle, true, || scheduler.block_on(future))
+                context::enter_current(self.handle.parts(), true, || scheduler.block_on(future))
             }
         }
     }
@@ -287,7 +249,7 @@ impl Runtime {
 
         match &self.scheduler {
             Scheduler::CurrentThread(scheduler) => {
-                let _current = context::try_set_current(&self.handle);
+                let _current = context::try_set_current(self.handle.parts());
                 scheduler.shutdown(|driver| stop_driver(driver, end));
             }
             Scheduler::MultiThread(scheduler) => scheduler.shutdown(),
@@ -354,6 +316,6 @@ impl Drop for Runtime {
     }
 }
 
-// As for `Handle`.
+// As for what its handle leads to.
 impl UnwindSafe for Runtime {}
 impl RefUnwindSafe for Runtime {}

@@ -5,7 +5,8 @@ use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::runtime::{Handle, RuntimeFlavor, context};
+use crate::runtime::parts::Parts;
+use crate::runtime::{RuntimeFlavor, context};
 use crate::util::defer;
 
 const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
@@ -47,8 +48,8 @@ const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
 /// ```
 #[track_caller]
 pub fn pause() {
-    let paused = with_handle(|handle| match handle.runtime_flavor() {
-        RuntimeFlavor::CurrentThread => handle.driver_handle().pause_clock(),
+    let paused = with_runtime(|runtime| match runtime.flavor() {
+        RuntimeFlavor::CurrentThread => runtime.driver_handle().pause_clock(),
         _ => Err(
             "`time::pause()` requires the `current_thread` Tokio runtime. \
                   This is the default Runtime used by `#[tokio::test].",
@@ -66,7 +67,7 @@ pub fn pause() {
 /// If the clock is not stopped, and outside of a runtime.
 #[track_caller]
 pub fn resume() {
-    if let Err(text) = with_handle(|handle| handle.driver_handle().resume_clock()) {
+    if let Err(text) = with_runtime(|runtime| runtime.driver_handle().resume_clock()) {
         panic!("{text}");
     }
 }
@@ -98,8 +99,8 @@ pub fn resume() {
 /// # }
 /// ```
 pub async fn advance(duration: Duration) {
-    let advanced = with_handle(|handle| {
-        let driver = handle.driver_handle();
+    let advanced = with_runtime(|runtime| {
+        let driver = runtime.driver_handle();
         driver.clock().advance(duration)?;
         // Somebody else may run the runtime, and be asleep until a deadline that has passed.
         if driver.local_slot().is_none() {
@@ -123,6 +124,6 @@ pub async fn advance(duration: Duration) {
 }
 
 /// Calls `f` with the current runtime. The error is the text to panic with.
-fn with_handle<R>(f: impl FnOnce(&Handle) -> Result<R, &'static str>) -> Result<R, &'static str> {
-    context::with_current(f).unwrap_or(Err(OUTSIDE))
+fn with_runtime<R>(f: impl FnOnce(&Parts) -> Result<R, &'static str>) -> Result<R, &'static str> {
+    context::with_current(|parts| f(parts)).unwrap_or(Err(OUTSIDE))
 }

@@ -1,42 +1,24 @@
 //! The builder: every knob of a runtime, with its default.
 #![forbid(unsafe_code)]
 
+mod build;
+
 use std::fmt;
-use std::io;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::blocking::{self, BlockingPool};
-use super::config::{self, DriverChoice};
-use super::context;
-use super::driver::{self, Driver};
-use super::handle::{Handle, Inner};
-use super::local_runtime::{LocalOptions, LocalRuntime};
-use super::runtime::{Runtime, Scheduler};
-use super::scheduler::current_thread::CurrentThread;
-use super::scheduler::multi_thread::MultiThread;
-use super::scheduler::{self, Callback, Launch};
-use super::{Id, RuntimeFlavor};
-use crate::util::rng;
-use crate::util::shutdown_text::shutting_down;
+use super::config::DriverChoice;
+use super::flavor::RuntimeFlavor;
+use super::scheduler::Callback;
 
 /// Polls between two looks at the driver by a busy scheduler, and also Go's number for much the
 /// same purpose. A look costs up to a system call.
 const EVENT_INTERVAL: u32 = 61;
 
-/// A ring of this many entries takes about 40 KiB of locked memory: even under a limit of 8 MiB for
-/// a user some two hundred fit. More operations than this may be in flight; only what is submitted
-/// at once is bounded.
-const RING_ENTRIES: u32 = 256;
-
 /// Readiness events taken from the kernel at once.
 const MAX_IO_EVENTS: usize = 1024;
 
-/// Tasks in a worker's own queue.
-const LOCAL_QUEUE_CAPACITY: usize = 256;
-
-/// Builds a [`Runtime`] with settings other than the default ones.
+/// Builds a [`Runtime`](super::Runtime) with settings other than the default ones.
 ///
 /// ```
 /// use yamanote::runtime::Builder;
@@ -75,7 +57,7 @@ pub struct Builder {
 
 impl Builder {
     /// Settings for a runtime that runs its tasks on the threads that call
-    /// [`Runtime::block_on`], one thread at a time.
+    /// [`Runtime::block_on`](super::Runtime::block_on), one thread at a time.
     pub fn new_current_thread() -> Builder {
         Builder::new(RuntimeFlavor::CurrentThread)
     }
@@ -307,7 +289,7 @@ impl Builder {
         self
     }
 
-    /// The name of the runtime, told by [`Handle::name`]. None by default.
+    /// The name of the runtime, told by [`Handle::name`](super::Handle::name). None by default.
     ///
     /// # Panics
     ///
@@ -417,201 +399,6 @@ impl Builder {
         self.global_queue_interval = Some(val);
         self
     }
-
-    /// Builds the runtime. The builder can be used again.
-    ///
-    /// # Errors
-    ///
-    /// When the system refuses what the drivers need (descriptors, memory) or the threads, when
-    /// io_uring was demanded and is not to be had (the kernel's errno, whose likely cause
-    /// [`io_uring_refusal`](super::io_uring_refusal) tells), or when `YAMANOTE_DRIVER` or
-    /// `YAMANOTE_INLINE_FILES` holds an unknown value
-    /// ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
-    ///
-    /// # Panics
-    ///
-    /// When the clock is to start paused on a multi-thread runtime, or when
-    /// `TOKIO_WORKER_THREADS` is needed and is not a number above zero.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use yamanote::runtime::Builder;
-    ///
-    /// let rt = Builder::new_current_thread().build().unwrap();
-    /// rt.block_on(async {
-    ///     println!("Hello from the loop line");
-    /// });
-    /// ```
-    pub fn build(&mut self) -> io::Result<Runtime> {
-        match self.flavor {
-            RuntimeFlavor::CurrentThread => self.build_current_thread(false),
-            RuntimeFlavor::MultiThread => self.build_multi_thread(),
-        }
-    }
-
-    /// Builds a [`LocalRuntime`], whose tasks stay on the calling thread and need not be `Send`.
-    ///
-    /// # Errors
-    ///
-    /// As [`build`](Self::build).
-    ///
-    /// # Panics
-    ///
-    /// If the builder was made by [`new_multi_thread`](Self::new_multi_thread).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use yamanote::runtime::{Builder, LocalOptions};
-    ///
-    /// let rt = Builder::new_current_thread()
-    ///     .enable_all()
-    ///     .build_local(LocalOptions::default())
-    ///     .unwrap();
-    /// let not_send = std::rc::Rc::new(5);
-    /// let task = rt.spawn_local(async move { *not_send });
-    /// assert_eq!(rt.block_on(task).unwrap(), 5);
-    /// ```
-    pub fn build_local(&mut self, _options: LocalOptions) -> io::Result<LocalRuntime> {
-        match self.flavor {
-            RuntimeFlavor::CurrentThread => self
-                .build_current_thread(true)
-                .map(LocalRuntime::from_runtime),
-            RuntimeFlavor::MultiThread => {
-                panic!("multi_thread is not supported for LocalRuntime")
-            }
-        }
-    }
-
-    fn build_current_thread(&self, local: bool) -> io::Result<Runtime> {
-        let inline_files = config::inline_files(self.inline_files)?;
-        let driver = self.build_driver(1)?;
-        let config = scheduler::Config {
-            local,
-            ..self.scheduler_config(1)
-        };
-        let scheduler = CurrentThread::new(config, driver);
-        let shared = scheduler::Handle::CurrentThread(scheduler.shared().clone());
-        let (handle, pool) = self.build_handle(shared, inline_files);
-        // A paused clock must not run ahead of a job. Only this flavour can pause its clock.
-        let accepted = handle.driver_handle().clone();
-        let finished = accepted.clone();
-        pool.spawner().set_job_hooks(
-            Arc::new(move || accepted.clock().inhibit_auto_advance()),
-            Arc::new(move || {
-                finished.clock().allow_auto_advance();
-                finished.unpark(0);
-            }),
-        );
-        Ok(Runtime::from_parts(
-            Scheduler::CurrentThread(scheduler),
-            handle,
-            pool,
-        ))
-    }
-
-    fn build_multi_thread(&self) -> io::Result<Runtime> {
-        assert!(
-            !self.start_paused,
-            "`time::pause()` requires the `current_thread` Tokio runtime. \
-             This is the default Runtime used by `#[tokio::test]."
-        );
-        let workers = self
-            .worker_threads
-            .unwrap_or_else(config::default_worker_threads);
-        let inline_files = config::inline_files(self.inline_files)?;
-        let driver = self.build_driver(workers)?;
-        let scheduler = MultiThread::new(self.scheduler_config(workers), driver);
-        let shared = scheduler::Handle::MultiThread(scheduler.shared().clone());
-        let (handle, pool) = self.build_handle(shared, inline_files);
-        let launch = launcher(Arc::downgrade(handle.inner()));
-        let runtime = Runtime::from_parts(Scheduler::MultiThread(scheduler), handle, pool);
-        match runtime.start_workers(launch) {
-            Ok(()) => Ok(runtime),
-            Err(error) => {
-                // Not by dropping: that waits, and this may be called where futures run.
-                runtime.shutdown_background();
-                Err(error)
-            }
-        }
-    }
-
-    fn build_driver(&self, slots: usize) -> io::Result<Arc<Driver>> {
-        let config = driver::Config {
-            want: self.driver.or_environment()?.want(),
-            enable_io: self.enable_io,
-            enable_time: self.enable_time,
-            start_paused: self.start_paused,
-            turn_by_turn: self.flavor == RuntimeFlavor::CurrentThread,
-            ring_entries: RING_ENTRIES,
-            max_io_events: self.max_io_events,
-            max_io_events_busy: self.max_io_events_busy,
-        };
-        Driver::new(config, slots)
-    }
-
-    fn scheduler_config(&self, worker_threads: usize) -> scheduler::Config {
-        scheduler::Config {
-            worker_threads,
-            event_interval: self.event_interval,
-            global_queue_interval: self.global_queue_interval,
-            before_park: self.before_park.clone(),
-            after_unpark: self.after_unpark.clone(),
-            disable_lifo_slot: false,
-            local: false,
-            seed: rng::fresh_seed(),
-            local_queue_capacity: LOCAL_QUEUE_CAPACITY,
-        }
-    }
-
-    /// The pool for blocking jobs, and the handle that its threads have as their current one.
-    fn build_handle(
-        &self,
-        scheduler: scheduler::Handle,
-        inline_files: bool,
-    ) -> (Handle, BlockingPool) {
-        let pool = BlockingPool::new(blocking::Config {
-            max_threads: self.max_blocking_threads,
-            keep_alive: self.keep_alive,
-            stack_size: self.thread_stack_size,
-            thread_name: self.thread_name.clone(),
-            after_start: self.after_start.clone(),
-            before_stop: self.before_stop.clone(),
-        });
-        let handle = Handle::new(Inner {
-            scheduler,
-            blocking: pool.spawner().clone(),
-            id: Id::next(),
-            name: self.name.clone(),
-            inline_files,
-            inline_file_stalls: AtomicU64::new(0),
-        });
-        // Weak, because the pool that keeps this closure is kept by the handle.
-        let inner = Arc::downgrade(handle.inner());
-        pool.spawner().set_wrap(Arc::new(move || {
-            // Of whoever gives work to the pool.
-            let handle = inner.upgrade().map(Handle::from_inner);
-            Box::new(move |life| {
-                let _current = handle.as_ref().and_then(context::try_set_current);
-                life();
-            })
-        }));
-        (handle, pool)
-    }
-}
-
-/// Workers are threads of the pool that run the runtime's futures from their first moment to their
-/// last.
-fn launcher(inner: Weak<Inner>) -> Launch {
-    Arc::new(move |work| {
-        let inner = inner.upgrade().ok_or_else(shutting_down)?;
-        let handle = Handle::from_inner(inner);
-        let spawner = handle.blocking_spawner().clone();
-        spawner.launch(Box::new(move || {
-            context::enter_runtime(&handle, true, work)
-        }))
-    })
 }
 
 impl fmt::Debug for Builder {

@@ -1,0 +1,87 @@
+//! What a handle leads to: the parts of a runtime that whatever holds a handle shares.
+#![forbid(unsafe_code)]
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::driver::Driver;
+use super::flavor::RuntimeFlavor;
+use super::id::Id;
+use super::task::{self, JoinHandle};
+use super::{blocking, scheduler};
+
+/// One per runtime.
+pub(crate) struct Parts {
+    pub(super) scheduler: scheduler::Handle,
+    pub(super) blocking: blocking::Spawner,
+    pub(super) id: Id,
+    pub(super) name: Option<String>,
+    /// Whether file operations may be done on the calling thread.
+    pub(super) inline_files: bool,
+    /// Inline file calls that made their thread wait.
+    pub(super) inline_file_stalls: AtomicU64,
+}
+
+impl Parts {
+    pub(crate) fn flavor(&self) -> RuntimeFlavor {
+        match self.scheduler {
+            scheduler::Handle::CurrentThread(_) => RuntimeFlavor::CurrentThread,
+            scheduler::Handle::MultiThread(_) => RuntimeFlavor::MultiThread,
+        }
+    }
+
+    pub(crate) fn driver_handle(&self) -> &Arc<Driver> {
+        self.scheduler.driver()
+    }
+
+    /// Whether they are those of a [`LocalRuntime`](super::LocalRuntime).
+    pub(crate) fn is_local(&self) -> bool {
+        self.scheduler.is_local()
+    }
+
+    /// Spawns a task that stays on the thread of its [`LocalRuntime`](super::LocalRuntime).
+    ///
+    /// # Panics
+    ///
+    /// On any other thread, and if it is no such runtime.
+    #[track_caller]
+    pub(crate) fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        self.scheduler.spawn_local(future, task::Id::next())
+    }
+
+    pub(crate) fn inline_files(&self) -> bool {
+        self.inline_files
+    }
+
+    pub(super) fn inline_file_stalls(&self) -> u64 {
+        self.inline_file_stalls.load(Relaxed)
+    }
+
+    pub(crate) fn count_inline_file_stall(&self) {
+        // Relaxed: a number to look at.
+        self.inline_file_stalls.fetch_add(1, Relaxed);
+    }
+}
+
+/// As users see it: a handle.
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Handle");
+        debug.field("id", &self.id).field("flavor", &self.flavor());
+        if let Some(name) = &self.name {
+            debug.field("name", name);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+// A panic in a future or hook never leaves the runtime half changed: schedulers catch it at the
+// task's edge and give back what they hold on the way out of `block_on`.
+impl UnwindSafe for Parts {}
+impl RefUnwindSafe for Parts {}
