@@ -5,10 +5,9 @@ use std::env;
 use std::ffi::OsStr;
 use std::io;
 use std::num::NonZeroUsize;
-use std::str::FromStr;
 use std::thread;
 
-use super::driver::Want;
+use super::driver::{DriverChoice, unknown_driver};
 
 /// Overrides [`Builder::driver`](super::Builder::driver) for every runtime of the process.
 const DRIVER_VARIABLE: &str = "YAMANOTE_DRIVER";
@@ -18,54 +17,6 @@ const INLINE_FILES_VARIABLE: &str = "YAMANOTE_INLINE_FILES";
 
 /// The number of workers where the program does not say. Tokio's name, so that it works as it did.
 const WORKERS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
-
-/// Which driver a runtime is to use; see [`Builder::driver`](super::Builder::driver).
-///
-/// # Examples
-///
-/// ```
-/// use yamanote::runtime::{Builder, DriverChoice};
-///
-/// // From a configuration file, say.
-/// let choice: DriverChoice = "epoll".parse().unwrap();
-/// let rt = Builder::new_current_thread().driver(choice).enable_all().build().unwrap();
-/// # drop(rt);
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum DriverChoice {
-    /// io_uring where this kernel and this process may use it (Linux 5.19 or later), epoll
-    /// otherwise. Results are the same on both.
-    #[default]
-    Auto,
-    /// io_uring or nothing: building the runtime fails where it is not to be had, or has no room for
-    /// a ring for each worker. (A ring that is lost later, to a seccomp filter for example, is done
-    /// without; [`driver_fallback_reason`](super::RuntimeMetrics::driver_fallback_reason) tells.)
-    Uring,
-    /// epoll, and a thread pool for files.
-    Epoll,
-}
-
-impl FromStr for DriverChoice {
-    type Err = io::Error;
-
-    /// `auto`, `uring` or `epoll`; anything else is [`InvalidInput`](io::ErrorKind::InvalidInput).
-    fn from_str(name: &str) -> io::Result<Self> {
-        match name {
-            "auto" => Ok(DriverChoice::Auto),
-            "uring" => Ok(DriverChoice::Uring),
-            "epoll" => Ok(DriverChoice::Epoll),
-            other => Err(unknown_driver(&format!("`{other}`"))),
-        }
-    }
-}
-
-fn unknown_driver(name: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("unknown driver {name}: expected `auto`, `uring` or `epoll`"),
-    )
-}
 
 impl DriverChoice {
     /// The operator's word if there is one, else the program's.
@@ -88,14 +39,6 @@ impl DriverChoice {
         choice
             .map(Some)
             .map_err(|error| io::Error::new(error.kind(), format!("{DRIVER_VARIABLE}: {error}")))
-    }
-
-    pub(super) fn want(self) -> Want {
-        match self {
-            DriverChoice::Auto => Want::Auto,
-            DriverChoice::Uring => Want::Uring,
-            DriverChoice::Epoll => Want::Epoll,
-        }
     }
 }
 

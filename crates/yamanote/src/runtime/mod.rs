@@ -60,11 +60,10 @@ pub(crate) mod scheduler;
 pub(crate) mod task;
 
 pub use self::builder::Builder;
-pub use self::config::DriverChoice;
-pub use self::driver::DriverKind;
 #[doc(hidden)]
 pub use self::driver::probe;
 pub use self::driver::probe::io_uring_refusal;
+pub use self::driver::{DriverChoice, DriverKind};
 pub use self::flavor::RuntimeFlavor;
 pub use self::handle::{EnterGuard, Handle};
 pub use self::id::Id;

@@ -150,7 +150,7 @@ impl Builder {
 
     fn build_driver(&self, slots: usize) -> io::Result<Arc<Driver>> {
         let config = driver::Config {
-            want: self.driver.or_environment()?.want(),
+            choice: self.driver.or_environment()?,
             enable_io: self.enable_io,
             enable_time: self.enable_time,
             start_paused: self.start_paused,

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::config::DriverChoice;
+use super::driver::DriverChoice;
 use super::flavor::RuntimeFlavor;
 use super::scheduler::Callback;
 

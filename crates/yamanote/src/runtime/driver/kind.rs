@@ -1,11 +1,61 @@
-//! Which of the two drivers a runtime runs on.
+//! Which of the two drivers a runtime asks for, and on which it runs.
 #![forbid(unsafe_code)]
 
 use std::fmt;
+use std::io;
+use std::str::FromStr;
+
+/// Which driver a runtime is to use; see [`Builder::driver`](crate::runtime::Builder::driver).
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::runtime::{Builder, DriverChoice};
+///
+/// // From a configuration file, say.
+/// let choice: DriverChoice = "epoll".parse().unwrap();
+/// let rt = Builder::new_current_thread().driver(choice).enable_all().build().unwrap();
+/// # drop(rt);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DriverChoice {
+    /// io_uring where this kernel and this process may use it (Linux 5.19 or later), epoll
+    /// otherwise. Results are the same on both.
+    #[default]
+    Auto,
+    /// io_uring or nothing: building the runtime fails where it is not to be had, or has no room for
+    /// a ring for each worker. (A ring that is lost later, to a seccomp filter for example, is done
+    /// without; [`driver_fallback_reason`](crate::runtime::RuntimeMetrics::driver_fallback_reason) tells.)
+    Uring,
+    /// epoll, and a thread pool for files.
+    Epoll,
+}
+
+impl FromStr for DriverChoice {
+    type Err = io::Error;
+
+    /// `auto`, `uring` or `epoll`; anything else is [`InvalidInput`](io::ErrorKind::InvalidInput).
+    fn from_str(name: &str) -> io::Result<Self> {
+        match name {
+            "auto" => Ok(DriverChoice::Auto),
+            "uring" => Ok(DriverChoice::Uring),
+            "epoll" => Ok(DriverChoice::Epoll),
+            other => Err(unknown_driver(&format!("`{other}`"))),
+        }
+    }
+}
+
+pub(crate) fn unknown_driver(name: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("unknown driver {name}: expected `auto`, `uring` or `epoll`"),
+    )
+}
 
 /// The driver a runtime really got.
 ///
-/// What it asked for is a [`DriverChoice`](crate::runtime::DriverChoice); with `Auto` the answer
+/// What it asked for is a [`DriverChoice`]; with `Auto` the answer
 /// depends on the kernel and on what the process is allowed to use.
 ///
 /// # Examples

@@ -20,7 +20,8 @@ mod slot;
 pub(crate) mod time;
 mod timers;
 
-pub use kind::DriverKind;
+pub(crate) use kind::unknown_driver;
+pub use kind::{DriverChoice, DriverKind};
 pub(crate) use park::{PollIo, Role};
 pub(crate) use process_wide::registry::DriverId;
 pub(crate) use shutdown::LONGEST_SHUTDOWN;
@@ -40,17 +41,9 @@ use std::sync::atomic::{
 };
 use time::clock::Clock;
 
-/// What the runtime asks for; the answer is a [`DriverKind`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Want {
-    Auto,
-    Uring,
-    Epoll,
-}
-
 #[derive(Debug, Clone)]
 pub(crate) struct Config {
-    pub(crate) want: Want,
+    pub(crate) choice: DriverChoice,
     pub(crate) enable_io: bool,
     pub(crate) enable_time: bool,
     pub(crate) start_paused: bool,
@@ -93,18 +86,18 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// The readiness set could not be made (EMFILE), or `Want::Uring` and io_uring can't be used
+    /// The readiness set could not be made (EMFILE), or `DriverChoice::Uring` and io_uring can't be used
     /// here, or there is no room for a ring for each slot: the errno of the kernel.
     pub(crate) fn new(config: Config, slots: usize) -> io::Result<Arc<Driver>> {
         assert!(slots > 0, "a driver without slots has no owner");
-        let (kind, fallback_reason) = match config.want {
-            Want::Epoll => (DriverKind::Epoll, None),
-            Want::Uring => {
+        let (kind, fallback_reason) = match config.choice {
+            DriverChoice::Epoll => (DriverKind::Epoll, None),
+            DriverChoice::Uring => {
                 uring_usable()?;
                 probe::room_for(slots, config.ring_entries)?;
                 (DriverKind::Uring, None)
             }
-            Want::Auto => match probe::usable() {
+            DriverChoice::Auto => match probe::usable() {
                 Ok(()) => (DriverKind::Uring, None),
                 Err(refusal) => (DriverKind::Epoll, Some(refusal.to_string())),
             },

@@ -16,8 +16,8 @@ impl Wake for Count {
 }
 
 fn drivers() -> Vec<Arc<Driver>> {
-    let config = |want, enable_io| Config {
-        want,
+    let config = |choice, enable_io| Config {
+        choice,
         enable_io,
         enable_time: true,
         start_paused: false,
@@ -27,12 +27,12 @@ fn drivers() -> Vec<Arc<Driver>> {
         max_io_events_busy: None,
     };
     let mut drivers = vec![
-        Driver::new(config(Want::Epoll, true), 2).unwrap(),
-        Driver::new(config(Want::Epoll, false), 2).unwrap(),
+        Driver::new(config(DriverChoice::Epoll, true), 2).unwrap(),
+        Driver::new(config(DriverChoice::Epoll, false), 2).unwrap(),
     ];
     if uring_usable().is_ok() {
         for (enable_io, with_ring) in [(true, true), (false, true), (true, false)] {
-            let driver = Driver::new(config(Want::Uring, enable_io), 2).unwrap();
+            let driver = Driver::new(config(DriverChoice::Uring, enable_io), 2).unwrap();
             if with_ring {
                 drop(driver.ring(0).unwrap());
             }

@@ -18,11 +18,11 @@ use std::time::{Duration, Instant};
 use yamanote_test::{Capability, CountingWaker, require};
 
 use crate::runtime::driver::op::{Op, Operation};
-use crate::runtime::driver::{Config, Driver, PollIo, Role, SlotGuard, Want};
+use crate::runtime::driver::{Config, Driver, DriverChoice, PollIo, Role, SlotGuard};
 
 fn config(ring_entries: u32) -> Config {
     Config {
-        want: Want::Uring,
+        choice: DriverChoice::Uring,
         enable_io: false,
         enable_time: false,
         start_paused: false,
