@@ -16,7 +16,7 @@
 //! ```
 //!
 //! 1. Every step is made with the list's lock held; all but `tell` by the waiter's owner.
-//! 2. The links and the waker are touched with the lock held, by others than the owner only while
+//! 2. The links, the waker and the epoch are touched with the lock held, by others than the owner only while
 //!    QUEUED.
 //! 3. The step to told is the teller's last touch: from then on the memory is the owner's alone.
 //!
@@ -27,7 +27,6 @@
 //! a new epoch and moves the queue there in one step. Which of the two lists somebody stands in is
 //! told by the epoch in which they came.
 
-use std::marker::PhantomPinned;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -38,6 +37,7 @@ use crate::loom::sync::atomic::{AtomicU8, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::sync::wake_batch::WakeBatch;
 use crate::util::first_panic::FirstPanic;
+use crate::util::linked_list::{self, Links, List};
 use crate::util::poison::unpoisoned;
 
 /// What a waiter is told when it is taken from the list; its meaning is the user's.
@@ -57,8 +57,8 @@ struct Locked<S> {
     kept: S,
     /// Who came in this epoch stands in `queue`, who came before in `leaving`.
     epoch: u64,
-    queue: List,
-    leaving: List,
+    queue: List<Node>,
+    leaving: List<Node>,
 }
 
 impl<S> Waiters<S> {
@@ -99,14 +99,46 @@ impl<S> Locked<S> {
     ///
     /// # Safety
     ///
-    /// - The lock is held, and the node is queued in a list of this very lock.
+    /// - The node is queued in a list of this very lock.
     unsafe fn unlink(&mut self, node: NonNull<Node>) -> Option<Waker> {
-        // SAFETY: handed on; `tell_all` keeps epoch and list in step.
+        // SAFETY: in a list it is alive, and by rule 2 nobody else touches its place.
+        let (epoch, waker) = unsafe {
+            node.as_ref()
+                .place
+                .with_mut(|place| ((*place).epoch, (*place).waker.take()))
+        };
+        let list = match epoch == self.epoch {
+            true => &mut self.queue,
+            false => &mut self.leaving,
+        };
+        // SAFETY: `tell_all` keeps epoch and list in step.
+        let was_in_list = unsafe { list.remove(node) };
+        assert!(was_in_list, "who is queued stands in a list");
+        waker
+    }
+
+    /// Takes a queued node out and tells it.
+    ///
+    /// # Safety
+    ///
+    /// - As [`unlink`](Self::unlink).
+    unsafe fn tell(&mut self, node: NonNull<Node>, word: Word) -> Option<Waker> {
+        // SAFETY: handed on. The node is alive until its state says told, which is the last touch.
         unsafe {
-            match epoch_of(node) == self.epoch {
-                true => self.queue.unlink(node),
-                false => self.leaving.unlink(node),
-            }
+            let waker = self.unlink(node);
+            // Pairs with the Acquire in `Wait::stage` and `Wait::drop`.
+            node.as_ref().state.store(TOLD + word, Ordering::Release);
+            waker
+        }
+    }
+
+    /// Tells the first of `leaving`, if it came before `epoch`.
+    fn tell_before(&mut self, epoch: u64, word: Word) -> Option<Option<Waker>> {
+        let node = self.leaving.first()?;
+        // SAFETY: it stands in a list of this lock, which is held.
+        unsafe {
+            let came = node.as_ref().place.with(|place| (*place).epoch);
+            (came < epoch).then(|| self.tell(node, word))
         }
     }
 }
@@ -144,9 +176,9 @@ impl<S> Guard<'_, S> {
     /// If nobody waits.
     #[must_use = "the waker is not woken yet"]
     pub(super) fn tell_first(&mut self, word: Word) -> Option<Waker> {
-        let node = self.locked.queue.head.expect("somebody waits");
-        // SAFETY: the lock is held and the node stands in `queue`.
-        unsafe { self.locked.queue.tell(node, word) }
+        let node = self.locked.queue.first().expect("somebody waits");
+        // SAFETY: the node stands in a list of this lock.
+        unsafe { self.locked.tell(node, word) }
     }
 
     /// Tells who came last. The waker is for the caller to wake, the lock released.
@@ -156,9 +188,9 @@ impl<S> Guard<'_, S> {
     /// If nobody waits.
     #[must_use = "the waker is not woken yet"]
     pub(super) fn tell_last(&mut self, word: Word) -> Option<Waker> {
-        let node = self.locked.queue.tail.expect("somebody waits");
-        // SAFETY: the lock is held and the node stands in `queue`.
-        unsafe { self.locked.queue.tell(node, word) }
+        let node = self.locked.queue.last().expect("somebody waits");
+        // SAFETY: the node stands in a list of this lock.
+        unsafe { self.locked.tell(node, word) }
     }
 
     /// Tells all who wait now, and wakes them in the order in which they came, the lock released.
@@ -170,7 +202,7 @@ impl<S> Guard<'_, S> {
         }
         locked.epoch += 1;
         let before = locked.epoch;
-        // SAFETY: the lock is held; the epoch has passed, so those moved belong to `leaving`.
+        // SAFETY: of this lock both. The epoch has passed, so those moved belong to `leaving`.
         unsafe { locked.leaving.append(&mut locked.queue) };
         let waiters = self.waiters;
         let mut guard = self;
@@ -179,8 +211,7 @@ impl<S> Guard<'_, S> {
             let mut batch = WakeBatch::new();
             let mut done = false;
             while !done && !batch.is_full() {
-                // SAFETY: the lock is held.
-                match unsafe { guard.locked.leaving.tell_before(before, word) } {
+                match guard.locked.tell_before(before, word) {
                     Some(waker) => waker.map_or((), |waker| batch.push(waker)),
                     None => done = true,
                 }
@@ -251,13 +282,11 @@ impl<C: Carrier> Wait<C> {
             carrier,
             node: Node {
                 state: AtomicU8::new(IDLE),
+                links: Links::new(),
                 place: UnsafeCell::new(Place {
                     waker: None,
-                    previous: None,
-                    next: None,
                     epoch: 0,
                 }),
-                _pinned: PhantomPinned,
             },
         }
     }
@@ -314,9 +343,13 @@ impl<C: Carrier> Wait<C> {
         }
         if !queued {
             let locked = &mut *guard.locked;
-            // SAFETY: the lock is held, the node is in no list; it is pinned, and `Wait::drop` takes
-            // it out before its memory goes, for the carrier leads to this list until then.
-            unsafe { locked.queue.push(NonNull::from(&this.node), locked.epoch) };
+            // SAFETY: as above.
+            this.node
+                .place
+                .with_mut(|place| unsafe { (*place).epoch = locked.epoch });
+            // SAFETY: the node is in no list; it is pinned, and `Wait::drop` takes it out before its
+            // memory goes, for the carrier leads to this list until then.
+            unsafe { locked.queue.push_back(NonNull::from(&this.node)) };
             this.node.state.store(QUEUED, Ordering::Relaxed); // read by others under the lock only
         }
         Queue::Stands
@@ -372,169 +405,31 @@ impl<C: Carrier> Drop for Wait<C> {
             drop(guard);
             drop(waker);
         }
-        // To loom the end of the memory is no access; rule 3 is about it.
-        #[cfg(all(test, loom))]
-        self.node.place.with_mut(|_| ());
     }
 }
 
 struct Node {
     state: AtomicU8,
+    links: Links<Node>,
     place: UnsafeCell<Place>,
-    /// Neighbours hold its address.
-    _pinned: PhantomPinned,
 }
 
 /// Guarded by the list's lock.
 struct Place {
     waker: Option<Waker>,
-    previous: Option<NonNull<Node>>,
-    next: Option<NonNull<Node>>,
+    /// In which it was queued.
     epoch: u64,
 }
 
-// SAFETY: `place` is touched with the list's lock held, by whichever thread (rule 2); the waker in it
-// is Send and Sync. The rest is atomic.
+// SAFETY: `links` and `place` are touched with the list's lock held, by whichever thread (rule 2); the
+// waker is Send and Sync. The rest is atomic.
 unsafe impl Send for Node {}
 // SAFETY: as above.
 unsafe impl Sync for Node {}
 
-/// A doubly linked list of nodes, oldest first.
-struct List {
-    head: Option<NonNull<Node>>,
-    tail: Option<NonNull<Node>>,
-}
-
-// SAFETY: the list lives behind its lock, and its nodes may be touched from any thread that holds it.
-unsafe impl Send for List {}
-
-/// The epoch in which a node was queued.
-///
-/// # Safety
-///
-/// - The lock is held and the node stands in one of its lists.
-unsafe fn epoch_of(node: NonNull<Node>) -> u64 {
-    // SAFETY: in a list it is alive; with the lock held nobody writes the place.
-    unsafe { node.as_ref().place.with(|place| (*place).epoch) }
-}
-
-impl List {
-    const fn new() -> Self {
-        List {
-            head: None,
-            tail: None,
-        }
+// SAFETY: a field.
+unsafe impl linked_list::Node for Node {
+    fn links(&self) -> &Links<Node> {
+        &self.links
     }
-
-    fn is_empty(&self) -> bool {
-        self.head.is_none()
-    }
-
-    /// # Safety
-    ///
-    /// - The lock is held.
-    /// - The node is in no list, is pinned, and is unlinked before its memory goes.
-    unsafe fn push(&mut self, node: NonNull<Node>, epoch: u64) {
-        let previous = self.tail.replace(node);
-        // SAFETY: the caller holds the lock and vouches for the node; a tail stands in this list and
-        // so is alive.
-        unsafe {
-            node.as_ref().place.with_mut(|place| {
-                (*place).previous = previous;
-                (*place).next = None;
-                (*place).epoch = epoch;
-            });
-            match previous {
-                Some(previous) => set_next(previous, Some(node)),
-                None => self.head = Some(node),
-            }
-        }
-    }
-
-    /// Takes the node out, and its waker from it.
-    ///
-    /// # Safety
-    ///
-    /// - The lock is held and the node stands in this very list.
-    unsafe fn unlink(&mut self, node: NonNull<Node>) -> Option<Waker> {
-        // SAFETY: the node stands in the list and so do its neighbours: all are alive, and with the
-        // lock held nobody else touches their places.
-        unsafe {
-            let (waker, previous, next) = node.as_ref().place.with_mut(|place| {
-                (
-                    (*place).waker.take(),
-                    (*place).previous.take(),
-                    (*place).next.take(),
-                )
-            });
-            match previous {
-                Some(previous) => set_next(previous, next),
-                None => self.head = next,
-            }
-            match next {
-                Some(next) => next
-                    .as_ref()
-                    .place
-                    .with_mut(|place| (*place).previous = previous),
-                None => self.tail = previous,
-            }
-            waker
-        }
-    }
-
-    /// Takes the node out and tells it.
-    ///
-    /// # Safety
-    ///
-    /// - The lock is held and the node stands in this very list.
-    unsafe fn tell(&mut self, node: NonNull<Node>, word: Word) -> Option<Waker> {
-        // SAFETY: handed on. The node is alive until its state says told, which is the last touch.
-        unsafe {
-            let waker = self.unlink(node);
-            // Pairs with the Acquire in `hear` and in `Wait::drop`.
-            node.as_ref().state.store(TOLD + word, Ordering::Release);
-            waker
-        }
-    }
-
-    /// Tells the oldest, if it came before `epoch`.
-    ///
-    /// # Safety
-    ///
-    /// - The lock is held.
-    unsafe fn tell_before(&mut self, epoch: u64, word: Word) -> Option<Option<Waker>> {
-        let node = self.head?;
-        // SAFETY: the caller holds the lock, and the head stands in this list.
-        unsafe { (epoch_of(node) < epoch).then(|| self.tell(node, word)) }
-    }
-
-    /// Moves all of `other` to the end of this list.
-    ///
-    /// # Safety
-    ///
-    /// - The lock is held.
-    unsafe fn append(&mut self, other: &mut List) {
-        let (Some(head), tail) = (other.head.take(), other.tail.take()) else {
-            return;
-        };
-        // SAFETY: both stand in lists of this lock, so they are alive and nobody else touches them.
-        unsafe {
-            head.as_ref()
-                .place
-                .with_mut(|place| (*place).previous = self.tail);
-            match self.tail {
-                Some(last) => set_next(last, Some(head)),
-                None => self.head = Some(head),
-            }
-        }
-        self.tail = tail;
-    }
-}
-
-/// # Safety
-///
-/// - The lock is held and the node stands in one of its lists.
-unsafe fn set_next(node: NonNull<Node>, next: Option<NonNull<Node>>) {
-    // SAFETY: in a list it is alive; with the lock held nobody else touches the place.
-    unsafe { node.as_ref().place.with_mut(|place| (*place).next = next) }
 }

@@ -8,6 +8,7 @@ pub(crate) mod coop;
 pub(crate) mod defer;
 pub(crate) mod entered;
 pub(crate) mod first_panic;
+pub(crate) mod linked_list;
 pub(crate) mod owner_cell;
 pub(crate) mod poison;
 pub(crate) mod polite_lock;

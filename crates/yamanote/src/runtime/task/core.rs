@@ -14,6 +14,7 @@ use super::id::Id;
 use super::state::State;
 use super::vtable::Vtable;
 use crate::loom::cell::UnsafeCell;
+use crate::util::linked_list::{Links, Node};
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
@@ -27,7 +28,7 @@ pub(super) struct Header {
     /// The `OwnedTasks` the task was bound to; 0 for none.
     pub(super) owner: u64,
     /// Belongs to the lock of the owner's shard.
-    pub(super) links: UnsafeCell<Links>,
+    pub(super) links: Links<Header>,
     /// Rule 4 says who may touch it.
     pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
 }
@@ -35,11 +36,11 @@ pub(super) struct Header {
 #[cfg(all(not(all(test, loom)), target_pointer_width = "64"))]
 const _: () = assert!(size_of::<Header>() == 64, "the header is one cache line");
 
-/// Neighbours in the owner's list.
-#[derive(Default)]
-pub(super) struct Links {
-    pub(super) previous: Option<NonNull<Header>>,
-    pub(super) next: Option<NonNull<Header>>,
+// SAFETY: a field.
+unsafe impl Node for Header {
+    fn links(&self) -> &Links<Header> {
+        &self.links
+    }
 }
 
 /// A task. `repr(C)` puts the header at the allocation's address.
@@ -83,7 +84,7 @@ impl<F: Future, S> Cell<F, S> {
                 vtable,
                 id,
                 owner,
-                links: UnsafeCell::new(Links::default()),
+                links: Links::new(),
                 join_waker: UnsafeCell::new(MaybeUninit::uninit()),
             });
             (&raw mut (*address).scheduler).write(scheduler);

@@ -21,7 +21,7 @@ impl<S: Schedule> LocalTasks<S> {
     /// A list for the calling thread.
     pub(crate) fn new() -> LocalTasks<S> {
         LocalTasks {
-            list: OwnerCell::new(RefCell::new(List::default())),
+            list: OwnerCell::new(RefCell::new(List::new())),
             id: next_id(),
             scheduler: PhantomData,
         }

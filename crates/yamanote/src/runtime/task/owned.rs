@@ -3,12 +3,13 @@
 //! Several lists, each under its own lock. Tasks spawned one after the other go to different ones: a
 //! thread that spawns and threads that end what it has spawned then seldom meet at a lock.
 
-use super::core::{Cell, Header, Links};
+use super::core::{Cell, Header};
 use super::id::Id;
 use super::state::State;
 use super::vtable::vtable;
 use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::linked_list;
 use crate::util::owner_cell::ThreadNumber;
 use crate::util::poison::unpoisoned;
 use std::future::Future;
@@ -81,11 +82,9 @@ struct Shard {
     alive: AtomicUsize,
 }
 
-/// A doubly linked list through [`Header::links`], newest first. It holds one reference to each task.
-#[derive(Default)]
+/// Tasks, the oldest first. The list holds one reference to each.
 pub(super) struct List {
-    head: Option<NonNull<Header>>,
-    tail: Option<NonNull<Header>>,
+    tasks: linked_list::List<Header>,
     pub(super) length: usize,
     pub(super) closed: bool,
 }
@@ -104,7 +103,7 @@ impl<S: Schedule> OwnedTasks<S> {
             true => 1,
         };
         let shard = |_| Shard {
-            list: Mutex::new(List::default()),
+            list: Mutex::new(List::new()),
             alive: AtomicUsize::new(0),
         };
         OwnedTasks {
@@ -267,61 +266,35 @@ impl Shard {
 }
 
 impl List {
-    pub(super) fn push(&mut self, task: NonNull<Header>) {
-        // SAFETY: the list holds references to both tasks; their links are the lock's, and the lock
-        // is held (`&mut self`).
-        unsafe {
-            task.as_ref().links.with_mut(|links| {
-                debug_assert!((*links).previous.is_none() && (*links).next.is_none());
-                (*links).next = self.head;
-            });
-            match self.head {
-                Some(head) => head
-                    .as_ref()
-                    .links
-                    .with_mut(|links| (*links).previous = Some(task)),
-                None => self.tail = Some(task),
-            }
+    pub(super) fn new() -> List {
+        List {
+            tasks: linked_list::List::new(),
+            length: 0,
+            closed: false,
         }
-        self.head = Some(task);
+    }
+
+    /// Takes in a task, which is in no list, with a reference to it.
+    pub(super) fn push(&mut self, task: NonNull<Header>) {
+        // SAFETY: the reference keeps the task alive, a task is never moved, and its links belong to
+        // the lock of its shard.
+        unsafe { self.tasks.push_back(task) };
         self.length += 1;
     }
 
     /// Takes the oldest task out.
     pub(super) fn pop(&mut self) -> Option<NonNull<Header>> {
-        let task = self.tail?;
+        let task = self.tasks.first()?;
         let removed = self.remove(task);
-        assert!(removed, "the tail of the list is in the list");
+        assert!(removed, "the first of the list is in the list");
         Some(task)
     }
 
     /// False if the task is not in the list. It must be of this shard, and alive.
     pub(super) fn remove(&mut self, task: NonNull<Header>) -> bool {
-        // SAFETY: the caller keeps `task` alive and the list its neighbours; all their links are the
-        // lock's, which is held.
-        unsafe {
-            let Links { previous, next } = task
-                .as_ref()
-                .links
-                .with_mut(|links| links.replace(Links::default()));
-            match previous {
-                Some(previous) => previous
-                    .as_ref()
-                    .links
-                    .with_mut(|links| (*links).next = next),
-                // Without a predecessor it is the head, or not in the list.
-                None if self.head == Some(task) => self.head = next,
-                None => return false,
-            }
-            match next {
-                Some(next) => next
-                    .as_ref()
-                    .links
-                    .with_mut(|links| (*links).previous = previous),
-                None => self.tail = previous,
-            }
-        }
-        self.length -= 1;
-        true
+        // SAFETY: the caller keeps it alive, and of all lists only its shard's gets it.
+        let removed = unsafe { self.tasks.remove(task) };
+        self.length -= usize::from(removed);
+        removed
     }
 }

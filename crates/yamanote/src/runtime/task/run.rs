@@ -283,7 +283,6 @@ pub(super) unsafe fn free<F: Future, S: Schedule>(task: NonNull<Header>) {
     #[cfg(all(test, loom))]
     unsafe {
         (*cell).stage.with_mut(|_| ());
-        (*cell).header.links.with_mut(|_| ());
         (*cell).header.join_waker.with_mut(|_| ());
     }
     // SAFETY: `allocate` made it from a Box of this type, and the caller is the last to hold it. The

@@ -19,13 +19,6 @@ pub(crate) struct Acquire<'a> {
     waiter: Waiter,
 }
 
-// SAFETY: the waiter's turn is touched under the lock of the queue, or by `poll` and `drop`, which
-// have the future for themselves. `&Acquire` alone gives access to nothing.
-unsafe impl Sync for Acquire<'_> {}
-// SAFETY: a turn holds a waker, which may be moved, and pointers to other waiters, which are followed
-// under the lock of the queue only.
-unsafe impl Send for Acquire<'_> {}
-
 impl<'a> Acquire<'a> {
     pub(super) fn new(core: &'a SemaphoreCore, needed: usize) -> Self {
         Acquire {

@@ -11,18 +11,18 @@
 //!     +------ the owner, when it gave the permits away or back ------ (Granted, Closed)
 //! ```
 //!
-//! 1. While it is `Queued` its turn (links, waker, missing permits) belongs to whoever holds the
+//! 1. While it is `Queued` its turn (waker, missing permits) and its links belong to whoever holds the
 //!    queue's lock. In every other stage it belongs to the owner, the future around it.
 //! 2. Only the holder of the lock takes a waiter into `Queued` and out of it. Its last touch is the
 //!    store of the new stage, Release; the owner that reads it, Acquire, may free the waiter.
 
-use std::marker::PhantomPinned;
 use std::ptr::NonNull;
 use std::task::Waker;
 
 use crate::loom::cell::UnsafeCell;
 use crate::loom::sync::atomic::{AtomicU8, Ordering};
 use crate::sync::wake_batch::WakeBatch;
+use crate::util::linked_list::{Links, List, Node};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -39,30 +39,38 @@ pub(super) enum Stage {
 
 pub(super) struct Waiter {
     stage: AtomicU8,
+    links: Links<Waiter>,
     turn: UnsafeCell<Turn>,
-    /// Others point at it while it is queued.
-    _pinned: PhantomPinned,
 }
 
 struct Turn {
     /// Permits still to come.
     missing: usize,
     waker: Option<Waker>,
-    previous: Option<NonNull<Waiter>>,
-    next: Option<NonNull<Waiter>>,
+}
+
+// SAFETY: links and turn are touched by whoever rule 1 names; the waker is Send and Sync. The rest is
+// atomic.
+unsafe impl Send for Waiter {}
+// SAFETY: as above.
+unsafe impl Sync for Waiter {}
+
+// SAFETY: a field.
+unsafe impl Node for Waiter {
+    fn links(&self) -> &Links<Waiter> {
+        &self.links
+    }
 }
 
 impl Waiter {
     pub(super) fn new() -> Self {
         Waiter {
             stage: AtomicU8::new(Stage::Idle as u8),
+            links: Links::new(),
             turn: UnsafeCell::new(Turn {
                 missing: 0,
                 waker: None,
-                previous: None,
-                next: None,
             }),
-            _pinned: PhantomPinned,
         }
     }
 
@@ -96,24 +104,18 @@ impl Waiter {
 
 /// Lives under the semaphore's lock, so that `&mut Queue` is the right to every queued turn.
 pub(super) struct Queue {
-    first: Option<NonNull<Waiter>>,
-    last: Option<NonNull<Waiter>>,
+    waiters: List<Waiter>,
 }
-
-// SAFETY: the pointers are to waiters whose turn belongs to the queue, wherever it is; what a turn
-// owns, a waker, may be used by any thread.
-unsafe impl Send for Queue {}
 
 impl Queue {
     pub(super) const fn new() -> Self {
         Queue {
-            first: None,
-            last: None,
+            waiters: List::new(),
         }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.first.is_none()
+        self.waiters.is_empty()
     }
 
     /// # Safety
@@ -121,27 +123,17 @@ impl Queue {
     /// - The caller is the owner of `waiter`, whose stage is not `Queued`.
     /// - `waiter` stays where it is until its stage is not `Queued`.
     pub(super) unsafe fn push_back(&mut self, waiter: &Waiter, missing: usize, waker: Waker) {
-        let this = NonNull::from(waiter);
         waiter.turn.with_mut(|turn| {
             // SAFETY: the turn is still the owner's, who lends it.
             let turn = unsafe { &mut *turn };
-            // What an earlier wait left is `None`: `take_out` takes the waker and the links.
+            // What an earlier wait left is `None`: `take_out` takes the waker.
             *turn = Turn {
                 missing,
                 waker: Some(waker),
-                previous: self.last,
-                next: None,
             };
         });
-        match self.last {
-            // SAFETY: who is in the queue stays where it is (contract of `push_back`), and its turn
-            // belongs to the lock, which the caller holds.
-            Some(last) => unsafe { last.as_ref() }
-                .turn
-                .with_mut(|turn| unsafe { (*turn).next = Some(this) }),
-            None => self.first = Some(this),
-        }
-        self.last = Some(this);
+        // SAFETY: the caller says that it stays where it is.
+        unsafe { self.waiters.push_back(NonNull::from(waiter)) };
         waiter.set_stage(Stage::Queued);
     }
 
@@ -149,11 +141,13 @@ impl Queue {
     /// three is used up: permits, waiters, room in `wakers`.
     pub(super) fn hand_out(&mut self, permits: &mut usize, wakers: &mut WakeBatch) {
         while *permits > 0 && !wakers.is_full() {
-            let Some(first) = self.first else { return };
-            // SAFETY: as in `push_back`.
+            let Some(first) = self.waiters.first() else {
+                return;
+            };
+            // SAFETY: who is in the queue stays alive (contract of `push_back`).
             let first = unsafe { first.as_ref() };
             let complete = first.turn.with_mut(|turn| {
-                // SAFETY: as in `push_back`.
+                // SAFETY: queued, so the turn is the lock's, which the caller holds (rule 1).
                 let turn = unsafe { &mut *turn };
                 let given = turn.missing.min(*permits);
                 turn.missing -= given;
@@ -172,8 +166,10 @@ impl Queue {
     /// Sends the waiters away, as many as there is room in `wakers`.
     pub(super) fn close(&mut self, wakers: &mut WakeBatch) {
         while !wakers.is_full() {
-            let Some(first) = self.first else { return };
-            // SAFETY: as in `push_back`.
+            let Some(first) = self.waiters.first() else {
+                return;
+            };
+            // SAFETY: who is in the queue stays alive (contract of `push_back`).
             let first = unsafe { first.as_ref() };
             // SAFETY: `first` is in this queue.
             let waker = unsafe { self.take_out(first) };
@@ -200,7 +196,7 @@ impl Queue {
     ///
     /// `waiter` is in this queue.
     pub(super) unsafe fn will_wake(&self, waiter: &Waiter, waker: &Waker) -> bool {
-        // SAFETY: as in `push_back`.
+        // SAFETY: queued, so the turn is the lock's, which the caller holds (rule 1).
         waiter.turn.with(|turn| unsafe {
             (*turn)
                 .waker
@@ -215,7 +211,7 @@ impl Queue {
     ///
     /// `waiter` is in this queue.
     pub(super) unsafe fn replace_waker(&mut self, waiter: &Waiter, waker: Waker) -> Option<Waker> {
-        // SAFETY: as in `push_back`.
+        // SAFETY: queued, so the turn is the lock's, which the caller holds (rule 1).
         waiter
             .turn
             .with_mut(|turn| unsafe { (*turn).waker.replace(waker) })
@@ -227,26 +223,11 @@ impl Queue {
     ///
     /// `waiter` is in this queue.
     unsafe fn take_out(&mut self, waiter: &Waiter) -> Waker {
-        debug_assert_eq!(waiter.stage(), Stage::Queued);
-        let (previous, next, waker) = waiter.turn.with_mut(|turn| {
-            // SAFETY: as in `push_back`.
-            let turn = unsafe { &mut *turn };
-            (turn.previous.take(), turn.next.take(), turn.waker.take())
-        });
-        match previous {
-            // SAFETY: as in `push_back`.
-            Some(previous) => unsafe { previous.as_ref() }
-                .turn
-                .with_mut(|turn| unsafe { (*turn).next = next }),
-            None => self.first = next,
-        }
-        match next {
-            // SAFETY: as in `push_back`.
-            Some(next) => unsafe { next.as_ref() }
-                .turn
-                .with_mut(|turn| unsafe { (*turn).previous = previous }),
-            None => self.last = previous,
-        }
+        // SAFETY: the caller says so.
+        let was_in_queue = unsafe { self.waiters.remove(NonNull::from(waiter)) };
+        assert!(was_in_queue, "who is queued stands in the queue");
+        // SAFETY: queued until the caller says otherwise, so the turn is the lock's (rule 1).
+        let waker = waiter.turn.with_mut(|turn| unsafe { (*turn).waker.take() });
         waker.expect("who is in the queue has a waker")
     }
 }
