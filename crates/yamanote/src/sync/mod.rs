@@ -63,6 +63,7 @@ pub(crate) mod semaphore_core;
 mod set_once;
 mod slot;
 mod try_lock_error;
+mod waiter_list;
 mod waiters;
 pub(crate) mod wake_batch;
 pub mod watch;

@@ -1,64 +1,40 @@
-//! Who waits: a list of wakers behind a lock, without an allocation, shared by `Notify` and
+//! Tasks that wait: a list of wakers behind a lock, without an allocation, shared by `Notify` and
 //! `broadcast`.
 //!
-//! A [`Wait`] is the part of a future that can stand in the list of [`Waiters`]; the list's links run
-//! through the futures themselves. Everything unsafe about that is in this file, and its door is
-//! safe: who waits is pinned, and a `Wait` leaves the list before its memory goes.
+//! A [`Wait`] is the part of a future that can stand in the list of [`Waiters`]; the list, a
+//! [`WaiterList`], runs through the futures themselves. The door here is safe: a `Wait` is pinned
+//! when it gets into the list, and leaves it before its memory goes.
 //!
-//! # States of a `Wait`
+//! # Notifying all
 //!
-//! ```text
-//!              queue                          tell
-//!   IDLE ─────────────────▶ QUEUED ───────────────────────▶ told a word
-//!     ▲        leave         │ ▲              queue             │   │
-//!     ├──────────────────────┘ └────────────────────────────────┘   │
-//!     └─────────────────────────────────────────────────────────────┘ leave
-//! ```
-//!
-//! 1. Every step is made with the list's lock held; all but `tell` by the waiter's owner.
-//! 2. The links, the waker and the epoch are touched with the lock held, by others than the owner only while
-//!    QUEUED.
-//! 3. The step to told is the teller's last touch: from then on the memory is the owner's alone.
-//!
-//! # Telling all
-//!
-//! The lock is released every few wakers, so that they run outside it; meanwhile new ones may come
-//! to wait, who are not meant. Who was meant is in a second list, *leaving*: telling all begins with
-//! a new epoch and moves the queue there in one step. Which of the two lists somebody stands in is
-//! told by the epoch in which they came.
+//! The lock is released every few wakers, so that they run outside it; meanwhile others may come to
+//! wait, who are not meant. Those who are meant stand in a second list, *leaving*: notifying all
+//! begins with a new epoch and moves the queue there in one step. In which of the two lists a waiter
+//! stands follows from the epoch in which it came.
 
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
-use std::ptr::NonNull;
 use std::task::Waker;
 
-use crate::loom::cell::UnsafeCell;
-use crate::loom::sync::atomic::{AtomicU8, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::sync::waiter_list::{Message, Stage, Waiter, WaiterList};
 use crate::sync::wake_batch::WakeBatch;
 use crate::util::first_panic::FirstPanic;
-use crate::util::linked_list::{self, Links, List};
 use crate::util::poison::unpoisoned;
-
-/// What a waiter is told when it is taken from the list; its meaning is the user's.
-pub(super) type Word = u8;
-
-const IDLE: u8 = 0;
-const QUEUED: u8 = 1;
-/// The state of who was told `word` is `TOLD + word`.
-const TOLD: u8 = 2;
 
 /// A list of waiters and `S`, what else its lock guards.
 pub(super) struct Waiters<S> {
     locked: Mutex<Locked<S>>,
 }
 
+/// The value of a waiter is the epoch in which it came.
 struct Locked<S> {
     kept: S,
-    /// Who came in this epoch stands in `queue`, who came before in `leaving`.
     epoch: u64,
-    queue: List<Node>,
-    leaving: List<Node>,
+    /// Those that came in this epoch.
+    queue: WaiterList<u64>,
+    /// Those that came before it.
+    leaving: WaiterList<u64>,
 }
 
 impl<S> Waiters<S> {
@@ -90,55 +66,24 @@ impl<S> Locked<S> {
         Locked {
             kept,
             epoch: 0,
-            queue: List::new(),
-            leaving: List::new(),
+            queue: WaiterList::new(),
+            leaving: WaiterList::new(),
         }
     }
 
-    /// Takes a queued node out of the list that its epoch names, and its waker from it.
+    /// Takes a waiter out; its waker comes back.
     ///
     /// # Safety
     ///
-    /// - The node is queued in a list of this very lock.
-    unsafe fn unlink(&mut self, node: NonNull<Node>) -> Option<Waker> {
-        // SAFETY: in a list it is alive, and by rule 2 nobody else touches its place.
-        let (epoch, waker) = unsafe {
-            node.as_ref()
-                .place
-                .with_mut(|place| ((*place).epoch, (*place).waker.take()))
-        };
-        let list = match epoch == self.epoch {
-            true => &mut self.queue,
-            false => &mut self.leaving,
-        };
-        // SAFETY: `tell_all` keeps epoch and list in step.
-        let was_in_list = unsafe { list.remove(node) };
-        assert!(was_in_list, "who is queued stands in a list");
-        waker
-    }
-
-    /// Takes a queued node out and tells it.
-    ///
-    /// # Safety
-    ///
-    /// - As [`unlink`](Self::unlink).
-    unsafe fn tell(&mut self, node: NonNull<Node>, word: Word) -> Option<Waker> {
-        // SAFETY: handed on. The node is alive until its state says told, which is the last touch.
+    /// - `waiter` is in a list of this very lock.
+    unsafe fn remove(&mut self, waiter: &Waiter<u64>) -> Option<Waker> {
+        // SAFETY: it is queued and the lock is held, so its turn is the caller's. `notify_all` keeps
+        // epoch and list in step.
         unsafe {
-            let waker = self.unlink(node);
-            // Pairs with the Acquire in `Wait::stage` and `Wait::drop`.
-            node.as_ref().state.store(TOLD + word, Ordering::Release);
-            waker
-        }
-    }
-
-    /// Tells the first of `leaving`, if it came before `epoch`.
-    fn tell_before(&mut self, epoch: u64, word: Word) -> Option<Option<Waker>> {
-        let node = self.leaving.first()?;
-        // SAFETY: it stands in a list of this lock, which is held.
-        unsafe {
-            let came = node.as_ref().place.with(|place| (*place).epoch);
-            (came < epoch).then(|| self.tell(node, word))
+            match waiter.value() == self.epoch {
+                true => self.queue.remove(waiter),
+                false => self.leaving.remove(waiter),
+            }
         }
     }
 }
@@ -164,45 +109,37 @@ impl<S> DerefMut for Guard<'_, S> {
 }
 
 impl<S> Guard<'_, S> {
-    /// Whether somebody waits who is not already being told.
+    /// Whether somebody waits and is not already being notified.
     pub(super) fn has_waiters(&self) -> bool {
         !self.locked.queue.is_empty()
     }
 
-    /// Tells who has waited longest. The waker is for the caller to wake, the lock released.
+    /// Notifies the one that has waited longest. The waker is for the caller to wake, the lock released.
     ///
     /// # Panics
     ///
     /// If nobody waits.
     #[must_use = "the waker is not woken yet"]
-    pub(super) fn tell_first(&mut self, word: Word) -> Option<Waker> {
-        let node = self.locked.queue.first().expect("somebody waits");
-        // SAFETY: the node stands in a list of this lock.
-        unsafe { self.locked.tell(node, word) }
+    pub(super) fn notify_first(&mut self, message: Message) -> Option<Waker> {
+        self.locked.queue.take_first(message)
     }
 
-    /// Tells who came last. The waker is for the caller to wake, the lock released.
-    ///
-    /// # Panics
-    ///
-    /// If nobody waits.
+    /// As [`notify_first`](Self::notify_first), the one that came last.
     #[must_use = "the waker is not woken yet"]
-    pub(super) fn tell_last(&mut self, word: Word) -> Option<Waker> {
-        let node = self.locked.queue.last().expect("somebody waits");
-        // SAFETY: the node stands in a list of this lock.
-        unsafe { self.locked.tell(node, word) }
+    pub(super) fn notify_last(&mut self, message: Message) -> Option<Waker> {
+        self.locked.queue.take_last(message)
     }
 
-    /// Tells all who wait now, and wakes them in the order in which they came, the lock released.
-    pub(super) fn tell_all(mut self, word: Word) {
+    /// Notifies all that wait now, and wakes them in the order in which they came, the lock released.
+    pub(super) fn notify_all(mut self, message: Message) {
         let locked = &mut *self.locked;
         if locked.queue.is_empty() {
-            // Who is leaving is told by who moved them there.
+            // Those leaving are notified by whoever moved them there.
             return;
         }
         locked.epoch += 1;
         let before = locked.epoch;
-        // SAFETY: of this lock both. The epoch has passed, so those moved belong to `leaving`.
+        // SAFETY: both are behind this lock. Their epoch has passed, so they belong to `leaving`.
         unsafe { locked.leaving.append(&mut locked.queue) };
         let waiters = self.waiters;
         let mut guard = self;
@@ -211,9 +148,13 @@ impl<S> Guard<'_, S> {
             let mut batch = WakeBatch::new();
             let mut done = false;
             while !done && !batch.is_full() {
-                match guard.locked.tell_before(before, word) {
-                    Some(waker) => waker.map_or((), |waker| batch.push(waker)),
-                    None => done = true,
+                match guard.locked.leaving.first() {
+                    Some(epoch) if *epoch < before => {
+                        if let Some(waker) = guard.locked.leaving.take_first(message) {
+                            batch.push(waker);
+                        }
+                    }
+                    _ => done = true,
                 }
             }
             drop(guard);
@@ -224,6 +165,13 @@ impl<S> Guard<'_, S> {
             guard = waiters.lock();
         }
         panics.resume();
+    }
+
+    fn assert_of(&self, waiters: &Waiters<S>) {
+        assert!(
+            std::ptr::eq(self.waiters, waiters),
+            "the lock is another list's"
+        );
     }
 }
 
@@ -256,15 +204,7 @@ unsafe impl<T: Owner> Carrier for std::sync::Arc<T> {}
 /// One waiter: part of a future, and while it waits a member of its owner's list.
 pub(super) struct Wait<C: Carrier> {
     carrier: C,
-    node: Node,
-}
-
-/// Where a [`Wait`] is; see the states above.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    Idle,
-    Queued,
-    Told(Word),
+    waiter: Waiter<u64>,
 }
 
 /// What [`Wait::queue`] did.
@@ -280,14 +220,7 @@ impl<C: Carrier> Wait<C> {
     pub(super) fn new(carrier: C) -> Self {
         Wait {
             carrier,
-            node: Node {
-                state: AtomicU8::new(IDLE),
-                links: Links::new(),
-                place: UnsafeCell::new(Place {
-                    waker: None,
-                    epoch: 0,
-                }),
-            },
+            waiter: Waiter::new(0),
         }
     }
 
@@ -295,18 +228,13 @@ impl<C: Carrier> Wait<C> {
         &self.carrier
     }
 
-    /// Where it is. Unless the lock is held, who is queued may be told at any moment: ask once.
+    /// Unless the lock is held, a waiter that is queued may be notified at any moment: ask once.
     pub(super) fn stage(&self) -> Stage {
-        // Pairs with the Release in `tell`: what was done before telling is seen by the told.
-        match self.node.state.load(Ordering::Acquire) {
-            IDLE => Stage::Idle,
-            QUEUED => Stage::Queued,
-            told => Stage::Told(told - TOLD),
-        }
+        self.waiter.stage()
     }
 
-    /// Stands in the list, at its end if it did not before, and will be woken by `waker`. What it was
-    /// told before is forgotten.
+    /// Stands in the list, at its end if it did not before, and will be woken by `waker`. The message
+    /// that it had before is forgotten.
     ///
     /// `clone`, if there is one, is a clone of `waker`; a waker that is not needed any more stays
     /// there, to be dropped when the lock is released. Without `waker` the waiter stands in the list
@@ -321,41 +249,34 @@ impl<C: Carrier> Wait<C> {
         waker: Option<&Waker>,
         clone: &mut Option<Waker>,
     ) -> Queue {
-        let this = self.get_ref();
-        this.assert_own(guard);
-        let queued = this.node.state.load(Ordering::Relaxed) == QUEUED; // changes under the lock only
-        // SAFETY: the lock is held, so by rule 2 nobody else touches the place.
-        let suits = this.node.place.with(|place| unsafe {
-            match (waker, &(*place).waker) {
+        let Wait { carrier, waiter } = self.get_ref();
+        guard.assert_of(carrier.waiters());
+        if waiter.stage() == Stage::Queued {
+            // SAFETY: it stands in one of the two lists of this lock.
+            let own = unsafe { guard.locked.queue.waker(waiter) };
+            let suits = match (waker, &*own) {
                 (None, _) => true,
                 (Some(new), Some(old)) => old.will_wake(new),
                 (Some(_), None) => false,
+            };
+            match (suits, &*clone) {
+                (true, _) => {}
+                (false, None) => return Queue::WantsWaker,
+                (false, Some(_)) => std::mem::swap(own, clone),
             }
-        });
-        if !suits {
-            if clone.is_none() {
+        } else {
+            if waker.is_some() && clone.is_none() {
                 return Queue::WantsWaker;
             }
-            // SAFETY: as above.
-            this.node
-                .place
-                .with_mut(|place| unsafe { std::mem::swap(&mut (*place).waker, clone) });
-        }
-        if !queued {
-            let locked = &mut *guard.locked;
-            // SAFETY: as above.
-            this.node
-                .place
-                .with_mut(|place| unsafe { (*place).epoch = locked.epoch });
-            // SAFETY: the node is in no list; it is pinned, and `Wait::drop` takes it out before its
-            // memory goes, for the carrier leads to this list until then.
-            unsafe { locked.queue.push_back(NonNull::from(&this.node)) };
-            this.node.state.store(QUEUED, Ordering::Relaxed); // read by others under the lock only
+            let epoch = guard.locked.epoch;
+            // SAFETY: this is the owner, and the waiter is not queued; it is pinned, and `drop` takes
+            // it out before its memory goes, for the carrier leads to this list until then.
+            unsafe { guard.locked.queue.push(waiter, clone.take(), epoch) };
         }
         Queue::Stands
     }
 
-    /// Leaves the list; it is idle now. Returns what it was told before it could leave.
+    /// Leaves the list; it is idle now. Returns the message it got before it could leave.
     ///
     /// The waker goes to `waker`, which must be empty, to be dropped when the lock is released.
     ///
@@ -363,73 +284,40 @@ impl<C: Carrier> Wait<C> {
     ///
     /// If `guard` is another list's.
     pub(super) fn leave(
-        self: Pin<&Self>,
+        &self,
         guard: &mut Guard<'_, <C::Target as Owner>::Kept>,
         waker: &mut Option<Waker>,
-    ) -> Option<Word> {
-        let this = self.get_ref();
-        this.assert_own(guard);
+    ) -> Option<Message> {
+        let Wait { carrier, waiter } = self;
+        guard.assert_of(carrier.waiters());
         assert!(
             waker.is_none(),
             "a waker would be dropped with the lock held"
         );
-        // With the lock held nobody tells; the Acquire is the lock's.
-        let state = this.node.state.load(Ordering::Relaxed);
-        if state == QUEUED {
-            // SAFETY: the lock is held, and the node is queued in its list.
-            *waker = unsafe { guard.locked.unlink(NonNull::from(&this.node)) };
+        match waiter.stage() {
+            Stage::Idle => None,
+            Stage::Queued => {
+                // SAFETY: it is queued in a list of this lock.
+                *waker = unsafe { guard.locked.remove(waiter) };
+                None
+            }
+            Stage::Notified(message) => {
+                waiter.set_stage(Stage::Idle);
+                Some(message)
+            }
         }
-        this.node.state.store(IDLE, Ordering::Relaxed); // unlinked: the owner's alone
-        state.checked_sub(TOLD)
-    }
-
-    fn assert_own(&self, guard: &Guard<'_, <C::Target as Owner>::Kept>) {
-        assert!(
-            std::ptr::eq(guard.waiters, self.carrier.waiters()),
-            "the lock is another list's"
-        );
     }
 }
 
 impl<C: Carrier> Drop for Wait<C> {
     fn drop(&mut self) {
-        // Acquire pairs with the Release in `tell`, after which nobody touches this memory.
-        if self.node.state.load(Ordering::Acquire) == QUEUED {
+        // Once it is notified nobody touches this memory any more, so no lock is needed.
+        if self.stage() == Stage::Queued {
             let mut waker = None;
-            let Wait { carrier, node } = &*self;
-            let mut guard = carrier.waiters().lock();
-            if node.state.load(Ordering::Relaxed) == QUEUED {
-                // SAFETY: the lock is held, and the node is queued in its carrier's list.
-                waker = unsafe { guard.locked.unlink(NonNull::from(node)) };
-            }
+            let mut guard = self.carrier.waiters().lock();
+            self.leave(&mut guard, &mut waker);
             drop(guard);
             drop(waker);
         }
-    }
-}
-
-struct Node {
-    state: AtomicU8,
-    links: Links<Node>,
-    place: UnsafeCell<Place>,
-}
-
-/// Guarded by the list's lock.
-struct Place {
-    waker: Option<Waker>,
-    /// In which it was queued.
-    epoch: u64,
-}
-
-// SAFETY: `links` and `place` are touched with the list's lock held, by whichever thread (rule 2); the
-// waker is Send and Sync. The rest is atomic.
-unsafe impl Send for Node {}
-// SAFETY: as above.
-unsafe impl Sync for Node {}
-
-// SAFETY: a field.
-unsafe impl linked_list::Node for Node {
-    fn links(&self) -> &Links<Node> {
-        &self.links
     }
 }

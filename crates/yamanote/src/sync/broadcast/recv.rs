@@ -8,7 +8,8 @@ use pin_project_lite::pin_project;
 
 use super::error::{RecvError, TryRecvError};
 use super::shared::Shared;
-use crate::sync::waiters::{Queue, Stage, Wait};
+use crate::sync::waiter_list::Stage;
+use crate::sync::waiters::{Queue, Wait};
 
 pin_project! {
     pub(super) struct Recv<'a, T> {

@@ -22,7 +22,8 @@ use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::loom::sync::atomic::{AtomicU64, AtomicUsize};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::sync::Notify;
-use crate::sync::waiters::{Waiters, Word};
+use crate::sync::waiter_list::Message;
+use crate::sync::waiters::Waiters;
 use crate::util::poison::unpoisoned;
 
 /// In the tail's word, below the number of the next value.
@@ -31,8 +32,8 @@ const STEP: u64 = 2;
 
 const MAX_RECEIVERS: usize = usize::MAX >> 2;
 
-/// There is only one thing to be told: look again.
-const TOLD: Word = 0;
+/// The only one.
+const LOOK_AGAIN: Message = 0;
 
 pub(in crate::sync) struct Shared<T> {
     slots: Box<[Mutex<Slot<T>>]>,
@@ -125,7 +126,7 @@ impl<T> Shared<T> {
         drop(slot);
         // Pairs with the Acquire in `tail`.
         self.tail.store(tail.wrapping_add(STEP), Release);
-        guard.tell_all(TOLD);
+        guard.notify_all(LOOK_AGAIN);
         // Its drop is foreign code, so the locks are released.
         drop(overwritten);
         Ok(receivers)
@@ -195,7 +196,7 @@ impl<T> Shared<T> {
         if self.senders.fetch_sub(1, AcqRel) == 1 {
             let guard = self.waiters.lock();
             self.tail.fetch_or(CLOSED, Release);
-            guard.tell_all(TOLD);
+            guard.notify_all(LOOK_AGAIN);
         }
     }
 

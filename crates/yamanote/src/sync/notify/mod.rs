@@ -25,7 +25,8 @@ use std::task::{Context, Poll, Waker, ready};
 
 use pin_project_lite::pin_project;
 
-use super::waiters::{Carrier, Guard, Queue, Stage, Wait, Waiters, Word};
+use super::waiter_list::{Message, Stage};
+use super::waiters::{Carrier, Guard, Queue, Wait, Waiters};
 use crate::loom::sync::atomic::AtomicUsize;
 use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use crate::util::trace::trace_leaf;
@@ -43,12 +44,12 @@ fn calls_in(word: usize) -> usize {
     word & !(PERMIT | WAITERS)
 }
 
-/// By `notify_one`: goes on to who has waited longest if not used.
-const TOLD_FIRST: Word = 0;
-/// By `notify_last`: goes on to who came last if not used.
-const TOLD_LAST: Word = 1;
-/// By `notify_waiters`: for everybody, so there is nothing to go on.
-const TOLD_ALL: Word = 2;
+/// By `notify_one`: if it is not used it goes on to the one that has waited longest.
+const ONE: Message = 0;
+/// By `notify_last`: if it is not used it goes on to the one that came last.
+const LAST: Message = 1;
+/// By `notify_waiters`: it is for everybody, so it goes on to nobody.
+const ALL: Message = 2;
 
 /// Wakes one task or all that wait, carrying no data.
 ///
@@ -207,17 +208,17 @@ impl Notify {
     ///
     /// One permit is kept at most: two calls that find nobody are one notification.
     pub fn notify_one(&self) {
-        self.notify(TOLD_FIRST);
+        self.notify(ONE);
     }
 
     /// Tells the task that came last, or keeps a permit for the next to wait.
     ///
     /// As [`notify_one`](Notify::notify_one), in the opposite order.
     pub fn notify_last(&self) {
-        self.notify(TOLD_LAST);
+        self.notify(LAST);
     }
 
-    fn notify(&self, whom: Word) {
+    fn notify(&self, message: Message) {
         if self.keep_permit() {
             return;
         }
@@ -226,9 +227,9 @@ impl Notify {
         if self.keep_permit() {
             return;
         }
-        let waker = match whom {
-            TOLD_LAST => guard.tell_last(TOLD_LAST),
-            _ => guard.tell_first(TOLD_FIRST),
+        let waker = match message {
+            LAST => guard.notify_last(LAST),
+            _ => guard.notify_first(ONE),
         };
         self.someone_left(&guard);
         drop(guard);
@@ -284,7 +285,7 @@ impl Notify {
         let word = self.word.load(Acquire);
         // Pairs with the Acquire in `Waiting`.
         self.word.store(word.wrapping_add(CALL) & !WAITERS, Release);
-        guard.tell_all(TOLD_ALL);
+        guard.notify_all(ALL);
     }
 
     /// Counts a call of `notify_waiters`; `false` if somebody stands in the queue.
@@ -398,14 +399,14 @@ where
         // before, and what the two hold when this returns after the guard.
         let (mut clone, mut old) = (None, None);
         match wait.stage() {
-            Stage::Told(_) => return Poll::Ready(()),
+            Stage::Notified(_) => return Poll::Ready(()),
             Stage::Idle if notify.arrive(calls, false) => return Poll::Ready(()),
             Stage::Idle => clone = waker.cloned(),
             Stage::Queued => {}
         }
         loop {
             let mut guard = notify.waiters.lock();
-            if let Stage::Told(_) = wait.stage() {
+            if let Stage::Notified(_) = wait.stage() {
                 return Poll::Ready(());
             }
             if notify.arrive(calls, true) {
@@ -431,22 +432,22 @@ where
         }
         let wait = this.wait.into_ref();
         let notify = wait.get_ref().owner();
-        let told = match wait.stage() {
+        let unused = match wait.stage() {
             Stage::Idle => None,
-            Stage::Told(whom) => Some(whom),
+            Stage::Notified(message) => Some(message),
             Stage::Queued => {
                 let mut waker = None;
                 let mut guard = notify.waiters.lock();
-                // It may have been told just before.
-                let told = wait.leave(&mut guard, &mut waker);
+                // It may have been notified just before.
+                let message = wait.leave(&mut guard, &mut waker);
                 notify.someone_left(&guard);
                 drop(guard);
                 drop(waker);
-                told
+                message
             }
         };
-        if let Some(whom @ (TOLD_FIRST | TOLD_LAST)) = told {
-            notify.notify(whom);
+        if let Some(message @ (ONE | LAST)) = unused {
+            notify.notify(message);
         }
     }
 }

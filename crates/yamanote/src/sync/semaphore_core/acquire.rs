@@ -4,19 +4,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::loom::sync::atomic::Ordering;
+use crate::sync::waiter_list::{Stage, Waiter};
 use crate::util::coop;
 use crate::util::trace::trace_leaf;
 
 use super::error::{AcquireError, TryAcquireError};
-use super::queue::{Stage, Waiter};
-use super::{CLOSED, SHIFT, SemaphoreCore, WAITING};
+use super::{CLOSED, GRANTED, REFUSED, SHIFT, SemaphoreCore, WAITING};
 
 /// See [`SemaphoreCore::acquire`]. After its end it can be polled again and acquires anew.
 #[must_use = "futures do nothing unless polled"]
 pub(crate) struct Acquire<'a> {
     core: &'a SemaphoreCore,
     needed: usize,
-    waiter: Waiter,
+    /// Its value is the number of permits that are still to come.
+    waiter: Waiter<usize>,
 }
 
 impl<'a> Acquire<'a> {
@@ -24,7 +25,7 @@ impl<'a> Acquire<'a> {
         Acquire {
             core,
             needed,
-            waiter: Waiter::new(),
+            waiter: Waiter::new(0),
         }
     }
 
@@ -32,9 +33,9 @@ impl<'a> Acquire<'a> {
     fn held(&self) -> usize {
         match self.waiter.stage() {
             Stage::Idle => 0,
-            Stage::Granted => self.needed,
+            Stage::Notified(GRANTED) => self.needed,
             // SAFETY: the owner asks, and the waiter is out of the queue.
-            Stage::Closed => self.needed - unsafe { self.waiter.missing() },
+            Stage::Notified(_) => self.needed - unsafe { self.waiter.value() },
             Stage::Queued => unreachable!("a queued waiter's permits are counted by the queue"),
         }
     }
@@ -47,12 +48,12 @@ impl<'a> Acquire<'a> {
         let mut word = core.word.load(Ordering::Acquire);
         loop {
             if word & CLOSED != 0 {
-                return Stage::Closed;
+                return Stage::Notified(REFUSED);
             }
             if word == WAITING {
                 // Nothing is free, and who waits keeps it so (rule 1), as does the lock.
                 // SAFETY: as below.
-                unsafe { queue.push_back(&self.waiter, needed, waker) };
+                unsafe { queue.push(&self.waiter, Some(waker), needed) };
                 return Stage::Queued;
             }
             let free = word >> SHIFT;
@@ -65,11 +66,11 @@ impl<'a> Acquire<'a> {
                 .word
                 .compare_exchange(word, next, Ordering::Acquire, Ordering::Acquire)
             {
-                Ok(_) if free >= needed => return Stage::Granted,
+                Ok(_) if free >= needed => return Stage::Notified(GRANTED),
                 Ok(_) => {
                     // SAFETY: this is the owner's poll and the stage was `Idle`. The future is pinned
                     // and its drop takes the waiter out of the queue.
-                    unsafe { queue.push_back(&self.waiter, needed - free, waker) };
+                    unsafe { queue.push(&self.waiter, Some(waker), needed - free) };
                     return Stage::Queued;
                 }
                 Err(actual) => word = actual,
@@ -80,26 +81,26 @@ impl<'a> Acquire<'a> {
     /// A later poll: if it is still in line, `waker` is the one to be called.
     #[cold]
     fn stay_queued(&self, waker: &Waker) -> Stage {
-        {
-            let queue = self.core.lock_queue();
+        // What this holds in the end is dropped after the lock's release.
+        let mut clone = None;
+        loop {
+            let mut queue = self.core.lock_queue();
             let stage = self.waiter.stage();
-            // SAFETY: queued is queued in the core's own queue, whose lock is held.
-            if stage != Stage::Queued || unsafe { queue.will_wake(&self.waiter, waker) } {
+            if stage != Stage::Queued {
                 return stage;
             }
-        }
-        let waker = waker.clone();
-        let mut queue = self.core.lock_queue();
-        let stage = self.waiter.stage();
-        if stage == Stage::Queued {
-            // SAFETY: as above.
-            let old = unsafe { queue.replace_waker(&self.waiter, waker) };
+            // SAFETY: queued is queued in the core's own queue, whose lock is held.
+            let own = unsafe { queue.waker(&self.waiter) };
+            if own.as_ref().is_some_and(|own| own.will_wake(waker)) {
+                return stage;
+            }
+            if clone.is_some() {
+                std::mem::swap(own, &mut clone);
+                return stage;
+            }
             drop(queue);
-            drop(old);
-        } else {
-            drop(queue); // before the waker
+            clone = Some(waker.clone());
         }
-        stage
     }
 
     /// Leaves the line; says how many permits it had already.
@@ -118,7 +119,7 @@ impl<'a> Acquire<'a> {
         drop(queue);
         drop(waker);
         // SAFETY: the owner asks, and the waiter is out of the queue.
-        self.needed - unsafe { self.waiter.missing() }
+        self.needed - unsafe { self.waiter.value() }
     }
 }
 
@@ -130,19 +131,19 @@ impl Future for Acquire<'_> {
         let this = self.into_ref().get_ref();
         let stage = match this.waiter.stage() {
             Stage::Idle => match this.core.try_acquire(this.needed) {
-                Ok(()) => Stage::Granted,
-                Err(TryAcquireError::Closed) => Stage::Closed,
+                Ok(()) => Stage::Notified(GRANTED),
+                Err(TryAcquireError::Closed) => Stage::Notified(REFUSED),
                 Err(TryAcquireError::NoPermits) => this.enqueue(cx.waker().clone()),
             },
             Stage::Queued => this.stay_queued(cx.waker()),
             // Closing goes before permits that came and were not looked at.
-            Stage::Granted if this.core.is_closed() => Stage::Closed,
-            came @ (Stage::Granted | Stage::Closed) => came,
+            Stage::Notified(GRANTED) if this.core.is_closed() => Stage::Notified(REFUSED),
+            notified => notified,
         };
         match stage {
             Stage::Queued => return Poll::Pending,
-            Stage::Granted => this.waiter.set_stage(Stage::Granted),
-            Stage::Closed | Stage::Idle => {
+            Stage::Notified(GRANTED) => this.waiter.set_stage(stage),
+            Stage::Notified(_) | Stage::Idle => {
                 let held = this.held();
                 this.waiter.set_stage(Stage::Idle);
                 this.core.add_permits(held);
@@ -162,7 +163,7 @@ impl Drop for Acquire<'_> {
         let held = match self.waiter.stage() {
             Stage::Idle => return,
             Stage::Queued => self.leave_queue(),
-            Stage::Granted | Stage::Closed => self.held(),
+            Stage::Notified(_) => self.held(),
         };
         self.core.add_permits(held);
     }

@@ -21,7 +21,6 @@
 
 mod acquire;
 mod error;
-mod queue;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -33,23 +32,29 @@ pub use error::{AcquireError, TryAcquireError};
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::task::Waker;
 
 use crate::loom::sync::atomic::{AtomicUsize, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::sync::waiter_list::{Message, WaiterList};
 use crate::sync::wake_batch::WakeBatch;
 use crate::util::first_panic::FirstPanic;
 use crate::util::polite_lock;
-
-use queue::Queue;
 
 const CLOSED: usize = 0b01;
 const WAITING: usize = 0b10;
 const SHIFT: u32 = 2;
 
+/// To a waiter that has all its permits.
+const GRANTED: Message = 0;
+/// To a waiter of a semaphore that was closed; it may have a part of its permits.
+const REFUSED: Message = 1;
+
 /// A fair counting semaphore without guards: who acquires must release.
 pub(crate) struct SemaphoreCore {
     word: AtomicUsize,
-    queue: Mutex<Queue>,
+    /// With the number of permits that are still to come for each waiter.
+    queue: Mutex<WaiterList<usize>>,
 }
 
 impl SemaphoreCore {
@@ -71,7 +76,7 @@ impl SemaphoreCore {
         );
         SemaphoreCore {
             word: AtomicUsize::new(permits << SHIFT),
-            queue: Mutex::new(Queue::new()),
+            queue: Mutex::new(WaiterList::new()),
         }
     }
 
@@ -85,14 +90,14 @@ impl SemaphoreCore {
     pub(crate) const fn const_new_closed() -> Self {
         SemaphoreCore {
             word: AtomicUsize::new(CLOSED),
-            queue: Mutex::new(Queue::new()),
+            queue: Mutex::new(WaiterList::new()),
         }
     }
 
     fn from_word(word: usize) -> Self {
         SemaphoreCore {
             word: AtomicUsize::new(word),
-            queue: Mutex::new(Queue::new()),
+            queue: Mutex::new(WaiterList::new()),
         }
     }
 
@@ -200,7 +205,9 @@ impl SemaphoreCore {
             let mut queue = self.lock_queue();
             // Pairs with the Acquire of who finds it closed.
             self.word.fetch_or(CLOSED, Ordering::Release);
-            queue.close(&mut wakers);
+            while !queue.is_empty() && !wakers.is_full() {
+                wakers.push(take_first(&mut queue, REFUSED));
+            }
             let done = queue.is_empty();
             if done {
                 self.word.fetch_and(!WAITING, Ordering::Relaxed); // under the lock (rule 2)
@@ -214,7 +221,7 @@ impl SemaphoreCore {
         panics.resume();
     }
 
-    fn lock_queue(&self) -> MutexGuard<'_, Queue> {
+    fn lock_queue(&self) -> MutexGuard<'_, WaiterList<usize>> {
         // A panic under the lock can come from an overflow of permits only, and leaves the queue in
         // order.
         polite_lock::lock(&self.queue)
@@ -227,7 +234,15 @@ impl SemaphoreCore {
         while in_hand > 0 {
             let mut wakers = WakeBatch::new();
             let mut queue = self.lock_queue();
-            queue.hand_out(&mut in_hand, &mut wakers);
+            while in_hand > 0 && !wakers.is_full() {
+                let Some(missing) = queue.first() else { break };
+                let given = in_hand.min(*missing);
+                *missing -= given;
+                in_hand -= given;
+                if *missing == 0 {
+                    wakers.push(take_first(&mut queue, GRANTED));
+                }
+            }
             if queue.is_empty() {
                 self.end_of_queue(std::mem::take(&mut in_hand));
             }
@@ -254,6 +269,11 @@ impl SemaphoreCore {
             }
         }
     }
+}
+
+fn take_first(queue: &mut WaiterList<usize>, message: Message) -> Waker {
+    let waker = queue.take_first(message);
+    waker.expect("who waits for permits has a waker")
 }
 
 /// Tokio's text.
