@@ -38,7 +38,7 @@ A bug is a table in xtask/mutants/*.toml:
   [name]
   bug = \"what it is\"
   file = \"sync/waiters.rs\"     # below crates/yamanote/src
-  after = \"fn tell(\"          # if the old text is there often: the first one behind this
+  after = \"fn leave(\"         # if the old text is there often: the first one behind this
   old = \"..\"                   # an expression or a statement
   new = \"..\"                   # what stands there instead
   test = \"loom\"                # or \"lib\", or the name of an integration test
