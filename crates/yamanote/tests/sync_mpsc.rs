@@ -467,6 +467,29 @@ fn closing_races_with_sending() {
 }
 
 /// What a permit sends to nobody is dropped with the channel, not kept by weak senders for ever.
+/// Every way to receive from an unbounded channel.
+#[test]
+fn an_unbounded_receiver_receives() {
+    let mut cx = Context::from_waker(std::task::Waker::noop());
+    let (tx, mut rx) = mpsc::unbounded_channel();
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    assert!(rx.is_empty() && !rx.is_closed());
+    assert!((0..9).all(|n| tx.send(n).is_ok()));
+    assert_eq!(rx.len(), 9);
+    let mut batch = Vec::with_capacity(3);
+    assert_eq!(rx.poll_recv_many(&mut cx, &mut batch, 3), Poll::Ready(3));
+    assert_eq!(rx.blocking_recv_many(&mut batch, 2), 2);
+    assert_eq!(batch, [0, 1, 2, 3, 4]);
+    assert_eq!(rx.poll_recv(&mut cx), Poll::Ready(Some(5)));
+    assert_eq!(rx.try_recv(), Ok(6));
+    assert_eq!(rx.blocking_recv(), Some(7));
+    drop(tx);
+    assert!(rx.is_closed() && !rx.is_empty());
+    assert_eq!(rx.try_recv(), Ok(8));
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Disconnected));
+    assert_eq!(rx.blocking_recv_many(&mut batch, 2), 0);
+}
+
 #[test]
 fn a_permit_outlives_the_receiver() {
     let value = Arc::new(());

@@ -54,21 +54,85 @@
 //! # }
 //! ```
 
-mod bounded;
 mod channel;
 mod limit;
 mod padded;
 mod permit;
 mod queue;
 mod receiver;
-mod unbounded;
+mod sender;
+mod unbounded_receiver;
+mod unbounded_sender;
 
 pub mod error;
 
-pub use bounded::{Sender, WeakSender, channel};
 pub use permit::{OwnedPermit, Permit, PermitIterator};
 pub use receiver::Receiver;
-pub use unbounded::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender, unbounded_channel};
+pub use sender::{Sender, WeakSender};
+pub use unbounded_receiver::UnboundedReceiver;
+pub use unbounded_sender::{UnboundedSender, WeakUnboundedSender};
 
 #[cfg(all(test, loom))]
 mod loom_tests;
+
+/// A new channel with room for `buffer` values.
+///
+/// Room that was [reserved](Sender::reserve) counts as taken.
+///
+/// # Panics
+///
+/// If `buffer` is 0, or more than
+/// [`Semaphore::MAX_PERMITS`](crate::sync::Semaphore::MAX_PERMITS).
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::mpsc;
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, mut receiver) = mpsc::channel(1);
+/// yamanote::spawn(async move {
+///     for n in 0..3 {
+///         // Waits until there is room.
+///         if sender.send(n).await.is_err() {
+///             return; // nobody listens
+///         }
+///     }
+/// });
+/// assert_eq!(receiver.recv().await, Some(0));
+/// assert_eq!(receiver.recv().await, Some(1));
+/// assert_eq!(receiver.recv().await, Some(2));
+/// assert_eq!(receiver.recv().await, None);
+/// # }
+/// ```
+#[track_caller]
+pub fn channel<T>(buffer: usize) -> (Sender<T>, Receiver<T>) {
+    assert!(buffer > 0, "mpsc bounded channel requires buffer > 0");
+    let (tx, rx) = channel::channel(limit::BoundedLimit::new(buffer));
+    (Sender::new(tx), Receiver::new(rx))
+}
+
+/// A new channel that takes any number of values.
+///
+/// Sending never waits. Nothing slows a sender down that is faster than the receiver: the values pile
+/// up until the memory is gone. If that can be, use [`channel`](channel()).
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::mpsc;
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, mut receiver) = mpsc::unbounded_channel();
+/// sender.send("one").unwrap();
+/// sender.send("two").unwrap();
+/// assert_eq!(receiver.recv().await, Some("one"));
+/// assert_eq!(receiver.recv().await, Some("two"));
+/// # }
+/// ```
+pub fn unbounded_channel<T>() -> (UnboundedSender<T>, UnboundedReceiver<T>) {
+    let (tx, rx) = channel::channel(limit::NoLimit);
+    (UnboundedSender::new(tx), UnboundedReceiver::new(rx))
+}

@@ -4,9 +4,9 @@
 use std::fmt;
 use std::iter::FusedIterator;
 
-use super::bounded::Sender;
 use super::channel::Tx;
 use super::limit::BoundedLimit;
+use super::sender::Sender;
 
 /// Room for one value, from [`Sender::reserve`] and [`Sender::try_reserve`].
 ///
@@ -125,7 +125,7 @@ impl<T> OwnedPermit<T> {
     pub fn send(mut self, value: T) -> Sender<T> {
         let chan = self.take();
         chan.send(value);
-        Sender { chan }
+        Sender::new(chan)
     }
 
     /// Gives the room back without sending, and the sender to the caller.
@@ -142,7 +142,7 @@ impl<T> OwnedPermit<T> {
     pub fn release(mut self) -> Sender<T> {
         let chan = self.take();
         chan.give_back(1);
-        Sender { chan }
+        Sender::new(chan)
     }
 
     /// Whether both are of the same channel.

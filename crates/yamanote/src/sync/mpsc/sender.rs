@@ -1,55 +1,16 @@
-//! The bounded channel: who sends takes a permit first, and whoever receives gives it back.
+//! The end of a bounded channel that sends: it takes a permit first, which the receiver gives back.
 #![forbid(unsafe_code)]
 
 use std::fmt;
 
-use super::channel::{self, Tx, Weak};
+use super::channel::{Tx, Weak};
 use super::error::{SendError, TrySendError};
 use super::limit::BoundedLimit;
 use super::permit::{OwnedPermit, Permit, PermitIterator};
-use super::receiver::Receiver;
 use crate::sync::TryAcquireError;
 use crate::util::thread_park;
 
-/// A new channel with room for `buffer` values.
-///
-/// Room that was [reserved](Sender::reserve) counts as taken.
-///
-/// # Panics
-///
-/// If `buffer` is 0, or more than
-/// [`Semaphore::MAX_PERMITS`](crate::sync::Semaphore::MAX_PERMITS).
-///
-/// # Examples
-///
-/// ```
-/// use yamanote::sync::mpsc;
-///
-/// # #[yamanote::main(flavor = "current_thread")]
-/// # async fn main() {
-/// let (sender, mut receiver) = mpsc::channel(1);
-/// yamanote::spawn(async move {
-///     for n in 0..3 {
-///         // Waits until there is room.
-///         if sender.send(n).await.is_err() {
-///             return; // nobody listens
-///         }
-///     }
-/// });
-/// assert_eq!(receiver.recv().await, Some(0));
-/// assert_eq!(receiver.recv().await, Some(1));
-/// assert_eq!(receiver.recv().await, Some(2));
-/// assert_eq!(receiver.recv().await, None);
-/// # }
-/// ```
-#[track_caller]
-pub fn channel<T>(buffer: usize) -> (Sender<T>, Receiver<T>) {
-    assert!(buffer > 0, "mpsc bounded channel requires buffer > 0");
-    let (tx, rx) = channel::channel(BoundedLimit::new(buffer));
-    (Sender { chan: tx }, Receiver::new(rx))
-}
-
-/// Sends into a bounded [`channel`]. Clones send into the same one.
+/// Sends into a bounded [`channel`](super::channel()). Clones send into the same one.
 pub struct Sender<T> {
     pub(super) chan: Tx<T, BoundedLimit>,
 }
@@ -77,6 +38,10 @@ pub struct WeakSender<T> {
 }
 
 impl<T> Sender<T> {
+    pub(super) fn new(chan: Tx<T, BoundedLimit>) -> Self {
+        Sender { chan }
+    }
+
     /// Sends `value`, waiting for room.
     ///
     /// `Ok` does not mean that it was or will be received: the receiver may be dropped at any time
@@ -114,7 +79,7 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Waits until the receiver is dropped or [closed](Receiver::close), so that work for it can stop.
+    /// Waits until the receiver is dropped or [closed](super::Receiver::close), so that work for it can stop.
     ///
     /// # Cancel safety
     ///
@@ -193,7 +158,7 @@ impl<T> Sender<T> {
         thread_park::block_outside(self.send(value))
     }
 
-    /// Whether the receiver is dropped or [closed](Receiver::close), so that sending fails.
+    /// Whether the receiver is dropped or [closed](super::Receiver::close), so that sending fails.
     pub fn is_closed(&self) -> bool {
         self.chan.is_closed()
     }
@@ -426,7 +391,7 @@ impl<T> Sender<T> {
         }
     }
 
-    /// For how many values there is room when the channel is empty: what [`channel`] was given.
+    /// For how many values there is room when the channel is empty: what [`channel`](super::channel()) was given.
     pub fn max_capacity(&self) -> usize {
         self.chan.limit().bound
     }
