@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Slice;
 
-/// A buffer the kernel can read from while the program goes on.
+/// A buffer that the kernel can read from while the program goes on.
 ///
 /// Its memory is in two parts: the first [`bytes_init`](IoBuf::bytes_init) bytes have values, the
 /// rest up to [`bytes_total`](IoBuf::bytes_total) is room.
@@ -17,19 +17,19 @@ use super::Slice;
 ///
 /// For the implementor, as long as the value exists and is not touched through a mutable method:
 ///
-/// - the three methods answer the same each time, also after the value has been moved (so the bytes
+/// - the three methods answer the same each time, even after the value has been moved (so the bytes
 ///   are behind a pointer, not inside the value);
 /// - the first `bytes_init` bytes at [`stable_ptr`](IoBuf::stable_ptr) are initialised and may be
 ///   read through it, the `bytes_total` bytes are allocated, and `bytes_init <= bytes_total`;
 /// - nothing else writes to them.
 ///
-/// A type that borrows its bytes may implement this. Whatever keeps a buffer beyond the borrow, as
-/// an operation does that the kernel carries out in its own time, asks for `IoBuf + 'static`.
+/// A type that borrows its bytes may implement this. Code that keeps a buffer beyond the borrow asks
+/// for `IoBuf + 'static`: so does an operation that the kernel carries out in its own time.
 pub unsafe trait IoBuf: Send + Unpin {
     /// Where the buffer begins.
     fn stable_ptr(&self) -> *const u8;
 
-    /// How many bytes have values. A write sends this many.
+    /// How many bytes have values. A write writes this many.
     fn bytes_init(&self) -> usize;
 
     /// How many bytes there are, with and without values. A read fills at most this many.
@@ -41,7 +41,7 @@ pub unsafe trait IoBuf: Send + Unpin {
     /// # Panics
     ///
     /// If the range begins behind the initialised bytes (a read would leave a gap without values),
-    /// ends behind the room, or begins behind its end.
+    /// ends behind the room, or begins behind its own end.
     ///
     /// # Examples
     ///
@@ -70,7 +70,7 @@ pub unsafe trait IoBuf: Send + Unpin {
     }
 }
 
-/// A buffer the kernel can write to while the program goes on.
+/// A buffer that the kernel can write to while the program goes on.
 ///
 /// # Safety
 ///
@@ -78,15 +78,15 @@ pub unsafe trait IoBuf: Send + Unpin {
 ///
 /// - [`stable_mut_ptr`](IoBufMut::stable_mut_ptr) is the address of `stable_ptr`, and all
 ///   `bytes_total` bytes there may be written to through it, at any time until the next use of the
-///   value. A pointer made of a slice of the initialised bytes reaches no further than these, so it
+///   value. A pointer made from a slice of the initialised bytes may not be used beyond them, so it
 ///   will not do where there is room behind them;
 /// - any byte value is valid there.
 pub unsafe trait IoBufMut: IoBuf {
     /// Where the buffer begins.
     fn stable_mut_ptr(&mut self) -> *mut u8;
 
-    /// Says that the first `len` bytes have values now. Never shortens: a read of fewer bytes than
-    /// are initialised leaves the others as they were.
+    /// Says that the first `len` bytes have values now. Never makes the initialised part shorter: a
+    /// read of fewer bytes leaves the others as they were.
     ///
     /// # Safety
     ///
@@ -142,9 +142,10 @@ unsafe impl IoBuf for BytesMut {
 unsafe impl IoBufMut for BytesMut {
     fn stable_mut_ptr(&mut self) -> *mut u8 {
         let len = self.len();
-        // SAFETY: shortens it. What is cut off is initialised and neither dropped nor written to.
+        // SAFETY: it gets shorter. What is cut off is initialised, and is neither dropped nor
+        // written to.
         unsafe { self.set_len(0) };
-        // `as_mut_ptr` would come by a slice of `len` bytes; this one has a right to the room.
+        // `as_mut_ptr` goes through a slice of `len` bytes; this pointer may be used for the room.
         let all = self.spare_capacity_mut().as_mut_ptr();
         // SAFETY: these bytes had values before, and nothing was written.
         unsafe { self.set_len(len) };
@@ -180,10 +181,10 @@ macro_rules! whole {
     )+};
 }
 
-/// Those of them that may be written to.
+/// Those of these buffers that may be written to.
 macro_rules! whole_mut {
     ($([$($generics:tt)*] $buffer:ty;)+) => {$(
-        // SAFETY: as above; the value has the bytes to itself, and the pointer is made of all of
+        // SAFETY: as above; the value has the bytes to itself, and the pointer is made from all of
         // them.
         unsafe impl<$($generics)*> IoBufMut for $buffer {
             fn stable_mut_ptr(&mut self) -> *mut u8 {
@@ -215,7 +216,7 @@ whole! {
     [] Bytes;
 }
 
-// Text is not among them: not any byte is valid there.
+// Text is not among them: not every byte is valid there.
 whole_mut! {
     ['a] &'a mut [u8];
     ['a, const N: usize] &'a mut [u8; N];

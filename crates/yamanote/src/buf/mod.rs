@@ -1,7 +1,7 @@
-//! Owned buffers: memory an operation may keep until the kernel is done with it.
+//! Owned buffers: memory that an operation may keep until the kernel is done with it.
 //!
 //! The calls that take a buffer by value (`read_at`, `write_at` and friends) lend it to the kernel
-//! and give it back with the result, also when they fail: see [`BufResult`]. While the call is under
+//! and give it back with the result, even when they fail: see [`BufResult`]. While the call is under
 //! way nobody else has the buffer, so the kernel may read or fill it in its own time; if the call's
 //! future is dropped, the runtime keeps the buffer until the kernel has let go of it.
 //!

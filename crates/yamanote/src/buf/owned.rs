@@ -1,4 +1,4 @@
-//! Bytes that another thread is to have: taken over where their owner was given, copied otherwise.
+//! Bytes for another thread: taken over if the caller gave their owner, copied otherwise.
 
 use std::any::TypeId;
 use std::marker::PhantomData;
@@ -25,7 +25,7 @@ impl AsRef<[u8]> for Owned {
     }
 }
 
-/// Takes the bytes of `value` over if it is one of the types that own theirs; copies them if not.
+/// Takes over the bytes of `value` if its type is one that owns them; copies them otherwise.
 pub(crate) fn take<T: AsRef<[u8]>>(value: T) -> Owned {
     let owned = Err(value)
         .or_else(|value| cast(value).map(Owned::Vec))
@@ -35,7 +35,7 @@ pub(crate) fn take<T: AsRef<[u8]>>(value: T) -> Owned {
     owned.unwrap_or_else(|value| Owned::Vec(value.as_ref().to_vec()))
 }
 
-/// `value` as what it is, if that is a `U`.
+/// `value`, if its type is `U`.
 fn cast<T, U: 'static>(value: T) -> Result<U, T> {
     if type_id_without_lifetimes::<T>() != TypeId::of::<U>() {
         return Err(value);
@@ -47,7 +47,7 @@ fn cast<T, U: 'static>(value: T) -> Result<U, T> {
     Ok(unsafe { mem::transmute_copy::<ManuallyDrop<T>, U>(&value) })
 }
 
-/// `TypeId::of` asks for 'static only because two types that differ in lifetimes have one id.
+/// As `TypeId::of`, which asks for 'static only because types that differ in lifetimes share one id.
 fn type_id_without_lifetimes<T>() -> TypeId {
     trait HasId {
         fn id(&self) -> TypeId

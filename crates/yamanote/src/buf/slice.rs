@@ -8,8 +8,8 @@ use super::{IoBuf, IoBufMut};
 ///
 /// Derefs to its initialised bytes. [`into_inner`](Slice::into_inner) gives the buffer back.
 ///
-/// A clone views a clone of the buffer, which may have less room: a `Vec`'s has room for the values
-/// it has. The view then ends where the room does.
+/// A clone views a clone of the buffer, which may have less room: a cloned `Vec` has room for its
+/// values only. The view then ends where the room does.
 //
 // `begin <= end <= buffer.bytes_total()` and `begin <= buffer.bytes_init()`: unsafe code relies on it.
 #[derive(Debug)]
@@ -153,11 +153,11 @@ mod tests {
         assert_eq!(&part[..], b"34");
     }
 
-    /// What somebody does with a part of a buffer.
+    /// What a program does with a part of a buffer.
     #[derive(Debug, Clone)]
     enum Step {
         Clone,
-        /// As a read that fills so many bytes, or as many as there is room for.
+        /// Fills this many bytes, or as many as there is room for, as a read does.
         Fill(usize),
         /// Gives the part back and takes another.
         Again(usize, usize),
@@ -240,7 +240,7 @@ mod tests {
                 Step::Inside(begin, end, ref steps) => {
                     let mut inner = part_of(part, begin, end);
                     check(&mut inner);
-                    // One level is all that the type of a recursion can bear.
+                    // One level only: each has a type of its own, and a recursion would not end.
                     for step in steps {
                         inner = match *step {
                             Step::Clone => inner.clone(),
@@ -267,7 +267,7 @@ mod tests {
             ..ProptestConfig::default()
         })]
 
-        /// ... whatever is done with it, in any order, by code without `unsafe`, and by reads.
+        /// ... whatever code without `unsafe` and reads do with it, in any order.
         #[test]
         fn a_part_never_reaches_further_than_its_buffer(
             init in 0..12usize,

@@ -44,7 +44,7 @@ fn set_nonblocking(fd: &OwnedFd, nonblocking: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// The count in a result of read or write.
+/// The number of bytes that a read or write returned.
 fn count(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
@@ -66,7 +66,7 @@ impl Write for &ChildPipe {
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         let len = bufs.len().min(libc::UIO_MAXIOV as usize) as libc::c_int;
         // SAFETY: an `IoSlice` has the layout of an iovec; the slices live through the call, and
-        // `len` is not more than there are.
+        // there are at least `len` of them.
         count(unsafe { libc::writev(self.as_raw_fd(), bufs.as_ptr().cast(), len) })
     }
 

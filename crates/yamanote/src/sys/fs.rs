@@ -1,10 +1,11 @@
-//! File-system calls that `std` does not have, each wrapped once: look-ups from the kernel's cache,
-//! reads and writes that refuse to wait, and what is needed to know whom such a call would ask.
+//! File-system calls that `std` does not have, each wrapped once: look-ups in the kernel's cache, reads
+//! and writes that refuse to wait, and questions about the file system that such a call would go to.
 //!
 //! Every wrapper makes one system call and returns its answer unchanged; what to do about an
 //! `EAGAIN` is decided in `fs::strategy`.
 //!
-//! Calls that may wait are those of `std`: where a sandbox does not know `preadv2`, they work.
+//! Calls that may wait are the plain ones, as in `std`: they work where a sandbox does not know
+//! `preadv2`.
 
 use std::ffi::{CStr, c_int, c_long, c_uint, c_ulong};
 use std::io;
@@ -16,8 +17,8 @@ use bytes::BufMut;
 
 use crate::buf::{IoBuf, IoBufMut};
 
-/// The most the kernel moves in one read or write (`MAX_RW_COUNT`); more would be cut anyway, and
-/// a length past `i32::MAX` must never be truncated to a small one on its way.
+/// The most that the kernel moves in one read or write (`MAX_RW_COUNT`). It would cut off more itself,
+/// but a length past `i32::MAX` must never be truncated to a small one on its way there.
 pub(crate) const MAX_TRANSFER: usize = 0x7fff_f000;
 
 /// The offset that means "at the cursor, and move it" to `preadv2` and `pwritev2`.
@@ -40,7 +41,7 @@ pub(crate) fn open_cached(
 ) -> io::Result<OwnedFd> {
     // SAFETY: `open_how` is three integers; zero is a valid value of each.
     let mut how: libc::open_how = unsafe { mem::zeroed() };
-    // A kernel of 32 bits does not add it by itself, and O_PATH allows few flags beside it.
+    // A kernel of 32 bits does not add this flag by itself, and O_PATH allows few flags beside it.
     let large = if flags & libc::O_PATH == 0 {
         libc::O_LARGEFILE
     } else {
@@ -64,7 +65,7 @@ pub(crate) fn open_cached(
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// Takes `O_NONBLOCK` off again after an open that borrowed it.
+/// Sets the open file's status flags, to take off an `O_NONBLOCK` that was for the opening only.
 pub(crate) fn set_status_flags(fd: BorrowedFd<'_>, flags: c_int) -> io::Result<()> {
     // SAFETY: F_SETFL takes an integer and touches no memory of ours.
     check(c_long::from(unsafe {
@@ -81,16 +82,16 @@ pub(crate) fn status_flags(fd: BorrowedFd<'_>) -> io::Result<c_int> {
     Ok(flags)
 }
 
-/// What a file is and where it lives, as far as the kernel knows without asking anybody.
+/// What a file is and where it lives, as far as the kernel knows without asking a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
     /// The type bits of `st_mode`.
     pub(crate) file_type: libc::mode_t,
     pub(crate) size: u64,
-    /// Bytes of the file system that it takes.
+    /// How many bytes of the file system it takes.
     pub(crate) allocated: u64,
     pub(crate) inode: u64,
-    /// Of the device that a device file stands for.
+    /// The major number of the device that a device file stands for.
     pub(crate) device_major: u32,
     pub(crate) mount: MountId,
 }
@@ -100,15 +101,15 @@ pub(crate) struct Identity {
 pub(crate) struct MountId {
     device: (u32, u32),
     mount: u64,
-    /// Whether the kernel promised never to use this number again (Linux 6.8). Otherwise what was
+    /// Whether the kernel promises never to use this number again (Linux 6.8). Otherwise what was
     /// learned about the mount must be forgotten after a while.
     pub(crate) unique: bool,
 }
 
-/// Of `libc` 0.2.190, which is newer than what Tokio lets a lock file have.
+/// `libc` has it since 0.2.190, which is newer than Tokio allows in a lock file.
 const STATX_MNT_ID_UNIQUE: c_uint = 0x4000;
 
-/// Asks what `fd` is. `AT_STATX_DONT_SYNC`: a network or FUSE file system answers from its cache.
+/// Asks what `fd` is. With `AT_STATX_DONT_SYNC` a network or FUSE file system answers from its cache.
 pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
     let mut out = MaybeUninit::<libc::statx>::uninit();
     let mask = libc::STATX_TYPE
@@ -143,8 +144,8 @@ pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
     })
 }
 
-/// The magic number of the file system `fd` is on. A network or FUSE file system may ask its
-/// server: call it where waiting is allowed.
+/// The magic number of the file system that `fd` is on. A network or FUSE file system may ask its
+/// server: to be called on a thread that may wait.
 pub(crate) fn file_system_magic(fd: BorrowedFd<'_>) -> io::Result<u32> {
     let mut out = MaybeUninit::<libc::statfs>::uninit();
     loop {
@@ -169,8 +170,8 @@ fn without_waiting(
     iov: &[libc::iovec],
     offset: i64,
 ) -> io::Result<usize> {
-    // The kernel takes the offset as two longs, low half first; with 64-bit longs the low "half"
-    // is all of it and the high one is ignored.
+    // The kernel takes the offset as two longs, low half first. With 64-bit longs the low "half" is
+    // all of it, and the high one is ignored.
     // SAFETY: callers pass vectors that point to live memory of at least the lengths they state,
     // writable for a read.
     check(unsafe {
@@ -291,15 +292,15 @@ pub(crate) fn write(fd: BorrowedFd<'_>, buf: &[u8], offset: i64) -> io::Result<u
     check(n as c_long)
 }
 
-/// A FIFO to test with.
+/// Makes a FIFO to test with.
 #[cfg(test)]
 pub(crate) fn make_fifo(path: &CStr) -> io::Result<()> {
     // SAFETY: a NUL-terminated path that lives through the call.
     check(c_long::from(unsafe { libc::mkfifo(path.as_ptr(), 0o600) })).map(drop)
 }
 
-/// Linux 5.9 and 5.10 answer a `RWF_NOWAIT` read with 0 although the file goes on (readv(2),
-/// BUGS); there a 0 must be confirmed by a plain read.
+/// Whether a `RWF_NOWAIT` read that answers 0 has met the end of the file. Linux 5.9 and 5.10 may
+/// answer 0 although the file goes on (readv(2), BUGS); there a plain read must confirm it.
 pub(crate) fn nowait_zero_is_end_of_file() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
@@ -371,7 +372,7 @@ mod tests {
         let again = identify(std::fs::File::open(&path).unwrap().as_fd()).unwrap();
         assert_eq!(identity, again);
         std::fs::remove_file(&path).unwrap();
-        // A plain look-up tells the cache that there is nothing.
+        // A plain look-up notes in the cache that there is nothing.
         assert!(!path.exists());
         let error = open_cached(None, &c_path, libc::O_PATH, 0).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);

@@ -5,8 +5,8 @@ use crate::loom::sync::atomic::AtomicU32;
 use std::ffi::c_long;
 use std::time::Duration;
 
-/// What `SYS_futex` reads. With 32-bit longs that need not be the C library's `timespec`, whose
-/// seconds may have 64 bits.
+/// The struct that `SYS_futex` reads. With 32-bit longs the C library's `timespec` may be another one,
+/// with seconds of 64 bits.
 #[cfg(not(all(test, loom)))]
 #[repr(C)]
 struct Timespec {
@@ -45,7 +45,7 @@ pub(crate) fn rest(duration: Duration) {
     wait(&nobodys, 0, Some(duration));
 }
 
-/// To loom, waiting is letting others go first.
+/// Loom's way to wait is to let other threads run first.
 #[cfg(all(test, loom))]
 pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     use crate::loom::sync::atomic::Ordering::SeqCst;

@@ -1,5 +1,5 @@
-//! Receiving from sockets and pipes into memory that may be uninitialized, and who is at the other end
-//! of a Unix socket.
+//! Receiving from sockets and pipes into memory that may be uninitialized, and the process at the other
+//! end of a Unix socket.
 
 use std::cell::OnceCell;
 use std::ffi::c_int;
@@ -80,8 +80,8 @@ impl<'a> Receive<'a> {
     }
 }
 
-// SAFETY: as for a TCP stream; MSG_PEEK changes only what the kernel keeps. Without MSG_TRUNC a datagram
-// that was cut counts as long as the buffer.
+// SAFETY: as for a TCP stream; MSG_PEEK changes only what the kernel keeps. Without MSG_TRUNC a
+// datagram that was cut off counts as long as the buffer.
 unsafe impl ReadUninit for Receive<'_> {
     fn read_uninit(&self, buf: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
         self.socket.recv_with_flags(buf, self.flags)
@@ -96,7 +96,7 @@ pub(crate) struct ReceiveFrom<'a> {
 }
 
 impl ReceiveFrom<'_> {
-    /// Whom the read was from.
+    /// The sender of what was read.
     ///
     /// # Panics
     ///
@@ -116,8 +116,8 @@ unsafe impl ReadUninit for ReceiveFrom<'_> {
     }
 }
 
-/// The process that connected or listened at the other end of a Unix socket (`SO_PEERCRED`), as the
-/// kernel noted it at that moment.
+/// The process that connected or listened at the other end of a Unix socket (`SO_PEERCRED`), as noted
+/// by the kernel at that moment.
 pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
     let mut credentials = libc::ucred {
         pid: 0,

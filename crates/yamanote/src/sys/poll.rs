@@ -3,8 +3,8 @@
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-/// Waits until `fd` is readable, at most for `timeout`; returns early on a signal. `false`: the call
-/// is not to be had.
+/// Waits until `fd` is readable, at most for `timeout`; returns early on a signal. `false`: the call is
+/// denied.
 pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) -> bool {
     let mut pollfd = libc::pollfd {
         fd,
@@ -12,7 +12,7 @@ pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) -> bool {
         revents: 0,
     };
     let timespec = libc::timespec {
-        // Musl is about to widen the type, so it is not named here. 68 years will do.
+        // Musl is about to widen the type, so it is not named here. 68 years are enough.
         tv_sec: timeout.as_secs().min(i32::MAX as u64) as _,
         tv_nsec: timeout.subsec_nanos() as libc::c_long,
     };
