@@ -23,8 +23,8 @@ use super::Slice;
 ///   read through it, the `bytes_total` bytes are allocated, and `bytes_init <= bytes_total`;
 /// - nothing else writes to them.
 ///
-/// A type that borrows its bytes may implement this. Code that keeps a buffer beyond the borrow asks
-/// for `IoBuf + 'static`: so does an operation that the kernel carries out in its own time.
+/// A type that borrows its bytes may implement this. Code that keeps a buffer beyond the borrow
+/// asks for `IoBuf + 'static`: so does an operation that the kernel carries out in its own time.
 pub unsafe trait IoBuf: Send + Unpin {
     /// Where the buffer begins.
     fn stable_ptr(&self) -> *const u8;

@@ -1,9 +1,9 @@
 //! Owned buffers: memory that an operation may keep until the kernel is done with it.
 //!
 //! The calls that take a buffer by value (`read_at`, `write_at` and friends) lend it to the kernel
-//! and give it back with the result, even when they fail: see [`BufResult`]. While the call is under
-//! way nobody else has the buffer, so the kernel may read or fill it in its own time; if the call's
-//! future is dropped, the runtime keeps the buffer until the kernel has let go of it.
+//! and give it back with the result, even when they fail: see [`BufResult`]. While the call is
+//! under way nobody else has the buffer, so the kernel may read or fill it in its own time; if the
+//! call's future is dropped, the runtime keeps the buffer until the kernel has let go of it.
 //!
 //! [`IoBuf`] is implemented by what can be written from, [`IoBufMut`] by what can be read into.
 //! [`IoBuf::slice`] lends only a part.

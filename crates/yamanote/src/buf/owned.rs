@@ -47,7 +47,8 @@ fn cast<T, U: 'static>(value: T) -> Result<U, T> {
     Ok(unsafe { mem::transmute_copy::<ManuallyDrop<T>, U>(&value) })
 }
 
-/// As `TypeId::of`, which asks for 'static only because types that differ in lifetimes share one id.
+/// As `TypeId::of`, which asks for 'static only because types that differ in lifetimes share one
+/// id.
 fn type_id_without_lifetimes<T>() -> TypeId {
     trait HasId {
         fn id(&self) -> TypeId

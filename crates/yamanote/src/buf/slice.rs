@@ -11,7 +11,8 @@ use super::{IoBuf, IoBufMut};
 /// A clone views a clone of the buffer, which may have less room: a cloned `Vec` has room for its
 /// values only. The view then ends where the room does.
 //
-// `begin <= end <= buffer.bytes_total()` and `begin <= buffer.bytes_init()`: unsafe code relies on it.
+// `begin <= end <= buffer.bytes_total()` and `begin <= buffer.bytes_init()`: unsafe code relies on
+// it.
 #[derive(Debug)]
 pub struct Slice<B> {
     buffer: B,

@@ -11,7 +11,7 @@
 //! | stat | 1.9 `O_PATH` + statx(fd) | 13-45 + (io-wq) | 26-30 |
 //! | write 4 KiB to ext4, buffered | refuses `RWF_NOWAIT` | 48 (io-wq), 2-5 at depth 32 | 25 |
 //! | create, rename, mkdir, unlink, fsync | may wait | +13-45 (io-wq), 2-5 at depth 32 | 25 |
-//! | read or write with `O_DIRECT` | waits, even with `NOWAIT` | native, 71-94k a second | a thread each |
+//! | read or write with `O_DIRECT` | waits, even with `NOWAIT` | native, 71-94k/s | a thread each |
 //!
 //! Hence: what takes microseconds is done inline, what io_uring does natively asynchronously goes
 //! to the ring, and the rest goes to the pool. The kernel promises less than it seems to:

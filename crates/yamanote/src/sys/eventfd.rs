@@ -1,4 +1,4 @@
-//! `eventfd`: a counter that a poll sees.
+//! `eventfd`: a counter whose changes a poll notices.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -14,7 +14,7 @@ pub(crate) fn new() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// Adds one, which an edge-triggered poll sees each time.
+/// Adds one, which an edge-triggered poll notices each time.
 pub(crate) fn add_one(eventfd: &OwnedFd) -> io::Result<()> {
     let one = 1u64;
     // SAFETY: writes eight bytes from a live integer.

@@ -1,14 +1,15 @@
-//! Which process made this? A forked child has its parent's runtime in memory, but not its threads,
-//! not its rings' memory, and no right to its readiness set. What must know that keeps its [`Origin`].
+//! Which process made a value. A forked child has its parent's runtime in memory, but neither its
+//! threads nor its rings' memory, and no right to its readiness set. A value to which that matters
+//! keeps its [`Origin`].
 //!
-//! An origin is a number that differs between a process and its forked children, read without a
-//! system call: one page is mapped `MADV_WIPEONFORK`, a child finds zero there and takes the next
-//! number.
+//! An origin is a number that differs between a process and its forked children, and is read without
+//! a system call: one page is mapped `MADV_WIPEONFORK`, and a child that finds zero there takes the
+//! next number.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The page, or `None` if it cannot be had: then the process id has to do.
+/// The page, or `None` if there can be none: then the process id has to do.
 static PAGE: OnceLock<Option<&'static AtomicU64>> = OnceLock::new();
 
 /// The last number given out; inherited by children, so that theirs are new.
@@ -48,7 +49,7 @@ fn process_image() -> u64 {
     let Some(cell) = *PAGE.get_or_init(map_page) else {
         return u64::from(std::process::id());
     };
-    // Relaxed here and below: the number is all there is to know, and a forked child starts with
+    // Relaxed here and below: no other memory depends on the number, and a forked child starts with
     // one thread.
     let image = cell.load(Ordering::Relaxed);
     if image != 0 {

@@ -1,5 +1,6 @@
-//! File-system calls that `std` does not have, each wrapped once: look-ups in the kernel's cache, reads
-//! and writes that refuse to wait, and questions about the file system that such a call would go to.
+//! File-system calls that `std` does not have, each wrapped once: look-ups in the kernel's cache,
+//! reads and writes that refuse to wait, and questions about the file system that such a call would
+//! go to.
 //!
 //! Every wrapper makes one system call and returns its answer unchanged; what to do about an
 //! `EAGAIN` is decided in `fs::strategy`.
@@ -17,8 +18,8 @@ use bytes::BufMut;
 
 use crate::buf::{IoBuf, IoBufMut};
 
-/// The most that the kernel moves in one read or write (`MAX_RW_COUNT`). It would cut off more itself,
-/// but a length past `i32::MAX` must never be truncated to a small one on its way there.
+/// The most that the kernel moves in one read or write (`MAX_RW_COUNT`). It would cut off more
+/// itself, but a length past `i32::MAX` must never be truncated to a small one on its way there.
 pub(crate) const MAX_TRANSFER: usize = 0x7fff_f000;
 
 /// The offset that means "at the cursor, and move it" to `preadv2` and `pwritev2`.
@@ -109,7 +110,8 @@ pub(crate) struct MountId {
 /// `libc` has it since 0.2.190, which is newer than Tokio allows in a lock file.
 const STATX_MNT_ID_UNIQUE: c_uint = 0x4000;
 
-/// Asks what `fd` is. With `AT_STATX_DONT_SYNC` a network or FUSE file system answers from its cache.
+/// Asks what `fd` is. With `AT_STATX_DONT_SYNC` a network or FUSE file system answers from its
+/// cache.
 pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
     let mut out = MaybeUninit::<libc::statx>::uninit();
     let mask = libc::STATX_TYPE
@@ -317,11 +319,11 @@ pub(crate) fn nowait_zero_is_end_of_file() -> bool {
 
 fn is_kernel_with_early_zero(release: &str) -> bool {
     let mut parts = release.split(|c: char| !c.is_ascii_digit());
-    let version = (
-        parts.next().and_then(|part| part.parse::<u32>().ok()),
-        parts.next().and_then(|part| part.parse::<u32>().ok()),
-    );
-    !matches!(version, (Some(major), Some(minor)) if (major, minor) < (5, 9) || (major, minor) > (5, 10))
+    let mut number = || parts.next()?.parse::<u32>().ok();
+    match (number(), number()) {
+        (Some(major), Some(minor)) => ((5, 9)..=(5, 10)).contains(&(major, minor)),
+        _ => true,
+    }
 }
 
 #[cfg(test)]

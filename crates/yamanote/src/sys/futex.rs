@@ -5,8 +5,8 @@ use crate::loom::sync::atomic::AtomicU32;
 use std::ffi::c_long;
 use std::time::Duration;
 
-/// The struct that `SYS_futex` reads. With 32-bit longs the C library's `timespec` may be another one,
-/// with seconds of 64 bits.
+/// The struct that `SYS_futex` reads. With 32-bit longs the C library's `timespec` may be another
+/// one, with seconds of 64 bits.
 #[cfg(not(all(test, loom)))]
 #[repr(C)]
 struct Timespec {
@@ -38,8 +38,8 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     }
 }
 
-/// Sleeps for `duration`, or less if a signal comes. Unlike std's sleep it does not panic where a sandbox
-/// denies `clock_nanosleep`.
+/// Sleeps for `duration`, or less if a signal comes. Unlike std's sleep it does not panic where a
+/// sandbox denies `clock_nanosleep`.
 pub(crate) fn rest(duration: Duration) {
     let nobodys = AtomicU32::new(0);
     wait(&nobodys, 0, Some(duration));

@@ -1,5 +1,5 @@
-//! Receiving from sockets and pipes into memory that may be uninitialized, and the process at the other
-//! end of a Unix socket.
+//! Receiving from sockets and pipes into memory that may be uninitialized, and the process at the
+//! other end of a Unix socket.
 
 use std::cell::OnceCell;
 use std::ffi::c_int;
@@ -116,8 +116,8 @@ unsafe impl ReadUninit for ReceiveFrom<'_> {
     }
 }
 
-/// The process that connected or listened at the other end of a Unix socket (`SO_PEERCRED`), as noted
-/// by the kernel at that moment.
+/// The process that connected or listened at the other end of a Unix socket (`SO_PEERCRED`), as
+/// noted by the kernel at that moment.
 pub(crate) fn peer_credentials(socket: BorrowedFd<'_>) -> io::Result<libc::ucred> {
     let mut credentials = libc::ucred {
         pid: 0,

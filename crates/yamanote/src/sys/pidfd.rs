@@ -4,8 +4,8 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-/// `pidfd_open(2)`. Close-on-exec. `pid` must be a child that nobody has waited for, else the number may be that of
-/// another process by now. Linux 5.3; seccomp filters may deny it.
+/// `pidfd_open(2)`. Close-on-exec. `pid` must be a child that nobody has waited for, otherwise
+/// another process may have the number by now. Linux 5.3; seccomp filters may deny it.
 pub(crate) fn open(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: no pointers are involved.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0u32) };

@@ -3,8 +3,8 @@
 use std::os::fd::RawFd;
 use std::time::Duration;
 
-/// Waits until `fd` is readable, at most for `timeout`; returns early on a signal. `false`: the call is
-/// denied.
+/// Waits until `fd` is readable, at most for `timeout`; returns early on a signal. `false`: the
+/// call is denied.
 pub(crate) fn wait_readable(fd: RawFd, timeout: Duration) -> bool {
     let mut pollfd = libc::pollfd {
         fd,

@@ -1,4 +1,4 @@
-//! Signal handlers that do next to nothing: note a bit, ring a bell.
+//! Signal handlers that do next to nothing: they set a bit and ring a bell.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Release};
 
 use super::eventfd;
 
-/// The signals that cannot be caught, or not with any sense.
+/// The signals that cannot be caught, or not usefully.
 pub(crate) use signal_hook_registry::FORBIDDEN;
 
 /// Makes `signal` (1 to 64, not forbidden) set its bit in `pending` and then ring `bell`, for the
@@ -21,7 +21,7 @@ pub(crate) fn note_and_ring(
     let handler = move || {
         // Pairs with the Acquire of the swap in `signals::deliver`.
         pending.fetch_or(bit, Release);
-        // Fails only if nobody has looked for 2^64 rings.
+        // Fails only if nobody has looked at the bell for 2^64 rings.
         let _ = eventfd::add_one(bell);
     };
     // SAFETY: the handler does one atomic operation on a static and one write(2), both of which are

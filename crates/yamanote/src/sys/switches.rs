@@ -1,5 +1,5 @@
 //! How often the calling thread left the processor, which tells a thread that waited from one that
-//! was called away.
+//! was preempted.
 
 use std::ffi::c_long;
 use std::io;
@@ -10,11 +10,11 @@ use std::mem::MaybeUninit;
 pub(crate) struct Switches {
     /// It had to wait for something.
     pub(crate) voluntary: c_long,
-    /// Somebody else's turn had come.
+    /// It was preempted.
     pub(crate) involuntary: c_long,
 }
 
-/// Of this thread, by getrusage(2).
+/// The counts of this thread, by getrusage(2).
 pub(crate) fn of_this_thread() -> io::Result<Switches> {
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
     // SAFETY: `usage` is as large as the kernel's struct.
