@@ -107,7 +107,8 @@ fn attributes_signature_and_inner_attributes_are_kept() {
         Kind::Test,
         Host::Yamanote,
         "",
-        "#[ignore] pub(crate) async fn t() -> Result<(), E> { #![allow(dead_code)] let x = 1; Ok(()) }",
+        "#[ignore] pub(crate) async fn t() -> Result<(), E> { #![allow(dead_code)] let x = 1; \
+         Ok(()) }",
     );
     let function: syn::ItemFn = syn::parse_str(&text).unwrap();
     assert_eq!(function.attrs.len(), 3, "{text}");
@@ -150,11 +151,13 @@ fn wrong_options_are_told_what_is_right() {
     let cases = [
         (
             "foo",
-            "Unknown attribute foo is specified; expected one of: `flavor`, `worker_threads`, `start_paused`, `crate`, `unhandled_panic`, `name`.",
+            "Unknown attribute foo is specified; expected one of: `flavor`, `worker_threads`, \
+             `start_paused`, `crate`, `unhandled_panic`, `name`.",
         ),
         (
             "foo = 1",
-            "Unknown attribute foo is specified; expected one of: `flavor`, `worker_threads`, `start_paused`, `crate`, `unhandled_panic`, `name`.",
+            "Unknown attribute foo is specified; expected one of: `flavor`, `worker_threads`, \
+             `start_paused`, `crate`, `unhandled_panic`, `name`.",
         ),
         (
             "threaded_scheduler",
@@ -178,7 +181,8 @@ fn wrong_options_are_told_what_is_right() {
         ),
         (
             "flavor = \"foo\"",
-            "No such runtime flavor `foo`. The runtime flavors are `current_thread`, `local`, and `multi_thread`.",
+            "No such runtime flavor `foo`. The runtime flavors are `current_thread`, `local`, and \
+             `multi_thread`.",
         ),
         (
             "flavor = \"basic_scheduler\"",
@@ -199,11 +203,13 @@ fn wrong_options_are_told_what_is_right() {
         ),
         (
             "flavor = \"current_thread\", worker_threads = 4",
-            "The `worker_threads` option requires the `multi_thread` runtime flavor. Use `#[yamanote::main(flavor = \"multi_thread\")]`",
+            "The `worker_threads` option requires the `multi_thread` runtime flavor. Use \
+             `#[yamanote::main(flavor = \"multi_thread\")]`",
         ),
         (
             "start_paused = true",
-            "The `start_paused` option requires the `current_thread` runtime flavor. Use `#[yamanote::main(flavor = \"current_thread\")]`",
+            "The `start_paused` option requires the `current_thread` runtime flavor. Use \
+             `#[yamanote::main(flavor = \"current_thread\")]`",
         ),
         (
             "start_paused = 1",
@@ -211,11 +217,13 @@ fn wrong_options_are_told_what_is_right() {
         ),
         (
             "unhandled_panic = \"x\"",
-            "No such unhandled panic behavior `x`. The unhandled panic behaviors are `ignore` and `shutdown_runtime`.",
+            "No such unhandled panic behavior `x`. The unhandled panic behaviors are `ignore` and \
+             `shutdown_runtime`.",
         ),
         (
             "unhandled_panic = \"ignore\"",
-            "The `unhandled_panic` option requires the `current_thread` runtime flavor. Use `#[yamanote::main(flavor = \"current_thread\")]`",
+            "The `unhandled_panic` option requires the `current_thread` runtime flavor. Use \
+             `#[yamanote::main(flavor = \"current_thread\")]`",
         ),
         ("crate = 456", "Failed to parse value of `crate` as path."),
         (
