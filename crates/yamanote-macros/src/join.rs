@@ -1,7 +1,7 @@
 //! `join!` and `try_join!`: several futures in one task, until all are done or one failed.
 //!
 //! The branches live in a tuple of `MaybeDone`. Each poll goes once through all of them and, unless
-//! `biased;` was said, begins one branch further than the poll before.
+//! `biased;` is given, begins with the branch after the one that the previous poll began with.
 #![forbid(unsafe_code)]
 
 use proc_macro2::{Span, TokenStream, TokenTree};
@@ -57,7 +57,7 @@ fn generate(until: Until, join: &Join) -> TokenStream {
         biased,
         branches,
     } = join;
-    // Locals are invisible to the branches, and theirs to us.
+    // Our locals are invisible to the branches, and theirs to us.
     let hygienic = Span::mixed_site();
     let support = quote!(#krate::macros::support);
     if branches.is_empty() {

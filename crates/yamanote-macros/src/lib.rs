@@ -34,12 +34,13 @@ use proc_macro::TokenStream;
 /// | `name = "..."` | name of the runtime | none |
 /// | `crate = "path"` | where to find the runtime's crate | `::yamanote` |
 ///
-/// An option that is unknown, or that does not go with the others, is an error of compilation.
+/// An option that is unknown, or that does not go with the others, is a compile error.
 ///
 /// # Panics
 ///
 /// If the runtime cannot be built: when threads are refused, or the environment variable
-/// `YAMANOTE_DRIVER` asks for what is not to be had. To handle that, build it by hand.
+/// `YAMANOTE_DRIVER` asks for a driver that is not available. To handle that, build the runtime by
+/// hand.
 ///
 /// # Examples
 ///
@@ -75,7 +76,7 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Panics
 ///
-/// As `main`, which fails the test.
+/// As `main`; the test fails then.
 ///
 /// # Examples
 ///

@@ -170,15 +170,15 @@ fn unknown_option(name: &str) -> String {
 }
 
 fn once<T>(
-    slot: &mut Given<T>,
+    given: &mut Given<T>,
     option: &str,
     span: Span,
     parse: impl FnOnce() -> Result<T>,
 ) -> Result<()> {
-    if slot.is_some() {
+    if given.is_some() {
         return Err(Error::new(span, format!("`{option}` set multiple times.")));
     }
-    *slot = Some((parse()?, span));
+    *given = Some((parse()?, span));
     Ok(())
 }
 

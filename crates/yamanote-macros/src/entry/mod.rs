@@ -1,8 +1,8 @@
 //! `#[main]` and `#[test]`: an `async fn` becomes a plain one that builds a runtime and blocks on
 //! the old body.
 //!
-//! The body is never parsed, only carried over: what is wrong in it is the compiler's to tell, in
-//! its place.
+//! The body is never parsed, only carried over: the compiler reports what is wrong in it, in its
+//! place.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -65,7 +65,7 @@ impl Host {
     }
 }
 
-/// Refuses to expand, where the runtime's feature is off that has what the attribute expands to.
+/// Refuses to expand because the feature of the runtime that the expansion needs is off.
 pub(crate) fn refuse(kind: Kind, host: Host) -> TokenStream {
     let text = format!(
         "The #[{}::{}] macro requires rt or rt-multi-thread.",
@@ -88,7 +88,7 @@ pub(crate) fn expand(kind: Kind, host: Host, args: TokenStream, item: TokenStrea
     }
 }
 
-/// An error does not take the function away: editors go on completing inside of it.
+/// An error does not take the function away: editors go on completing inside it.
 fn beside(mut tokens: TokenStream, error: &Error) -> TokenStream {
     tokens.extend(error.to_compile_error());
     tokens
@@ -221,11 +221,11 @@ fn generate(kind: Kind, host: Host, function: Function, args: &Args) -> TokenStr
         Flavor::Local => quote_spanned!(start=> build_local(::core::default::Default::default())),
         _ => quote_spanned!(start=> build()),
     };
-    // A `macro_rules!` may have been given the body: its last statement has that caller's hygiene, and
-    // what is declared here is not visible there.
+    // A `macro_rules!` may have been given the body: its last statement has that caller's hygiene,
+    // and what is declared here is not visible there.
     let future_name = syn::Ident::new("body", Span::call_site());
-    // `return` although it is the last expression: without it the compiler thinks that the function
-    // of a body which ends in a `!` could fall off its end.
+    // `return`, although it is the last expression: without it the compiler thinks that a function
+    // whose body ends in a `!` could fall off its end.
     let run = quote_spanned! {end=>
         #[allow(
             clippy::expect_used,
@@ -275,8 +275,8 @@ fn generate(kind: Kind, host: Host, function: Function, args: &Args) -> TokenStr
         },
     };
     let test = (kind == Kind::Test).then(|| quote!(#[::core::prelude::v1::test]));
-    // The braces are the user's: what the compiler has to say about the function, such as that it is
-    // never used, it does not say about one that a macro has written.
+    // The braces are the user's: the compiler does not warn about a function that a macro has
+    // written, for example that it is never used.
     let body = block(quote!(#future #run));
     quote! {
         #(#attributes)*

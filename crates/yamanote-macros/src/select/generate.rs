@@ -1,7 +1,7 @@
 //! What `select!` becomes.
 //!
-//! Whether a value fits a pattern is asked before the other futures are dropped, and without moving
-//! it: a match guard sees the bindings by reference, and this one always declines.
+//! Whether a value fits its pattern is checked before the other futures are dropped, and without
+//! moving the value: a match guard sees the bindings by reference, and this one always declines.
 #![forbid(unsafe_code)]
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
@@ -17,7 +17,7 @@ pub(super) fn generate(select: &Select) -> TokenStream {
         branches,
         otherwise,
     } = select;
-    // Locals are invisible to the branches, and theirs to us.
+    // Our locals are invisible to the branches, and theirs to us.
     let hygienic = Span::mixed_site();
     let support = quote!(#krate::macros::support);
     let otherwise = otherwise.clone().unwrap_or_else(|| {
@@ -64,7 +64,7 @@ pub(super) fn generate(select: &Select) -> TokenStream {
             pattern, handler, ..
         } = branch;
         quote_spanned! {hygienic=>
-            // A branch may be of type `!`, and nothing is said twice.
+            // A branch may be of type `!`, which is nothing to warn of.
             #[allow(unreachable_patterns)]
             Selected::#variant(#pattern) => #handler,
         }
@@ -91,7 +91,7 @@ pub(super) fn generate(select: &Select) -> TokenStream {
                 // budgets win every time.
                 #support::ready!(#support::poll_budget_available(cx));
                 let mut pending = false;
-                // Captured whole: one reference, where its fields would be one for each branch.
+                // Captured as a whole: one reference instead of one for each branch.
                 let futures = &mut *futures;
                 #poll_all
                 if pending {
@@ -142,8 +142,8 @@ fn poll_branch(
             // SAFETY: the tuple is pinned by never being named again: it is a local that this macro
             // shadows with the one reference to it, and nothing moves out of it.
             let future = unsafe { #support::Pin::new_unchecked(&mut futures.#index) };
-            // The arm that leaves gives a value whose type nothing else determines, such as that of
-            // a `panic!()`, the type `()`.
+            // The arm that leaves the block gives the type `()` to a value whose type nothing else
+            // determines, such as that of a `panic!()`.
             let mut value = match #support::Future::poll(future, cx) {
                 #support::Poll::Ready(value) => value,
                 #support::Poll::Pending => {

@@ -1,7 +1,7 @@
 //! What `select!` is given.
 //!
-//! A branch is cut out of the tokens, not parsed: up to `=` it is the pattern, up to `=>` the future
-//! with its precondition. Only a handler that is no block has to be parsed, to find its end.
+//! A branch is cut out of the tokens, not parsed: up to `=` it is the pattern, up to `=>` the
+//! future with its precondition. Only a handler that is no block has to be parsed, to find its end.
 #![forbid(unsafe_code)]
 
 use proc_macro2::{Spacing, Span, TokenStream, TokenTree};

@@ -15,10 +15,10 @@ use crate::io::AsyncRead;
 ///
 /// [`AsyncBufReadExt`]: crate::io::AsyncBufReadExt
 pub trait AsyncBufRead: AsyncRead {
-    /// Returns what is in the buffer, after filling it from the source if it is empty. An empty slice
-    /// means end of file.
+    /// Returns what is in the buffer, after filling it from the source if it is empty. An empty
+    /// slice means end of file.
     ///
-    /// Nothing is consumed by this: call [`consume`](AsyncBufRead::consume) with the number of bytes
+    /// This consumes nothing: call [`consume`](AsyncBufRead::consume) with the number of bytes
     /// used, or the same bytes are returned again.
     ///
     /// On `Poll::Pending` the task of `cx` will be woken when the source becomes readable or is

@@ -10,9 +10,9 @@ use crate::io::ReadBuf;
 
 /// Reads bytes from a source.
 ///
-/// The asynchronous twin of [`std::io::Read`]: where that would block, this arranges for the task to
-/// be woken and returns [`Poll::Pending`]. To read, use the methods of [`AsyncReadExt`], which is
-/// implemented for every type that has this trait.
+/// The asynchronous twin of [`std::io::Read`]: where that would block, this arranges for the task
+/// to be woken and returns [`Poll::Pending`]. To read, use the methods of [`AsyncReadExt`], which
+/// is implemented for every type that has this trait.
 ///
 /// [`AsyncReadExt`]: crate::io::AsyncReadExt
 ///
@@ -51,11 +51,11 @@ use crate::io::ReadBuf;
 pub trait AsyncRead {
     /// Tries to read into `buf`.
     ///
-    /// * `Poll::Ready(Ok(()))`: data was read and put into the unfilled part of `buf`; how much, shows
-    ///   in the change of `buf.filled().len()`. No change means end of file, or that there was no room
-    ///   in `buf`.
-    /// * `Poll::Pending`: no data now. `buf` is unchanged, and the task of `cx` will be woken when the
-    ///   source becomes readable or is closed.
+    /// * `Poll::Ready(Ok(()))`: data was read and put into the unfilled part of `buf`; the change
+    ///   of `buf.filled().len()` shows how much. No change means end of file, or that there was no
+    ///   room in `buf`.
+    /// * `Poll::Pending`: no data now. `buf` is unchanged, and the task of `cx` will be woken when
+    ///   the source becomes readable or is closed.
     /// * `Poll::Ready(Err(e))`: a failure of the source. Nothing was read.
     fn poll_read(
         self: Pin<&mut Self>,

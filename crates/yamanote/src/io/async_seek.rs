@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 /// Moves the position at which bytes are read and written.
 ///
 /// The asynchronous twin of [`std::io::Seek`], in two steps: [`start_seek`](AsyncSeek::start_seek)
-/// takes the order, [`poll_complete`](AsyncSeek::poll_complete) waits for it to be carried out. To use
-/// it, see [`AsyncSeekExt`], which is implemented for every type that has this trait.
+/// takes the order, and [`poll_complete`](AsyncSeek::poll_complete) waits until it is carried out.
+/// To use it, see [`AsyncSeekExt`], which is implemented for every type that has this trait.
 ///
 /// [`AsyncSeekExt`]: crate::io::AsyncSeekExt
 pub trait AsyncSeek {
@@ -21,12 +21,13 @@ pub trait AsyncSeek {
     /// # Errors
     ///
     /// Positions before the beginning. An implementation may refuse while an earlier operation is
-    /// still going on; a call of [`poll_complete`](AsyncSeek::poll_complete) first prevents that.
+    /// still under way; a call of [`poll_complete`](AsyncSeek::poll_complete) first prevents that.
     fn start_seek(self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()>;
 
     /// Waits until the order is carried out, and returns the new position, counted from the start.
     ///
-    /// Without an order it completes what is going on; the position it returns then may be anything.
+    /// Without an order it completes the operation that is under way; the position it then returns
+    /// may be anything.
     ///
     /// # Errors
     ///

@@ -8,15 +8,15 @@ use std::task::{Context, Poll};
 
 /// Writes bytes to a sink.
 ///
-/// The asynchronous twin of [`std::io::Write`]: where that would block, this arranges for the task to
-/// be woken and returns [`Poll::Pending`]. To write, use the methods of [`AsyncWriteExt`], which is
-/// implemented for every type that has this trait.
+/// The asynchronous twin of [`std::io::Write`]: where that would block, this arranges for the task
+/// to be woken and returns [`Poll::Pending`]. To write, use the methods of [`AsyncWriteExt`], which
+/// is implemented for every type that has this trait.
 ///
 /// [`AsyncWriteExt`]: crate::io::AsyncWriteExt
 ///
 /// # Examples
 ///
-/// A sink that counts what goes on to another one:
+/// A sink that counts what it passes on to another one:
 ///
 /// ```
 /// use std::io;
@@ -79,20 +79,20 @@ pub trait AsyncWrite {
     /// implementation.
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Starts or goes on with an orderly end: what is buffered is flushed, then the other side is told
-    /// that nothing more will come.
+    /// Starts or continues an orderly end: flushes what is buffered, then tells the other side that
+    /// nothing more will come.
     ///
     /// After `Poll::Ready(Ok(()))` the sink may be dropped without losing what was written. Writing
     /// after the first call may fail. For a sink whose end nobody can see this is the same as
     /// [`poll_flush`](AsyncWrite::poll_flush).
     ///
-    /// A caller that stops polling leaves the sink as if nobody had asked for a shutdown, or with it
-    /// half done; either is dealt with by dropping the sink.
+    /// A caller that stops polling leaves the sink as if nobody had asked for a shutdown, or with
+    /// it half done; dropping the sink deals with either.
     ///
     /// # Errors
     ///
-    /// A failure of the sink, also one of the flush that belongs to it. What was buffered may be
-    /// lost then.
+    /// A failure of the sink, or of the flush that belongs to the shutdown. What was buffered may
+    /// be lost then.
     ///
     /// # Panics
     ///
@@ -117,14 +117,14 @@ pub trait AsyncWrite {
         self.poll_write(cx, first.map_or(&[], |buf| buf))
     }
 
-    /// Whether [`poll_write_vectored`](AsyncWrite::poll_write_vectored) does better than writing the
-    /// first buffer. If not, a caller with many small buffers should join them first.
+    /// Whether [`poll_write_vectored`](AsyncWrite::poll_write_vectored) does better than writing
+    /// the first buffer. If not, a caller with many small buffers should join them first.
     fn is_write_vectored(&self) -> bool {
         false
     }
 }
 
-/// The trait by way of a pointer to a sink that may be moved.
+/// The trait for a pointer to a sink that may be moved.
 macro_rules! through_unpin_target {
     () => {
         fn poll_write(
@@ -199,7 +199,7 @@ where
     }
 }
 
-/// The trait by way of `std::io::Write`, for memory, which never blocks.
+/// The trait for memory, which never blocks, by way of `std::io::Write`.
 macro_rules! through_std_write {
     ($($memory:ty),*) => {$(
         impl AsyncWrite for $memory {

@@ -36,7 +36,8 @@ pub(crate) fn register(io: &mut impl Source, interest: Interest) -> io::Result<R
 }
 
 impl<E: Source> Evented<E> {
-    /// Registers `io`, which must be non-blocking, for reading and writing. Panics as [`register`].
+    /// Registers `io`, which must be non-blocking, for reading and writing. Panics like
+    /// [`register`].
     #[track_caller]
     pub(crate) fn new(io: E) -> io::Result<Self> {
         Evented::with_interest(io, Interest::READABLE | Interest::WRITABLE)
@@ -153,7 +154,7 @@ impl<E: Source> Deref for Evented<E> {
 impl<E: Source> Drop for Evented<E> {
     fn drop(&mut self) {
         if let Some(io) = &mut self.io {
-            // The descriptor is about to be closed; nobody is left to tell of a failure.
+            // The descriptor is about to be closed; nobody is left to report a failure to.
             let _ = self.registration.deregister(io);
         }
     }

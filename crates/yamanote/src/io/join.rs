@@ -36,8 +36,7 @@ pin_project! {
 
 /// Joins a reader and a writer into one value that is both, as standard input and output are.
 ///
-/// The opposite of [`split`](crate::io::split); the two parts need have nothing to do with each
-/// other.
+/// The opposite of [`split`](crate::io::split); the two parts need not be related.
 pub fn join<R: AsyncRead, W: AsyncWrite>(reader: R, writer: W) -> Join<R, W> {
     Join { reader, writer }
 }

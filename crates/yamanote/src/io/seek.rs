@@ -39,7 +39,7 @@ impl<S: AsyncSeek + ?Sized + Unpin> Future for Seek<'_, S> {
         let me = self.project();
         let mut seek = Pin::new(&mut **me.seek);
         if let Some(position) = *me.order {
-            // What is still going on would make it refuse.
+            // An operation that is still under way would make it refuse.
             ready!(seek.as_mut().poll_complete(cx))?;
             seek.as_mut().start_seek(position)?;
             *me.order = None;

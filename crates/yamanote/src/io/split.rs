@@ -22,11 +22,11 @@ pub struct WriteHalf<T> {
     auto_traits: Explicit,
 }
 
-/// Neither `Send` nor `Sync`, so that the halves are what is said below and nothing more.
+/// Neither `Send` nor `Sync`, so that the impls below alone say what the halves are.
 type Explicit = PhantomData<*const ()>;
 
-// SAFETY: the stream is reached under the lock only, and moves to another thread at most, as whole as
-// it is.
+// SAFETY: the stream is reached only under the lock, so the most that can happen to it is that it
+// moves, as a whole, to another thread.
 unsafe impl<T: Send> Send for ReadHalf<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Send for WriteHalf<T> {}

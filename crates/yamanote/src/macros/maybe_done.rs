@@ -10,8 +10,8 @@ pin_project! {
     /// A branch: running, done, or done and its output taken.
     ///
     /// `repr(C)` keeps the discriminant beside the future. In the default layout it may lie in a
-    /// niche of the future's own bytes, and a future that is borrowed from itself, as async blocks
-    /// are, would find it read through another pointer while it holds those borrows.
+    /// niche of the future's own bytes. A future that borrows from itself, as async blocks do,
+    /// would then have those bytes read through another pointer while it holds its borrows.
     #[repr(C)]
     #[project = MaybeDoneProj]
     #[project_replace = MaybeDoneOwned]

@@ -1,5 +1,5 @@
-//! What expanded macros name: paths under `$crate` that no user's import can shadow. Not part of the
-//! public API.
+//! What expanded macros name: paths under `$crate` that no user's import can shadow. Not part of
+//! the public API.
 #![forbid(unsafe_code)]
 #![allow(missing_docs)]
 
@@ -24,7 +24,8 @@ pub fn thread_rng_n(n: u32) -> u32 {
     rng::thread_below(n)
 }
 
-/// `Pending`, with the task to be woken later, if its budget is spent. Takes nothing of it.
+/// `Pending` if the task's budget is spent, after arranging that the task is woken later. Spends
+/// none of it.
 pub fn poll_budget_available(cx: &mut Context<'_>) -> Poll<()> {
     if coop::has_budget_remaining() {
         return Poll::Ready(());

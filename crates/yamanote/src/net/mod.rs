@@ -46,15 +46,15 @@ use socket2::SockRef;
 
 /// Asserts in debug builds that a socket that comes from outside is non-blocking; a blocking one
 /// would stop the thread, and with it every other task on it. Programs that know better say so with
-/// the flag that Tokio has for it.
+/// Tokio's flag for it.
 #[track_caller]
 fn debug_assert_nonblocking(socket: &impl AsFd) -> io::Result<()> {
     if cfg!(all(debug_assertions, not(tokio_allow_from_blocking_fd))) {
         assert!(
             SockRef::from(socket).nonblocking()?,
             "Registering a blocking socket with the tokio runtime is unsupported. \
-             Call `set_nonblocking(true)` on it first, or add `--cfg tokio_allow_from_blocking_fd` to \
-             your RUSTFLAGS."
+             Call `set_nonblocking(true)` on it first, or add \
+             `--cfg tokio_allow_from_blocking_fd` to your RUSTFLAGS."
         );
     }
     Ok(())

@@ -39,8 +39,8 @@ impl<'a, T: AsRawFd> AsyncFdReadyGuard<'a, T> {
         }
     }
 
-    /// Says that the descriptor is not ready any more for what this guard was returned for. To be
-    /// called only after an operation answered `WouldBlock`.
+    /// Says that the descriptor is not ready any more for what this guard was returned for. Call
+    /// this only after an operation has answered `WouldBlock`.
     pub fn clear_ready(&mut self) {
         clear(self.async_fd, &mut self.event);
     }
@@ -107,8 +107,8 @@ impl<'a, T: AsRawFd> AsyncFdReadyMutGuard<'a, T> {
         }
     }
 
-    /// Says that the descriptor is not ready any more for what this guard was returned for. To be
-    /// called only after an operation answered `WouldBlock`.
+    /// Says that the descriptor is not ready any more for what this guard was returned for. Call
+    /// this only after an operation has answered `WouldBlock`.
     pub fn clear_ready(&mut self) {
         clear(self.async_fd, &mut self.event);
     }

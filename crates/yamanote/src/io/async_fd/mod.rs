@@ -22,7 +22,7 @@ use crate::runtime::driver::readiness::Registration;
 ///
 /// `AsyncFd` owns the object that owns the descriptor. The descriptor must be of a kind that epoll
 /// can watch (sockets, pipes, eventfds, terminals, ...; not regular files), and it should be in
-/// non-blocking mode, for an operation on it to answer [`WouldBlock`] instead of blocking the
+/// non-blocking mode, so that an operation on it answers [`WouldBlock`] instead of blocking the
 /// thread.
 ///
 /// [`readable`], [`writable`] and [`ready`] wait; any number of tasks may do so at the same time.
@@ -30,11 +30,11 @@ use crate::runtime::driver::readiness::Registration;
 ///
 /// # Readiness is remembered
 ///
-/// Events are edge-triggered: the kernel tells once that a descriptor became ready. From then on
-/// the waits return at once, until somebody says that the descriptor is no longer ready. That is
+/// Events are edge-triggered: the kernel reports once that a descriptor has become ready. From then
+/// on the waits return at once, until somebody says that the descriptor is no longer ready. That is
 /// what the guards they return are for. Try the operation first with [`try_io`] on the guard, which
 /// clears the readiness exactly when the operation answers `WouldBlock`. Clearing it in any other
-/// case may put the task to sleep beside its data.
+/// case may put the task to sleep although there is data.
 ///
 /// [`async_io`] does all of this in one call.
 ///
@@ -125,7 +125,7 @@ impl<T: AsRawFd> AsyncFd<T> {
         }
     }
 
-    /// Like [`register`](AsyncFd::register), without the promise in its contract being asked for.
+    /// Like [`register`](AsyncFd::register), without asking for the promise in its contract.
     ///
     /// # Errors
     ///
@@ -144,8 +144,8 @@ impl<T: AsRawFd> AsyncFd<T> {
         )?)
     }
 
-    /// Like [`register_with_interest`](AsyncFd::register_with_interest), without the promise in
-    /// its contract being asked for.
+    /// Like [`register_with_interest`](AsyncFd::register_with_interest), without asking for the
+    /// promise in its contract.
     ///
     /// # Errors
     ///
@@ -163,7 +163,7 @@ impl<T: AsRawFd> AsyncFd<T> {
         Ok(AsyncFd::add(inner, interest)?)
     }
 
-    /// Like [`register`](AsyncFd::register), without the promise in its contract being asked for.
+    /// Like [`register`](AsyncFd::register), without asking for the promise in its contract.
     ///
     /// # Errors
     ///
@@ -179,8 +179,8 @@ impl<T: AsRawFd> AsyncFd<T> {
         AsyncFd::add(inner, Interest::READABLE | Interest::WRITABLE)
     }
 
-    /// Like [`register_with_interest`](AsyncFd::register_with_interest), without the promise in
-    /// its contract being asked for.
+    /// Like [`register_with_interest`](AsyncFd::register_with_interest), without asking for the
+    /// promise in its contract.
     ///
     /// # Errors
     ///

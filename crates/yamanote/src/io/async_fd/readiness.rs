@@ -65,7 +65,7 @@ impl<T: AsRawFd> AsyncFd<T> {
         Poll::Ready(Ok(AsyncFdReadyMutGuard::new(self, event)))
     }
 
-    /// Waits until something of `interest` is ready, and returns a guard that tells what.
+    /// Waits until something of `interest` is ready, and returns a guard that says what is ready.
     ///
     /// # Errors
     ///

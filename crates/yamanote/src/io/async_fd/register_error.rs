@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-/// A descriptor could not be registered; gives its owner back.
+/// A descriptor could not be registered. The error gives its owner back.
 pub struct AsyncFdRegisterError<T> {
     inner: T,
     cause: io::Error,

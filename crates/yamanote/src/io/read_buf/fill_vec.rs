@@ -9,12 +9,12 @@ use super::lending::Lent;
 /// A vector that readers fill through its spare capacity.
 ///
 /// It remembers how much of the spare capacity is initialized, so that a reader that wants zeroed
-/// memory at every call gets it zeroed once. `V` is `Vec<u8>` or `&mut Vec<u8>`, and nothing else can
-/// be constructed: the memory of these does not change behind the struct's back.
+/// memory at every call gets it zeroed once. `V` is `Vec<u8>` or `&mut Vec<u8>`, and nothing else
+/// can be constructed: the memory of these does not change behind the struct's back.
 #[derive(Debug)]
 pub(crate) struct FillVec<V> {
     vec: V,
-    /// Bytes known to be initialized behind the vector's length.
+    /// Bytes known to be initialized after the vector's length.
     initialized: usize,
 }
 
@@ -65,7 +65,8 @@ impl<V: AsRef<Vec<u8>> + AsMut<Vec<u8>>> FillVec<V> {
         self.initialized = self.initialized.saturating_sub(data.len());
     }
 
-    /// Lets `read` fill the spare capacity, lengthens the vector by what it filled, and returns that.
+    /// Lets `read` fill the spare capacity, lengthens the vector by what it filled, and returns
+    /// that.
     ///
     /// # Panics
     ///
@@ -76,10 +77,10 @@ impl<V: AsRef<Vec<u8>> + AsMut<Vec<u8>>> FillVec<V> {
     ) -> Poll<io::Result<usize>> {
         let vec = self.vec.as_mut();
         let mut spare = ReadBuf::uninit(vec.spare_capacity_mut());
-        // SAFETY: kept by `reserve`, `extend_from_slice` and this function, the only ones that touch
-        // the vector.
+        // SAFETY: kept by `reserve`, `extend_from_slice` and this function, the only ones that
+        // touch the vector.
         unsafe { spare.assume_init(self.initialized) };
-        // If `read` panics nothing is known any more.
+        // If `read` panics, nothing is known any more.
         self.initialized = 0;
         let lent = Lent::of(&spare);
         let result = read(&mut spare);

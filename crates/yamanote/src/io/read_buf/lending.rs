@@ -10,9 +10,9 @@ use bytes::BufMut;
 use super::ReadBuf;
 use crate::io::AsyncBufRead;
 
-/// Which memory a reader was lent. A reader may put another `ReadBuf` in the place of the one it was
-/// lent, and what that one says is no word on our memory. The length belongs to it: memory of a
-/// length of zero may lie at any address.
+/// The memory that a reader was lent. A reader may put another `ReadBuf` in the place of the one it
+/// was lent, and what that one says does not describe our memory. The length is compared too: memory
+/// of length zero may lie at any address.
 pub(super) struct Lent(*const [MaybeUninit<u8>]);
 
 impl Lent {
@@ -42,7 +42,7 @@ pub(crate) fn poll_limited(
     let result = read(&mut part);
     lent.assert_same(&part);
     let (filled, initialized) = (part.filled, part.initialized);
-    // SAFETY: `part` covers the bytes behind `buf.filled`, and its first `initialized` ones are.
+    // SAFETY: `part` covers the bytes after `buf.filled`, and its first `initialized` ones are.
     unsafe { buf.assume_init(initialized) };
     ready!(result)?;
     buf.advance(filled);
@@ -70,28 +70,29 @@ pub(crate) fn poll_buf_mut<B: BufMut + ?Sized>(
     Poll::Ready(Ok(filled))
 }
 
-/// Lets the reader in `slot` fill its own buffer, and returns that buffer for as long as the reader
-/// was borrowed. The reader stays in the slot only on `Pending`.
+/// Lets the reader in `place` fill its own buffer, and returns that buffer for as long as the
+/// reader was borrowed. The reader stays in its place only on `Pending`.
 ///
 /// # Panics
 ///
-/// If the slot is empty.
+/// If the place is empty.
 pub(crate) fn poll_fill_buf<'a, R: AsyncBufRead + Unpin + ?Sized>(
-    slot: &mut Option<&'a mut R>,
+    place: &mut Option<&'a mut R>,
     cx: &mut Context<'_>,
 ) -> Poll<io::Result<&'a [u8]>> {
-    let reader = slot.take().expect("polled after completion");
+    let reader = place.take().expect("polled after completion");
     match Pin::new(&mut *reader).poll_fill_buf(cx) {
         Poll::Pending => {
-            *slot = Some(reader);
+            *place = Some(reader);
             Poll::Pending
         }
         Poll::Ready(Err(e)) => Poll::Ready(Err(e)),
         Poll::Ready(Ok(filled)) => {
             let filled: *const [u8] = filled;
-            // SAFETY: on this path `reader`, an exclusive borrow for `'a`, is not used any more, nor
-            // is it back in the slot; so the buffer may borrow from it for `'a`. Today's borrow
-            // checker holds the inner borrow against the other path as well, hence the pointer.
+            // SAFETY: on this path `reader`, an exclusive borrow for `'a`, is not used any more,
+            // nor is it back in its place; so the buffer may borrow from it for `'a`. Today's
+            // borrow checker holds the inner borrow against the other path as well, hence the
+            // pointer.
             Poll::Ready(Ok(unsafe { &*filled }))
         }
     }
@@ -129,8 +130,8 @@ mod tests {
     fn an_exchanged_buffer_is_noticed() {
         let mut other = [1; 100];
         let other: &mut [u8] = &mut other;
-        // SAFETY: `other` outlives every use of what is read into it here. (A reader outside would
-        // have memory that is lent for ever.)
+        // SAFETY: `other` outlives every use of what is read into it here. (A real reader would
+        // have memory that lives for ever.)
         let other: &'static mut [u8] = unsafe { &mut *std::ptr::from_mut(other) };
         let mut memory = [0; 4];
         let mut buf = ReadBuf::new(&mut memory);

@@ -5,9 +5,9 @@
 //! |  read data  | old or zeroes  |   never written    |
 //! ```
 //!
-//! `filled <= initialized <= capacity` always; bytes before `initialized` have been written at least
-//! once, so that they may be shown as `u8`. `lending` and `fill_vec` are the doors through which safe
-//! code outside passes such a buffer on without losing what is known of it.
+//! `filled <= initialized <= capacity` always; bytes before `initialized` have been written at
+//! least once, so that they may be shown as `u8`. `lending` and `fill_vec` are the doors through
+//! which safe code outside passes such a buffer on without losing what is known of it.
 
 mod fill_vec;
 mod lending;
@@ -89,14 +89,15 @@ impl<'a> ReadBuf<'a> {
     /// The part that holds data, mutably.
     #[inline]
     pub fn filled_mut(&mut self) -> &mut [u8] {
-        // SAFETY: `filled <= initialized`; through `&mut [u8]` only initialized bytes can be stored.
+        // SAFETY: `filled <= initialized`; through `&mut [u8]` only initialized bytes can be
+        // stored.
         unsafe { assume_init_mut(&mut self.buf[..self.filled]) }
     }
 
     /// A new `ReadBuf` over the first `n` bytes of the unfilled part, or over all of it if it is
     /// shorter.
     ///
-    /// What is filled in the new buffer is not filled in this one: tell it with
+    /// What is filled in the new buffer is not filled in this one: say so with
     /// [`assume_init`](ReadBuf::assume_init) and [`advance`](ReadBuf::advance).
     #[inline]
     pub fn take(&mut self, n: usize) -> ReadBuf<'_> {
@@ -251,7 +252,8 @@ unsafe impl BufMut for ReadBuf<'_> {
         self.remaining()
     }
 
-    // SAFETY: (contract of the trait) the caller has initialized the next `cnt` bytes of `chunk_mut`.
+    // SAFETY: (contract of the trait) the caller has initialized the next `cnt` bytes of
+    // `chunk_mut`.
     unsafe fn advance_mut(&mut self, cnt: usize) {
         // SAFETY: that is what the caller promised.
         unsafe { self.assume_init(cnt) };
@@ -278,7 +280,7 @@ impl fmt::Debug for ReadBuf<'_> {
 ///
 /// Every byte of `bytes` is initialized.
 unsafe fn assume_init_ref(bytes: &[MaybeUninit<u8>]) -> &[u8] {
-    // SAFETY: same layout, and initialized says the caller.
+    // SAFETY: same layout, and the caller promises that the bytes are initialized.
     unsafe { &*(bytes as *const [MaybeUninit<u8>] as *const [u8]) }
 }
 
@@ -286,6 +288,6 @@ unsafe fn assume_init_ref(bytes: &[MaybeUninit<u8>]) -> &[u8] {
 ///
 /// Every byte of `bytes` is initialized.
 unsafe fn assume_init_mut(bytes: &mut [MaybeUninit<u8>]) -> &mut [u8] {
-    // SAFETY: same layout, and initialized says the caller.
+    // SAFETY: same layout, and the caller promises that the bytes are initialized.
     unsafe { &mut *(bytes as *mut [MaybeUninit<u8>] as *mut [u8]) }
 }

@@ -1,8 +1,8 @@
 //! Standard input, output and error.
 //!
-//! What these descriptors are is up to whoever started the program, and a terminal shared with other
-//! processes must not be made non-blocking; so their operations are blocking calls in the pool. What
-//! that means for one operation at a time is in [`reader`] and [`writer`].
+//! What these descriptors are is up to whoever started the program, and a terminal shared with
+//! other processes must not be made non-blocking; so their operations are blocking calls in the
+//! pool. [`reader`] and [`writer`] say what that means for one operation at a time.
 #![forbid(unsafe_code)]
 
 mod reader;
@@ -17,7 +17,7 @@ use self::reader::PooledReader;
 use self::writer::PooledWriter;
 use super::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most that is moved by one job. More would take memory for longer than it saves anything.
+/// The most that one job moves. More would hold memory without saving anything.
 const MAX_CHUNK: usize = 2 * 1024 * 1024;
 
 /// A handle to the standard input of this process; made by [`stdin`].
@@ -49,8 +49,9 @@ pub struct Stdin {
 /// What was written may not have reached the other side before
 /// [`flush`](crate::io::AsyncWriteExt::flush).
 ///
-/// Several handles, and `println!`, write to the same buffer of the standard library; each write of up
-/// to 2 MiB goes there as a whole, larger ones in parts, between which others may come.
+/// Several handles, and `println!`, write to the same buffer of the standard library; a write of up
+/// to 2 MiB goes there as a whole, a larger one in parts, and other writes may come between the
+/// parts.
 ///
 /// # Examples
 ///
@@ -83,13 +84,13 @@ pub struct Stderr {
 
 /// A new handle to the standard input of this process.
 ///
-/// Reading is done by a blocking call in the thread pool, which nothing can interrupt: a runtime that
-/// is dropped while one goes on waits for it, for a terminal until somebody types a line. So this is
-/// for input that comes by itself. For what a user types, read `std::io::stdin` in a thread of its
-/// own, or end the runtime with
+/// A blocking call in the thread pool does the reading, and nothing can interrupt it: a runtime
+/// that is dropped during such a call waits for it, on a terminal until somebody types a line. So
+/// use this for input that comes by itself. For what a user types, read `std::io::stdin` in a
+/// thread of its own, or end the runtime with
 /// [`shutdown_background`](crate::runtime::Runtime::shutdown_background).
 ///
-/// A read that is given up goes on; the next read of the same handle gets its bytes.
+/// A read goes on when its future is dropped; the next read of the same handle gets its bytes.
 ///
 /// # Panics
 ///
@@ -103,9 +104,9 @@ pub fn stdin() -> Stdin {
 
 /// A new handle to the standard output of this process.
 ///
-/// Writing is done by blocking calls in the thread pool, one at a time for each handle, so in order.
-/// A write is complete when its bytes are on their way; a failure is told by the next write or flush.
-/// Bytes that are on their way are written also if the runtime is dropped.
+/// Writing is done by blocking calls in the thread pool, one at a time for each handle, so in
+/// order. A write is complete when its bytes are on their way; the next write or flush reports a
+/// failure. Bytes that are on their way are written even if the runtime is dropped.
 ///
 /// # Panics
 ///

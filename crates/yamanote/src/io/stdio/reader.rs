@@ -7,8 +7,8 @@
 //!  +-+ poll_read, from what was read ahead
 //! ```
 //!
-//! A job reads into memory of its own, since the caller's is gone when the caller gives up. What does
-//! not fit into the caller's buffer then stays for the next read.
+//! A job reads into memory of its own, since the caller's is gone when the caller gives up. What
+//! does not fit into the caller's buffer then stays for the next read.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -65,14 +65,14 @@ impl<R: Read + Send + 'static> PooledReader<R> {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
-        // Before anything is taken apart: it panics outside a runtime.
+        // Before anything is taken apart, because this panics outside a runtime.
         let runtime = Handle::current();
         let mut just_read = false;
         loop {
             match std::mem::replace(&mut self.state, State::Lost) {
                 State::Idle(mut source) => {
                     if just_read || source.has_data() {
-                        // Nothing, just read, is the end of file.
+                        // If the read that has just ended brought nothing, it is the end of file.
                         source.give(buf);
                         self.state = State::Idle(source);
                         return Poll::Ready(Ok(()));

@@ -6,9 +6,9 @@
 //!         poll_flush, if unflushed
 //! ```
 //!
-//! A write is ready as soon as a job has its copy; only one job goes on at a time, so the next one waits,
-//! and hears whether it failed. The jobs are mandatory: what was accepted is written, also if the handle
-//! or the runtime goes.
+//! A write is ready as soon as a job has a copy of its data. Only one job runs at a time, so the
+//! next write waits for it and reports its failure. The jobs are mandatory: what was accepted is
+//! written even if the handle or the runtime goes away.
 #![forbid(unsafe_code)]
 
 use std::io::{self, IoSlice, Write};
@@ -31,7 +31,7 @@ pub(super) struct PooledWriter<W> {
 enum State<W> {
     Idle(Target<W>),
     Writing(JoinHandle<(Target<W>, io::Result<()>)>),
-    /// The pool did not take a job with it any more, or the job panicked.
+    /// The pool no longer took a job with it, or the job panicked.
     Lost,
 }
 
@@ -58,7 +58,7 @@ impl<W: Write + Send + 'static> PooledWriter<W> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // Before anything is taken apart: it panics outside a runtime.
+        // Before anything is taken apart, because this panics outside a runtime.
         let runtime = Handle::current();
         let mut target = ready!(self.poll_target(cx))?;
         for buf in bufs {
@@ -91,8 +91,8 @@ impl<W: Write + Send + 'static> PooledWriter<W> {
         }
     }
 
-    /// Waits for the job that goes on, and takes the target out of the state. The caller puts it back,
-    /// or starts a job with it.
+    /// Waits for the job that is running, and takes the target out of the state. The caller puts it
+    /// back, or starts a job with it.
     fn poll_target(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Target<W>>> {
         match std::mem::replace(&mut self.state, State::Lost) {
             State::Idle(target) => Poll::Ready(Ok(target)),
@@ -103,7 +103,8 @@ impl<W: Write + Send + 'static> PooledWriter<W> {
                 };
                 let (target, result) = result?;
                 if let Err(e) = result {
-                    // Of what the job had: the caller's own data has not been taken.
+                    // The error is about what the job had: the caller's own data has not been
+                    // taken.
                     self.state = State::Idle(target);
                     return Poll::Ready(Err(e));
                 }

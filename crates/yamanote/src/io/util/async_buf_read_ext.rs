@@ -12,8 +12,8 @@ use crate::io::AsyncBufRead;
 
 /// Methods of everything that implements [`AsyncBufRead`].
 pub trait AsyncBufReadExt: AsyncBufRead {
-    /// Appends everything up to and with the next `byte` to `buf`, or everything up to the end.
-    /// Returns the number of bytes appended; 0 means that the end had been reached before.
+    /// Appends everything up to and including the next `byte` to `buf`, or everything up to the
+    /// end. Returns the number of bytes appended; 0 means that the end had been reached before.
     ///
     /// Equivalent to
     /// `async fn read_until(&mut self, byte: u8, buf: &mut Vec<u8>) -> io::Result<usize>`.
@@ -52,8 +52,8 @@ pub trait AsyncBufReadExt: AsyncBufRead {
         read_until(self, byte, buf)
     }
 
-    /// Appends everything up to and with the next newline to `buf`, or everything up to the end.
-    /// Returns the number of bytes appended; 0 means that the end had been reached before.
+    /// Appends everything up to and including the next newline to `buf`, or everything up to the
+    /// end. Returns the number of bytes appended; 0 means that the end had been reached before.
     ///
     /// Equivalent to `async fn read_line(&mut self, buf: &mut String) -> io::Result<usize>`.
     ///
@@ -92,11 +92,12 @@ pub trait AsyncBufReadExt: AsyncBufRead {
         read_line(self, buf)
     }
 
-    /// Turns this reader into a sequence of segments that end with `byte`, which is not part of them.
+    /// Turns this reader into a sequence of segments that end with `byte`, which is not part of
+    /// them.
     ///
     /// # Errors
     ///
-    /// Each segment has those of [`read_until`](AsyncBufReadExt::read_until).
+    /// Those of [`read_until`](AsyncBufReadExt::read_until), for each segment.
     fn split(self, byte: u8) -> Split<Self>
     where
         Self: Sized + Unpin,
@@ -109,13 +110,13 @@ pub trait AsyncBufReadExt: AsyncBufRead {
     ///
     /// Equivalent to `async fn fill_buf(&mut self) -> io::Result<&[u8]>`.
     ///
-    /// Nothing is consumed by this: call [`consume`](AsyncBufReadExt::consume) with the number of
-    /// bytes used, or the same bytes are returned again.
+    /// This consumes nothing: call [`consume`](AsyncBufReadExt::consume) with the number of bytes
+    /// used, or the same bytes are returned again.
     ///
     /// # Errors
     ///
-    /// Those of the source. What is in the buffer comes first: a source is only asked when there is
-    /// nothing.
+    /// Those of the source. What is in the buffer comes first: the source is asked only when there
+    /// is nothing.
     ///
     /// # Cancel safety
     ///
@@ -154,7 +155,7 @@ pub trait AsyncBufReadExt: AsyncBufRead {
     ///
     /// # Errors
     ///
-    /// Each line has those of [`read_line`](AsyncBufReadExt::read_line).
+    /// Those of [`read_line`](AsyncBufReadExt::read_line), for each line.
     ///
     /// # Examples
     ///

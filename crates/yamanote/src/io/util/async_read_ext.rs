@@ -55,7 +55,7 @@ macro_rules! number_readers {
 /// # std::io::Result::Ok(()) }).unwrap();
 /// ```
 pub trait AsyncReadExt: AsyncRead {
-    /// A reader of everything in this one, and then of everything in `next`.
+    /// A reader that reads everything in this one, and then everything in `next`.
     ///
     /// # Examples
     ///
@@ -80,8 +80,8 @@ pub trait AsyncReadExt: AsyncRead {
     ///
     /// Equivalent to `async fn read(&mut self, buf: &mut [u8]) -> io::Result<usize>`.
     ///
-    /// Fewer bytes than fit say nothing: more may follow. Zero means that the end was reached (though
-    /// a file that grows may yet have more), or that `buf` is empty.
+    /// Fewer bytes than fit mean nothing: more may follow. Zero means that the end was reached
+    /// (though a file that grows may yet have more), or that `buf` is empty.
     ///
     /// # Errors
     ///
@@ -113,13 +113,13 @@ pub trait AsyncReadExt: AsyncRead {
         read(self, buf)
     }
 
-    /// Reads once, into the free part of `buf`, which moves on by what was read. Returns how many
-    /// bytes that was.
+    /// Reads once, into the free part of `buf`, which is advanced by what was read. Returns the
+    /// number of bytes read.
     ///
     /// Equivalent to `async fn read_buf<B: BufMut>(&mut self, buf: &mut B) -> io::Result<usize>`.
     ///
-    /// Zero means that the end was reached, or that `buf` is full. Buffers that grow, as `Vec<u8>` and
-    /// `BytesMut` do, are never full: reserve as much in them as should be read at once.
+    /// Zero means that the end was reached, or that `buf` is full. Buffers that grow, as `Vec<u8>`
+    /// and `BytesMut` do, are never full: reserve as much in them as should be read at once.
     ///
     /// # Errors
     ///
@@ -156,9 +156,9 @@ pub trait AsyncReadExt: AsyncRead {
     ///
     /// # Errors
     ///
-    /// [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) if the end comes before that, and those of
-    /// the reader, except [`Interrupted`](std::io::ErrorKind::Interrupted), after which it goes on.
-    /// How much was read before an error is not known.
+    /// [`UnexpectedEof`](std::io::ErrorKind::UnexpectedEof) if the end comes before that, and those
+    /// of the reader, except [`Interrupted`](std::io::ErrorKind::Interrupted), after which it goes
+    /// on. How much was read before an error is not known.
     ///
     /// # Cancel safety
     ///
@@ -251,8 +251,8 @@ pub trait AsyncReadExt: AsyncRead {
     /// # Errors
     ///
     /// Those of the reader, except [`Interrupted`](std::io::ErrorKind::Interrupted), after which it
-    /// goes on, and [`InvalidData`](std::io::ErrorKind::InvalidData) if what was read is not UTF-8. In
-    /// each case `buf` has the contents it had before.
+    /// goes on, and [`InvalidData`](std::io::ErrorKind::InvalidData) if what was read is not UTF-8.
+    /// In each case `buf` has the contents it had before.
     ///
     /// # Cancel safety
     ///

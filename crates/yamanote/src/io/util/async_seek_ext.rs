@@ -26,8 +26,8 @@ pub trait AsyncSeekExt: AsyncSeek {
     ///
     /// Equivalent to `async fn seek(&mut self, position: SeekFrom) -> io::Result<u64>`.
     ///
-    /// An operation that is still going on is completed first. Going beyond the end is allowed; what
-    /// that means is up to the stream.
+    /// An operation that is still under way is completed first. Going beyond the end is allowed;
+    /// what that means is up to the stream.
     ///
     /// # Errors
     ///

@@ -60,8 +60,8 @@ pub trait AsyncWriteExt: AsyncWrite {
     ///
     /// Equivalent to `async fn write(&mut self, src: &[u8]) -> io::Result<usize>`.
     ///
-    /// Fewer bytes than `src` has say nothing; zero usually means that the writer takes no more, or
-    /// that `src` is empty.
+    /// Fewer bytes than `src` has mean nothing; zero usually means that the writer takes no more,
+    /// or that `src` is empty.
     ///
     /// # Errors
     ///
@@ -78,8 +78,8 @@ pub trait AsyncWriteExt: AsyncWrite {
         write(self, src)
     }
 
-    /// Writes once, from several buffers in their order, as if they were one. Returns how many bytes
-    /// were written.
+    /// Writes once, from several buffers in their order, as if they were one. Returns how many
+    /// bytes were written.
     ///
     /// Equivalent to
     /// `async fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize>`.
@@ -114,12 +114,12 @@ pub trait AsyncWriteExt: AsyncWrite {
         write_vectored(self, bufs)
     }
 
-    /// Writes once, from the front of `src`, which moves on by what was written. Returns how many
-    /// bytes that was.
+    /// Writes once, from the front of `src`, which is advanced by what was written. Returns the
+    /// number of bytes written.
     ///
     /// Equivalent to `async fn write_buf<B: Buf>(&mut self, src: &mut B) -> io::Result<usize>`.
     ///
-    /// If the writer can write several buffers at once, several chunks of `src` are. Nothing is
+    /// A writer that can write several buffers at once gets several chunks of `src`. Nothing is
     /// written if nothing remains in `src`. To write everything, call this in a loop or use
     /// [`write_all_buf`](AsyncWriteExt::write_all_buf).
     ///
@@ -153,7 +153,7 @@ pub trait AsyncWriteExt: AsyncWrite {
         write_buf(self, src)
     }
 
-    /// Writes until nothing remains in `src`, which moves on by what is written.
+    /// Writes until nothing remains in `src`, which is advanced by what is written.
     ///
     /// Equivalent to `async fn write_all_buf<B: Buf>(&mut self, src: &mut B) -> io::Result<()>`.
     ///
@@ -161,12 +161,12 @@ pub trait AsyncWriteExt: AsyncWrite {
     ///
     /// [`WriteZero`](std::io::ErrorKind::WriteZero) if the writer takes no more, and those of the
     /// writer, except [`Interrupted`](std::io::ErrorKind::Interrupted), after which it goes on.
-    /// `src` stands behind what was written.
+    /// `src` stands after what was written.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, some data may have been written; `src` stands behind it, so that
-    /// calling again with the same `src` goes on.
+    /// If the future is dropped, some data may have been written; `src` stands after it, so that
+    /// another call with the same `src` goes on from there.
     ///
     /// # Examples
     ///
@@ -201,8 +201,8 @@ pub trait AsyncWriteExt: AsyncWrite {
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: if the future is dropped, some data may have been written, and how much is not
-    /// known. [`write_all_buf`](AsyncWriteExt::write_all_buf) does better.
+    /// Not cancel safe: if the future is dropped, some data may have been written, and how much is
+    /// not known. [`write_all_buf`](AsyncWriteExt::write_all_buf) does better.
     ///
     /// # Examples
     ///
@@ -253,12 +253,12 @@ pub trait AsyncWriteExt: AsyncWrite {
     ///
     /// # Errors
     ///
-    /// Those of the sink, among them the ones of earlier writes that it had only buffered.
+    /// Those of the sink, including those of earlier writes that it had only buffered.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: if the future is dropped, some of the buffered data may have been passed on, the
-    /// rest stays buffered, and calling again goes on.
+    /// Cancel safe: if the future is dropped, some of the buffered data may have been passed on,
+    /// the rest stays buffered, and calling again goes on.
     ///
     /// # Examples
     ///
@@ -280,8 +280,8 @@ pub trait AsyncWriteExt: AsyncWrite {
         flush(self)
     }
 
-    /// Ends the stream in an orderly way: flushes it and tells the other side that nothing more will
-    /// come. Do not write after that.
+    /// Ends the stream in an orderly way: flushes it and tells the other side that nothing more
+    /// will come. Do not write after that.
     ///
     /// Equivalent to `async fn shutdown(&mut self) -> io::Result<()>`.
     ///
@@ -289,11 +289,12 @@ pub trait AsyncWriteExt: AsyncWrite {
     ///
     /// # Errors
     ///
-    /// Those of the sink, also of the flush that belongs to it.
+    /// Those of the sink, including those of the flush that belongs to the shutdown.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: calling again goes on. Until it is ready the other side may not have been told.
+    /// Cancel safe: calling again goes on. Until it is ready, the other side may not know of the
+    /// end.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! A reader with a buffer before it.
+//! A reader with a buffer in front of it.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -15,8 +15,8 @@ pin_project! {
     /// Adds a buffer to a reader.
     ///
     /// Many small reads become few large ones of the reader inside, and the methods of
-    /// [`AsyncBufReadExt`](crate::io::AsyncBufReadExt) can be used. It does not help where reads are
-    /// large anyway (these go past the buffer), or where the reader is memory.
+    /// [`AsyncBufReadExt`](crate::io::AsyncBufReadExt) can be used. It does not help where reads
+    /// are large anyway (these go past the buffer), or where the reader is memory.
     ///
     /// What is in the buffer when this is dropped is lost; so do not make several for one stream.
     ///
@@ -48,14 +48,14 @@ pub(super) struct ReadState {
     seek: Seeking,
 }
 
-/// A seek relative to where our reader believes to be may take two steps, as the reader inside is ahead
-/// of that by what is in the buffer.
+/// A seek relative to our reader's position may take two steps, because the reader inside is ahead
+/// of it by what is in the buffer.
 #[derive(Debug, Clone, Copy)]
 enum Seeking {
     No,
     /// An order, not yet passed on.
     Ordered(SeekFrom),
-    /// The reader inside goes back to where ours is; then it will move by so much.
+    /// The reader inside goes back to our position; after that it moves by this much.
     StepBack(i64),
     /// The reader inside goes to its final position.
     LastStep,
@@ -116,7 +116,7 @@ impl<R: AsyncRead> BufReader<R> {
         self.inner
     }
 
-    /// What is in the buffer. Nothing is read for it.
+    /// What is in the buffer. This reads nothing.
     pub fn buffer(&self) -> &[u8] {
         self.state.unread()
     }
@@ -160,11 +160,11 @@ impl<R: AsyncRead> AsyncBufRead for BufReader<R> {
     }
 }
 
-/// The buffer is discarded by every seek, also where the new position is inside it: then the reader
-/// inside moves in any case, and its position is the one to count on.
+/// Every seek discards the buffer, even if the new position is inside it: so the reader inside
+/// moves in any case, and its position is the one that counts.
 ///
-/// A move relative to the current position takes two moves inside if the first cannot express it in an
-/// `i64`; if the second fails, the position is where the reading from outside had come to.
+/// A move relative to the current position takes two moves inside if the first cannot express it in
+/// an `i64`; if the second fails, the position is the one that the reads from outside had reached.
 impl<R: AsyncRead + AsyncSeek> AsyncSeek for BufReader<R> {
     fn start_seek(self: Pin<&mut Self>, position: SeekFrom) -> io::Result<()> {
         // Passed on when it is polled: a step back may have to be waited for.
@@ -176,7 +176,7 @@ impl<R: AsyncRead + AsyncSeek> AsyncSeek for BufReader<R> {
         let mut me = self.project();
         let state = me.state;
         loop {
-            // An error ends the seek, wherever it was.
+            // An error ends the seek at whatever step it was.
             let seek = std::mem::replace(&mut state.seek, Seeking::No);
             let next = match seek {
                 Seeking::No => return me.inner.poll_complete(cx),

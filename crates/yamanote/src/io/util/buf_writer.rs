@@ -1,4 +1,4 @@
-//! A writer with a buffer before it.
+//! A writer with a buffer in front of it.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -14,8 +14,8 @@ use crate::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 pin_project! {
     /// Adds a buffer to a writer.
     ///
-    /// Many small writes become few large ones of the writer inside. It does not help where writes are
-    /// large anyway (these go past the buffer), or where the writer is memory.
+    /// Many small writes become few large ones of the writer inside. It does not help where writes
+    /// are large anyway (these go past the buffer), or where the writer is memory.
     ///
     /// What is in the buffer when this is dropped is lost: call
     /// [`flush`](crate::io::AsyncWriteExt::flush) or
@@ -45,7 +45,7 @@ pin_project! {
 /// The buffer, and how far a seek has come.
 pub(super) struct WriteState {
     buffer: Vec<u8>,
-    /// So much of the buffer has been written inside by a flush that is still going on.
+    /// How much of the buffer a flush that is still under way has written to the writer inside.
     flushed: usize,
     seek: Seeking,
 }
@@ -53,7 +53,7 @@ pub(super) struct WriteState {
 #[derive(Debug, Clone, Copy)]
 enum Seeking {
     No,
-    /// An order, not yet passed on: what is in the buffer belongs before it.
+    /// An order, not yet passed on: what is in the buffer goes first.
     Ordered(SeekFrom),
     /// The writer inside goes to its position.
     Started,
@@ -167,8 +167,9 @@ impl<W: AsyncWrite> AsyncWrite for BufWriter<W> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // All go together if the writer inside can do that too. If not, as many as the buffer takes:
-        // it is emptied for the first of them at most, so that nothing has been taken if that fails.
+        // All go together if the writer inside can do that too. If not, as many go as our buffer
+        // takes: it is emptied at most once, for the first of them, so that nothing has been taken
+        // if that fails.
         let vectored = self.inner.is_write_vectored();
         let Some(first) = bufs.iter().position(|buf| vectored || !buf.is_empty()) else {
             return Poll::Ready(Ok(0));
@@ -223,7 +224,7 @@ impl<W: AsyncWrite + AsyncSeek> AsyncSeek for BufWriter<W> {
 
         let mut me = self.project();
         if let Seeking::Ordered(position) = me.state.seek {
-            // What is still going on inside would make it refuse.
+            // An operation that is still under way inside would make it refuse.
             ready!(me.inner.as_mut().poll_complete(cx))?;
             me.state.seek = Seeking::No;
             me.inner.as_mut().start_seek(position)?;

@@ -1,4 +1,4 @@
-//! A reader of one reader after the other.
+//! A reader that reads one reader after the other.
 #![forbid(unsafe_code)]
 
 use std::fmt;

@@ -12,15 +12,15 @@ use crate::util::{coop, trace};
 
 /// Copies everything from `reader` to `writer`, and returns the number of bytes copied.
 ///
-/// Ends at the end of the reader, after flushing the writer. It also flushes the writer before it waits
-/// for the reader, so that nothing lingers in a writer's buffer while nothing comes. The copy goes
-/// through a buffer of 8 KiB; if the reader has one of its own, use
+/// Ends at the end of the reader, after flushing the writer. It also flushes the writer before it
+/// waits for the reader, so that nothing lingers in a writer's buffer while nothing comes. The copy
+/// goes through a buffer of 8 KiB; if the reader has one of its own, use
 /// [`copy_buf`](crate::io::copy_buf).
 ///
 /// # Errors
 ///
-/// Those of either side, except [`Interrupted`](io::ErrorKind::Interrupted), after which it goes on,
-/// and [`WriteZero`](io::ErrorKind::WriteZero) if the writer takes no more.
+/// Those of either side, except [`Interrupted`](io::ErrorKind::Interrupted), after which it goes
+/// on, and [`WriteZero`](io::ErrorKind::WriteZero) if the writer takes no more.
 ///
 /// # Cancel safety
 ///
@@ -93,8 +93,8 @@ impl CopyBuffer {
                         result?;
                     }
                     Poll::Pending if self.is_drained() => {
-                        // The reader lets us wait: do not let the other side wait for what it could
-                        // have.
+                        // The reader makes us wait: do not make the other side wait for what it
+                        // could have.
                         if self.unflushed {
                             ready!(writer.as_mut().poll_flush(cx))?;
                             unit.made_progress();
@@ -149,7 +149,7 @@ impl CopyBuffer {
         !self.reader_ended && self.filled < self.memory.len()
     }
 
-    /// Reads once, behind what is already in the buffer.
+    /// Reads once, to the place after what is already in the buffer.
     fn poll_fill<R: AsyncRead + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,

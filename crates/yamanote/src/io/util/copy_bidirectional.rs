@@ -13,14 +13,14 @@ use crate::io::{AsyncRead, AsyncWrite};
 /// Copies everything from `a` to `b` and everything from `b` to `a`, at the same time. Returns the
 /// number of bytes copied in each direction, `a` to `b` first.
 ///
-/// When one stream ends, the other is flushed and shut down, and the copy in the other direction goes
-/// on until it ends too. The copies go through buffers of 8 KiB; see
+/// When one stream ends, the other is flushed and shut down, and the copy in the other direction
+/// goes on until it ends too. The copies go through buffers of 8 KiB; see
 /// [`copy_bidirectional_with_sizes`].
 ///
 /// # Errors
 ///
-/// The first error of either stream ends both copies. [`Interrupted`](io::ErrorKind::Interrupted) is
-/// not passed on. How much was copied before an error is not known.
+/// The first error of either stream ends both copies. [`Interrupted`](io::ErrorKind::Interrupted)
+/// is not passed on. How much was copied before an error is not known.
 ///
 /// # Cancel safety
 ///

@@ -12,18 +12,18 @@ use crate::util::{coop, trace};
 /// Copies everything from `reader`, out of its own buffer, to `writer`, and returns the number of
 /// bytes copied.
 ///
-/// Ends at the end of the reader, after flushing the writer. It also flushes the writer before it waits
-/// for the reader.
+/// Ends at the end of the reader, after flushing the writer. It also flushes the writer before it
+/// waits for the reader.
 ///
 /// # Errors
 ///
-/// Those of either side, except [`Interrupted`](io::ErrorKind::Interrupted), after which it goes on,
-/// and [`WriteZero`](io::ErrorKind::WriteZero) if the writer takes no more.
+/// Those of either side, except [`Interrupted`](io::ErrorKind::Interrupted), after which it goes
+/// on, and [`WriteZero`](io::ErrorKind::WriteZero) if the writer takes no more.
 ///
 /// # Cancel safety
 ///
-/// If the future is dropped, everything that was taken from the reader has been written; what it still
-/// buffers can be read from it.
+/// If the future is dropped, everything that was taken from the reader has been written; what it
+/// still buffers can be read from it.
 ///
 /// # Examples
 ///

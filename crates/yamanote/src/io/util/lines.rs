@@ -83,8 +83,8 @@ impl<R: AsyncBufRead> Lines<R> {
     ///
     /// * `Poll::Ready(Ok(Some(line)))`: a line.
     /// * `Poll::Ready(Ok(None))`: the end.
-    /// * `Poll::Pending`: the line has not ended; the task will be woken when there is more. This may
-    ///   also be said after some of the line was read.
+    /// * `Poll::Pending`: the line has not ended; the task will be woken when there is more. This
+    ///   may also be said after some of the line was read.
     /// * `Poll::Ready(Err(e))`: the reader failed, or the line is not UTF-8.
     pub fn poll_next_line(
         self: Pin<&mut Self>,

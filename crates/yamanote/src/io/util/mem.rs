@@ -1,14 +1,15 @@
 //! Pipes in memory, bounded, with the interface of a socket.
 //!
 //! The bytes and the wake-ups are those of [`spsc`](crate::util::spsc): one writer, one reader, no
-//! lock around the copying. A stream's two directions are two such pipes. What this file adds is what
-//! I/O means by them:
+//! lock around the copying. A stream's two directions are two such pipes. What this file adds is
+//! what I/O means by them:
 //!
 //! * A full pipe makes the writer wait, an empty one the reader. Either is woken when that changes.
-//! * A pipe is closed by its writer's [`shutdown`] or by either end going away. A closed pipe is read
-//!   to its end, which is end of file; writing to it is [`BrokenPipe`], even of nothing.
-//! * Nobody is woken, and no waker is dropped, before the pipe can be used again: a waker may run any
-//!   code, such as a poll of the other end.
+//! * A pipe is closed by its writer's [`shutdown`] or by either end going away. The reader of a
+//!   closed pipe gets what is left, and then end of file; a write to it, even of nothing, fails
+//!   with [`BrokenPipe`].
+//! * Nobody is woken, and no waker is dropped, before the pipe can be used again: a waker may run
+//!   any code, such as a poll of the other end.
 //!
 //! [`shutdown`]: crate::io::AsyncWriteExt::shutdown
 //! [`BrokenPipe`]: io::ErrorKind::BrokenPipe
@@ -28,8 +29,8 @@ use crate::util::{coop, trace};
 ///
 /// # Closing
 ///
-/// When one end is dropped, the other can still read what was written before that, and then sees end of
-/// file. Writing to it, also if it is already waiting for room, fails with
+/// When one end is dropped, the other can still read what was written before that, and then sees
+/// end of file. Writing to it, even a write that already waits for room, fails with
 /// [`BrokenPipe`](io::ErrorKind::BrokenPipe).
 ///
 /// # Examples
@@ -59,8 +60,8 @@ pub struct DuplexStream {
 
 /// A pipe in memory that goes one way.
 ///
-/// Made by [`simplex`] as two halves, or by [`SimplexStream::new_unsplit`] as one value that is both
-/// written and read.
+/// Made by [`simplex`] as two halves, or by [`SimplexStream::new_unsplit`] as one value that is
+/// both written and read.
 ///
 /// # Examples
 ///
@@ -111,8 +112,8 @@ pub fn duplex(max_buf_size: usize) -> (DuplexStream, DuplexStream) {
 /// It holds at most `max_buf_size` bytes; then writing waits until the other end reads.
 ///
 /// The halves are those of [`split`](crate::io::split): they can be put together again with
-/// [`unsplit`](ReadHalf::unsplit), and dropping one does not close the pipe, for which there is
-/// [`shutdown`](crate::io::AsyncWriteExt::shutdown).
+/// [`unsplit`](ReadHalf::unsplit), and dropping one does not close the pipe;
+/// [`shutdown`](crate::io::AsyncWriteExt::shutdown) does.
 ///
 /// # Panics
 ///

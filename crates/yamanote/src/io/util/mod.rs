@@ -71,20 +71,20 @@ use std::task::{Context, Poll, ready};
 
 use crate::util::{coop, trace};
 
-/// The size of the buffer of a reader, a writer or a copy for which none is asked. As in `std`.
+/// The buffer size of a reader, a writer or a copy whose caller asks for none. As in `std`.
 const DEFAULT_BUF_SIZE: usize = 8 * 1024;
 
 /// How many chunks of a [`bytes::Buf`] are handed to one vectored write.
 const MAX_CHUNKS: usize = 64;
 
-/// A poll of a resource that is always ready: traced, and paid for.
+/// Begins a poll of a resource that is always ready: traces it and spends budget.
 fn poll_always_ready(cx: &mut Context<'_>) -> Poll<()> {
     ready!(trace::trace_leaf(cx));
     ready!(coop::poll_proceed(cx)).made_progress();
     Poll::Ready(())
 }
 
-/// Calls an operation again that ends with [`Interrupted`](std::io::ErrorKind::Interrupted).
+/// Repeats an operation that ends with [`Interrupted`](std::io::ErrorKind::Interrupted).
 fn uninterrupted<T>(
     mut operation: impl FnMut() -> Poll<std::io::Result<T>>,
 ) -> Poll<std::io::Result<T>> {

@@ -84,7 +84,7 @@ pub(super) fn finish(
             let mut bytes = error.into_bytes();
             bytes.truncate(before);
             *output = String::from_utf8(bytes).expect("the output was UTF-8 before");
-            // The reader's own error is the one to tell.
+            // The reader's own error is the one to report.
             result.and(Err(io::Error::new(io::ErrorKind::InvalidData, invalid)))
         }
     }

@@ -13,8 +13,8 @@ use super::uninterrupted;
 use crate::io::{AsyncRead, ReadBuf};
 
 pin_project! {
-    /// Future for the methods of [`AsyncReadExt`](crate::io::AsyncReadExt) that read a number; `B` is an
-    /// array of as many bytes.
+    /// Future for the methods of [`AsyncReadExt`](crate::io::AsyncReadExt) that read a number; `B`
+    /// is an array of as many bytes.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct ReadNumber<R, T, B> {

@@ -66,7 +66,7 @@ impl<V: AsRef<Vec<u8>> + AsMut<Vec<u8>>> Filling<V> {
         }
     }
 
-    /// Reads until the end. Returns the number of bytes read; on an error that is
+    /// Reads until the end. Returns the number of bytes read; after an error that number is in
     /// [`read`](Filling::read).
     pub(super) fn poll_to_end<R: AsyncRead + ?Sized>(
         &mut self,

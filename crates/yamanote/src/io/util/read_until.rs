@@ -53,7 +53,7 @@ impl<R: AsyncBufRead + Unpin + ?Sized> Future for ReadUntil<'_, R> {
     }
 }
 
-/// Appends to `output` up to and with the next delimiter, or up to the end.
+/// Appends to `output` up to and including the next delimiter, or up to the end.
 ///
 /// `read` counts across calls that return `Pending`, and is 0 again after success.
 pub(super) fn poll_until<R: AsyncBufRead + ?Sized>(

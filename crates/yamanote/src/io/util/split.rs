@@ -66,8 +66,8 @@ impl<R: AsyncBufRead> Split<R> {
     ///
     /// * `Poll::Ready(Ok(Some(segment)))`: a segment.
     /// * `Poll::Ready(Ok(None))`: the end.
-    /// * `Poll::Pending`: the segment has not ended; the task will be woken when there is more. This
-    ///   may also be said after some of the segment was read.
+    /// * `Poll::Pending`: the segment has not ended; the task will be woken when there is more.
+    ///   This may also be said after some of the segment was read.
     /// * `Poll::Ready(Err(e))`: the reader failed.
     pub fn poll_next_segment(
         self: Pin<&mut Self>,

@@ -11,7 +11,8 @@ use crate::io::read_buf::poll_limited;
 use crate::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 pin_project! {
-    /// Reads at most so many bytes of a reader; made by [`take`](crate::io::AsyncReadExt::take).
+    /// Reads at most a given number of bytes from a reader; made by
+    /// [`take`](crate::io::AsyncReadExt::take).
     ///
     /// # Examples
     ///

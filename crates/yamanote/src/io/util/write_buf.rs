@@ -1,9 +1,9 @@
-//! The future behind `AsyncWriteExt::write_buf`: one write from a buffer that moves on by what was
-//! written.
+//! The future behind `AsyncWriteExt::write_buf`: one write from a buffer that is advanced by what
+//! was written.
 //!
-//! One future makes exactly one call of the writer that returns `Ready`; `Pending` leaves the buffer
-//! where it was, and so does an error. A future dropped between two polls has therefore written
-//! nothing.
+//! One future makes exactly one call of the writer that returns `Ready`; `Pending` leaves the
+//! buffer where it was, and so does an error. A future dropped between two polls has therefore
+//! written nothing.
 #![forbid(unsafe_code)]
 
 use std::future::Future;

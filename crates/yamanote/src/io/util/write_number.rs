@@ -13,8 +13,8 @@ use super::uninterrupted;
 use crate::io::AsyncWrite;
 
 pin_project! {
-    /// Future for the methods of [`AsyncWriteExt`](crate::io::AsyncWriteExt) that write a number; `B` is
-    /// an array of as many bytes.
+    /// Future for the methods of [`AsyncWriteExt`](crate::io::AsyncWriteExt) that write a number;
+    /// `B` is an array of as many bytes.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct WriteNumber<W, B> {

@@ -35,10 +35,10 @@ pub struct TcpListener {
 
 impl TcpListener {
     /// Makes a listener bound to the first of the addresses that can be bound. Port 0 asks the
-    /// system for a free one; [`local_addr`](TcpListener::local_addr) tells which.
+    /// system for a free one; [`local_addr`](TcpListener::local_addr) says which.
     ///
     /// `SO_REUSEADDR` is set, and 4,096 connections may wait to be accepted, if the system
-    /// (`net.core.somaxconn`) allows so many. For other options, make a
+    /// (`net.core.somaxconn`) allows that many. For other options, make a
     /// [`TcpSocket`](crate::net::TcpSocket) first.
     ///
     /// # Errors
@@ -74,8 +74,8 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// Those of accept(2). After one that concerns the process, such as EMFILE, the connection is
-    /// still waiting, and the next call tries again at once: give it time.
+    /// Those of accept(2). After an error that concerns the process, such as EMFILE, the connection
+    /// still waits, and the next call tries again at once: pause before that call.
     ///
     /// # Cancel safety
     ///

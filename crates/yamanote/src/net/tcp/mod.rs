@@ -1,8 +1,9 @@
 //! TCP: what belongs to [`TcpStream`](super::TcpStream), [`TcpListener`](super::TcpListener) and
-//! [`TcpSocket`](super::TcpSocket), which stand in [`net`](super).
+//! [`TcpSocket`](super::TcpSocket), which are in [`net`](super).
 //!
-//! A stream has two directions, and its halves are one each. [`TcpStream::split`] lends them, for one
-//! task that reads and writes at once; [`TcpStream::into_split`] gives them away, for two tasks.
+//! A stream has two directions, and each of its halves is one of them. [`TcpStream::split`] lends
+//! them, for one task that reads and writes at once; [`TcpStream::into_split`] gives them away, for
+//! two tasks.
 //!
 //! [`TcpStream::split`]: super::TcpStream::split
 //! [`TcpStream::into_split`]: super::TcpStream::into_split

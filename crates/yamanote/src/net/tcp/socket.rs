@@ -57,7 +57,7 @@ impl TcpSocket {
         Ok(TcpSocket { inner })
     }
 
-    /// Takes a socket that was made in other ways and is not connected yet, such as one of the
+    /// Takes a socket that was made in another way and is not connected yet, such as one of the
     /// `socket2` crate by way of the standard library. It must be in non-blocking mode.
     pub fn from_std_stream(std_stream: std::net::TcpStream) -> TcpSocket {
         TcpSocket {
@@ -360,7 +360,7 @@ impl IntoRawFd for TcpSocket {
 }
 
 impl FromRawFd for TcpSocket {
-    /// Takes a socket that was made in other ways and is not connected yet. It must be in
+    /// Takes a socket that was made in another way and is not connected yet. It must be in
     /// non-blocking mode.
     unsafe fn from_raw_fd(fd: RawFd) -> TcpSocket {
         // SAFETY: the caller hands over an open descriptor that is nobody else's, which is what

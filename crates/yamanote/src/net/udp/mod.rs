@@ -49,7 +49,7 @@ pub struct UdpSocket {
 
 impl UdpSocket {
     /// Makes a socket bound to the first of the addresses that can be bound. Port 0 asks the system
-    /// for a free one; [`local_addr`](UdpSocket::local_addr) tells which.
+    /// for a free one; [`local_addr`](UdpSocket::local_addr) says which.
     ///
     /// # Errors
     ///
@@ -81,8 +81,8 @@ impl UdpSocket {
         })
     }
 
-    /// Sets where [`send`](UdpSocket::send) sends to, and drops what comes from elsewhere. Tries the
-    /// addresses one after the other; nothing is sent by that. It can be called again.
+    /// Sets where [`send`](UdpSocket::send) sends to, and drops what comes from elsewhere. Tries
+    /// the addresses one after the other, without sending anything. It can be called again.
     ///
     /// # Errors
     ///

@@ -19,8 +19,8 @@ impl UdpSocket {
         self.io.broadcast()
     }
 
-    /// Lets datagrams be sent to broadcast addresses (`SO_BROADCAST`); without, sending there fails
-    /// with EACCES.
+    /// Allows datagrams to be sent to broadcast addresses (`SO_BROADCAST`); without that, sending
+    /// there fails with EACCES.
     ///
     /// # Errors
     ///
@@ -108,8 +108,8 @@ impl UdpSocket {
         self.io.join_multicast_v6(multiaddr, interface)
     }
 
-    /// Leaves what [`join_multicast_v4`](UdpSocket::join_multicast_v4) with the same arguments has
-    /// joined (`IP_DROP_MEMBERSHIP`).
+    /// Leaves the group that [`join_multicast_v4`](UdpSocket::join_multicast_v4) with the same
+    /// arguments has joined (`IP_DROP_MEMBERSHIP`).
     ///
     /// # Errors
     ///
@@ -118,8 +118,8 @@ impl UdpSocket {
         self.io.leave_multicast_v4(&multiaddr, &interface)
     }
 
-    /// Leaves what [`join_multicast_v6`](UdpSocket::join_multicast_v6) with the same arguments has
-    /// joined (`IPV6_DROP_MEMBERSHIP`).
+    /// Leaves the group that [`join_multicast_v6`](UdpSocket::join_multicast_v6) with the same
+    /// arguments has joined (`IPV6_DROP_MEMBERSHIP`).
     ///
     /// # Errors
     ///

@@ -108,7 +108,7 @@ impl UdpSocket {
         Ok((received, ip_address(sender)?))
     }
 
-    /// Waits for a datagram and tells only its sender.
+    /// Waits for a datagram and returns only its sender.
     ///
     /// # Errors
     ///
@@ -124,8 +124,8 @@ impl UdpSocket {
             .await
     }
 
-    /// Polls for a datagram and tells only its sender. Only the task of the last call that polls for
-    /// something to read is woken.
+    /// Polls for a datagram and returns only its sender. Only the task of the last call that polls
+    /// for something to read is woken.
     ///
     /// # Errors
     ///
@@ -134,7 +134,7 @@ impl UdpSocket {
         self.io.registration().poll_read_io(cx, || self.sender())
     }
 
-    /// Tells the sender of the next datagram without waiting.
+    /// Returns the sender of the next datagram without waiting.
     ///
     /// # Errors
     ///

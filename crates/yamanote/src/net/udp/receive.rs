@@ -21,8 +21,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of recv(2), and an error that is pending on the socket, such as the one that an
-    /// earlier datagram met because nobody received it.
+    /// Those of recv(2), and an error that is pending on the socket, such as that of an earlier
+    /// datagram which nobody received.
     ///
     /// # Cancel safety
     ///

@@ -14,8 +14,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// Those of sendto(2): EMSGSIZE if it is too long for one datagram; EINVAL or EAFNOSUPPORT if the
-    /// socket is of the other address family. `InvalidInput` if there was no address.
+    /// Those of sendto(2): EMSGSIZE if it is too long for one datagram; EINVAL or EAFNOSUPPORT if
+    /// the socket is of the other address family. `InvalidInput` if there was no address.
     ///
     /// # Cancel safety
     ///

@@ -12,8 +12,8 @@ use socket2::SockAddr;
 
 /// The address of a Unix socket: a path, an abstract name, or none at all.
 ///
-/// An abstract name is not in the file system and goes with its socket. Where a function takes a
-/// path, one that begins with a zero byte stands for the abstract name behind that byte.
+/// An abstract name is not in the file system and disappears with its socket. Where a function
+/// takes a path, one that begins with a zero byte stands for the abstract name after that byte.
 ///
 /// # Examples
 ///
@@ -67,7 +67,7 @@ pub(super) fn of_path_for_kernel(path: &Path) -> io::Result<SockAddr> {
     SockAddr::unix(path)
 }
 
-/// What makes an address without a name.
+/// The path that makes an address without a name.
 const UNNAMED: &str = "";
 
 /// The address that the kernel gave as `address`.
@@ -76,7 +76,7 @@ pub(super) fn of_kernel(address: SockAddr) -> io::Result<SocketAddr> {
         Some(name) => net::SocketAddr::from_abstract_name(name),
         None => net::SocketAddr::from_pathname(address.as_pathname().unwrap_or(Path::new(UNNAMED))),
     };
-    // The standard library cannot say a path that fills the kernel's field to the last byte.
+    // The standard library cannot express a path that fills the kernel's field to the last byte.
     named
         .or_else(|_| net::SocketAddr::from_pathname(UNNAMED))
         .map(SocketAddr)

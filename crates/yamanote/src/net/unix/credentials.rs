@@ -1,4 +1,4 @@
-//! Who is at the other end: [`UCred`].
+//! The process at the other end: [`UCred`].
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -7,8 +7,8 @@ use std::os::fd::BorrowedFd;
 use super::{gid_t, pid_t, uid_t};
 use crate::sys::net::peer_credentials;
 
-/// The user, group and process at the other end of a stream, as they were when it was connected (or,
-/// for a client, when the server began to listen).
+/// The user, group and process at the other end of a stream, as they were when it was connected
+/// (or, for a client, when the server began to listen).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct UCred {
     pid: Option<pid_t>,
@@ -27,8 +27,8 @@ impl UCred {
         self.gid
     }
 
-    /// The process. It may have ended, and its number may be another's by now. Always known on Linux;
-    /// zero for one outside this process's namespace.
+    /// The process. It may have ended, and its number may be that of another by now. Always known
+    /// on Linux; zero for one outside this process's namespace.
     pub fn pid(&self) -> Option<pid_t> {
         self.pid
     }

@@ -81,8 +81,8 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// Those of accept(2). After one that concerns the process, such as EMFILE, the connection is
-    /// still waiting, and the next call tries again at once: give it time.
+    /// Those of accept(2). After an error that concerns the process, such as EMFILE, the connection
+    /// still waits, and the next call tries again at once: pause before that call.
     ///
     /// # Cancel safety
     ///

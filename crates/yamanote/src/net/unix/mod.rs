@@ -1,8 +1,8 @@
 //! Sockets and pipes between processes of one machine.
 //!
-//! The sockets themselves, [`UnixStream`](super::UnixStream), [`UnixListener`](super::UnixListener),
-//! [`UnixDatagram`](super::UnixDatagram) and [`UnixSocket`](super::UnixSocket), stand in
-//! [`net`](super); here is what belongs to them.
+//! The sockets themselves, [`UnixStream`](super::UnixStream),
+//! [`UnixListener`](super::UnixListener), [`UnixDatagram`](super::UnixDatagram) and
+//! [`UnixSocket`](super::UnixSocket), are in [`net`](super); this module has what belongs to them.
 
 #[doc(hidden)]
 pub mod datagram;

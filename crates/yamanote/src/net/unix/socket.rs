@@ -1,4 +1,4 @@
-//! A Unix socket that is not anything yet: [`UnixSocket`].
+//! A Unix socket to be configured: [`UnixSocket`].
 
 use std::io;
 use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -143,7 +143,7 @@ impl IntoRawFd for UnixSocket {
 }
 
 impl FromRawFd for UnixSocket {
-    /// Takes a socket that was made in other ways. It must be in non-blocking mode.
+    /// Takes a socket that was made in another way. It must be in non-blocking mode.
     unsafe fn from_raw_fd(fd: RawFd) -> UnixSocket {
         // SAFETY: the caller hands over an open descriptor that is nobody else's, which is what
         // this asks for.

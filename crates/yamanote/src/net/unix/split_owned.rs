@@ -193,7 +193,7 @@ impl OwnedWriteHalf {
 impl Drop for OwnedWriteHalf {
     fn drop(&mut self) {
         if self.shuts_down_on_drop {
-            // The peer may be gone, and nobody is left to be told.
+            // The peer may be gone, and nobody is left to report that to.
             let _ = self.stream.shut_down_write();
         }
     }

@@ -70,7 +70,7 @@ impl TcpStream {
         Err(failure.unwrap_or_else(addr::no_address))
     }
 
-    /// Waits for the end of a connect(2) under way.
+    /// Waits until a connect(2) that is under way has ended.
     pub(super) async fn connecting(stream: mio::net::TcpStream) -> io::Result<TcpStream> {
         let stream = TcpStream::new(stream)?;
         // Success and failure alike make the socket writable.

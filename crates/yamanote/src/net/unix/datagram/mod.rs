@@ -18,16 +18,16 @@ use crate::io::{Interest, Ready};
 use crate::net::debug_assert_nonblocking;
 use crate::net::std_traits::{descriptor_traits, impl_debug};
 
-/// A Unix socket that sends and receives datagrams. Within the machine none is lost, and they arrive
-/// in order.
+/// A Unix socket that sends and receives datagrams. Within the machine none is lost, and they
+/// arrive in order.
 ///
 /// Where a path is asked for, one that begins with a zero byte is an abstract name. The file at the
 /// path of a bound socket outlives the socket.
 ///
-/// A receiver's queue is short (`net.unix.max_dgram_qlen`, 10 or 512). When it is full, a sender that
-/// is [connected](UnixDatagram::connect) to it waits for room. The kernel tells a sender that is not
-/// connected nothing of the kind: its [`send_to`](UnixDatagram::send_to) goes on at the next event of
-/// its own socket, which may never come. So connect where a queue may fill up.
+/// A receiver's queue is short (`net.unix.max_dgram_qlen`, 10 or 512). When it is full, a sender
+/// that is [connected](UnixDatagram::connect) to it waits for room. The kernel does not notify a
+/// sender that is not connected: its [`send_to`](UnixDatagram::send_to) goes on at the next event
+/// of its own socket, which may never come. So connect where a queue may fill up.
 ///
 /// # Examples
 ///
@@ -87,7 +87,7 @@ impl UnixDatagram {
         Ok((one, other))
     }
 
-    /// Makes a socket without a name, which can send but to which nobody can.
+    /// Makes a socket without a name. It can send, but nobody can send to it.
     ///
     /// # Errors
     ///
@@ -109,8 +109,8 @@ impl UnixDatagram {
         })
     }
 
-    /// Sets where [`send`](UnixDatagram::send) sends to, and drops what comes from elsewhere. It can
-    /// be called again.
+    /// Sets where [`send`](UnixDatagram::send) sends to, and drops what comes from elsewhere. It
+    /// can be called again.
     ///
     /// # Errors
     ///
@@ -149,7 +149,8 @@ impl UnixDatagram {
         self.io.take_error()
     }
 
-    /// Ends sending, receiving or both. Who waits to send, or does so later, gets EPIPE.
+    /// Ends sending, receiving or both. A task that waits to send, or tries to send later, gets
+    /// EPIPE.
     ///
     /// What is queued can still be received. After that a non-blocking socket answers as if
     /// something could still come, and receiving waits for ever.
@@ -160,7 +161,7 @@ impl UnixDatagram {
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.shutdown(how)?;
         if how != Shutdown::Read {
-            // The kernel tells the peer of a stream, but nobody of this.
+            // The kernel reports the end of a stream to the peer, but that of this socket to nobody.
             self.io.registration().announce(Ready::WRITE_CLOSED);
         }
         Ok(())

@@ -1,8 +1,8 @@
 //! Pipes: streams of bytes in one direction, between tasks or processes.
 //!
-//! [`pipe`] makes a pipe without a name, whose ends can be given to child processes. A FIFO is a pipe
-//! with a path, opened by [`OpenOptions`]. The end to write to is a [`Sender`], the end to read from
-//! a [`Receiver`].
+//! [`pipe`] makes a pipe without a name, whose ends can be given to child processes. A FIFO is a
+//! pipe with a path, opened by [`OpenOptions`]. The end to write to is a [`Sender`], the end to
+//! read from a [`Receiver`].
 #![forbid(unsafe_code)]
 
 mod open_options;

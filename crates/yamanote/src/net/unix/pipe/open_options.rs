@@ -32,15 +32,15 @@ impl OpenOptions {
     }
 
     /// Opens the FIFO for reading and writing at once (default: no). Linux allows that. A receiver
-    /// then never reads the end of the stream, for it is a sender itself, and a sender need not
+    /// then never reads the end of the stream, because it is a sender itself, and a sender need not
     /// wait for a receiver to come.
     pub fn read_write(&mut self, value: bool) -> &mut Self {
         self.read_write = value;
         self
     }
 
-    /// Does not ask whether the file is a FIFO (default: it does). That saves a system call; but for
-    /// other files the ends behave in ways not described here, or are refused by the kernel.
+    /// Skips the check that the file is a FIFO (default: no). That saves a system call; but the
+    /// ends of other files behave in ways not described here, or the kernel refuses them.
     pub fn unchecked(&mut self, value: bool) -> &mut Self {
         self.unchecked = value;
         self
@@ -50,7 +50,7 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// Those of open(2); `InvalidInput` if it is no FIFO.
+    /// Those of open(2); `InvalidInput` if it is not a FIFO.
     ///
     /// # Panics
     ///
@@ -66,8 +66,8 @@ impl OpenOptions {
     /// # Errors
     ///
     /// Those of open(2): ENXIO if there is no receiver, unless
-    /// [`read_write`](OpenOptions::read_write) is set; try again later. `InvalidInput` if it is no
-    /// FIFO.
+    /// [`read_write`](OpenOptions::read_write) is set; try again later. `InvalidInput` if it is not
+    /// a FIFO.
     ///
     /// # Panics
     ///

@@ -16,8 +16,8 @@ use crate::net::std_traits::descriptor_traits;
 
 /// The end of a pipe to read from.
 ///
-/// It is made by [`pipe`](super::pipe), by [`OpenOptions::open_receiver`](super::OpenOptions), or of a
-/// descriptor.
+/// It is made by [`pipe`](super::pipe), by [`OpenOptions::open_receiver`](super::OpenOptions), or
+/// from a descriptor.
 ///
 /// When all senders are gone it reads the end of the stream. A FIFO may get another sender later:
 /// before the first one comes a read waits, and between two senders it returns `Ok(0)` at once. To
@@ -58,7 +58,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is no pipe, or not open for this direction.
+    /// `InvalidInput` if it is not a pipe, or not open for this direction.
     ///
     /// # Panics
     ///
@@ -72,7 +72,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is no pipe, or not open for this direction.
+    /// `InvalidInput` if it is not a pipe, or not open for this direction.
     ///
     /// # Panics
     ///
@@ -212,16 +212,16 @@ impl Receiver {
             .try_io(Interest::READABLE, || read_into_buf_mut(&*self.io, buf))
     }
 
-    /// Calls `f`, an operation that reads from this descriptor, once if there is believed to be
-    /// something, and ends that belief if it answers `WouldBlock`.
+    /// Calls `f`, an operation that reads from this descriptor, once if the pipe is believed to
+    /// have something to read, and ends that belief if `f` answers `WouldBlock`.
     ///
-    /// `f` must answer `WouldBlock` only if the pipe does, and must not use the other methods of this
-    /// receiver.
+    /// `f` must answer `WouldBlock` only if the pipe does, and must not use the other methods of
+    /// this receiver.
     ///
     /// # Errors
     ///
-    /// `WouldBlock`, without calling `f`, if the pipe is not known to be ready; what `f` answers
-    /// otherwise.
+    /// `WouldBlock`, without calling `f`, if the pipe is not known to be ready; otherwise what `f`
+    /// answers.
     pub fn try_io<R>(&self, f: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         self.io.registration().try_io(Interest::READABLE, f)
     }

@@ -14,10 +14,10 @@ use crate::net::std_traits::descriptor_traits;
 
 /// The end of a pipe to write to.
 ///
-/// It is made by [`pipe`](super::pipe), by [`OpenOptions::open_sender`](super::OpenOptions), or of a
-/// descriptor. Writing is not buffered: what a write has accepted is in the pipe, and up to 4,096
-/// bytes (`PIPE_BUF`) are accepted all or not at all. Readers see the end of the stream when all
-/// senders are dropped; `shutdown` does nothing.
+/// It is made by [`pipe`](super::pipe), by [`OpenOptions::open_sender`](super::OpenOptions), or
+/// from a descriptor. Writing is not buffered: what a write has accepted is in the pipe, and up to
+/// 4,096 bytes (`PIPE_BUF`) are accepted all or not at all. Readers see the end of the stream when
+/// all senders are dropped; `shutdown` does nothing.
 ///
 /// Without a reader a write fails with `BrokenPipe` (and the signal SIGPIPE, which Rust programs
 /// ignore). A FIFO may get another reader later, and then writes go on.
@@ -55,7 +55,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is no pipe, or not open for this direction.
+    /// `InvalidInput` if it is not a pipe, or not open for this direction.
     ///
     /// # Panics
     ///
@@ -69,7 +69,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if it is no pipe, or not open for this direction.
+    /// `InvalidInput` if it is not a pipe, or not open for this direction.
     ///
     /// # Panics
     ///
@@ -197,16 +197,16 @@ impl Sender {
             .try_io(Interest::WRITABLE, || (&*self.io).write_vectored(bufs))
     }
 
-    /// Calls `f`, an operation that writes to this descriptor, once if there is believed to be room,
-    /// and ends that belief if it answers `WouldBlock`.
+    /// Calls `f`, an operation that writes to this descriptor, once if the pipe is believed to have
+    /// room, and ends that belief if `f` answers `WouldBlock`.
     ///
-    /// `f` must answer `WouldBlock` only if the pipe does, and must not use the other methods of this
-    /// sender.
+    /// `f` must answer `WouldBlock` only if the pipe does, and must not use the other methods of
+    /// this sender.
     ///
     /// # Errors
     ///
-    /// `WouldBlock`, without calling `f`, if the pipe is not known to be ready; what `f` answers
-    /// otherwise.
+    /// `WouldBlock`, without calling `f`, if the pipe is not known to be ready; otherwise what `f`
+    /// answers.
     pub fn try_io<R>(&self, f: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
         self.io.registration().try_io(Interest::WRITABLE, f)
     }

@@ -56,10 +56,9 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// Those of connect(2): ENOENT if there is nothing, ECONNREFUSED if nobody listens, and
-    /// EAGAIN (`WouldBlock`) if the listener's queue is full, for which the kernel does not let
-    /// anybody wait: try again later. `InvalidInput` if the path is too long, or has a zero byte
-    /// within.
+    /// Those of connect(2): ENOENT if there is nothing, ECONNREFUSED if nobody listens, and EAGAIN
+    /// (`WouldBlock`) if the listener's queue is full: the kernel offers no way to wait for room in
+    /// it, so try again later. `InvalidInput` if the path is too long, or has a zero byte within.
     ///
     /// # Panics
     ///
@@ -93,7 +92,7 @@ impl UnixStream {
         UnixStream::connecting(mio::net::UnixStream::connect_addr(&socket_addr.0)?).await
     }
 
-    /// Waits for the end of a connect(2) under way.
+    /// Waits until a connect(2) that is under way has ended.
     pub(super) async fn connecting(stream: mio::net::UnixStream) -> io::Result<UnixStream> {
         let stream = UnixStream::new(stream)?;
         poll_fn(|cx| stream.poll_write_ready(cx)).await?;
@@ -157,7 +156,7 @@ impl UnixStream {
         self.io.peer_addr().map(SocketAddr)
     }
 
-    /// Who is at the other end (`SO_PEERCRED`).
+    /// The credentials of the process at the other end (`SO_PEERCRED`).
     ///
     /// # Errors
     ///
