@@ -22,7 +22,7 @@ const SCRIPT: &str =
 
 /// A test binary.
 struct Binary {
-    /// Of its target, such as `process`.
+    /// Of its target, such as `signal`.
     name: String,
     path: PathBuf,
     /// Whether it starts the tool, which nobody cannot if the repository is in a private place.

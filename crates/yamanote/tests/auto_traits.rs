@@ -3,7 +3,9 @@
 //! fields without being written down anywhere, so a private change can take one away; here it fails
 //! to compile instead.
 //!
-//! The answers are Tokio's, apart from what is said at the place.
+//! The answers are Tokio's, except where a comment says otherwise.
+//!
+//! More than 500 lines, because it is one list.
 #![forbid(unsafe_code)]
 #![allow(unreachable_code, unused_variables, clippy::diverging_sub_expression)]
 

@@ -1,13 +1,22 @@
 //! A process that forks keeps its runtime. Its child has none: it may drop what it has inherited, and
 //! touches neither a ring nor the set of sockets in doing so, for both are still the parent's.
+//! Programs that it starts inherit nothing of ours.
 
+mod program_support;
+mod tcp_support;
+
+use std::os::fd::AsRawFd;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use program_support::runtime;
+use tcp_support::pair;
 use yamanote::buf::IoBuf;
+use yamanote::fs::{self, File};
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::net::{TcpListener, TcpStream};
-use yamanote::runtime::Runtime;
-use yamanote_test::{Capability, Setup, TempDir, builder, matrix, require};
+use yamanote::runtime::{DriverChoice, Runtime};
+use yamanote_test::{Capability, Setup, TempDir, builder, in_own_process, matrix, require};
 
 /// Runs `f` in a forked child and returns how that ended: its exit status.
 fn in_child(f: impl FnOnce()) -> i32 {
@@ -119,4 +128,62 @@ matrix! {
             yamanote::time::timeout(Duration::from_secs(5), ping(&mut a, &mut b)).await.unwrap();
         });
     }
+}
+
+/// R21: a program started by this one inherits its input, output and error, and nothing of ours.
+#[test]
+fn a_child_inherits_no_descriptor() {
+    in_own_process(module_path!(), "a_child_inherits_no_descriptor", || {
+        let seen_by_child = || {
+            let script = "for fd in /proc/self/fd/*; do readlink $fd; done; true";
+            let mut child = Command::new("sh");
+            child.args(["-c", script]).stdin(Stdio::null());
+            let output = child.output().unwrap();
+            let text = String::from_utf8(output.stdout).unwrap();
+            text.lines()
+                .filter(|line| !line.starts_with("pipe:"))
+                .count()
+        };
+        let before = seen_by_child();
+        // Those that whoever started this process has left in it.
+        let inherited: Vec<_> = (0..1000)
+            // SAFETY: no memory involved.
+            .filter(|&number| unsafe { libc::fcntl(number, libc::F_GETFD) } == 0)
+            .collect();
+        for choice in [DriverChoice::Auto, DriverChoice::Epoll] {
+            for workers in [0, 2] {
+                let runtime = runtime(choice, workers).unwrap();
+                let directory = TempDir::new();
+                let path = directory.path().join("open");
+                runtime.block_on(async {
+                    let (client, server) = pair().await;
+                    let listener = yamanote::net::TcpListener::bind("127.0.0.1:0")
+                        .await
+                        .unwrap();
+                    let socket = yamanote::net::TcpSocket::new_v4().unwrap();
+                    let mut file = File::create(&path).await.unwrap();
+                    file.write_all(b"x").await.unwrap();
+                    file.sync_all().await.unwrap();
+                    let opened = File::open(&path).await.unwrap();
+                    let mut entries = fs::read_dir(directory.path()).await.unwrap();
+                    assert!(entries.next_entry().await.unwrap().is_some());
+                    for number in 0..1000 {
+                        // SAFETY: no memory involved.
+                        let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+                        assert!(flags != 0 || inherited.contains(&number), "{number}");
+                    }
+                    assert_eq!(seen_by_child(), before);
+                    drop((
+                        client,
+                        server,
+                        listener,
+                        socket,
+                        file.as_raw_fd(),
+                        opened,
+                        entries,
+                    ));
+                });
+            }
+        }
+    });
 }
