@@ -155,21 +155,21 @@ fn judge(setup: Setup, hog: Hog, hogs: usize) {
     }
 }
 
-macro_rules! brisk_tests {
+macro_rules! tiny_poll_tests {
     ($($name:ident: $driver:ident, $hog:ident;)*) => {
         $(
             #[test]
             fn $name() {
                 let setup = Setup { driver: Driver::$driver, workers: Some(2) };
                 if setup.is_possible() {
-                    judge_brisk(setup, Hog::$hog);
+                    judge_tiny_polls(setup, Hog::$hog);
                 }
             }
         )*
     };
 }
 
-brisk_tests! {
+tiny_poll_tests! {
     uring_sleep_among_tiny_polls: Uring, Sleep;
     uring_spin_among_tiny_polls: Uring, Spin;
     epoll_sleep_among_tiny_polls: Epoll, Sleep;
@@ -181,7 +181,7 @@ brisk_tests! {
 ///
 /// The moment is short enough for that in an optimized build only, in which `.ci/run` runs this once
 /// more.
-fn judge_brisk(setup: Setup, hog: Hog) {
+fn judge_tiny_polls(setup: Setup, hog: Hog) {
     const TASKS: usize = 8;
     const HOG: Duration = Duration::from_millis(500);
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);

@@ -36,7 +36,7 @@ impl Worker {
         };
         let slot = self.slot.borrow_mut().take();
         drop(slot.expect("core and slot go together"));
-        match self.shared.bench.offer(&self.shared, core) {
+        match self.shared.handover.offer(&self.shared, core) {
             Ok(()) => true,
             Err((_, core)) => {
                 self.install(core);
@@ -47,7 +47,7 @@ impl Worker {
 
     /// If the core, or any other worker's, still waits for a thread, this one is free again.
     fn take_core_back(&self) {
-        if let Some(core) = self.shared.bench.try_take() {
+        if let Some(core) = self.shared.handover.try_take() {
             self.install(core);
         }
     }

@@ -2,10 +2,10 @@
 //!
 //! Reading order: `role` (who sleeps how) and `idle` (who is woken, and why no wake-up is lost) are the
 //! protocols; `queue` is where a worker keeps its tasks; `worker` is the loop, with `sentry` for what it
-//! does for stuck siblings, `block_in_place` and `bench` for lending a worker to another thread, and
+//! does for stuck siblings, `block_in_place` and `handover` for lending a worker to another thread, and
 //! `retire` for its end. `shared` ties them together.
 //!
-//! A **worker** is a number: a core (queue, counters), a desk (what siblings see), and a slot of the
+//! A **worker** is a number: a core (queue, counters), a public part (what siblings see), and a slot of the
 //! driver. A thread becomes the worker by taking the core, and ceases to be by lending it.
 //!
 //! A task made runnable goes, in this order of preference,
@@ -32,8 +32,8 @@ mod worker;
 
 mod sentry;
 
-mod bench;
 mod block_in_place;
+mod handover;
 
 mod retire;
 
@@ -63,9 +63,9 @@ pub(crate) struct MultiThread {
 impl MultiThread {
     /// A scheduler whose workers have no threads yet. `driver` has a slot for each.
     pub(crate) fn new(config: Config, driver: Arc<Driver>) -> Self {
-        let (cores, desks) = worker::build(&config);
+        let (cores, workers) = worker::build(&config);
         MultiThread {
-            shared: Arc::new(Shared::new(config, driver, desks)),
+            shared: Arc::new(Shared::new(config, driver, workers)),
             idle_cores: Mutex::new(cores),
         }
     }
@@ -80,9 +80,9 @@ impl MultiThread {
     ///
     /// A thread could not be had. Those that were started run until [`shutdown`](Self::shutdown).
     pub(crate) fn start(&self, launch: Launch) -> io::Result<()> {
-        self.shared.bench.set_launch(launch);
+        self.shared.handover.set_launch(launch);
         while let Some(core) = self.next_idle_core() {
-            if let Err((error, core)) = self.shared.bench.offer(&self.shared, core) {
+            if let Err((error, core)) = self.shared.handover.offer(&self.shared, core) {
                 self.lock_idle_cores().push(core);
                 return Err(error);
             }

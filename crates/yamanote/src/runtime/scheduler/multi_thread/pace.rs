@@ -1,28 +1,28 @@
 //! Whether a worker gets through its queue so fast that nobody should help it.
 //!
 //! A task that another worker takes brings its data along, cache line by cache line, and so do the
-//! locks and queues that it shares with those left behind. To be woken for it costs both workers some
-//! 20 µs besides. Tasks that wait for each other and run for a tenth of a microsecond at a time are
-//! therefore done sooner by one worker than by two: eight at one semaphore ten times so.
+//! locks and queues that it shares with those left behind. Waking a worker for it costs both workers
+//! some 20 µs besides. Tasks that wait for each other and run for a tenth of a microsecond at a time
+//! are therefore done sooner by one worker than by two: eight at one semaphore, ten times sooner.
 //!
 //! So a searcher takes only tasks that it has seen waiting, as the load balancer of Linux leaves
 //! processes alone that ran a moment ago (`sched_migration_cost_ns` in sched(7)):
 //!
 //! ```text
-//!              what was there is taken by its own worker
+//!              its worker took all that was there
 //!              within WAITING, in short polls
-//!    steady --------------------------------------------> brisk
-//!      ^                                                    |
-//!      +----------------------------------------------------+
+//!   ordinary --------------------------------------> short polls
+//!      ^                                                  |
+//!      +--------------------------------------------------+
 //!         the worker sleeps, or its polls get longer, or a turn of the driver has woken several
 //!         tasks, or it is found stuck
 //! ```
 //!
-//! A brisk worker calls nobody for what it puts in its own queue, and nobody takes anything from it,
-//! unless that queue gets long. That is safe as long as it goes on like this: it is awake and comes to
-//! each task in a moment. Should its next poll be a long one, the sentry finds it stuck (`sentry.rs`),
-//! in a fifth of the usual time. A searcher may come too late with its verdict, when the worker has
-//! slept or is in other work already; that, too, lasts until the worker's next lap or the sentry.
+//! A worker with short polls calls nobody for what it puts in its own queue, and nobody takes anything
+//! from it, unless that queue gets long. That is safe while its polls stay short: it is awake and
+//! comes to each task in a moment. Should its next poll be a long one, the sentry finds it stuck
+//! (`sentry.rs`), in a fifth of the usual time. A searcher's verdict may come too late, when the worker
+//! has slept or does other work already; that, too, lasts until the worker's next lap or the sentry.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -31,21 +31,22 @@ use std::time::{Duration, Instant};
 use super::queue::{Pointer, Thief};
 use crate::loom::hint::spin_loop;
 
-/// For so long a task must wait under a searcher's eyes before it is taken. Half of what it costs to
-/// wake a worker for it.
+/// A searcher takes a task only after it has watched it wait this long: half of what it costs to wake a
+/// worker for it.
 const WAITING: Duration = Duration::from_micros(8);
 
-/// Between two looks, each of which takes a cache line from the worker that is looked at.
+/// Between two looks, each of which takes a cache line from the worker looked at.
 const BETWEEN_LOOKS: Duration = Duration::from_nanos(500);
 
-/// Polls of a brisk worker are shorter on average.
+/// Polls are short if they take less on average.
 const SHORT_POLL_NS: f32 = 1_000.0;
 
-/// A queue of this length is no brisk worker's: it takes some microseconds even with the shortest polls.
+/// With a queue of this length a worker needs help: it takes some microseconds even with the shortest
+/// polls.
 const LONG_QUEUE: usize = 64;
 
-/// After it has watched in vain a searcher takes so many tasks at sight.
-const HASTE: u8 = 15;
+/// After a searcher has watched in vain, it takes this many tasks without watching.
+const UNWATCHED: u8 = 15;
 
 /// What a worker does at the moment. Numbers and flags that nothing is published with, hence Relaxed;
 /// where a wake-up depends on them, the fences of `idle.rs` order them.
@@ -53,14 +54,14 @@ pub(super) struct Pace {
     /// Begins and ends of polls: odd inside of one. Written by the worker.
     polls: AtomicU32,
     /// Set by a searcher, cleared by the worker and by the sentry.
-    brisk: AtomicBool,
+    short_polls: AtomicBool,
 }
 
 impl Pace {
     pub(super) fn new() -> Self {
         Pace {
             polls: AtomicU32::new(0),
-            brisk: AtomicBool::new(false),
+            short_polls: AtomicBool::new(false),
         }
     }
 
@@ -68,7 +69,7 @@ impl Pace {
         self.polls.store(self.polls.load(Relaxed) | 1, Relaxed);
     }
 
-    /// Does nothing if it was told already.
+    /// Does nothing outside of a poll.
     pub(super) fn end_poll(&self) {
         let polls = self.polls.load(Relaxed);
         self.polls.store(polls.wrapping_add(polls & 1), Relaxed);
@@ -80,47 +81,52 @@ impl Pace {
         self.polls.load(Relaxed) & 1 == 1
     }
 
-    /// Whether the worker is done with `queued` tasks in a moment.
-    pub(super) fn is_brisk(&self, queued: usize) -> bool {
-        self.brisk.load(Relaxed) && queued < LONG_QUEUE
+    /// Whether siblings should come, or be called, for the `queued` tasks of this worker. With short
+    /// polls it is done with them in a moment.
+    pub(super) fn needs_help_with(&self, queued: usize) -> bool {
+        !self.has_short_polls() || queued >= LONG_QUEUE
     }
 
-    pub(super) fn set_steady(&self) {
-        if self.brisk.load(Relaxed) {
-            self.brisk.store(false, Relaxed);
+    pub(super) fn has_short_polls(&self) -> bool {
+        self.short_polls.load(Relaxed)
+    }
+
+    pub(super) fn clear_short_polls(&self) {
+        if self.has_short_polls() {
+            self.short_polls.store(false, Relaxed);
         }
     }
 
     /// The worker's polls took `mean_ns` lately.
     pub(super) fn note_polls(&self, mean_ns: f32) {
         if mean_ns > SHORT_POLL_NS {
-            self.set_steady();
+            self.clear_short_polls();
         }
     }
 }
 
-/// A searcher's patience.
-pub(super) struct Patience {
-    /// So many tasks are still taken at sight.
-    haste: u8,
+/// What makes a searcher watch before it takes tasks.
+pub(super) struct StealDelay {
+    /// How many more tasks are taken without watching.
+    unwatched: u8,
 }
 
-impl Patience {
+impl StealDelay {
     pub(super) fn new() -> Self {
-        Patience { haste: 0 }
+        StealDelay { unwatched: 0 }
     }
 
-    /// Watches the worker that `pace` and `queue` are of. Returns whether to leave it alone: because it
-    /// takes itself what is there now, and then it is brisk from now on, or because there is something
-    /// else to do, as `is_wanted` says.
+    /// Watches the worker that `pace` and `queue` belong to. Returns whether to leave it alone: because
+    /// it takes itself what is there now, and then it has short polls from now on, or because there is
+    /// something else to do, as `is_wanted` says.
     pub(super) fn leaves_alone<T: Pointer>(
         &mut self,
         pace: &Pace,
         queue: &Thief<T>,
         is_wanted: impl Fn() -> bool,
     ) -> bool {
-        if self.haste > 0 {
-            self.haste -= 1;
+        if self.unwatched > 0 {
+            self.unwatched -= 1;
             return false;
         }
         let (taken, waiting) = (queue.taken(), queue.len());
@@ -147,10 +153,10 @@ impl Patience {
             if start.elapsed().as_nanos() as f32 > polled as f32 * SHORT_POLL_NS {
                 break;
             }
-            pace.brisk.store(true, Relaxed);
+            pace.short_polls.store(true, Relaxed);
             return true;
         }
-        self.haste = HASTE;
+        self.unwatched = UNWATCHED;
         false
     }
 }
@@ -177,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_its_tasks_itself_is_brisk() {
+    fn a_worker_that_takes_its_tasks_itself_needs_no_help() {
         let pace = Pace::new();
         let (local, thief) = waiting(8);
         thread::scope(|scope| {
             let searcher = scope.spawn(|| {
                 // One of the two threads may be kept from running at any moment.
                 let give_up = Instant::now() + Duration::from_secs(10);
-                while !Patience::new().leaves_alone(&pace, &thief, || false) {
+                while !StealDelay::new().leaves_alone(&pace, &thief, || false) {
                     assert!(Instant::now() < give_up, "no task was taken");
                 }
             });
@@ -192,15 +198,15 @@ mod tests {
                 run_one(&pace, &local);
             }
         });
-        assert!(pace.is_brisk(8) && !pace.is_brisk(LONG_QUEUE));
+        assert!(!pace.needs_help_with(8) && pace.needs_help_with(LONG_QUEUE));
         pace.note_polls(SHORT_POLL_NS / 2.0);
-        assert!(pace.is_brisk(8), "polls are short");
+        assert!(!pace.needs_help_with(8), "polls are short");
         pace.note_polls(SHORT_POLL_NS * 2.0);
-        assert!(!pace.is_brisk(0), "a poll was long");
+        assert!(!pace.has_short_polls(), "a poll was long");
     }
 
     #[test]
-    fn who_is_in_a_long_poll_is_not_brisk_though_others_take_its_tasks() {
+    fn a_worker_in_a_long_poll_needs_help_though_others_take_its_tasks() {
         let pace = Pace::new();
         let (_local, thief) = waiting(8);
         let (other, _) = queue::new(256);
@@ -209,37 +215,37 @@ mod tests {
             drop(thief.steal_into(&other));
             false
         };
-        assert!(!Patience::new().leaves_alone(&pace, &thief, take_all));
-        assert!(!pace.is_brisk(0));
+        assert!(!StealDelay::new().leaves_alone(&pace, &thief, take_all));
+        assert!(!pace.has_short_polls());
     }
 
     #[test]
-    fn who_waited_in_vain_does_not_wait_again_soon() {
+    fn a_searcher_that_waited_in_vain_does_not_wait_again_soon() {
         let pace = Pace::new();
         let (_local, thief) = waiting(1);
-        let mut patience = Patience::new();
-        assert!(!patience.leaves_alone(&pace, &thief, || false));
-        for _ in 0..HASTE {
-            assert!(!patience.leaves_alone(&pace, &thief, || unreachable!("it does not wait")));
+        let mut delay = StealDelay::new();
+        assert!(!delay.leaves_alone(&pace, &thief, || false));
+        for _ in 0..UNWATCHED {
+            assert!(!delay.leaves_alone(&pace, &thief, || unreachable!("it does not wait")));
         }
         let looks = std::cell::Cell::new(0);
         let something_else = || {
             looks.set(looks.get() + 1);
             true
         };
-        assert!(patience.leaves_alone(&pace, &thief, something_else));
+        assert!(delay.leaves_alone(&pace, &thief, something_else));
         assert_eq!(looks.get(), 1, "it waits again, but not for long");
-        assert!(!pace.is_brisk(0), "that says nothing of the worker");
+        assert!(!pace.has_short_polls(), "that says nothing of the worker");
     }
 
     #[test]
     fn nobody_waits_beside_a_long_queue() {
         let (_local, thief) = waiting(LONG_QUEUE as u32);
         let wait = || unreachable!("it does not wait");
-        assert!(!Patience::new().leaves_alone(&Pace::new(), &thief, wait));
+        assert!(!StealDelay::new().leaves_alone(&Pace::new(), &thief, wait));
     }
 
-    /// Told twice, the end of a poll counts once.
+    /// Reported twice, the end of a poll counts once.
     #[test]
     fn polls_begin_and_end() {
         let pace = Pace::new();

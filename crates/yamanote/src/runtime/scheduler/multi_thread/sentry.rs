@@ -9,15 +9,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::role::Mood;
-use super::shared::Desk;
+use super::role::Report;
+use super::shared::Public;
 use super::worker::Worker;
 
 /// How long the sentry sleeps at most. Together with the nap that may have been half over when the
 /// sibling got stuck, what it holds is late by at most twice this.
 const NAP: Duration = Duration::from_millis(5);
 
-/// The same while a sibling is brisk (see `pace.rs`): nobody else looks at what waits in its queue.
+/// The same while a sibling has short polls (see `pace.rs`): nobody else looks at what waits in its queue.
 const SHORT_NAP: Duration = Duration::from_millis(1);
 
 /// Two looks this close to each other count as one: a sentry may be called every few microseconds.
@@ -59,9 +59,11 @@ impl Worker {
     /// Called by the sentry before it sleeps; returns for how long at most.
     pub(super) fn begin_nap(&self) -> Duration {
         self.look_at_siblings(Instant::now());
-        let (desks, idle) = (&self.shared.desks, &self.shared.idle);
+        let (workers, idle) = (&self.shared.workers, &self.shared.idle);
         let mut siblings = self.shared.siblings(self.index.get());
-        match siblings.any(|sibling| desks[sibling].pace.is_brisk(0) && !idle.is_asleep(sibling)) {
+        match siblings
+            .any(|sibling| workers[sibling].pace.has_short_polls() && !idle.is_asleep(sibling))
+        {
             true => SHORT_NAP,
             false => NAP,
         }
@@ -92,7 +94,7 @@ impl Worker {
     }
 
     /// What a busy worker does in passing.
-    pub(super) fn glance_at_siblings(&self, now: Instant) {
+    pub(super) fn check_siblings_in_passing(&self, now: Instant) {
         let looked_at = self.with_core(|core| core.watch.looked_at);
         if now.duration_since(looked_at) >= most(NAP) {
             self.check_siblings(now);
@@ -100,19 +102,19 @@ impl Worker {
     }
 
     /// Relieves siblings that are stuck.
-    pub(super) fn check_siblings(&self, now: Instant) -> Mood {
+    pub(super) fn check_siblings(&self, now: Instant) -> Report {
         let (mut lively, mut stuck) = (self.look_at_siblings(now), false);
         for sibling in self.shared.siblings(self.index.get()) {
             if self.shared.idle.is_asleep(sibling) {
                 continue;
             }
-            let patience = match self.shared.desks[sibling].pace.is_brisk(0) {
+            let limit = match self.shared.workers[sibling].pace.has_short_polls() {
                 true => most(SHORT_NAP),
                 false => most(NAP),
             };
             let is_stuck = self.with_core(|core| {
                 let since = &mut core.watch.seen[sibling].since;
-                let is_stuck = now.duration_since(*since) >= patience;
+                let is_stuck = now.duration_since(*since) >= limit;
                 if is_stuck {
                     // If it goes on like this, again in so long a time.
                     *since = now;
@@ -122,24 +124,24 @@ impl Worker {
             match is_stuck {
                 true => {
                     stuck = true;
-                    self.relieve(sibling);
+                    self.rescue(sibling);
                 }
                 // It may have turned, or be about to.
                 false => lively = true,
             }
         }
         match stuck {
-            true => Mood::Alarmed,
-            false => Mood::Calm { lively },
+            true => Report::Stuck,
+            false => Report::AllWell { lively },
         }
     }
 
-    fn relieve(&self, sibling: usize) {
+    fn rescue(&self, sibling: usize) {
         self.as_driver(|worker| {
             worker.shared.driver().rescue(sibling);
         });
-        let Desk { queue, pace, .. } = &self.shared.desks[sibling];
-        pace.set_steady();
+        let Public { queue, pace, .. } = &self.shared.workers[sibling];
+        pace.clear_short_polls();
         let leaving = self.with_core(|core| {
             let taken = [queue.steal_lifo(), queue.steal_into(&core.local)];
             let taken = taken.into_iter().flatten();

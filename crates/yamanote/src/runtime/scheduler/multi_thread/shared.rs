@@ -8,8 +8,8 @@ use std::sync::atomic::{
     Ordering::{Acquire, Release},
 };
 
-use super::bench::Bench;
 use super::current;
+use super::handover::Handover;
 use super::idle::Idle;
 use super::pace::Pace;
 use super::queue::Thief;
@@ -29,8 +29,8 @@ pub(crate) struct Shared {
     pub(super) inject: Inject<Notified>,
     pub(super) idle: Idle,
     /// By worker.
-    pub(super) desks: Box<[Desk]>,
-    pub(super) bench: Bench,
+    pub(super) workers: Box<[Public]>,
+    pub(super) handover: Handover,
     pub(super) retirement: Retirement,
     shutdown: AtomicBool,
     pub(super) config: Config,
@@ -38,34 +38,34 @@ pub(crate) struct Shared {
 
 /// What siblings see of a worker. Alone on its cache lines: its owner writes at every poll.
 #[repr(align(128))]
-pub(super) struct Desk {
+pub(super) struct Public {
     pub(super) queue: Thief<Notified>,
     pub(super) pace: Pace,
     pub(super) load: Load,
 }
 
-impl Desk {
+impl Public {
     /// Whether a sibling has a reason to come: there is more than the worker is about to take.
     pub(super) fn has_spare_work(&self) -> bool {
         match self.queue.len() {
             0 => false,
             1 if !self.pace.is_polling() => false,
-            queued => !self.pace.is_brisk(queued),
+            queued => self.pace.needs_help_with(queued),
         }
     }
 }
 
 impl Shared {
-    pub(super) fn new(config: Config, driver: Arc<Driver>, desks: Box<[Desk]>) -> Self {
-        let workers = desks.len();
+    pub(super) fn new(config: Config, driver: Arc<Driver>, workers: Box<[Public]>) -> Self {
+        let count = workers.len();
         Shared {
             driver,
-            owned: OwnedTasks::new(workers),
+            owned: OwnedTasks::new(count),
             inject: Inject::new(),
-            idle: Idle::new(workers),
-            desks,
-            bench: Bench::new(),
-            retirement: Retirement::new(workers),
+            idle: Idle::new(count),
+            workers,
+            handover: Handover::new(),
+            retirement: Retirement::new(count),
             shutdown: AtomicBool::new(false),
             config,
         }
@@ -90,11 +90,11 @@ impl Shared {
     }
 
     pub(crate) fn num_workers(&self) -> usize {
-        self.desks.len()
+        self.workers.len()
     }
 
     pub(crate) fn load(&self, worker: usize) -> &Load {
-        &self.desks[worker].load
+        &self.workers[worker].load
     }
 
     pub(crate) fn num_alive_tasks(&self) -> usize {
@@ -148,12 +148,12 @@ impl Shared {
     pub(super) fn has_work_for(&self, worker: usize) -> bool {
         Idle::has_work(&self.inject, || {
             self.siblings(worker)
-                .any(|sibling| self.desks[sibling].has_spare_work())
+                .any(|sibling| self.workers[sibling].has_spare_work())
         })
     }
 
     pub(super) fn siblings(&self, worker: usize) -> impl Iterator<Item = usize> {
-        (0..self.desks.len()).filter(move |sibling| *sibling != worker)
+        (0..self.workers.len()).filter(move |sibling| *sibling != worker)
     }
 
     pub(super) fn is_shutdown(&self) -> bool {
@@ -166,10 +166,10 @@ impl Shared {
         // Release: with the Acquire in `is_shutdown`. The tokens of `unpark` carry it to sleepers.
         self.shutdown.store(true, Release);
         drop(self.inject.close());
-        for worker in 0..self.desks.len() {
+        for worker in 0..self.workers.len() {
             self.driver.unpark(worker);
         }
-        self.bench.close();
+        self.handover.close();
     }
 }
 

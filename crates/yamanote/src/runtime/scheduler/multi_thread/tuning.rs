@@ -1,6 +1,6 @@
 //! How often a busy worker asks the injection queue before its own.
 //!
-//! What waits in the injection queue should wait for about [`PATIENCE_NS`], whether polls are short or
+//! What waits in the injection queue should wait for about [`WAIT_NS`], whether polls are short or
 //! long; asking more often than that would only cost. So the worker measures how long a poll takes:
 //! it reads the clock once per look at the driver, and an average that moves slowly says how many
 //! polls fit.
@@ -9,13 +9,13 @@
 use std::time::Instant;
 
 /// Short against what a person or a network notices, long against a poll.
-const PATIENCE_NS: f32 = 200_000.0;
+const WAIT_NS: f32 = 200_000.0;
 
-/// A poll of so long is dear against a system call or two.
+/// A poll of this length costs more than a system call or two.
 const LONG_POLL_NS: f32 = 20_000.0;
 
-/// Never so often that a worker does nothing else, never so seldom that a burst of long polls after
-/// short ones makes a task wait for seconds.
+/// Often enough that a burst of long polls after short ones makes no task wait for seconds, and not so
+/// often that a worker does nothing else.
 const MIN_INTERVAL: u32 = 2;
 const MAX_INTERVAL: u32 = 127;
 
@@ -34,7 +34,7 @@ impl Tuning {
         let mut tuning = Tuning {
             interval: 0,
             // Until there is a measurement.
-            mean_poll_ns: PATIENCE_NS / 31.0,
+            mean_poll_ns: WAIT_NS / 31.0,
             lap: None,
         };
         tuning.tune();
@@ -71,7 +71,7 @@ impl Tuning {
     }
 
     fn tune(&mut self) {
-        let polls = PATIENCE_NS / self.mean_poll_ns.max(1.0);
+        let polls = WAIT_NS / self.mean_poll_ns.max(1.0);
         self.interval = (polls as u32).clamp(MIN_INTERVAL, MAX_INTERVAL);
     }
 }

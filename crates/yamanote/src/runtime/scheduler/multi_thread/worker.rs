@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::current;
-use super::pace::{Pace, Patience};
+use super::pace::{Pace, StealDelay};
 use super::queue::{self, Local};
-use super::role::{Errand, Mood};
+use super::role::{Call, Report};
 use super::sentry::Watch;
-use super::shared::{Desk, Notified, Shared};
+use super::shared::{Notified, Public, Shared};
 use super::tuning::Tuning;
 use crate::runtime::driver::{PollIo, Role, SlotGuard};
 use crate::runtime::scheduler::Config;
@@ -49,9 +49,9 @@ pub(super) struct Core {
     lone_yields: u8,
     /// Counted as a searcher in `Idle`.
     searching: bool,
-    mood: Mood,
+    report: Report,
     pub(super) watch: Watch,
-    patience: Patience,
+    steal_delay: StealDelay,
     rng: FastRand,
     /// Tasks on their way from the injection queue to `local`; empty between calls.
     arriving: VecDeque<Notified>,
@@ -82,10 +82,10 @@ pub(super) struct Worker {
     settled: Cell<bool>,
 }
 
-/// The cores and desks of all workers.
-pub(super) fn build(config: &Config) -> (Vec<Box<Core>>, Box<[Desk]>) {
+/// The two parts of each worker.
+pub(super) fn build(config: &Config) -> (Vec<Box<Core>>, Box<[Public]>) {
     let mut seeds = FastRand::new(config.seed);
-    let (cores, desks): (Vec<_>, Vec<_>) = (0..config.worker_threads)
+    let (cores, workers): (Vec<_>, Vec<_>) = (0..config.worker_threads)
         .map(|index| {
             let (local, thief) = queue::new(config.local_queue_capacity);
             let core = Core {
@@ -95,28 +95,28 @@ pub(super) fn build(config: &Config) -> (Vec<Box<Core>>, Box<[Desk]>) {
                 lifo_streak: 0,
                 lone_yields: 0,
                 searching: false,
-                mood: Mood::Done,
+                report: Report::NoWatch,
                 watch: Watch::new(config.worker_threads),
-                patience: Patience::new(),
+                steal_delay: StealDelay::new(),
                 rng: FastRand::new(u64::from(seeds.next_u32())),
                 arriving: VecDeque::new(),
                 tuning: Tuning::new(),
             };
-            let desk = Desk {
+            let public = Public {
                 queue: thief,
                 pace: Pace::new(),
                 load: Load::new(),
             };
-            (Box::new(core), desk)
+            (Box::new(core), public)
         })
         .unzip();
-    (cores, desks.into_boxed_slice())
+    (cores, workers.into_boxed_slice())
 }
 
 /// The life of a thread that was launched to be a worker: it runs whatever worker needs a thread.
 pub(super) fn live(shared: &Arc<Shared>) {
-    shared.bench.arrive();
-    while let Some(core) = shared.bench.take(shared.driver()) {
+    shared.handover.arrive();
+    while let Some(core) = shared.handover.take(shared.driver()) {
         let worker = Worker::new(shared.clone(), core);
         take_blocks();
         current::enter(&worker, || worker.work());
@@ -141,7 +141,7 @@ impl Worker {
 
     /// Works until the runtime shuts down or the core is lent to another thread for good.
     fn work(&self) {
-        self.desk().pace.end_poll();
+        self.public().pace.end_poll();
         loop {
             if self.shared.is_shutdown() {
                 return self.retire();
@@ -158,8 +158,8 @@ impl Worker {
         }
     }
 
-    fn desk(&self) -> &Desk {
-        &self.shared.desks[self.index.get()]
+    fn public(&self) -> &Public {
+        &self.shared.workers[self.index.get()]
     }
 
     /// Calls `f` with the core, which must be here. No foreign code may run in `f`.
@@ -169,27 +169,27 @@ impl Worker {
 
     fn run(&self, task: Notified) {
         if !self.settled.get() {
-            self.settle();
+            self.begin_work();
         }
         let task = self.shared.owned.assert_owner(task);
-        self.desk().pace.begin_poll();
+        self.public().pace.begin_poll();
         coop::budget(|| {
             task.run();
             self.spent.set(!coop::has_budget_remaining());
         });
         // A core that was lent in that poll is another thread's business by now.
         if self.core.borrow().is_some() {
-            self.desk().pace.end_poll();
+            self.public().pace.end_poll();
         }
     }
 
     /// Before the first task after a sleep or a search.
-    fn settle(&self) {
+    fn begin_work(&self) {
         self.settled.set(true);
-        self.desk().load.unpark();
-        self.desk().pace.set_steady();
+        self.public().load.unpark();
+        self.public().pace.clear_short_polls();
         let (searching, queued) = self.with_core(|core| {
-            core.mood = Mood::Done;
+            core.report = Report::NoWatch;
             (std::mem::take(&mut core.searching), core.queued())
         });
         let last = searching && self.shared.idle.stop_searching();
@@ -218,11 +218,11 @@ impl Worker {
         if due {
             let now = Instant::now();
             if let Some(mean_ns) = self.with_core(|core| core.tuning.lap(now, core.tick)) {
-                self.desk().pace.note_polls(mean_ns);
+                self.public().pace.note_polls(mean_ns);
             }
-            self.desk().load.account(now);
+            self.public().load.account(now);
             self.turn(PollIo::Drain);
-            self.glance_at_siblings(now);
+            self.check_siblings_in_passing(now);
         } else if lone_yield {
             self.turn(PollIo::Drain);
         } else if self.ring_is_due() {
@@ -257,10 +257,10 @@ impl Worker {
         });
         if woken > 1 {
             // How long those will run has nothing to do with the pace so far.
-            self.desk().pace.set_steady();
+            self.public().pace.clear_short_polls();
         }
         let queued = self.with_core(|core| core.queued());
-        if queued > 1 && !self.desk().pace.is_brisk(queued) {
+        if queued > 1 && self.public().pace.needs_help_with(queued) {
             self.shared.call_searcher();
         }
     }
@@ -324,14 +324,12 @@ impl Worker {
             (start..start + workers)
                 .map(|i| i % workers)
                 .filter(|sibling| *sibling != core.index)
-                .map(|sibling| &self.shared.desks[sibling])
-                .filter(|desk| desk.has_spare_work())
-                .filter(|desk| {
-                    !core
-                        .patience
-                        .leaves_alone(&desk.pace, &desk.queue, is_wanted)
+                .map(|sibling| &self.shared.workers[sibling])
+                .filter(|sibling| sibling.has_spare_work())
+                .filter(|Public { pace, queue, .. }| {
+                    !core.steal_delay.leaves_alone(pace, queue, is_wanted)
                 })
-                .find_map(|desk| desk.queue.steal_into(&core.local))
+                .find_map(|sibling| sibling.queue.steal_into(&core.local))
         })
         // Producers trust in a searcher to see this too.
         .or_else(|| self.next_injected())
@@ -345,47 +343,47 @@ impl Worker {
         }
         // The hook may have made something runnable.
         if self.with_core(|core| core.queued()) == 0 {
-            self.lie_down_and_rise();
+            self.sleep_now();
         }
         if let Some(after_unpark) = &config.after_unpark {
             self.as_driver(|_| after_unpark());
         }
     }
 
-    fn lie_down_and_rise(&self) {
+    fn sleep_now(&self) {
         let (shared, index) = (&self.shared, self.index.get());
-        let (searching, mood) =
-            self.with_core(|core| (std::mem::take(&mut core.searching), core.mood));
+        let (searching, report) =
+            self.with_core(|core| (std::mem::take(&mut core.searching), core.report));
         self.with_core(|core| core.tuning.rest());
-        self.desk().pace.set_steady();
-        let (sleep, must_look) = shared.idle.lie_down(index, searching, mood);
-        let is_wanted = must_look && shared.has_work_for(index);
+        self.public().pace.clear_short_polls();
+        let sleep = shared.idle.begin_sleep(index, searching, report);
+        let is_wanted = !shared.idle.has_searcher() && shared.has_work_for(index);
         if !is_wanted && !shared.is_shutdown() {
             let role = match sleep.watches {
                 true => Role::Driver,
                 false => Role::None,
             };
             let nap = sleep.naps.then(|| self.begin_nap());
-            self.desk().load.park();
+            self.public().load.park();
             self.as_driver(|_| {
                 shared.driver().park(index, role, nap);
             });
         }
         self.settled.set(false);
-        let errand = shared.idle.rise(index);
+        let call = shared.idle.end_sleep(index);
         // Also if it was called away: it may be called so often that no nap ever runs out.
         let seen = match sleep.naps {
             true => self.check_siblings(Instant::now()),
-            false => Mood::Done,
+            false => Report::NoWatch,
         };
-        let mood = match errand {
-            Some(Errand::Search) => Mood::Done,
-            Some(Errand::StandSentry) => Mood::Calm { lively: true },
+        let report = match call {
+            Some(Call::Search) => Report::NoWatch,
+            Some(Call::StandSentry) => Report::AllWell { lively: true },
             None => seen,
         };
         self.with_core(|core| {
-            core.searching = errand == Some(Errand::Search);
-            core.mood = mood;
+            core.searching = call == Some(Call::Search);
+            core.report = report;
         });
     }
 
@@ -409,7 +407,7 @@ impl Worker {
             self.yielded.set(true);
             // The poll is over. Said before the task is in the queue, so that nobody takes a lone
             // yielding task for one that waits behind another.
-            self.desk().pace.end_poll();
+            self.public().pace.end_poll();
             Some(task)
         } else if self.turning.get() {
             match self.favours.get() && !self.shared.config.disable_lifo_slot {
@@ -427,7 +425,7 @@ impl Worker {
         let leaving = queued.and_then(|task| core.local.push_back(task));
         if let Some(leaving) = leaving {
             self.shared.inject(leaving);
-        } else if announce && !self.desk().pace.is_brisk(core.queued()) {
+        } else if announce && self.public().pace.needs_help_with(core.queued()) {
             self.shared.call_searcher();
         }
         Ok(())

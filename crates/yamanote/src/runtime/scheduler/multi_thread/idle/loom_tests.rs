@@ -14,7 +14,7 @@ trait Queue: Default + Send + Sync + 'static {
     fn look(&self) -> bool;
 }
 
-/// Only a number of tasks, which orders nothing: all is left to the fences.
+/// Only a number of tasks, which orders nothing: the fences must do it all.
 #[derive(Default)]
 struct Number(AtomicUsize);
 
@@ -56,12 +56,12 @@ impl Queue for Injected {
     }
 }
 
-/// What a worker does that has taken a task.
+/// What a task does with the worker that has taken it.
 #[derive(Clone, Copy, PartialEq)]
 enum Tasks {
-    /// Goes on, and looks for more.
+    /// It ends, and the worker looks for more.
     End,
-    /// Stays in it until the model ends: others must take the rest.
+    /// It lasts until the model ends: others must take the rest.
     Last,
 }
 
@@ -71,7 +71,7 @@ struct Model<Q> {
     tasks: Tasks,
     /// As `Driver::unpark` leaves them.
     tokens: [AtomicBool; 2],
-    /// Those that stay in a task. Relaxed: read when their threads were joined.
+    /// Workers that stay in a task. Relaxed: read after their threads were joined.
     busy: [AtomicBool; 2],
 }
 
@@ -97,7 +97,7 @@ impl<Q: Queue> Model<Q> {
         }
     }
 
-    /// Works until it sleeps, as `worker.rs` does. `searching`: as told by an errand.
+    /// Works until it sleeps, as `worker.rs` does. `searching`: it was called to search.
     fn work(&self, worker: usize, mut searching: bool) {
         loop {
             searching = searching || self.idle.start_searching();
@@ -112,32 +112,32 @@ impl<Q: Queue> Model<Q> {
                 searching = false;
                 continue;
             }
-            let (_, must_look) = self.idle.lie_down(worker, searching, Mood::Done);
-            if !must_look || !self.queue.look() {
+            let _ = self.idle.begin_sleep(worker, searching, Report::NoWatch);
+            if self.idle.has_searcher() || !self.queue.look() {
                 return;
             }
-            searching = self.rise(worker);
+            searching = self.end_sleep(worker);
         }
     }
 
     /// `true`: called to search.
-    fn rise(&self, worker: usize) -> bool {
-        match self.idle.rise(worker) {
-            Some(Errand::Search) => true,
-            Some(Errand::StandSentry) => unreachable!("nobody asked for one"),
+    fn end_sleep(&self, worker: usize) -> bool {
+        match self.idle.end_sleep(worker) {
+            Some(Call::Search) => true,
+            Some(Call::StandSentry) => unreachable!("nobody asked for one"),
             None => false,
         }
     }
 
     fn wake_if_called(&self, worker: usize) {
-        // A token may come as its worker rises by itself; it ends the next sleep at once.
+        // A token may come as its worker wakes by itself; it ends the next sleep at once.
         if self.tokens[worker].swap(false, AcqRel) && !self.busy[worker].load(Relaxed) {
-            let searching = self.rise(worker);
+            let searching = self.end_sleep(worker);
             self.work(worker, searching);
         }
     }
 
-    /// The threads have ended: whoever was woken goes to work now.
+    /// The threads have ended: the workers that were called go to work now.
     fn wake_the_called(&self) {
         for worker in [0, 1, 0, 1] {
             self.wake_if_called(worker);
@@ -159,7 +159,7 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 fn one_worker_asleep<Q: Queue>(tasks: Tasks) {
     check(3, move || {
         let model = Model::<Q>::new(tasks);
-        let _asleep = model.idle.lie_down(1, false, Mood::Done);
+        let _asleep = model.idle.begin_sleep(1, false, Report::NoWatch);
         let worker = {
             let model = model.clone();
             thread::spawn(move || model.work(0, false))
@@ -179,7 +179,7 @@ fn loom_idle_one_worker_asleep_two_tasks_arrive() {
 
 /// The queue that workers share, with its lock and its length beside it.
 #[test]
-fn loom_idle_who_lies_down_looks_into_the_injection_queue() {
+fn loom_idle_a_sleeper_looks_into_the_injection_queue() {
     one_worker_asleep::<Injected>(Tasks::Last);
 }
 
@@ -202,13 +202,13 @@ fn loom_idle_two_workers_go_to_sleep_as_tasks_arrive() {
     });
 }
 
-/// A searcher takes one of two tasks whose second producer trusted in it, and stays in that task.
+/// A searcher takes one of two tasks, whose second producer left it to the searcher, and stays in it.
 #[test]
 fn loom_idle_the_last_searcher_looks_again() {
     check(3, || {
         let model = Model::<Number>::new(Tasks::Last);
-        let _asleep = model.idle.lie_down(0, false, Mood::Done);
-        let _asleep = model.idle.lie_down(1, false, Mood::Done);
+        let _asleep = model.idle.begin_sleep(0, false, Report::NoWatch);
+        let _asleep = model.idle.begin_sleep(1, false, Report::NoWatch);
         let second = {
             let model = model.clone();
             thread::spawn(move || model.produce())

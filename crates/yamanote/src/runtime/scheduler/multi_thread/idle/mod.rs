@@ -11,13 +11,13 @@
 //! others' queues). Two pairs of "write mine, fence, read yours":
 //!
 //! ```text
-//!   producer                          worker that lies down or ends its search
-//!   ----------------------------      ------------------------------------------
+//!   producer                          worker that goes to sleep or ends its search
+//!   ----------------------------      --------------------------------------------
 //!   put the task in a queue           count itself asleep / no longer searching
 //!   fence(SeqCst)              F      fence(SeqCst)                             F
 //!   read the counts                   look into all queues
 //!   nobody searching, some asleep:    something there:
-//!       call a sleeper                    rise again / call a sleeper
+//!       call a sleeper                    end the sleep / call a sleeper
 //! ```
 //!
 //! The fences F are each other's partners: in their single order one comes first, and the later side
@@ -28,9 +28,9 @@
 //! A worker that searches takes one task and thereby stops searching; the last searcher calls a
 //! successor only if its look finds more work. So a lone task wakes one worker, not a chain.
 //!
-//! Sleepers and their roles are in [`Roster`], under a mutex: it is taken only around a sleep, which
-//! costs a system call anyway. The counts are changed under the mutex where sleepers change, so that
-//! they agree with it whenever it is free.
+//! Sleepers and their roles are under a mutex, in [`Sleepers`]. It is taken only around a sleep, which
+//! costs a system call anyway. The counts change under the mutex whenever the sleepers do, so that
+//! the two agree whenever it is free.
 #![forbid(unsafe_code)]
 
 use crate::loom::sync::atomic::{
@@ -40,7 +40,7 @@ use crate::loom::sync::atomic::{
 };
 use crate::loom::sync::{Mutex, MutexGuard};
 
-use super::role::{Errand, Mood, Roster, Sleep};
+use super::role::{Call, Report, Sleep, Sleepers};
 use crate::runtime::scheduler::inject::Inject;
 use crate::util::poison::unpoisoned;
 
@@ -51,9 +51,9 @@ const SEARCHING_MASK: usize = ASLEEP - 1;
 pub(super) struct Idle {
     /// `asleep * ASLEEP + searching`. All accesses are Relaxed: the fences F order them.
     counts: AtomicUsize,
-    /// By worker, written under the lock. Relaxed: a hint for the sentry, who errs harmlessly.
+    /// By worker, written under the lock. Relaxed: a hint for the sentry, which may err harmlessly.
     asleep: Box<[AtomicBool]>,
-    roster: Mutex<Roster>,
+    sleepers: Mutex<Sleepers>,
 }
 
 impl Idle {
@@ -62,12 +62,12 @@ impl Idle {
         Idle {
             counts: AtomicUsize::new(0),
             asleep: (0..workers).map(|_| AtomicBool::new(false)).collect(),
-            roster: Mutex::new(Roster::new(workers)),
+            sleepers: Mutex::new(Sleepers::new(workers)),
         }
     }
 
-    /// Whether the caller, awake and without work, may look into others' queues. Half of the workers
-    /// at most do it at a time: they get into each other's way.
+    /// Whether the caller, awake and without work, may look into others' queues. At most half of the
+    /// workers do so at a time: they get into each other's way.
     pub(super) fn start_searching(&self) -> bool {
         let searching = self.counts.load(Relaxed) & SEARCHING_MASK;
         if 2 * searching >= self.asleep.len() {
@@ -88,30 +88,35 @@ impl Idle {
         before & SEARCHING_MASK == 1
     }
 
-    /// The caller is about to sleep. If the flag beside its role is set, it must look into all queues
-    /// once more before it does, and [`rise`](Self::rise) if there is something. Otherwise somebody
-    /// searches, whose own look comes later: its fence is behind ours, for we do not see it stopped.
-    pub(super) fn lie_down(&self, worker: usize, searching: bool, mood: Mood) -> (Sleep, bool) {
-        let mut roster = self.lock();
-        let sleep = roster.lie_down(worker, mood);
+    /// The caller is about to sleep. Unless there is a [searcher](Self::has_searcher) it must look into
+    /// all queues once more before it does, and [end the sleep](Self::end_sleep) if there is something.
+    pub(super) fn begin_sleep(&self, worker: usize, searching: bool, report: Report) -> Sleep {
+        let mut sleepers = self.lock();
+        let sleep = sleepers.begin_sleep(worker, report);
         self.asleep[worker].store(true, Relaxed);
         let change = ASLEEP - if searching { SEARCHING } else { 0 };
         self.counts.fetch_add(change, Relaxed);
-        drop(roster);
+        drop(sleepers);
         // F, for the look that follows.
         fence(SeqCst);
-        (sleep, self.counts.load(Relaxed) & SEARCHING_MASK == 0)
+        sleep
     }
 
-    /// The caller is awake again. With [`Errand::Search`] it counts as searching already.
-    pub(super) fn rise(&self, worker: usize) -> Option<Errand> {
-        let mut roster = self.lock();
-        let errand = roster.rise(worker);
-        if errand.is_none() {
+    /// After [`begin_sleep`](Self::begin_sleep): whether somebody searches and so will look later than
+    /// the caller would. We do not see it stopped, so its fence comes after ours.
+    pub(super) fn has_searcher(&self) -> bool {
+        self.counts.load(Relaxed) & SEARCHING_MASK > 0
+    }
+
+    /// The caller is awake again. With [`Call::Search`] it counts as searching already.
+    pub(super) fn end_sleep(&self, worker: usize) -> Option<Call> {
+        let mut sleepers = self.lock();
+        let call = sleepers.end_sleep(worker);
+        if call.is_none() {
             self.counts.fetch_sub(ASLEEP, Relaxed);
             self.asleep[worker].store(false, Relaxed);
         }
-        errand
+        call
     }
 
     /// After a task was put in a queue: the sleeper to wake, if one must be.
@@ -121,26 +126,26 @@ impl Idle {
         if !self.wants_searcher() {
             return None;
         }
-        let mut roster = self.lock();
+        let mut sleepers = self.lock();
         // Others may have called meanwhile: one searcher is enough for both.
         if !self.wants_searcher() {
             return None;
         }
-        let worker = roster.call_searcher()?;
+        let worker = sleepers.call_searcher()?;
         self.counts.fetch_sub(ASLEEP - SEARCHING, Relaxed);
         self.asleep[worker].store(false, Relaxed);
         Some(worker)
     }
 
-    /// Before the caller runs its first task after a sleep or a search: the sleeper to wake so that it
-    /// stands sentry.
+    /// Before the caller runs its first task after a sleep or a search: the sleeper to wake as sentry,
+    /// if one must be.
     pub(super) fn sentry_to_call(&self) -> Option<usize> {
-        // Relaxed: who lies down later, while we are awake, naps by itself.
+        // Relaxed: a worker that falls asleep later, while we are awake, becomes the sentry by itself.
         if self.counts.load(Relaxed) < ASLEEP {
             return None;
         }
-        let mut roster = self.lock();
-        let worker = roster.call_sentry()?;
+        let mut sleepers = self.lock();
+        let worker = sleepers.call_sentry()?;
         self.counts.fetch_sub(ASLEEP, Relaxed);
         self.asleep[worker].store(false, Relaxed);
         Some(worker)
@@ -161,9 +166,11 @@ impl Idle {
         counts & SEARCHING_MASK == 0 && counts >= ASLEEP
     }
 
-    fn lock(&self) -> MutexGuard<'_, Roster> {
-        // A failed assertion of the roster is a bug, but its state is whole.
-        unpoisoned(self.roster.lock())
+    fn lock(&self) -> MutexGuard<'_, Sleepers> {
+        // A failed assertion of `Sleepers` is a bug, but its state is whole.
+        self.sleepers
+            .lock()
+            .unwrap_or_else(|poison| poison.into_inner())
     }
 }
 

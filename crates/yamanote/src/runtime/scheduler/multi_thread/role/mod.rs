@@ -1,115 +1,117 @@
-//! Who sleeps how: the driver role, the backup, and whom to call. A pure state machine.
+//! How workers sleep: who watches readiness, who stands sentry, and which sleeper to call. A pure
+//! state machine.
 //!
 //! # The machine
 //!
 //! Each worker is awake or asleep; a sleeper may watch readiness, and it may sleep with a time limit.
 //!
 //! ```text
-//!                 lie_down                          +-- driver:  watches the readiness set
+//!                begin_sleep                        +-- watcher: watches the readiness set
 //!      awake ------------------> asleep, maybe as --+
 //!        ^                         |    |           +-- sentry:  sleeps at most 5 ms
-//!        |        rise             |    |
+//!        |       end_sleep         |    |
 //!        +-------------------------+    | call_searcher, call_sentry
-//!        |        rise                  v
-//!        +-------------------------- called (with an errand; a wake-up is on its way)
+//!        |       end_sleep              v
+//!        +-------------------------- called (and told why; a wake-up is on its way)
 //! ```
 //!
-//! * The **driver** is the sleeper that blocks in the readiness set. Readiness has no other watcher;
-//!   awake workers look at it in passing (each so many polls, and before they lie down).
+//! * The **watcher** is the sleeper that blocks in the readiness set. Nobody else blocks there; awake
+//!   workers look at it in passing (after a number of polls, and before they sleep).
 //! * The **sentry** makes sure that a worker stuck in a task takes nothing with it. It sleeps for
-//!   at most `NAP` (`sentry.rs`), less while a worker is brisk (`pace.rs`), and whenever it wakes asks
-//!   which awake workers have not turned the driver for most of that time. For such a worker it reaps
-//!   completions, fires timers, takes tasks; and it takes the driver's role if nobody has it.
-//! * One worker may be both, none must be.
+//!   at most `NAP` (`sentry.rs`), less while a worker has short polls (`pace.rs`). Whenever it wakes,
+//!   it asks which awake workers have not turned the driver for most of that time. For such a worker
+//!   it reaps completions, fires timers, takes tasks; and it becomes the watcher if there is none.
+//! * One worker may be both, or neither.
 //!
 //! # Rules
 //!
-//! 1. At most one sleeper is the driver, at most one the sentry.
-//! 2. **The role may not be lost.** If all workers sleep, one of them is the driver: whoever lies
-//!    down last takes the role if nobody has it.
-//! 3. **No worker runs tasks unguarded while others sleep**: then one of these is the sentry, or a
-//!    worker has been called, or has yet to settle (it asks `call_sentry` before its first task).
-//! 4. Who lies down after finding nothing to do takes the role if it is free, for those who still run
-//!    found more than one task and have enough to do. Who was only called to stand sentry leaves the
-//!    role to the worker that left it for a lone task, until that one is found stuck: an event more
-//!    often than not finds its worker back in the driver's place, and a role that changes hands at
-//!    each event costs two wake-ups at each.
-//! 5. A sleeper is called at most once per sleep: it leaves the list in the call.
-//! 6. A driver that had to be its own sentry gives that up to one who was called for it, and so can
-//!    leave for a task without calling anybody. (It may have lain down again before that one came.
-//!    Without this rule the two would repeat it at each event.)
+//! 1. At most one sleeper is the watcher, at most one the sentry.
+//! 2. **The role may not be lost.** If all workers sleep, one of them is the watcher: the last one to
+//!    fall asleep takes the role if it is free.
+//! 3. **No worker runs tasks unguarded while others sleep.** Then one of these is the sentry, or a
+//!    worker has been called, or a worker has yet to begin its work (it asks `call_sentry` before its
+//!    first task).
+//! 4. A worker that sleeps because it found nothing to do becomes the watcher if there is none: those
+//!    that still run found more than one task and have enough to do. A worker that was only called to
+//!    stand sentry leaves the role to the worker that gave it up for a lone task, until that one is
+//!    found stuck. An event usually finds its worker watching again, and a role that changes hands at
+//!    each event costs two wake-ups each time.
+//! 5. A sleeper is called at most once per sleep: the call takes it off the list.
+//! 6. A watcher that had to be its own sentry hands that duty to a worker that was called for it, and
+//!    so can leave for a task without calling anybody. (It may have fallen asleep again before the
+//!    called worker came. Without this rule the two would repeat this at each event.)
 #![forbid(unsafe_code)]
 
 /// Why a worker was woken by another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Errand {
+pub(super) enum Call {
     /// There is work somewhere: look for it.
     Search,
     /// A worker runs a task and nobody stands sentry.
     StandSentry,
 }
 
-/// What a worker knows when it lies down.
+/// What a worker that goes to sleep has to report as a sentry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Mood {
-    /// It found nothing to do.
-    Done,
+pub(super) enum Report {
+    /// Nothing: it stood no sentry, and sleeps because it found nothing to do.
+    NoWatch,
     /// It was called to stand sentry, or its nap ran out, and no sibling is stuck. `lively`: some
     /// sibling has turned during the nap, so that a sentry will be needed again soon.
-    Calm { lively: bool },
+    AllWell { lively: bool },
     /// Some sibling has not turned during the nap.
-    Alarmed,
+    Stuck,
 }
 
 /// How a worker sleeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(super) struct Sleep {
-    /// It has the driver's role.
+    /// It is the watcher.
     pub(super) watches: bool,
     /// It is the sentry.
     pub(super) naps: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Roster {
-    /// In the order they lay down: the last has the warmest caches.
-    sleepers: Vec<usize>,
-    driver: Option<usize>,
+pub(super) struct Sleepers {
+    /// In the order in which they fell asleep: the last has the warmest caches.
+    order: Vec<usize>,
+    watcher: Option<usize>,
     sentry: Option<usize>,
-    /// By worker; set by a call, cleared when the worker rises.
-    errands: Box<[Option<Errand>]>,
+    /// By worker; set by a call, cleared when the worker is awake.
+    calls: Box<[Option<Call>]>,
 }
 
-impl Roster {
+impl Sleepers {
     /// All `workers` are awake.
     pub(super) fn new(workers: usize) -> Self {
-        Roster {
-            sleepers: Vec::with_capacity(workers),
-            driver: None,
+        Sleepers {
+            order: Vec::with_capacity(workers),
+            watcher: None,
             sentry: None,
-            errands: vec![None; workers].into_boxed_slice(),
+            calls: vec![None; workers].into_boxed_slice(),
         }
     }
 
     fn workers(&self) -> usize {
-        self.errands.len()
+        self.calls.len()
     }
 
-    pub(super) fn lie_down(&mut self, worker: usize, mood: Mood) -> Sleep {
-        assert!(!self.sleepers.contains(&worker), "asleep already");
-        assert!(self.errands[worker].is_none(), "has an errand");
-        self.sleepers.push(worker);
-        let others_awake = self.sleepers.len() < self.workers();
+    pub(super) fn begin_sleep(&mut self, worker: usize, report: Report) -> Sleep {
+        assert!(!self.order.contains(&worker), "asleep already");
+        assert!(self.calls[worker].is_none(), "is called");
+        self.order.push(worker);
+        let others_awake = self.order.len() < self.workers();
 
-        let calm = matches!(mood, Mood::Calm { .. });
-        let leaves_role = others_awake && calm; // rule 4
-        let watches = self.driver.is_none() && !leaves_role;
+        let all_well = matches!(report, Report::AllWell { .. });
+        let leaves_role = others_awake && all_well; // rule 4
+        let watches = self.watcher.is_none() && !leaves_role;
         if watches {
-            self.driver = Some(worker);
+            self.watcher = Some(worker);
         }
-        let wanted = others_awake || mood == Mood::Calm { lively: true };
-        let free = self.sentry.is_none() || (calm && self.sentry == self.driver); // rule 6
+        let wanted = others_awake || report == Report::AllWell { lively: true };
+        let free = self.sentry.is_none() || (all_well && self.sentry == self.watcher); // rule 6
         let naps = free && wanted;
         if naps {
             self.sentry = Some(worker);
@@ -117,56 +119,56 @@ impl Roster {
         Sleep { watches, naps }
     }
 
-    /// `worker` is awake again: on its own, or with the errand it was called for.
-    pub(super) fn rise(&mut self, worker: usize) -> Option<Errand> {
-        let errand = self.errands[worker].take();
-        if errand.is_none() {
+    /// `worker` is awake again: on its own, or because it was called.
+    pub(super) fn end_sleep(&mut self, worker: usize) -> Option<Call> {
+        let call = self.calls[worker].take();
+        if call.is_none() {
             self.leave(worker);
         }
-        errand
+        call
     }
 
-    /// Calls a sleeper to look for work: one without a role if there is, then the driver, whose place
-    /// the callers and the sentry look after until it is taken again.
+    /// Calls a sleeper to look for work: one without a role if there is one, then the watcher, whose
+    /// place the callers and the sentry look after until it is taken again.
     pub(super) fn call_searcher(&mut self) -> Option<usize> {
-        let plain = |w: &&usize| Some(**w) != self.driver && Some(**w) != self.sentry;
+        let plain = |w: &&usize| Some(**w) != self.watcher && Some(**w) != self.sentry;
         let not_sentry = |w: &&usize| Some(**w) != self.sentry;
-        let by_age = || self.sleepers.iter().rev();
-        let called = *by_age()
+        let by_warmth = || self.order.iter().rev();
+        let called = *by_warmth()
             .find(plain)
-            .or_else(|| by_age().find(not_sentry))
-            .or_else(|| by_age().next())?;
-        self.call(called, Errand::Search);
+            .or_else(|| by_warmth().find(not_sentry))
+            .or_else(|| by_warmth().next())?;
+        self.call(called, Call::Search);
         Some(called)
     }
 
-    /// Calls a sleeper to stand sentry, if nobody does. The driver last, for it would have to leave
-    /// its place only to come back.
+    /// Calls a sleeper to stand sentry, if nobody does. The watcher last: it would have to leave its
+    /// place only to come back.
     pub(super) fn call_sentry(&mut self) -> Option<usize> {
-        if self.sentry.is_some() || self.errands.contains(&Some(Errand::StandSentry)) {
+        if self.sentry.is_some() || self.calls.contains(&Some(Call::StandSentry)) {
             return None;
         }
-        let by_age = || self.sleepers.iter().rev();
-        let called = *by_age()
-            .find(|w| Some(**w) != self.driver)
-            .or_else(|| by_age().next())?;
-        self.call(called, Errand::StandSentry);
+        let by_warmth = || self.order.iter().rev();
+        let called = *by_warmth()
+            .find(|w| Some(**w) != self.watcher)
+            .or_else(|| by_warmth().next())?;
+        self.call(called, Call::StandSentry);
         Some(called)
     }
 
-    fn call(&mut self, worker: usize, errand: Errand) {
+    fn call(&mut self, worker: usize, why: Call) {
         self.leave(worker);
-        let before = self.errands[worker].replace(errand);
+        let before = self.calls[worker].replace(why);
         assert!(before.is_none(), "called twice"); // rule 5
     }
 
     fn leave(&mut self, worker: usize) {
-        let place = self.sleepers.iter().position(|w| *w == worker);
-        self.sleepers
-            .remove(place.expect("who rises or is called was asleep"));
+        let place = self.order.iter().position(|w| *w == worker);
+        self.order
+            .remove(place.expect("only a sleeper wakes or is called"));
         // Roles end with the sleep.
-        if self.driver == Some(worker) {
-            self.driver = None;
+        if self.watcher == Some(worker) {
+            self.watcher = None;
         }
         if self.sentry == Some(worker) {
             self.sentry = None;

@@ -4,14 +4,14 @@
 use super::*;
 use std::collections::{HashMap, HashSet, VecDeque};
 
-/// What an awake worker is about. A worker called is `Called` until it rises.
+/// What a worker does. One that was called is `Called` until it is awake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Life {
     Asleep,
     Called,
-    /// Rose, or looks for work; has not run a task since.
-    Unsettled,
-    /// Stands sentry next time it lies down.
+    /// Awake, and has run no task since it slept.
+    Looking,
+    /// Stands sentry in its next sleep.
     Guarding,
     /// Has asked for a sentry and runs a task.
     Running,
@@ -19,7 +19,7 @@ enum Life {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct World {
-    roster: Roster,
+    sleepers: Sleepers,
     lives: Vec<Life>,
 }
 
@@ -35,36 +35,36 @@ impl World {
         for w in 0..self.lives.len() {
             match self.lives[w] {
                 Life::Asleep => step(&mut |world| {
-                    assert_eq!(world.roster.rise(w), None);
-                    world.lives[w] = Life::Unsettled;
+                    assert_eq!(world.sleepers.end_sleep(w), None);
+                    world.lives[w] = Life::Looking;
                 }),
                 Life::Called => step(&mut |world| {
-                    world.lives[w] = match world.roster.rise(w).expect("called") {
-                        Errand::Search => Life::Unsettled,
-                        Errand::StandSentry => Life::Guarding,
+                    world.lives[w] = match world.sleepers.end_sleep(w).expect("called") {
+                        Call::Search => Life::Looking,
+                        Call::StandSentry => Life::Guarding,
                     };
                 }),
-                Life::Unsettled | Life::Guarding | Life::Running => {
-                    let moods: &[Mood] = match self.lives[w] {
-                        Life::Running => &[Mood::Done],
-                        Life::Guarding => &[Mood::Calm { lively: true }],
+                Life::Looking | Life::Guarding | Life::Running => {
+                    let reports: &[Report] = match self.lives[w] {
+                        Life::Running => &[Report::NoWatch],
+                        Life::Guarding => &[Report::AllWell { lively: true }],
                         _ => &[
-                            Mood::Done,
-                            Mood::Calm { lively: false },
-                            Mood::Calm { lively: true },
-                            Mood::Alarmed,
+                            Report::NoWatch,
+                            Report::AllWell { lively: false },
+                            Report::AllWell { lively: true },
+                            Report::Stuck,
                         ],
                     };
-                    for mood in moods {
+                    for report in reports {
                         step(&mut |world| {
-                            let _ = world.roster.lie_down(w, *mood);
+                            let _ = world.sleepers.begin_sleep(w, *report);
                             world.lives[w] = Life::Asleep;
                         });
                     }
                     step(&mut |world| world.search());
                     if self.lives[w] != Life::Running {
                         step(&mut |world| {
-                            if let Some(called) = world.roster.call_sentry() {
+                            if let Some(called) = world.sleepers.call_sentry() {
                                 world.lives[called] = Life::Called;
                             }
                             world.lives[w] = Life::Running;
@@ -79,66 +79,67 @@ impl World {
     }
 
     fn search(&mut self) {
-        if let Some(called) = self.roster.call_searcher() {
+        if let Some(called) = self.sleepers.call_searcher() {
             self.lives[called] = Life::Called;
         }
     }
 
     fn check(&self) {
-        let Roster {
-            sleepers,
-            driver,
+        let Sleepers {
+            order,
+            watcher,
             sentry,
-            errands,
-        } = &self.roster;
+            calls,
+        } = &self.sleepers;
         let asleep = |w: &usize| self.lives[*w] == Life::Asleep;
         assert!(
-            sleepers.iter().all(asleep)
-                && sleepers.iter().collect::<HashSet<_>>().len() == sleepers.len()
+            order.iter().all(asleep) && order.iter().collect::<HashSet<_>>().len() == order.len()
         );
         assert_eq!(
-            sleepers.len(),
+            order.len(),
             self.lives.iter().filter(|l| **l == Life::Asleep).count()
         );
-        assert!(driver.iter().all(asleep), "rule 1: {self:?}");
+        assert!(watcher.iter().all(asleep), "rule 1: {self:?}");
         assert!(sentry.iter().all(asleep), "rule 1: {self:?}");
-        for (life, errand) in self.lives.iter().zip(errands) {
-            assert_eq!(*life == Life::Called, errand.is_some(), "rule 5: {self:?}");
+        for (life, call) in self.lives.iter().zip(calls) {
+            assert_eq!(*life == Life::Called, call.is_some(), "rule 5: {self:?}");
         }
-        if sleepers.len() == self.lives.len() {
-            assert!(driver.is_some(), "rule 2: {self:?}");
+        if order.len() == self.lives.len() {
+            assert!(watcher.is_some(), "rule 2: {self:?}");
         }
         let unguarded =
-            self.lives.contains(&Life::Running) && !sleepers.is_empty() && sentry.is_none();
+            self.lives.contains(&Life::Running) && !order.is_empty() && sentry.is_none();
         let somebody_will = self
             .lives
             .iter()
-            .any(|l| matches!(l, Life::Called | Life::Unsettled | Life::Guarding));
+            .any(|l| matches!(l, Life::Called | Life::Looking | Life::Guarding));
         assert!(!unguarded || somebody_will, "rule 3: {self:?}");
     }
 
-    /// From here the running workers are stuck for ever. Everybody else does what it does when there is
-    /// no work: after some naps somebody watches readiness, or nobody is left to do it.
+    /// From here on the running workers are stuck for ever. The others do what they do without work:
+    /// after some naps one of them watches readiness, unless none is left.
     fn hog_test(mut self) {
         for _round in 0..3 {
             for w in 0..self.lives.len() {
                 match self.lives[w] {
                     Life::Running => continue,
-                    Life::Asleep if self.roster.sentry == Some(w) => {
-                        assert_eq!(self.roster.rise(w), None);
-                        let _ = self.roster.lie_down(w, Mood::Alarmed);
+                    Life::Asleep if self.sleepers.sentry == Some(w) => {
+                        assert_eq!(self.sleepers.end_sleep(w), None);
+                        let _ = self.sleepers.begin_sleep(w, Report::Stuck);
                     }
                     Life::Asleep => {}
                     Life::Called => {
-                        let errand = self.roster.rise(w);
-                        let mood = match errand {
-                            Some(Errand::StandSentry) => Mood::Calm { lively: true },
-                            _ => Mood::Done,
+                        let call = self.sleepers.end_sleep(w);
+                        let report = match call {
+                            Some(Call::StandSentry) => Report::AllWell { lively: true },
+                            _ => Report::NoWatch,
                         };
-                        let _ = self.roster.lie_down(w, mood);
+                        let _ = self.sleepers.begin_sleep(w, report);
                     }
-                    Life::Unsettled | Life::Guarding => {
-                        let _ = self.roster.lie_down(w, Mood::Calm { lively: false });
+                    Life::Looking | Life::Guarding => {
+                        let _ = self
+                            .sleepers
+                            .begin_sleep(w, Report::AllWell { lively: false });
                     }
                 }
                 self.lives[w] = Life::Asleep;
@@ -146,7 +147,7 @@ impl World {
             }
         }
         assert!(
-            self.roster.sleepers.is_empty() || self.roster.driver.is_some(),
+            self.sleepers.order.is_empty() || self.sleepers.watcher.is_some(),
             "readiness is watched by nobody: {self:?}"
         );
     }
@@ -154,8 +155,8 @@ impl World {
 
 fn explore(workers: usize) -> usize {
     let start = World {
-        roster: Roster::new(workers),
-        lives: vec![Life::Unsettled; workers],
+        sleepers: Sleepers::new(workers),
+        lives: vec![Life::Looking; workers],
     };
     let mut seen: HashMap<World, ()> = HashMap::new();
     let mut queue = VecDeque::from([start]);
@@ -179,46 +180,46 @@ fn the_rules_hold_in_every_reachable_state() {
 
 #[test]
 fn a_lone_task_leaves_the_role_where_it_was() {
-    let mut roster = Roster::new(2);
+    let mut sleepers = Sleepers::new(2);
     assert_eq!(
-        roster.lie_down(0, Mood::Done),
+        sleepers.begin_sleep(0, Report::NoWatch),
         Sleep {
             watches: true,
             naps: true
         }
     );
     assert_eq!(
-        roster.lie_down(1, Mood::Done),
+        sleepers.begin_sleep(1, Report::NoWatch),
         Sleep {
             watches: false,
             naps: false
         }
     );
-    // An event: the driver runs a lone task, and has the other stand sentry.
-    assert_eq!(roster.rise(0), None);
-    assert_eq!(roster.call_sentry(), Some(1));
-    assert_eq!(roster.rise(1), Some(Errand::StandSentry));
+    // An event: the watcher runs a lone task, and has the other stand sentry.
+    assert_eq!(sleepers.end_sleep(0), None);
+    assert_eq!(sleepers.call_sentry(), Some(1));
+    assert_eq!(sleepers.end_sleep(1), Some(Call::StandSentry));
     assert_eq!(
-        roster.lie_down(1, Mood::Calm { lively: true }),
+        sleepers.begin_sleep(1, Report::AllWell { lively: true }),
         Sleep {
             watches: false,
             naps: true
         }
     );
-    // The task is over, the next event finds the same driver, and nobody is called.
+    // The task is over, the next event finds the same watcher, and nobody is called.
     assert_eq!(
-        roster.lie_down(0, Mood::Done),
+        sleepers.begin_sleep(0, Report::NoWatch),
         Sleep {
             watches: true,
             naps: false
         }
     );
-    assert_eq!(roster.rise(0), None);
-    assert_eq!(roster.call_sentry(), None);
+    assert_eq!(sleepers.end_sleep(0), None);
+    assert_eq!(sleepers.call_sentry(), None);
     // It is stuck: at the end of its nap the sentry takes the role.
-    assert_eq!(roster.rise(1), None);
+    assert_eq!(sleepers.end_sleep(1), None);
     assert_eq!(
-        roster.lie_down(1, Mood::Alarmed),
+        sleepers.begin_sleep(1, Report::Stuck),
         Sleep {
             watches: true,
             naps: true
@@ -227,32 +228,32 @@ fn a_lone_task_leaves_the_role_where_it_was() {
 }
 
 #[test]
-fn a_sentry_that_comes_late_relieves_the_driver() {
-    let mut roster = Roster::new(2);
-    let _ = roster.lie_down(0, Mood::Done);
-    let _ = roster.lie_down(1, Mood::Done);
-    assert_eq!(roster.rise(0), None);
-    assert_eq!(roster.call_sentry(), Some(1));
+fn a_sentry_that_comes_late_relieves_the_watcher() {
+    let mut sleepers = Sleepers::new(2);
+    let _ = sleepers.begin_sleep(0, Report::NoWatch);
+    let _ = sleepers.begin_sleep(1, Report::NoWatch);
+    assert_eq!(sleepers.end_sleep(0), None);
+    assert_eq!(sleepers.call_sentry(), Some(1));
     // The task is over before the other has woken.
-    let both = roster.lie_down(0, Mood::Done);
+    let both = sleepers.begin_sleep(0, Report::NoWatch);
     assert!(both.watches && both.naps);
-    assert_eq!(roster.rise(1), Some(Errand::StandSentry));
-    let sentry = roster.lie_down(1, Mood::Calm { lively: true });
+    assert_eq!(sleepers.end_sleep(1), Some(Call::StandSentry));
+    let sentry = sleepers.begin_sleep(1, Report::AllWell { lively: true });
     assert!(sentry.naps && !sentry.watches);
     // The next event calls nobody.
-    assert_eq!(roster.rise(0), None);
-    assert_eq!(roster.call_sentry(), None);
+    assert_eq!(sleepers.end_sleep(0), None);
+    assert_eq!(sleepers.call_sentry(), None);
 }
 
 #[test]
 fn searchers_are_called_from_the_warm_end_and_roles_last() {
-    let mut roster = Roster::new(5);
+    let mut sleepers = Sleepers::new(5);
     for worker in 0..4 {
-        let _ = roster.lie_down(worker, Mood::Done);
+        let _ = sleepers.begin_sleep(worker, Report::NoWatch);
     }
-    assert_eq!(roster.call_searcher(), Some(3));
-    assert_eq!(roster.call_searcher(), Some(2));
-    assert_eq!(roster.call_searcher(), Some(1));
-    assert_eq!(roster.call_searcher(), Some(0));
-    assert_eq!(roster.call_searcher(), None);
+    assert_eq!(sleepers.call_searcher(), Some(3));
+    assert_eq!(sleepers.call_searcher(), Some(2));
+    assert_eq!(sleepers.call_searcher(), Some(1));
+    assert_eq!(sleepers.call_searcher(), Some(0));
+    assert_eq!(sleepers.call_searcher(), None);
 }

@@ -6,7 +6,7 @@
 //! relief.
 //!
 //! Threads that have been workers are kept, because the kernel ties what they submitted to them: when
-//! such a thread exits, its operations end in ECANCELED. So it leaves only after [`PATIENCE`] without
+//! such a thread exits, its operations end in ECANCELED. So it leaves only after [`KEPT_IDLE`] without
 //! work, and only when no operation lives.
 #![forbid(unsafe_code)]
 
@@ -22,12 +22,12 @@ use crate::runtime::scheduler::Launch;
 use crate::util::poison::unpoisoned;
 
 /// How long a thread waits for a core before it asks whether it may leave.
-const PATIENCE: Duration = Duration::from_secs(10);
+const KEPT_IDLE: Duration = Duration::from_secs(10);
 
-pub(super) struct Bench {
+pub(super) struct Handover {
     launch: OnceLock<Launch>,
     state: Mutex<State>,
-    /// A core has come, or the bench was closed.
+    /// A core has come, or the handover was closed.
     changed: Condvar,
 }
 
@@ -40,9 +40,9 @@ struct State {
     closed: bool,
 }
 
-impl Bench {
+impl Handover {
     pub(super) fn new() -> Self {
-        Bench {
+        Handover {
             launch: OnceLock::new(),
             state: Mutex::new(State {
                 cores: VecDeque::new(),
@@ -118,7 +118,10 @@ impl Bench {
                 return None;
             }
             state.waiting += 1;
-            let (woken, timeout) = unpoisoned(self.changed.wait_timeout(state, PATIENCE));
+            let (woken, timeout) = self
+                .changed
+                .wait_timeout(state, KEPT_IDLE)
+                .unwrap_or_else(PoisonError::into_inner);
             state = woken;
             state.waiting -= 1;
             if timeout.timed_out() {
