@@ -5,6 +5,8 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use super::contained::drop_payload;
+
 type Payload = Box<dyn Any + Send>;
 
 /// The first of several panics. Forgotten if it is not [resumed](FirstPanic::resume).
@@ -42,13 +44,5 @@ impl FirstPanic {
                 false => resume_unwind(payload),
             }
         }
-    }
-}
-
-/// Drops a panic's payload, which may panic in turn. The second payload is leaked: dropping it might
-/// go on for ever.
-pub(crate) fn drop_payload(payload: Payload) {
-    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(second);
     }
 }

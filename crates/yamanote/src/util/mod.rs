@@ -4,6 +4,7 @@
 //! on a future, the tracing of leaf polls, a batch of wakers, the first of many panics, how much room
 //! an empty queue keeps.
 
+pub(crate) mod contained;
 pub(crate) mod coop;
 pub(crate) mod defer;
 pub(crate) mod entered;

@@ -4,9 +4,8 @@
 use super::Callback;
 use super::books::Kind;
 use crate::runtime::task::{Id, JoinHandle, Notified, Schedule, Task, UnownedTask, unowned};
-use crate::util::first_panic::drop_payload;
+use crate::util::contained::contained;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -50,15 +49,8 @@ impl Job {
             Job::Blocking(job) => job.task.run(),
             // A scheduler contains its tasks' panics; one that comes here is its own, and must not
             // take the pool's books with it.
-            Job::Worker(run) => contain(run),
+            Job::Worker(run) => contained(run),
         }
-    }
-}
-
-/// Calls what may panic. The panic was printed by the panic hook, and is nobody else's business.
-pub(super) fn contain(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        drop_payload(payload);
     }
 }
 

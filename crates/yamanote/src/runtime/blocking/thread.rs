@@ -3,9 +3,8 @@
 
 use super::Callback;
 use super::books::Stage;
-use super::job::contain;
 use super::pool::Pool;
-use crate::util::first_panic::drop_payload;
+use crate::util::contained::{contained, drop_payload};
 use std::any::Any;
 use std::cell::Cell;
 use std::io;
@@ -82,7 +81,7 @@ fn live(pool: &Pool, stage: &Cell<Stage>) {
 
 fn call(hook: &Option<Callback>) {
     if let Some(hook) = hook {
-        contain(|| hook());
+        contained(|| hook());
     }
 }
 

@@ -4,8 +4,8 @@
 #![forbid(unsafe_code)]
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::util::contained::contained;
 use crate::util::room::Room;
 use crate::util::wake_list::WakeList;
 
@@ -27,10 +27,7 @@ impl Batch {
     pub(crate) fn finish(&mut self) -> usize {
         let woken = self.wakers.len();
         for value in self.garbage.drain(..) {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
-                // Dropping the payload could panic once more.
-                std::mem::forget(payload);
-            }
+            contained(|| drop(value));
         }
         self.garbage.free_excess();
         self.wakers.wake_all();

@@ -4,7 +4,8 @@ use super::core::Header;
 use super::error::JoinError;
 use super::id::Id;
 use super::state::{AlreadyComplete, Detach};
-use super::{AbortHandle, run, waker};
+use super::{AbortHandle, waker};
+use crate::util::contained::contained;
 use crate::util::coop;
 use std::fmt;
 use std::future::Future;
@@ -201,7 +202,7 @@ impl<T> Drop for JoinHandle<T> {
                 Detach::DropOutput => {
                     // SAFETY: complete, so the stage is the handle's. A panic of the output's drop
                     // ends here: the task has no one left to tell.
-                    run::contained(|| unsafe { (header.vtable.drop_stage)(self.task) });
+                    contained(|| unsafe { (header.vtable.drop_stage)(self.task) });
                     output_dropped = true;
                 }
                 Detach::TakeWaker => stale = Some(self.take_join_waker()),

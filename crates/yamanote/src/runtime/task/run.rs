@@ -9,7 +9,7 @@ use super::error::JoinError;
 use super::state::{Claim, Completion, Pending};
 use super::vtable::cell;
 use super::{Notified, Schedule, Task, id, waker};
-use crate::util::first_panic::drop_payload;
+use crate::util::contained::{contained, drop_payload};
 use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -301,12 +301,5 @@ pub(super) unsafe fn drop_reference(task: NonNull<Header>) {
         if (*task.as_ptr()).state.drop_reference() {
             ((*task.as_ptr()).vtable.free)(task);
         }
-    }
-}
-
-/// Runs user code whose panic nobody can be told of.
-pub(super) fn contained(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f)) {
-        drop_payload(payload);
     }
 }
