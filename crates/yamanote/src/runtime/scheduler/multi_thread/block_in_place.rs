@@ -1,8 +1,9 @@
 //! Blocking in the middle of a task: the worker goes on with another thread.
 #![forbid(unsafe_code)]
 
-use super::current;
-use super::worker::Worker;
+use super::current::{self, State, Worker};
+use super::shared::Core;
+use super::worker;
 use crate::util::coop;
 
 /// Runs `f`, which may block. On a worker's thread the worker is lent to another thread for that time;
@@ -28,7 +29,7 @@ impl Worker {
     /// this is no task, or there is no thread; then this worker is held up, and the sentry looks after
     /// what it has.
     fn lend_core(&self) -> bool {
-        if self.turning.get() {
+        if self.state.get() != State::Running {
             return false;
         }
         let Some(core) = self.core.borrow_mut().take() else {
@@ -36,7 +37,7 @@ impl Worker {
         };
         let slot = self.slot.borrow_mut().take();
         drop(slot.expect("core and slot go together"));
-        match self.shared.handover.offer(&self.shared, core) {
+        match self.shared.handover.offer(core, worker::life(&self.shared)) {
             Ok(()) => true,
             Err((_, core)) => {
                 self.install(core);
@@ -52,7 +53,7 @@ impl Worker {
         }
     }
 
-    fn install(&self, core: Box<super::worker::Core>) {
+    fn install(&self, core: Box<Core>) {
         let slot = self.shared.driver().enter_slot(core.index);
         self.index.set(core.index);
         *self.slot.borrow_mut() = Some(slot);

@@ -1,11 +1,67 @@
-//! Which worker this thread is, for whoever wakes or spawns a task on it.
+//! The worker that this thread is, for whoever wakes or spawns a task on it.
 //!
 //! A pointer in a thread-local, valid while the worker's loop is on the stack.
+//!
+//! # States
+//!
+//! ```text
+//!    Looking ──begin_work──► Running ──push(Yielded)──► Yielded
+//!       ▲                     │   ▲                        │
+//!       └── search, sleep ────┘   └── the poll is over ────┘
+//!
+//!    Looking, Running ──► Turning, Reaping ──► the same again
+//! ```
+//!
+//! Beside that the thread may be without a core: it has lent it in the middle of a task, and finishes
+//! that task only; or the worker has retired.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ptr;
+use std::sync::Arc;
 
-use super::worker::Worker;
+use super::core::Public;
+use super::shared::{Core, Notified, Shared};
+use crate::runtime::driver::SlotGuard;
+use crate::util::contained::contained;
+
+/// A thread while it is a worker.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    /// Which worker; that of `core` while it is there.
+    pub(super) index: Cell<usize>,
+    /// `None` while lent. Never borrowed while foreign code runs.
+    pub(super) core: RefCell<Option<Box<Core>>>,
+    /// `None` while lent.
+    pub(super) slot: RefCell<Option<SlotGuard>>,
+    pub(super) state: Cell<State>,
+}
+
+/// What the thread does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It looks for work after a sleep or a search. Before it polls a task it must make sure that
+    /// others look after what it leaves behind.
+    Looking,
+    /// It polls tasks.
+    Running,
+    /// As `Running`, and the task that was polled last has yielded.
+    Yielded,
+    /// Foreign code runs that is no task: wakers called by the driver, hooks, destructors. What it
+    /// wakes queues, and is announced by the caller. It may not lend the core.
+    Turning,
+    /// As `Turning`, for operations only: what is woken goes first, because what a thread of the pool
+    /// wakes does not stand behind the tasks here either.
+    Reaping,
+}
+
+/// How a task became runnable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Push {
+    /// Woken, or new.
+    Woken,
+    /// Woken during its own poll: the others first.
+    Yielded,
+}
 
 thread_local! {
     /// Null, or what `enter` was given; that call is still on this thread's stack.
@@ -40,4 +96,85 @@ pub(crate) fn index() -> Option<usize> {
             .filter(|worker| worker.core.borrow().is_some())
             .map(|worker| worker.index.get())
     })
+}
+
+/// Puts a task of `shared` that became runnable on this thread into the queue of its worker. Gives it
+/// back if the thread is no worker of `shared`, or has lent its core.
+pub(super) fn push(shared: &Arc<Shared>, task: Notified, how: Push) -> Result<(), Notified> {
+    with(|worker| match worker {
+        Some(worker) if Arc::ptr_eq(&worker.shared, shared) => worker.push(task, how),
+        _ => Err(task),
+    })
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, core: Box<Core>) -> Self {
+        let slot = shared.driver().enter_slot(core.index);
+        Worker {
+            index: Cell::new(core.index),
+            core: RefCell::new(Some(core)),
+            slot: RefCell::new(Some(slot)),
+            state: Cell::new(State::Looking),
+            shared,
+        }
+    }
+
+    pub(super) fn public(&self) -> &Public<Notified> {
+        &self.shared.workers[self.index.get()]
+    }
+
+    /// Calls `f` with the core, which must be here. No foreign code may run in `f`.
+    pub(super) fn with_core<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
+        f(self.core.borrow_mut().as_mut().expect("the core is lent"))
+    }
+
+    /// Runs `f`, foreign code that is no task; see [`State::Turning`].
+    pub(super) fn outside_tasks(&self, f: impl FnOnce(&Self)) {
+        self.outside_tasks_as(State::Turning, f);
+    }
+
+    pub(super) fn outside_tasks_as(&self, state: State, f: impl FnOnce(&Self)) {
+        // Outside: a child of fork() must not take this for a task's panic and go on.
+        self.shared.driver().assert_not_forked();
+        let before = self.state.replace(state);
+        // A worker is everybody's: a panic, which the hook has reported, must not take it along.
+        contained(|| f(self));
+        self.state.set(before);
+    }
+
+    fn push(&self, task: Notified, how: Push) -> Result<(), Notified> {
+        let core = self.core.borrow();
+        let Some(core) = core.as_deref() else {
+            return Err(task);
+        };
+        let state = self.state.get();
+        let task = if how == Push::Yielded {
+            self.state.set(State::Yielded);
+            // The poll is over. Said before the task is in the queue, so that nobody takes a lone
+            // yielding task for one that waits behind another.
+            self.public().pace.end_poll();
+            task
+        } else if state == State::Turning || self.shared.config.disable_lifo_slot {
+            task
+        } else {
+            match core.local.swap_lifo(task) {
+                Some(displaced) => displaced,
+                None => return Ok(()),
+            }
+        };
+        let announce = how == Push::Woken && !state.is_outside_tasks();
+        if let Some(leaving) = core.local.push_back(task) {
+            self.shared.inject(leaving);
+        } else if announce && self.public().pace.needs_help_with(core.queued()) {
+            self.shared.call_searcher();
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Who runs foreign code outside of tasks announces what it wakes.
+    fn is_outside_tasks(self) -> bool {
+        matches!(self, State::Turning | State::Reaping)
+    }
 }

@@ -1,9 +1,8 @@
 //! Where cores without a thread and threads without a core meet.
 //!
-//! A worker whose task is about to block offers its core here. A thread that waits takes it, or a fresh
+//! A worker whose task is about to block offers its core here. A waiting thread takes it, or a fresh
 //! one is launched. When the blocking is over and the core is still here, its thread takes it back;
-//! otherwise that thread finishes its task without a core and then waits here to be the next one's
-//! relief.
+//! otherwise that thread finishes its task without a core and then waits here for another one.
 //!
 //! Threads that have been workers are kept, because the kernel ties what they submitted to them: when
 //! such a thread exits, its operations end in ECANCELED. So it leaves only after [`KEPT_IDLE`] without
@@ -12,11 +11,9 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::shared::Shared;
-use super::worker::{self, Core};
 use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Launch;
 use crate::util::poison::unpoisoned;
@@ -24,15 +21,16 @@ use crate::util::poison::unpoisoned;
 /// How long a thread waits for a core before it asks whether it may leave.
 const KEPT_IDLE: Duration = Duration::from_secs(10);
 
-pub(super) struct Handover {
+/// `C` is a core.
+pub(super) struct Handover<C> {
     launch: OnceLock<Launch>,
-    state: Mutex<State>,
-    /// A core has come, or the handover was closed.
+    state: Mutex<State<C>>,
+    /// A core has come, or [`close`](Handover::close) was called.
     changed: Condvar,
 }
 
-struct State {
-    cores: VecDeque<Box<Core>>,
+struct State<C> {
+    cores: VecDeque<C>,
     /// Threads in `take` that sleep, or were told and have yet to look.
     waiting: usize,
     /// Threads that were launched and have yet to come.
@@ -40,7 +38,7 @@ struct State {
     closed: bool,
 }
 
-impl Handover {
+impl<C> Handover<C> {
     pub(super) fn new() -> Self {
         Handover {
             launch: OnceLock::new(),
@@ -58,16 +56,17 @@ impl Handover {
         assert!(self.launch.set(launch).is_ok(), "workers started twice");
     }
 
-    /// Finds a thread for `core`.
+    /// Finds a thread for `core`. One that must be launched for it calls `live`, which
+    /// [arrives](Self::arrive) and [takes](Self::take) a core.
     ///
     /// # Errors
     ///
-    /// There is none to be had; a core comes back.
+    /// There is no thread to be had; a core comes back.
     pub(super) fn offer(
         &self,
-        shared: &Arc<Shared>,
-        core: Box<Core>,
-    ) -> Result<(), (io::Error, Box<Core>)> {
+        core: C,
+        live: impl FnOnce() + Send + 'static,
+    ) -> Result<(), (io::Error, C)> {
         let mut state = self.lock();
         state.cores.push_back(core);
         if state.waiting + state.coming >= state.cores.len() {
@@ -78,9 +77,7 @@ impl Handover {
         state.coming += 1;
         drop(state);
         let launch = self.launch.get().expect("workers have been started");
-        let shared = shared.clone();
-        let launched = launch(Box::new(move || worker::live(&shared)));
-        let Err(error) = launched else {
+        let Err(error) = launch(Box::new(live)) else {
             return Ok(());
         };
         let mut state = self.lock();
@@ -102,12 +99,12 @@ impl Handover {
     }
 
     /// A core that no thread has taken yet.
-    pub(super) fn try_take(&self) -> Option<Box<Core>> {
+    pub(super) fn try_take(&self) -> Option<C> {
         self.lock().cores.pop_front()
     }
 
     /// Waits for a core. `None`: this thread may end.
-    pub(super) fn take(&self, driver: &Driver) -> Option<Box<Core>> {
+    pub(super) fn take(&self, driver: &Driver) -> Option<C> {
         let mut state = self.lock();
         let mut may_leave = false;
         loop {
@@ -138,7 +135,8 @@ impl Handover {
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        unpoisoned(self.state.lock())
+    fn lock(&self) -> MutexGuard<'_, State<C>> {
+        // No foreign code runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,17 +1,19 @@
 //! The scheduler of several threads: workers that steal from each other.
 //!
-//! Reading order: `role` (who sleeps how) and `idle` (who is woken, and why no wake-up is lost) are the
-//! protocols; `queue` is where a worker keeps its tasks; `worker` is the loop, with `sentry` for what it
+//! Reading order, from the bottom up: `role` (how workers sleep) and `idle` (who is woken, and why no
+//! wake-up is lost) are the protocols; `queue` is where a worker keeps its tasks; `core` is what it is
+//! made of, and `shared` all that it shares with the others. `current` is the thread that is a worker,
+//! with its states; `schedule` is how a task gets there; `worker` is the loop, with `sentry` for what it
 //! does for stuck siblings, `block_in_place` and `handover` for lending a worker to another thread, and
-//! `retire` for its end. `shared` ties them together.
+//! `retire` for its end.
 //!
-//! A **worker** is a number: a core (queue, counters), a public part (what siblings see), and a slot of the
-//! driver. A thread becomes the worker by taking the core, and ceases to be by lending it.
+//! A **worker** is a number: a core (queue, counters), a public part (what siblings see), and a slot of
+//! the driver. A thread becomes the worker by taking the core, and ceases to be by lending it.
 //!
 //! A task made runnable goes, in this order of preference,
 //!
 //! 1. into the LIFO place of the worker whose task woke it: it runs next, while its data is warm. At
-//!    most [`worker::LIFO_RUNS`] in a row do.
+//!    most `LIFO_RUNS` in a row do.
 //! 2. to the end of that worker's queue: what the driver woke, what yielded, what was displaced from the
 //!    LIFO place, and everything beyond rule 1's bound.
 //! 3. into the injection queue: what other threads woke, and half of a queue that is full.
@@ -22,22 +24,30 @@
 mod role;
 
 mod idle;
-mod pace;
 
 mod queue;
 
-mod current;
+mod pace;
 mod tuning;
+mod watch;
+
+mod core;
+
+mod handover;
+mod retirement;
+
+mod shared;
+
+mod current;
+mod schedule;
+
 mod worker;
 
 mod sentry;
 
 mod block_in_place;
-mod handover;
 
 mod retire;
-
-mod shared;
 
 pub(crate) use block_in_place::block_in_place;
 pub(crate) use current::index as worker_index;
@@ -51,7 +61,7 @@ use super::{Config, Launch};
 use crate::runtime::driver::Driver;
 use crate::util::poison::unpoisoned;
 use crate::util::thread_park;
-use worker::Core;
+use shared::Core;
 
 /// The scheduler as its runtime owns it.
 pub(crate) struct MultiThread {
@@ -63,9 +73,9 @@ pub(crate) struct MultiThread {
 impl MultiThread {
     /// A scheduler whose workers have no threads yet. `driver` has a slot for each.
     pub(crate) fn new(config: Config, driver: Arc<Driver>) -> Self {
-        let (cores, workers) = worker::build(&config);
+        let (cores, workers): (_, Vec<_>) = core::build(&config).unzip();
         MultiThread {
-            shared: Arc::new(Shared::new(config, driver, workers)),
+            shared: Arc::new(Shared::new(config, driver, workers.into())),
             idle_cores: Mutex::new(cores),
         }
     }
@@ -82,7 +92,8 @@ impl MultiThread {
     pub(crate) fn start(&self, launch: Launch) -> io::Result<()> {
         self.shared.handover.set_launch(launch);
         while let Some(core) = self.next_idle_core() {
-            if let Err((error, core)) = self.shared.handover.offer(&self.shared, core) {
+            if let Err((error, core)) = self.shared.handover.offer(core, worker::life(&self.shared))
+            {
                 self.lock_idle_cores().push(core);
                 return Err(error);
             }

@@ -4,67 +4,22 @@
 //!    its queue. A task's future is dropped by exactly one of them; one that is being polled, by its
 //!    own thread after that poll.
 //! 2. The last worker to come this far shuts the driver down: no task can submit an operation any
-//!    more. The others wait, for what they have submitted ends with their threads.
+//!    more. The others wait, because what they have submitted ends with their threads.
 //! 3. All threads end.
 #![forbid(unsafe_code)]
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::shared::Shared;
-use super::worker::{Core, Worker, survive};
+use super::current::Worker;
+use super::shared::{Core, Shared};
 use crate::runtime::driver::LONGEST_SHUTDOWN;
-use crate::util::poison::unpoisoned;
-
-pub(super) struct Retirement {
-    state: Mutex<State>,
-    over: Condvar,
-}
-
-struct State {
-    working: usize,
-    driver_is_down: bool,
-}
-
-impl Retirement {
-    pub(super) fn new(workers: usize) -> Self {
-        Retirement {
-            state: Mutex::new(State {
-                working: workers,
-                driver_is_down: false,
-            }),
-            over: Condvar::new(),
-        }
-    }
-
-    /// `workers` have done step 1. `true`: they were the last.
-    fn arrive(&self, workers: usize) -> bool {
-        let mut state = self.lock();
-        state.working -= workers;
-        state.working == 0
-    }
-
-    fn wait(&self) {
-        let mut state = self.lock();
-        while !state.driver_is_down {
-            state = unpoisoned(self.over.wait(state));
-        }
-    }
-
-    fn finish(&self) {
-        self.lock().driver_is_down = true;
-        self.over.notify_all();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        unpoisoned(self.state.lock())
-    }
-}
+use crate::util::contained::contained;
 
 impl Worker {
     /// The last thing a worker does.
     pub(super) fn retire(&self) {
-        self.as_driver(|worker| worker.shared.owned.close_and_shutdown_all());
+        self.outside_tasks(|worker| worker.shared.owned.close_and_shutdown_all());
         self.drop_queued();
         if self.shared.retirement.arrive(1) {
             shut_driver_down(&self.shared);
@@ -80,11 +35,19 @@ impl Worker {
         drop(core);
         drop(self.slot.borrow_mut().take());
     }
+
+    /// Frees the tasks in the own queue, which are over.
+    fn drop_queued(&self) {
+        // One at a time and without the core: freeing one may run a destructor that wakes another.
+        while let Some(task) = self.with_core(|core| core.pop()) {
+            self.outside_tasks(|_| drop(task));
+        }
+    }
 }
 
 /// Retires workers that never had a thread, on this one.
 pub(super) fn without_threads(shared: &Arc<Shared>, cores: Vec<Box<Core>>) {
-    survive(|| shared.owned.close_and_shutdown_all());
+    contained(|| shared.owned.close_and_shutdown_all());
     let workers = cores.len();
     drop(cores);
     if shared.retirement.arrive(workers) {
@@ -94,6 +57,6 @@ pub(super) fn without_threads(shared: &Arc<Shared>, cores: Vec<Box<Core>>) {
 
 fn shut_driver_down(shared: &Arc<Shared>) {
     let deadline = Instant::now() + LONGEST_SHUTDOWN;
-    survive(|| shared.driver().shutdown(deadline));
+    contained(|| shared.driver().shutdown(deadline));
     shared.retirement.finish();
 }

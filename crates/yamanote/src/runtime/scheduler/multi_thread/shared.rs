@@ -1,27 +1,24 @@
 //! What workers, handles, wakers and tasks share.
 #![forbid(unsafe_code)]
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicBool,
     Ordering::{Acquire, Release},
 };
 
-use super::current;
+use super::core::{self, Public};
 use super::handover::Handover;
 use super::idle::Idle;
-use super::pace::Pace;
-use super::queue::Thief;
-use super::retire::Retirement;
-use super::worker::Push;
+use super::retirement::Retirement;
 use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
-use crate::runtime::task::{self, Id, JoinHandle, OwnedTasks, Schedule, Task};
+use crate::runtime::task::{self, OwnedTasks};
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
+pub(super) type Core = core::Core<Notified>;
 
 pub(crate) struct Shared {
     driver: Arc<Driver>,
@@ -29,34 +26,19 @@ pub(crate) struct Shared {
     pub(super) inject: Inject<Notified>,
     pub(super) idle: Idle,
     /// By worker.
-    pub(super) workers: Box<[Public]>,
-    pub(super) handover: Handover,
+    pub(super) workers: Box<[Public<Notified>]>,
+    pub(super) handover: Handover<Box<Core>>,
     pub(super) retirement: Retirement,
     shutdown: AtomicBool,
     pub(super) config: Config,
 }
 
-/// What siblings see of a worker. Alone on its cache lines: its owner writes at every poll.
-#[repr(align(128))]
-pub(super) struct Public {
-    pub(super) queue: Thief<Notified>,
-    pub(super) pace: Pace,
-    pub(super) load: Load,
-}
-
-impl Public {
-    /// Whether a sibling has a reason to come: there is more than the worker is about to take.
-    pub(super) fn has_spare_work(&self) -> bool {
-        match self.queue.len() {
-            0 => false,
-            1 if !self.pace.is_polling() => false,
-            queued => self.pace.needs_help_with(queued),
-        }
-    }
-}
-
 impl Shared {
-    pub(super) fn new(config: Config, driver: Arc<Driver>, workers: Box<[Public]>) -> Self {
+    pub(super) fn new(
+        config: Config,
+        driver: Arc<Driver>,
+        workers: Box<[Public<Notified>]>,
+    ) -> Self {
         let count = workers.len();
         Shared {
             driver,
@@ -69,20 +51,6 @@ impl Shared {
             shutdown: AtomicBool::new(false),
             config,
         }
-    }
-
-    /// Binds `future` to this scheduler and makes it runnable. After shutdown the future is dropped
-    /// and the handle says so.
-    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, id: Id) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let (join, runnable) = self.owned.bind(future, self.clone(), id);
-        if let Some(task) = runnable {
-            self.schedule(task);
-        }
-        join
     }
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {
@@ -103,18 +71,6 @@ impl Shared {
 
     pub(crate) fn injection_depth(&self) -> usize {
         self.inject.len()
-    }
-
-    /// Puts `task` where it will be run: into the queue of this thread's worker, if it is one of ours
-    /// and has not lent its core, otherwise into the injection queue.
-    fn make_runnable(self: &Arc<Self>, task: Notified, how: Push) {
-        let refused = current::with(|worker| match worker {
-            Some(worker) => worker.push(self, task, how),
-            None => Err(task),
-        });
-        if let Err(task) = refused {
-            self.inject([task]);
-        }
     }
 
     /// Puts tasks where every worker finds them, and sees to it that one does. After shutdown they are
@@ -170,19 +126,5 @@ impl Shared {
             self.driver.unpark(worker);
         }
         self.handover.close();
-    }
-}
-
-impl Schedule for Arc<Shared> {
-    fn schedule(&self, task: Notified) {
-        self.make_runnable(task, Push::Woken);
-    }
-
-    fn yield_now(&self, task: Notified) {
-        self.make_runnable(task, Push::Yielded);
-    }
-
-    fn release(&self, task: &Task<Self>) -> Option<Task<Self>> {
-        self.owned.remove(task)
     }
 }

@@ -38,6 +38,7 @@ use crate::loom::sync::atomic::{
     AtomicPtr, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::runtime::task::Notified;
 
 /// What can travel through a place of the queue: something that is one owning pointer.
 ///
@@ -316,7 +317,7 @@ impl<T: Pointer> Drop for Queue<T> {
 }
 
 // SAFETY: `Notified` documents both as each other's inverse, and a task may be run by any worker.
-unsafe impl Pointer for super::shared::Notified {
+unsafe impl<S: 'static> Pointer for Notified<S> {
     fn into_ptr(self) -> NonNull<()> {
         self.into_ptr()
     }

@@ -1,0 +1,56 @@
+//! Which worker is the last one to retire, and the others' wait for what it does.
+#![forbid(unsafe_code)]
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+pub(super) struct Retirement {
+    state: Mutex<State>,
+    over: Condvar,
+}
+
+struct State {
+    working: usize,
+    driver_is_down: bool,
+}
+
+impl Retirement {
+    pub(super) fn new(workers: usize) -> Self {
+        Retirement {
+            state: Mutex::new(State {
+                working: workers,
+                driver_is_down: false,
+            }),
+            over: Condvar::new(),
+        }
+    }
+
+    /// `workers` have no tasks any more. `true`: they were the last.
+    #[must_use]
+    pub(super) fn arrive(&self, workers: usize) -> bool {
+        let mut state = self.lock();
+        state.working -= workers;
+        state.working == 0
+    }
+
+    /// Until [`finish`](Self::finish).
+    pub(super) fn wait(&self) {
+        let mut state = self.lock();
+        while !state.driver_is_down {
+            state = self
+                .over
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// The last worker has shut the driver down.
+    pub(super) fn finish(&self) {
+        self.lock().driver_is_down = true;
+        self.over.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // No foreign code runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

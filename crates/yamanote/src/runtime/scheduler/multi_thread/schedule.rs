@@ -1,0 +1,47 @@
+//! How a task reaches its scheduler: when it is spawned, woken, and over.
+#![forbid(unsafe_code)]
+
+use std::future::Future;
+use std::sync::Arc;
+
+use super::current::{self, Push};
+use super::shared::{Notified, Shared};
+use crate::runtime::task::{Id, JoinHandle, Schedule, Task};
+
+impl Shared {
+    /// Binds `future` to this scheduler and makes it runnable. After shutdown the future is dropped
+    /// and the handle says so.
+    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, id: Id) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let (join, runnable) = self.owned.bind(future, self.clone(), id);
+        if let Some(task) = runnable {
+            self.schedule(task);
+        }
+        join
+    }
+
+    /// Puts `task` where it will be run: into the queue of this thread's worker, if it is one of ours
+    /// and has not lent its core, otherwise into the injection queue.
+    fn make_runnable(self: &Arc<Self>, task: Notified, how: Push) {
+        if let Err(task) = current::push(self, task, how) {
+            self.inject([task]);
+        }
+    }
+}
+
+impl Schedule for Arc<Shared> {
+    fn schedule(&self, task: Notified) {
+        self.make_runnable(task, Push::Woken);
+    }
+
+    fn yield_now(&self, task: Notified) {
+        self.make_runnable(task, Push::Yielded);
+    }
+
+    fn release(&self, task: &Task<Self>) -> Option<Task<Self>> {
+        self.owned.remove(task)
+    }
+}
