@@ -27,9 +27,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::local::Entered;
-use super::seat::Core;
-use super::shared::{Notified, Shared};
-use super::{SLOT, poll_main};
+use super::shared::{Core, Notified, SLOT, Shared};
 use crate::runtime::driver::{Driver, PollIo, Role, SlotGuard};
 use crate::util::coop;
 use crate::util::defer::Collecting;
@@ -197,7 +195,7 @@ impl<'a> Driving<'a> {
     fn note_turn(&self) {
         let driver = self.shared.driver();
         if driver.clock().can_auto_advance() && !driver.has_overdue_timer(SLOT) {
-            self.shared.take_told();
+            self.shared.take_news();
         }
     }
 
@@ -212,7 +210,7 @@ impl<'a> Driving<'a> {
             self.ask_kernel();
         } else if driver.clock().can_auto_advance()
             && driver.has_timer_ahead(SLOT)
-            && self.shared.take_told()
+            && self.shared.take_news()
         {
             // Looked once more before the clock moves, as Tokio does.
             self.ask_kernel();
@@ -254,15 +252,20 @@ impl<'a> Driving<'a> {
     }
 }
 
+/// Polls a future given to `block_on`.
+pub(super) fn poll_main<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    coop::budget(|| future.poll(cx))
+}
+
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         let mut panics = FirstPanic::default();
         // Whoever yielded in the last poll of the main future; as a rule that future itself, which is
         // over: no reason for a paused clock to wait.
-        let was_told = self.shared.is_told();
+        let had_news = self.shared.has_news();
         panics.catch(|| drop(self.yielded.take()));
-        if !was_told {
-            self.shared.take_told();
+        if !had_news {
+            self.shared.take_news();
         }
         self.shared.load().account(Instant::now());
         drop(self.slot.take());

@@ -12,7 +12,8 @@ use loom::thread;
 
 /// What threads in `block_on` share, with a driver that only sleeps.
 struct Model {
-    seat: Seat,
+    /// The core is nothing but the right to drive.
+    seat: Seat<()>,
     main_woken: Woken,
     token: Mutex<bool>,
     told: Condvar,
@@ -21,7 +22,7 @@ struct Model {
 impl Model {
     fn new() -> Arc<Self> {
         Arc::new(Model {
-            seat: Seat::new(),
+            seat: Seat::new(()),
             main_woken: Woken::new(false),
             token: Mutex::new(false),
             told: Condvar::new(),
@@ -42,9 +43,9 @@ impl Model {
         let waker = Waker::from(waiter.clone());
         let mut cx = Context::from_waker(&waker);
         let mut place = Place::new(&self.seat, &waiter);
-        let core = loop {
-            if let Some(core) = place.take_or_wait() {
-                break core;
+        loop {
+            if let Some(()) = place.take_or_wait() {
+                break;
             }
             if waiter.take_woken() {
                 if poll(&mut cx, false).is_ready() {
@@ -53,14 +54,14 @@ impl Model {
             } else {
                 waiter.park();
             }
-        };
+        }
         let waker = Waker::from(self.clone());
         let mut cx = Context::from_waker(&waker);
         let _ = self.main_woken.set();
         loop {
             if self.main_woken.take() {
                 if poll(&mut cx, true).is_ready() {
-                    return self.seat.give_back(core);
+                    return self.seat.give_back(());
                 }
             } else {
                 self.park();

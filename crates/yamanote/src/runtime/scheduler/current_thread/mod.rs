@@ -18,26 +18,28 @@
 //! 3. The core goes back to the seat on every way out of `block_on`, panics included.
 #![forbid(unsafe_code)]
 
-mod drive;
-mod local;
 mod main_future;
+
 mod seat;
+
 mod shared;
 
-use std::pin::{Pin, pin};
+mod local;
+
+mod schedule;
+
+mod drive;
+
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use self::drive::Driving;
+use self::drive::{Driving, poll_main};
 use self::main_future::Waiter;
 use self::seat::Place;
 pub(crate) use self::shared::Shared;
 use super::Config;
 use crate::runtime::driver::Driver;
-use crate::util::coop;
-
-/// The one slot of the driver that this scheduler uses.
-const SLOT: usize = 0;
 
 /// The scheduler as its runtime owns it.
 pub(crate) struct CurrentThread {
@@ -97,10 +99,6 @@ impl CurrentThread {
 /// Whether this thread drives a current-thread scheduler.
 pub(crate) fn is_driving() -> bool {
     local::is_driving()
-}
-
-fn poll_main<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
-    coop::budget(|| future.poll(cx))
 }
 
 #[cfg(all(test, loom))]

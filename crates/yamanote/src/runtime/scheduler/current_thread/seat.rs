@@ -1,50 +1,40 @@
-//! Where the core lies while nobody drives, and who waits for it.
+//! Where the core lies while nobody drives, and the threads that wait for it.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::main_future::Waiter;
-use super::shared::Notified;
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::poison::unpoisoned;
 
-/// What the driving thread owns.
-pub(super) struct Core {
-    pub(super) queue: VecDeque<Notified>,
-    /// Counts polls; says when the injection queue is asked first.
-    pub(super) tick: u32,
+/// `C` is the core.
+pub(super) struct Seat<C> {
+    state: Mutex<State<C>>,
 }
 
-pub(super) struct Seat {
-    state: Mutex<State>,
-}
-
-struct State {
-    core: Option<Core>,
+struct State<C> {
+    core: Option<C>,
     /// Threads in `block_on` that do not drive and have not been told that the core is free.
     waiting: VecDeque<Arc<Waiter>>,
 }
 
-impl Seat {
-    pub(super) fn new() -> Self {
+impl<C> Seat<C> {
+    pub(super) fn new(core: C) -> Self {
         Seat {
             state: Mutex::new(State {
-                core: Some(Core {
-                    queue: VecDeque::with_capacity(64),
-                    tick: 0,
-                }),
+                core: Some(core),
                 waiting: VecDeque::new(),
             }),
         }
     }
 
-    pub(super) fn take(&self) -> Option<Core> {
+    pub(super) fn take(&self) -> Option<C> {
         self.lock().core.take()
     }
 
-    /// Lays the core down and tells the thread that has waited longest.
-    pub(super) fn give_back(&self, core: Core) {
+    /// Puts the core back and tells the thread that has waited longest.
+    pub(super) fn give_back(&self, core: C) {
         let next = {
             let mut state = self.lock();
             assert!(state.core.is_none(), "two cores for one seat");
@@ -56,77 +46,65 @@ impl Seat {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<C>> {
         unpoisoned(self.state.lock())
     }
 }
 
 /// One thread's place in `block_on`, until it drives or leaves.
-pub(super) struct Place<'a> {
-    seat: &'a Seat,
+pub(super) struct Place<'a, C> {
+    seat: &'a Seat<C>,
     waiter: &'a Arc<Waiter>,
-    state: Waiting,
+    /// It was put in the queue. It may have been taken out of it, and told, since.
+    was_queued: bool,
 }
 
-#[derive(PartialEq, Eq)]
-enum Waiting {
-    No,
-    /// Was put in the queue; may have been taken out of it, and told, since.
-    Yes,
-}
-
-impl<'a> Place<'a> {
-    pub(super) fn new(seat: &'a Seat, waiter: &'a Arc<Waiter>) -> Self {
+impl<'a, C> Place<'a, C> {
+    pub(super) fn new(seat: &'a Seat<C>, waiter: &'a Arc<Waiter>) -> Self {
         Place {
             seat,
             waiter,
-            state: Waiting::No,
+            was_queued: false,
         }
     }
 
-    /// Takes the core, or gets (or stays) in the queue of those who are told when it is free.
-    pub(super) fn take_or_wait(&mut self) -> Option<Core> {
+    /// Takes the core, or gets (or stays) in the queue of the threads that are told when it is free.
+    pub(super) fn take_or_wait(&mut self) -> Option<C> {
         let mut state = self.seat.lock();
-        match state.core.take() {
-            Some(core) => {
-                if self.state == Waiting::Yes {
-                    state
-                        .waiting
-                        .retain(|other| !Arc::ptr_eq(other, self.waiter));
-                    self.state = Waiting::No;
-                }
-                Some(core)
+        let core = state.core.take();
+        if core.is_some() {
+            if std::mem::take(&mut self.was_queued) {
+                state.leave_queue(self.waiter);
             }
-            None => {
-                // Told, but another thread was faster: wait again.
-                if self.state == Waiting::No
-                    || !state
-                        .waiting
-                        .iter()
-                        .any(|other| Arc::ptr_eq(other, self.waiter))
-                {
-                    state.waiting.push_back(self.waiter.clone());
-                    self.state = Waiting::Yes;
-                }
-                None
-            }
+        } else if !self.was_queued || !state.is_queued(self.waiter) {
+            // If it was told, another thread was faster: it waits again.
+            state.waiting.push_back(self.waiter.clone());
+            self.was_queued = true;
         }
+        core
     }
 }
 
-impl Drop for Place<'_> {
+impl<C> State<C> {
+    fn is_queued(&self, waiter: &Arc<Waiter>) -> bool {
+        self.waiting.iter().any(|other| Arc::ptr_eq(other, waiter))
+    }
+
+    fn leave_queue(&mut self, waiter: &Arc<Waiter>) {
+        self.waiting.retain(|other| !Arc::ptr_eq(other, waiter));
+    }
+}
+
+impl<C> Drop for Place<'_, C> {
     /// A thread that leaves after it was told hands the news on, or nobody would ever drive.
     fn drop(&mut self) {
-        if self.state == Waiting::No {
+        if !self.was_queued {
             return;
         }
         let next = {
             let mut state = self.seat.lock();
-            let before = state.waiting.len();
-            state
-                .waiting
-                .retain(|other| !Arc::ptr_eq(other, self.waiter));
-            let was_told = before == state.waiting.len();
+            let was_told = !state.is_queued(self.waiter);
+            state.leave_queue(self.waiter);
             if was_told && state.core.is_some() {
                 state.waiting.pop_front()
             } else {

@@ -11,7 +11,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use crate::runtime::driver::Driver;
@@ -115,10 +115,7 @@ impl<C> Handover<C> {
                 return None;
             }
             state.waiting += 1;
-            let (woken, timeout) = self
-                .changed
-                .wait_timeout(state, KEPT_IDLE)
-                .unwrap_or_else(PoisonError::into_inner);
+            let (woken, timeout) = unpoisoned(self.changed.wait_timeout(state, KEPT_IDLE));
             state = woken;
             state.waiting -= 1;
             if timeout.timed_out() {
@@ -136,7 +133,6 @@ impl<C> Handover<C> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<C>> {
-        // No foreign code runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 }

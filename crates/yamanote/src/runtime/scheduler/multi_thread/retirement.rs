@@ -1,7 +1,9 @@
 //! Which worker is the last one to retire, and the others' wait for what it does.
 #![forbid(unsafe_code)]
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
+
+use crate::util::poison::unpoisoned;
 
 pub(super) struct Retirement {
     state: Mutex<State>,
@@ -36,10 +38,7 @@ impl Retirement {
     pub(super) fn wait(&self) {
         let mut state = self.lock();
         while !state.driver_is_down {
-            state = self
-                .over
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+            state = unpoisoned(self.over.wait(state));
         }
     }
 
@@ -50,7 +49,6 @@ impl Retirement {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // No foreign code runs under this lock.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        unpoisoned(self.state.lock())
     }
 }

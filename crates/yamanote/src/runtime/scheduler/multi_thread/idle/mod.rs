@@ -168,9 +168,7 @@ impl Idle {
 
     fn lock(&self) -> MutexGuard<'_, Sleepers> {
         // A failed assertion of `Sleepers` is a bug, but its state is whole.
-        self.sleepers
-            .lock()
-            .unwrap_or_else(|poison| poison.into_inner())
+        unpoisoned(self.sleepers.lock())
     }
 }
 
