@@ -41,8 +41,8 @@ pub(crate) enum PollIo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The readiness set. One worker at a time has this role.
-    Driver,
-    /// Nothing. A backup sleeps like this, with the timeout it needs.
+    Watcher,
+    /// Nothing. A sentry sleeps like this, with the timeout it needs.
     None,
 }
 
@@ -185,7 +185,7 @@ impl Driver {
         ring.reap(batch, MAX_COMPLETIONS);
         let fired = ring.take_readiness_event();
         drop(ring);
-        if fired && role == Role::Driver {
+        if fired && role == Role::Watcher {
             self.drain_readiness(batch);
         }
     }
@@ -203,7 +203,7 @@ impl Driver {
         batch: &mut Batch,
     ) -> (Place, Option<Duration>) {
         let io = match role {
-            Role::Driver => self.io.as_ref(),
+            Role::Watcher => self.io.as_ref(),
             Role::None => None,
         };
         let listens_in = io.and_then(Readiness::listens_in);

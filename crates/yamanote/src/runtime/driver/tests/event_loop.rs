@@ -59,7 +59,7 @@ fn a_timer_ends_the_sleep_and_fires_once_and_never_early() {
             };
             assert!(driver.timer_poll(&key, &waker).is_pending());
             while count.0.load(SeqCst) == 0 {
-                driver.park(0, Role::Driver, None);
+                driver.park(0, Role::Watcher, None);
             }
             assert!(Instant::now() >= deadline);
             assert_eq!(driver.timer_poll(&key, &waker), Poll::Ready(()));
@@ -74,7 +74,7 @@ fn a_timer_ends_the_sleep_and_fires_once_and_never_early() {
 #[test]
 fn unpark_ends_a_sleep_or_prevents_it() {
     for driver in drivers() {
-        for role in [Role::Driver, Role::None] {
+        for role in [Role::Watcher, Role::None] {
             driver.unpark(0);
             driver.park(0, role, None);
             let other = Arc::clone(&driver);
@@ -106,7 +106,7 @@ fn an_earlier_timer_of_a_foreign_thread_reaches_the_sleeper() {
                 let _far =
                     driver.timer_add(Instant::now() + Duration::from_secs(3600), Waker::noop());
                 while count.0.load(SeqCst) == 0 {
-                    driver.park(0, Role::Driver, None);
+                    driver.park(0, Role::Watcher, None);
                 }
             })
         };
@@ -233,7 +233,7 @@ fn a_ring_that_is_given_up_is_not_slept_in() {
     assert!(!driver.ring_ready());
     let reason = driver.fallback_reason().unwrap();
     assert!(reason.contains("io_uring_register"), "{reason}");
-    for role in [Role::Driver, Role::None] {
+    for role in [Role::Watcher, Role::None] {
         let turns = driver.turns(0);
         let other = Arc::clone(&driver);
         let waker = std::thread::spawn(move || other.unpark(0));

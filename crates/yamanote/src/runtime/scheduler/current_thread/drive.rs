@@ -221,7 +221,7 @@ impl<'a> Driving<'a> {
             self.local.free_excess();
             self.yielded().free_excess();
             self.shared.load().park();
-            driver.park(SLOT, Role::Driver, None);
+            driver.park(SLOT, Role::Watcher, None);
             driver.note_time(SLOT, Instant::now());
             self.shared.load().unpark();
         }

@@ -249,7 +249,7 @@ impl Worker {
         let is_wanted = !shared.idle.has_searcher() && shared.has_work_for(index);
         if !is_wanted && !shared.is_shutdown() {
             let role = match sleep.watches {
-                true => Role::Driver,
+                true => Role::Watcher,
                 false => Role::None,
             };
             let nap = sleep.naps.then(|| self.begin_nap());
