@@ -15,7 +15,8 @@ use std::sync::{Arc, Mutex};
 use super::pool::background_task_failed;
 use super::strategy::ByRing;
 use crate::runtime::Handle;
-use crate::runtime::driver::op::{CqeResult, Op, Operation};
+use crate::runtime::driver::Op;
+use crate::runtime::driver::op::{CqeResult, Operation};
 use crate::util::poison::unpoisoned;
 
 /// Whether this thread can give operations to a ring.

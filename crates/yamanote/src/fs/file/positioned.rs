@@ -19,8 +19,8 @@ use crate::fs::strategy::{ByRing, Facts};
 use crate::fs::{pool, submit};
 use crate::runtime::Handle;
 use crate::runtime::driver::op;
-use crate::runtime::driver::op::read::Read;
-use crate::runtime::driver::op::write::Write;
+use crate::runtime::driver::ops::read::Read;
+use crate::runtime::driver::ops::write::Write;
 use crate::sys::fs::{self as sys, Wait};
 
 /// The file that an operation works on, kept open until the kernel is done; so is the ticket of a

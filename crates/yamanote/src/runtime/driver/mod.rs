@@ -8,6 +8,7 @@ pub(crate) mod batch;
 mod caretaker;
 mod kind;
 pub(crate) mod op;
+pub(crate) mod ops;
 mod park;
 mod parker;
 pub mod probe;
@@ -275,6 +276,9 @@ impl Driver {
         self.slots.iter().filter_map(Slot::existing_ring)
     }
 }
+
+/// An operation on a driver's rings.
+pub(crate) type Op<T> = op::Op<T, Driver>;
 
 /// The driver is where operations find a ring.
 impl op::Rings for Driver {

@@ -3,11 +3,10 @@
 
 use std::os::fd::RawFd;
 
-use crate::runtime::driver::op::CqeResult;
-use crate::runtime::driver::op::table::{self, INTERNAL_INDEX};
+use super::completion::{CqeResult, Key};
 use crate::sys::uring::sqe::Sqe;
 
-/// The ring's own submissions: the upper half of their user data.
+/// The ring's own submissions: in place of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Internal {
     Wake,
@@ -21,22 +20,22 @@ impl Internal {
     const COUNT_BITS: u32 = 24;
     pub(super) const COUNT_MASK: u32 = (1 << Self::COUNT_BITS) - 1;
 
-    pub(super) fn user_data(self) -> u64 {
+    pub(super) fn key(self) -> Key {
         let (kind, count) = match self {
             Internal::Wake => (1, 0),
             Internal::Cancel => (2, 0),
             Internal::Readiness(count) => (3, count),
             Internal::WakePoll(count) => (4, count),
         };
-        table::user_data(
-            INTERNAL_INDEX,
-            kind << Self::COUNT_BITS | (count & Self::COUNT_MASK),
-        )
+        Key {
+            index: Key::INTERNAL_INDEX,
+            generation: kind << Self::COUNT_BITS | (count & Self::COUNT_MASK),
+        }
     }
 
-    pub(super) fn decode(generation: u32) -> Option<Self> {
-        let count = generation & Self::COUNT_MASK;
-        match generation >> Self::COUNT_BITS {
+    pub(super) fn decode(key: Key) -> Option<Self> {
+        let count = key.generation & Self::COUNT_MASK;
+        match key.generation >> Self::COUNT_BITS {
             1 => Some(Internal::Wake),
             2 => Some(Internal::Cancel),
             3 => Some(Internal::Readiness(count)),

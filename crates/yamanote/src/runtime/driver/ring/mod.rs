@@ -10,7 +10,7 @@
 //!                    └── deferred: cancellations and re-arms that found no room
 //! ```
 //!
-//! The ring's own submissions carry [`INTERNAL_INDEX`] and an [`Internal`] in place of a
+//! The ring's own submissions carry [`Key::INTERNAL_INDEX`] and an [`Internal`] in place of a
 //! generation: the message that wakes a waiter, the poll that watches the epoll descriptor, the
 //! poll on the wake-up eventfd where there are no messages, cancellations. They own no memory.
 //!
@@ -19,11 +19,13 @@
 //! Leaving: [`Ring::cancel_all`], reap until [`Ring::live_ops`] is 0, drop. Closing a ring is no
 //! barrier, so a ring dropped with operations in the kernel leaks their payloads (the table has no
 //! destructor for them); [`Ring::leak`] does so on purpose and counts.
-#![forbid(unsafe_code)]
 
+pub(crate) mod completion;
 mod internal;
+pub(crate) mod payload;
 mod retreat;
 pub(super) mod setup;
+pub(crate) mod table;
 mod waker;
 
 use retreat::Retreat;
@@ -35,12 +37,13 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::task::Waker;
 
+use completion::{CqeResult, Key, OnDrop};
 use internal::{Internal, Watch};
+use payload::Carried;
+use table::{Orphaned, Routed, Table};
 use waker::messages_work;
 
 use super::batch::Batch;
-use super::op::table::{self, INTERNAL_INDEX, Orphaned, Routed, Table};
-use super::op::{CqeResult, Key, OnDrop, Payload};
 use super::setback::{Setback, Verdict};
 use crate::sys::fork::Origin;
 use crate::sys::uring::abi;
@@ -50,13 +53,12 @@ use crate::sys::uring::{Kernel, RealKernel};
 use crate::util::room::Room;
 
 /// Why an operation was not pushed. The payload comes back, unseen by the kernel.
-#[derive(Debug)]
 pub(crate) enum Refused {
     /// No room in the submission queue; the waker is woken when there is. It comes back if one of the
     /// same task waits already.
-    Full(Payload, Option<Waker>),
+    Full(Box<dyn Carried>, Option<Waker>),
     /// The ring is shutting down, or given up.
-    Closed(Payload, Waker),
+    Closed(Box<dyn Carried>, Waker),
 }
 
 /// What went through the ring, and what went wrong.
@@ -77,10 +79,10 @@ pub(crate) struct Ring {
     kernel: Box<dyn Kernel>,
     fd: Arc<OwnedFd>,
     table: Table,
-    /// User data of what goes to the kernel again and found no room in the queue yet.
-    again: VecDeque<u64>,
-    /// User data of what is to be cancelled and found no room in the queue yet.
-    cancels: VecDeque<u64>,
+    /// What goes to the kernel again and found no room in the queue yet.
+    again: VecDeque<Key>,
+    /// What is to be cancelled and found no room in the queue yet.
+    cancels: VecDeque<Key>,
     /// Wakers of futures that found the submission queue full.
     waiting_for_room: Vec<Waker>,
     readiness: Watch,
@@ -250,7 +252,7 @@ impl Ring {
     pub(crate) fn submit(
         &mut self,
         mut sqe: Sqe,
-        payload: Payload,
+        carried: Box<dyn Carried>,
         waker: Waker,
         on_drop: OnDrop,
         may_enter: bool,
@@ -259,7 +261,7 @@ impl Ring {
             self.flush();
         }
         if self.closed || self.retreat.is_some() {
-            return Err(Refused::Closed(payload, waker));
+            return Err(Refused::Closed(carried, waker));
         }
         if !self.has_room() {
             // Once for each task, however often it asks.
@@ -271,9 +273,9 @@ impl Ring {
                     None
                 }
             };
-            return Err(Refused::Full(payload, spare));
+            return Err(Refused::Full(carried, spare));
         }
-        let key = self.table.insert(payload, waker, on_drop, &mut sqe);
+        let key = self.table.insert(carried, waker, on_drop, &mut sqe);
         self.queues.push(&sqe).expect("there is room");
         self.counters.submitted += 1;
         self.waker.note_ops(true);
@@ -288,8 +290,7 @@ impl Ring {
         } = answer
         {
             self.check_process();
-            self.cancels
-                .push_back(table::user_data(key.index, key.generation));
+            self.cancels.push_back(key);
             self.push_deferred();
         }
         answer
@@ -368,10 +369,10 @@ impl Ring {
     }
 
     fn route(&mut self, cqe: abi::Cqe, batch: &mut Batch) {
-        let (index, generation) = table::split_user_data(cqe.user_data);
+        let key = Key::from_user_data(cqe.user_data);
         let result = CqeResult::new(cqe.res, cqe.flags);
-        if index == INTERNAL_INDEX {
-            match Internal::decode(generation) {
+        if key.is_internal() {
+            match Internal::decode(key) {
                 Some(Internal::Wake) => self.note_woken(),
                 // Whatever it says, the target's own completion decides.
                 Some(Internal::Cancel) => {}
@@ -384,17 +385,17 @@ impl Ring {
             }
             return;
         }
-        let routed = self.table.complete(index, generation, result);
-        self.hand_over(routed, cqe.user_data, batch);
+        let routed = self.table.complete(key, result);
+        self.hand_over(routed, key, batch);
     }
 
-    fn hand_over(&mut self, routed: Routed, user_data: u64, batch: &mut Batch) {
+    fn hand_over(&mut self, routed: Routed, key: Key, batch: &mut Batch) {
         match routed {
             Routed::Unknown => self.counters.unknown_completions += 1,
             Routed::Nothing => {}
             Routed::Wake(waker) => batch.wakers.push(waker),
             Routed::Garbage(value) => batch.garbage.push(value),
-            Routed::Again => self.again.push_back(user_data),
+            Routed::Again => self.again.push_back(key),
         }
     }
 
@@ -430,7 +431,7 @@ impl Ring {
             (&mut self.wake_poll, Internal::WakePoll),
         ] {
             if watch.armed {
-                let old = internal(watch.count).user_data();
+                let old = internal(watch.count).key();
                 self.cancels.push_back(old);
                 watch.armed = false;
                 watch.event = true;
@@ -466,7 +467,7 @@ impl Ring {
         if self.readiness.armed {
             self.readiness.armed = false;
             self.cancels
-                .push_back(Internal::Readiness(self.readiness.count).user_data());
+                .push_back(Internal::Readiness(self.readiness.count).key());
             self.push_deferred();
         }
     }
@@ -519,8 +520,8 @@ impl Ring {
             return;
         }
         // Before the cancellations, which may be meant for these.
-        while let Some(&user_data) = self.again.front() {
-            let sqe = self.table.sqe(user_data);
+        while let Some(&key) = self.again.front() {
+            let sqe = self.table.sqe(key);
             if sqe.is_some_and(|sqe| self.queues.push(&sqe).is_err()) {
                 return;
             }
@@ -528,11 +529,10 @@ impl Ring {
         }
         self.again.free_excess();
         while let Some(&target) = self.cancels.front() {
-            let (index, generation) = table::split_user_data(target);
-            let pointless = index != INTERNAL_INDEX && !self.table.is_in_kernel(index, generation);
+            let pointless = !target.is_internal() && !self.table.is_in_kernel(target);
             if !pointless {
                 // Success is told by the target's completion.
-                let cancel = Sqe::cancel(target).silent();
+                let cancel = Sqe::cancel(target.user_data()).silent();
                 if self.push_internal(cancel, Internal::Cancel).is_err() {
                     return;
                 }
@@ -572,7 +572,7 @@ impl Ring {
         mut sqe: Sqe,
         internal: Internal,
     ) -> Result<(), SubmissionQueueFull> {
-        sqe.user_data = internal.user_data();
+        sqe.user_data = internal.key().user_data();
         self.queues.push(&sqe)
     }
 

@@ -19,10 +19,9 @@
 use std::io;
 use std::time::Duration;
 
+use super::completion::{CqeResult, Key};
 use super::{Ring, Verdict};
 use crate::runtime::driver::batch::Batch;
-use crate::runtime::driver::op::CqeResult;
-use crate::runtime::driver::op::table::{self, INTERNAL_INDEX};
 
 /// How soon the owner of a ring that was given up looks for completions: at first, and at most.
 const SHORTEST_LOOK: Duration = Duration::from_millis(1);
@@ -148,7 +147,7 @@ impl Ring {
             return;
         }
         for user_data in self.queues.withdraw() {
-            self.recall_one(user_data, batch);
+            self.recall_one(Key::from_user_data(user_data), batch);
         }
     }
 
@@ -156,19 +155,16 @@ impl Ring {
         if let (Some(retreat), 1..) = (&mut self.retreat, reaped) {
             retreat.next_look = SHORTEST_LOOK;
         }
-        while let Some(user_data) = self.again.pop_front() {
-            self.recall_one(user_data, batch);
+        while let Some(key) = self.again.pop_front() {
+            self.recall_one(key, batch);
         }
         self.cancels.clear();
     }
 
-    fn recall_one(&mut self, user_data: u64, batch: &mut Batch) {
-        let (index, generation) = table::split_user_data(user_data);
-        if index != INTERNAL_INDEX {
-            let routed = self
-                .table
-                .complete(index, generation, CqeResult::recalled());
-            self.hand_over(routed, user_data, batch);
+    fn recall_one(&mut self, key: Key, batch: &mut Batch) {
+        if !key.is_internal() {
+            let routed = self.table.complete(key, CqeResult::left_undone());
+            self.hand_over(routed, key, batch);
         }
     }
 

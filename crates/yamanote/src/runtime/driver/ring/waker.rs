@@ -89,7 +89,7 @@ impl RingWaker {
         }
         match &self.shared.door {
             Door::Message { ring } => {
-                uring::send_message(ring.as_raw_fd(), Internal::Wake.user_data())
+                uring::send_message(ring.as_raw_fd(), Internal::Wake.key().user_data())
             }
             Door::Eventfd(fd) => sys::eventfd::add_one(fd),
         }
@@ -154,8 +154,9 @@ impl Pending {
 /// per process, by posting one.
 pub(super) fn messages_work(ring: &OwnedFd) -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER
-        .get_or_init(|| uring::send_message(ring.as_raw_fd(), Internal::Wake.user_data()).is_ok())
+    *ANSWER.get_or_init(|| {
+        uring::send_message(ring.as_raw_fd(), Internal::Wake.key().user_data()).is_ok()
+    })
 }
 
 #[cfg(all(test, loom))]

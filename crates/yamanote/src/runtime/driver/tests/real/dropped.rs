@@ -15,11 +15,11 @@ use yamanote_test::{Capability, Snapshot, TempDir, in_own_process, require};
 
 use super::new_descriptor::{accept, open};
 use super::{Bench, config, pipe, poll_once};
-use crate::runtime::driver::op::read::Read;
-use crate::runtime::driver::op::write::Write;
-use crate::runtime::driver::op::{Op, Operation};
+use crate::runtime::driver::op::Operation;
+use crate::runtime::driver::ops::read::Read;
+use crate::runtime::driver::ops::write::Write;
 use crate::runtime::driver::tests::simulation::world::World;
-use crate::runtime::driver::{Driver, Role};
+use crate::runtime::driver::{Driver, Op, Role};
 use crate::util::rng::FastRand;
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -12,8 +12,8 @@ use yamanote_test::TempDir;
 use super::{Bench, poll_once};
 use crate::buf::IoBuf;
 use crate::runtime::driver::op::Operation;
-use crate::runtime::driver::op::read::Read;
-use crate::runtime::driver::op::write::Write;
+use crate::runtime::driver::ops::read::Read;
+use crate::runtime::driver::ops::write::Write;
 
 /// The two ways an operation can go.
 enum Way {

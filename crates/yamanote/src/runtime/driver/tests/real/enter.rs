@@ -10,8 +10,8 @@ use yamanote_test::in_own_process;
 
 use super::{Bench, pipe, poll_once};
 use crate::runtime::driver::batch::Batch;
-use crate::runtime::driver::op::read::Read;
-use crate::runtime::driver::op::write::Write;
+use crate::runtime::driver::ops::read::Read;
+use crate::runtime::driver::ops::write::Write;
 use crate::runtime::driver::ring::Ring;
 use crate::sys::uring;
 
@@ -93,7 +93,7 @@ fn an_operation_of_a_thread_without_a_slot_is_refused() {
     let refused = std::thread::spawn(move || {
         let zero = File::open("/dev/zero").unwrap();
         let read = Read::new(zero, vec![1, 2, 3], 0);
-        poll_once(&mut crate::runtime::driver::op::Op::new(driver, read))
+        poll_once(&mut crate::runtime::driver::Op::new(driver, read))
     });
     let Poll::Ready((n, buf)) = refused.join().unwrap() else {
         panic!("it waits");

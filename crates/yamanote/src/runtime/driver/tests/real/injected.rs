@@ -8,8 +8,8 @@ use std::sync::Arc;
 use yamanote_test::{Capability, require};
 
 use super::{Bench, pipe, poll_once};
-use crate::runtime::driver::op::read::Read;
-use crate::runtime::driver::op::write::Write;
+use crate::runtime::driver::ops::read::Read;
+use crate::runtime::driver::ops::write::Write;
 use crate::runtime::driver::ring::Ring;
 
 /// Runs an ignored test of this file alone, with `strace` injecting errors into one call.

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use yamanote_test::{Capability, CountingWaker, require};
 
-use crate::runtime::driver::op::{Op, Operation};
-use crate::runtime::driver::{Config, Driver, DriverChoice, PollIo, Role, SlotGuard};
+use crate::runtime::driver::op::Operation;
+use crate::runtime::driver::{Config, Driver, DriverChoice, Op, PollIo, Role, SlotGuard};
 
 fn config(ring_entries: u32) -> Config {
     Config {

@@ -21,9 +21,9 @@ pub(super) struct OpenHow {
 
 /// An operation that makes a descriptor of what it keeps.
 pub(super) struct NewDescriptor<K> {
-    /// Its pointers lead to the heap behind `_kept`, and its descriptor is `_kept`'s.
-    sqe: Sqe,
-    _kept: K,
+    kept: K,
+    /// The pointers of the SQE lead to the heap behind `kept`, and its descriptor is `kept`'s.
+    fill: fn(&K) -> Sqe,
 }
 
 /// `openat2` for reading, in a thread of the kernel: a FIFO without a writer is waited for.
@@ -34,29 +34,29 @@ pub(super) fn open(path: CString) -> NewDescriptor<(CString, Box<OpenHow>)> {
         ..OpenHow::default()
     });
     NewDescriptor {
-        sqe: Sqe {
+        kept: (path, how),
+        fill: |(path, how)| Sqe {
             opcode: op::OPENAT2,
             flags: IOSQE_ASYNC,
             fd: libc::AT_FDCWD,
             addr: path.as_ptr().expose_provenance() as u64,
             len: size_of::<OpenHow>() as u32,
-            off: (&raw const *how).expose_provenance() as u64,
+            off: (&raw const **how).expose_provenance() as u64,
             ..Sqe::default()
         },
-        _kept: (path, how),
     }
 }
 
 /// `accept4`.
 pub(super) fn accept(listener: Arc<TcpListener>) -> NewDescriptor<Arc<TcpListener>> {
     NewDescriptor {
-        sqe: Sqe {
+        kept: listener,
+        fill: |listener| Sqe {
             opcode: op::ACCEPT,
             fd: listener.as_raw_fd(),
             op_flags: libc::SOCK_CLOEXEC as u32,
             ..Sqe::default()
         },
-        _kept: listener,
     }
 }
 
@@ -74,11 +74,10 @@ impl<K> Completable for NewDescriptor<K> {
 // An orphan's descriptor is closed by dropping the output.
 impl<K> Cancellable for NewDescriptor<K> {}
 
-// SAFETY: the two functions that make one see to its first field's word; what its pointers lead to is
-// only read.
+// SAFETY: the two functions above keep the word of `fill`; what its pointers lead to is only read.
 unsafe impl<K: Send + 'static> Operation for NewDescriptor<K> {
     fn prepare(&mut self) -> Sqe {
-        self.sqe
+        (self.fill)(&self.kept)
     }
 
     fn run_blocking(self) -> Self::Output {

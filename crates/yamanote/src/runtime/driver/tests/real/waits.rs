@@ -11,7 +11,7 @@ use yamanote_test::{Capability, require};
 
 use super::{Bench, poll_once};
 use crate::runtime::driver::batch::Batch;
-use crate::runtime::driver::op::read::Read;
+use crate::runtime::driver::ops::read::Read;
 use crate::runtime::driver::ring::{Door, Ring};
 use crate::sys::uring;
 
@@ -136,7 +136,7 @@ fn many_threads_share_a_ring_whose_owner_sleeps() {
                 let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
                 let mut cx = Context::from_waker(&waker);
                 for round in 0..ROUNDS {
-                    let mut op: crate::runtime::driver::op::Op<Read<Arc<File>, Vec<u8>>> =
+                    let mut op: crate::runtime::driver::Op<Read<Arc<File>, Vec<u8>>> =
                         ops.recv().unwrap();
                     if round % 7 == 0 {
                         continue;

@@ -23,8 +23,8 @@ use kernel::{Mood, SimulatedKernel};
 use world::{TrackedBuf, TrackedFd};
 
 use crate::runtime::driver::batch::Batch;
-use crate::runtime::driver::op::read::Read;
 use crate::runtime::driver::op::{Op, Rings};
+use crate::runtime::driver::ops::read::Read;
 use crate::runtime::driver::ring::{Door, Ring};
 
 /// One ring over a simulated kernel.

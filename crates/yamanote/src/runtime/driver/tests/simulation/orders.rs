@@ -9,9 +9,10 @@ use super::kernel::{Mood, WRITTEN};
 use super::{Bell, Simulation, assert_nothing_left, poll_once, poll_with, read, stalled};
 use crate::buf::IoBuf;
 use crate::runtime::driver::batch::Batch;
-use crate::runtime::driver::op::table::{Routed, Table, split_user_data, user_data};
-use crate::runtime::driver::op::write::Write;
 use crate::runtime::driver::op::{CqeResult, Op};
+use crate::runtime::driver::ops::write::Write;
+use crate::runtime::driver::ring::completion::Key;
+use crate::runtime::driver::ring::table::{Routed, Table};
 use crate::sys::uring::abi::CQE_F_MORE;
 
 /// O1.
@@ -170,6 +171,7 @@ fn a_result_beyond_the_buffer_is_cut() {
     let mut op = read(&simulation);
     assert!(poll_once(&mut op).is_pending());
     simulation.turn(usize::MAX);
+    let user_data = |index, generation| Key { index, generation }.user_data();
     for (user_data, res, flags) in [
         (u64::MAX, i32::MIN, u32::MAX),
         (user_data(0, 9), 5, 0),
@@ -185,10 +187,11 @@ fn a_result_beyond_the_buffer_is_cut() {
     assert_eq!(simulation.lock().live_ops(), 1);
     // Not through `complete_nth`, which would believe the number and fill the buffer.
     let mut batch = Batch::default();
+    let key = Key::from_user_data(0);
     let routed = simulation
         .lock()
         .table()
-        .complete(0, 0, CqeResult::new(4096, 0));
+        .complete(key, CqeResult::new(4096, 0));
     assert!(matches!(routed, Routed::Wake(_)));
     batch.finish();
     let Poll::Ready((result, buf)) = poll_once(&mut op) else {
@@ -235,7 +238,8 @@ fn a_used_up_entry_is_retired() {
         assert!(poll_once(&mut op).is_pending());
         simulation.turn(usize::MAX);
         let last = simulation.kernel.last_user_data();
-        keys.push(split_user_data(last));
+        let key = Key::from_user_data(last);
+        keys.push((key.index, key.generation));
         simulation.kernel.complete_nth(0, 1);
         simulation.turn(usize::MAX);
         assert!(poll_once(&mut op).is_ready());

@@ -10,9 +10,9 @@ use super::kernel::{Mood, WRITTEN, pattern};
 use super::world::TrackedBuf;
 use super::{Bell, Simulation};
 use crate::buf::{BufResult, IoBuf};
-use crate::runtime::driver::op::read::Read;
-use crate::runtime::driver::op::write::Write;
 use crate::runtime::driver::op::{Op, Operation};
+use crate::runtime::driver::ops::read::Read;
+use crate::runtime::driver::ops::write::Write;
 use crate::util::rng::FastRand;
 
 type Output = BufResult<usize, TrackedBuf>;

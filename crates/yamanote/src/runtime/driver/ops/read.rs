@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{check, clamp_len, clamp_offset, retry_interrupted};
-use super::{Cancellable, Completable, CqeResult, Operation};
 use crate::buf::{BufResult, IoBufMut};
+use crate::runtime::driver::op::{Cancellable, Completable, CqeResult, Operation};
 use crate::sys::fs::Wait;
 
 #[derive(Debug)]
@@ -78,6 +78,6 @@ unsafe impl<F: AsFd + Send + 'static, B: IoBufMut + 'static> Operation for Read<
             // SAFETY: `len` bytes are writable at `buf` (`IoBufMut`); the descriptor is open.
             check(unsafe { libc::pread64(fd, buf, len, offset) })
         });
-        self.complete(CqeResult { result, flags: 0 })
+        self.complete(CqeResult::of_call(result))
     }
 }

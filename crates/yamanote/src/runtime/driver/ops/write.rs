@@ -5,8 +5,8 @@ use std::os::fd::{AsFd, AsRawFd};
 use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{check, clamp_len, clamp_offset, retry_interrupted};
-use super::{Cancellable, Completable, CqeResult, OnDrop, Operation};
 use crate::buf::{BufResult, IoBuf};
+use crate::runtime::driver::op::{Cancellable, Completable, CqeResult, OnDrop, Operation};
 use crate::sys::fs::Wait;
 
 #[derive(Debug)]
@@ -73,6 +73,6 @@ unsafe impl<F: AsFd + Send + 'static, B: IoBuf + 'static> Operation for Write<F,
             // SAFETY: `len` bytes are initialised at `buf` (`IoBuf`); the descriptor is open.
             check(unsafe { libc::pwrite64(fd, buf, len, offset) })
         });
-        self.complete(CqeResult { result, flags: 0 })
+        self.complete(CqeResult::of_call(result))
     }
 }

@@ -1,11 +1,12 @@
 //! A ring's table of operations: where a completion finds the payload and the waker it belongs to.
 //!
-//! The states and rules are drawn in [`super`](super).
+//! The states are drawn in `op.rs`, where the rules are too.
 
 use std::any::Any;
 use std::task::Waker;
 
-use super::{BROKEN_OFF, CqeResult, Key, OnDrop, Payload};
+use super::completion::{CqeResult, Key, OnDrop};
+use super::payload::{Carried, Payload};
 use crate::sys::uring::sqe::Sqe;
 
 /// The table's side of an operation's life.
@@ -21,7 +22,6 @@ pub(crate) enum Lifecycle {
     Lost,
 }
 
-#[derive(Debug)]
 struct Live {
     lifecycle: Lifecycle,
     payload: Payload,
@@ -35,7 +35,6 @@ struct Live {
     cancelled: bool,
 }
 
-#[derive(Debug)]
 struct Entry {
     generation: u32,
     live: Option<Live>,
@@ -57,23 +56,21 @@ pub(crate) enum Routed {
 
 /// What a future finds in the table.
 #[must_use]
-#[derive(Debug)]
 pub(crate) enum Looked {
     Pending,
     /// Another waker is stored: call again with a clone of the present one.
     NeedsWaker,
-    Ready(Payload, CqeResult),
+    Ready(Box<dyn Carried>, CqeResult),
     Lost,
 }
 
 /// What a dropped future leaves behind.
 #[must_use]
-#[derive(Debug)]
 pub(crate) enum Orphaned {
     /// The table does not know it.
     Gone,
     /// The last CQE had come: the payload goes back.
-    Finished(Payload, CqeResult),
+    Finished(Box<dyn Carried>, CqeResult),
     /// An orphan remains. `must_enter`: a cancellation was queued.
     Kept {
         waker: Option<Waker>,
@@ -84,7 +81,7 @@ pub(crate) enum Orphaned {
 /// The operations of one ring.
 ///
 /// Dropping a table frees the payloads whose last CQE has come and leaks the others.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Table {
     entries: Vec<Entry>,
     free: Vec<u32>,
@@ -94,23 +91,11 @@ pub(crate) struct Table {
     retired: usize,
 }
 
-/// This index names the ring's own submissions (wake-ups, readiness, cancellations).
-pub(crate) const INTERNAL_INDEX: u32 = u32::MAX;
-
-pub(crate) fn user_data(index: u32, generation: u32) -> u64 {
-    u64::from(generation) << 32 | u64::from(index)
-}
-
-pub(crate) fn split_user_data(user_data: u64) -> (u32, u32) {
-    (user_data as u32, (user_data >> 32) as u32)
-}
-
 impl Table {
-    /// Gives a payload an entry, and its SQE the entry's name. The `slot` of the key is the caller's
-    /// to fill in.
-    pub(crate) fn insert(
+    /// Gives an operation an entry, and its SQE the entry's name.
+    pub(super) fn insert(
         &mut self,
-        payload: Payload,
+        carried: Box<dyn Carried>,
         waker: Waker,
         on_drop: OnDrop,
         sqe: &mut Sqe,
@@ -121,7 +106,10 @@ impl Table {
             Some(index) => index,
             None => {
                 let index = u32::try_from(self.entries.len()).expect("fewer than 2^32 operations");
-                assert!(index != INTERNAL_INDEX, "fewer than 2^32 - 1 operations");
+                assert!(
+                    index != Key::INTERNAL_INDEX,
+                    "fewer than 2^32 - 1 operations"
+                );
                 self.entries.push(Entry {
                     generation: 0,
                     live: None,
@@ -131,39 +119,37 @@ impl Table {
         };
         let entry = &mut self.entries[index as usize];
         assert!(entry.live.is_none(), "a free entry is empty");
-        sqe.user_data = user_data(index, entry.generation);
+        let key = Key {
+            index,
+            generation: entry.generation,
+        };
+        sqe.user_data = key.user_data();
         entry.live = Some(Live {
             lifecycle: Lifecycle::Waiting(waker),
-            payload,
+            payload: Payload::new(carried),
             on_drop,
             sqe: *sqe,
             tries: TRIES,
             cancelled: false,
         });
-        Key {
-            slot: usize::MAX,
-            index,
-            generation: entry.generation,
-        }
+        key
     }
 
     /// The SQE of an operation that goes to the kernel again.
-    pub(crate) fn sqe(&mut self, user_data: u64) -> Option<Sqe> {
-        let (index, generation) = split_user_data(user_data);
-        self.live(index, generation).map(|live| live.sqe)
+    pub(super) fn sqe(&mut self, key: Key) -> Option<Sqe> {
+        self.live(key).map(|live| live.sqe)
     }
 
     /// The kernel is asked to stop this operation.
-    pub(crate) fn note_cancel(&mut self, user_data: u64) {
-        let (index, generation) = split_user_data(user_data);
-        if let Some(live) = self.live(index, generation) {
+    pub(super) fn note_cancel(&mut self, key: Key) {
+        if let Some(live) = self.live(key) {
             live.cancelled = true;
         }
     }
 
-    fn live(&mut self, index: u32, generation: u32) -> Option<&mut Live> {
-        let entry = self.entries.get_mut(index as usize)?;
-        if entry.generation != generation {
+    fn live(&mut self, key: Key) -> Option<&mut Live> {
+        let entry = self.entries.get_mut(key.index as usize)?;
+        if entry.generation != key.generation {
             return None;
         }
         entry.live.as_mut()
@@ -171,7 +157,7 @@ impl Table {
 
     /// Empties the entry of a completed operation and moves it to its next generation, or retires it
     /// (rule 3).
-    fn take(&mut self, index: u32) -> (Payload, CqeResult) {
+    fn take(&mut self, index: u32) -> (Box<dyn Carried>, CqeResult) {
         let entry = &mut self.entries[index as usize];
         let live = entry.live.take().expect("only an occupied entry is freed");
         match entry.generation.checked_add(1) {
@@ -184,18 +170,18 @@ impl Table {
         let Lifecycle::Completed(cqe) = live.lifecycle else {
             unreachable!("only a completed operation leaves the table");
         };
-        (live.payload, cqe)
+        // SAFETY: rule 4, its last CQE has been seen.
+        (unsafe { live.payload.release() }, cqe)
     }
 
     /// Whether the kernel may still have this operation.
-    pub(crate) fn is_in_kernel(&mut self, index: u32, generation: u32) -> bool {
-        self.live(index, generation)
-            .is_some_and(|live| live.is_in_kernel())
+    pub(super) fn is_in_kernel(&mut self, key: Key) -> bool {
+        self.live(key).is_some_and(|live| live.is_in_kernel())
     }
 
     /// A completion arrived.
-    pub(crate) fn complete(&mut self, index: u32, generation: u32, cqe: CqeResult) -> Routed {
-        let Some(live) = self.live(index, generation) else {
+    pub(crate) fn complete(&mut self, key: Key, cqe: CqeResult) -> Routed {
+        let Some(live) = self.live(key) else {
             return Routed::Unknown;
         };
         // Rule 4; and after its last CQE an operation has no more: a duplicate.
@@ -212,9 +198,8 @@ impl Table {
             Lifecycle::Waiting(waker) => Routed::Wake(waker),
             Lifecycle::Lost => Routed::Nothing,
             Lifecycle::Orphan => {
-                let (payload, cqe) = self.take(index);
-                // SAFETY: rule 4, this was the last CQE.
-                Routed::Garbage(unsafe { payload.into_garbage(cqe) })
+                let (carried, cqe) = self.take(key.index);
+                Routed::Garbage(carried.into_garbage(cqe))
             }
             Lifecycle::Completed(_) => unreachable!("looked at above"),
         }
@@ -224,7 +209,7 @@ impl Table {
     /// the waker it replaced.
     pub(crate) fn poll(&mut self, key: Key, waker: &Waker, spare: &mut Option<Waker>) -> Looked {
         let live = self
-            .live(key.index, key.generation)
+            .live(key)
             .expect("the entry of a living future is its own");
         match &mut live.lifecycle {
             Lifecycle::Waiting(stored) if stored.will_wake(waker) => Looked::Pending,
@@ -236,8 +221,8 @@ impl Table {
                 Looked::Pending
             }
             Lifecycle::Completed(_) => {
-                let (payload, cqe) = self.take(key.index);
-                Looked::Ready(payload, cqe)
+                let (carried, cqe) = self.take(key.index);
+                Looked::Ready(carried, cqe)
             }
             Lifecycle::Lost => Looked::Lost,
             Lifecycle::Orphan => panic!("an orphan has no future"),
@@ -245,13 +230,13 @@ impl Table {
     }
 
     /// The future is dropped. The caller queues a cancellation if `must_enter` says so.
-    pub(crate) fn orphan(&mut self, key: Key) -> Orphaned {
-        let Some(live) = self.live(key.index, key.generation) else {
+    pub(super) fn orphan(&mut self, key: Key) -> Orphaned {
+        let Some(live) = self.live(key) else {
             return Orphaned::Gone;
         };
         if !live.is_in_kernel() {
-            let (payload, cqe) = self.take(key.index);
-            return Orphaned::Finished(payload, cqe);
+            let (carried, cqe) = self.take(key.index);
+            return Orphaned::Finished(carried, cqe);
         }
         let must_enter = live.on_drop == OnDrop::Cancel;
         let waker = match std::mem::replace(&mut live.lifecycle, Lifecycle::Orphan) {
@@ -263,20 +248,23 @@ impl Table {
         Orphaned::Kept { waker, must_enter }
     }
 
-    /// User data of the operations of one policy that the kernel may have.
-    pub(crate) fn in_kernel_with(&self, on_drop: OnDrop) -> impl Iterator<Item = u64> + '_ {
+    /// The operations of one policy that the kernel may have.
+    pub(super) fn in_kernel_with(&self, on_drop: OnDrop) -> impl Iterator<Item = Key> + '_ {
         self.entries
             .iter()
             .enumerate()
             .filter_map(move |(index, entry)| {
                 let live = entry.live.as_ref()?;
-                (live.is_in_kernel() && live.on_drop == on_drop)
-                    .then(|| user_data(index as u32, entry.generation))
+                let key = Key {
+                    index: index as u32,
+                    generation: entry.generation,
+                };
+                (live.is_in_kernel() && live.on_drop == on_drop).then_some(key)
             })
     }
 
     /// The kernel has lost completions: everything it may have had becomes `Lost`.
-    pub(crate) fn lose_all(&mut self, mut wake: impl FnMut(Waker)) {
+    pub(super) fn lose_all(&mut self, mut wake: impl FnMut(Waker)) {
         for live in self.entries.iter_mut().filter_map(|it| it.live.as_mut()) {
             if !matches!(live.lifecycle, Lifecycle::Waiting(_)) {
                 continue;
@@ -289,12 +277,12 @@ impl Table {
     }
 
     /// Operations whose last CQE is still to come.
-    pub(crate) fn in_kernel(&self) -> usize {
+    pub(super) fn in_kernel(&self) -> usize {
         self.in_kernel
     }
 
     /// Occupied entries: those, and completed ones nobody has taken.
-    pub(crate) fn occupied(&self) -> usize {
+    pub(super) fn occupied(&self) -> usize {
         self.entries.len() - self.free.len() - self.retired
     }
 
@@ -316,7 +304,7 @@ impl Drop for Table {
             // Rule 1: any other is leaked. The kernel may still use it.
             if let Lifecycle::Completed(cqe) = live.lifecycle {
                 // SAFETY: rule 4, its last CQE has been seen.
-                drop(unsafe { live.payload.into_garbage(cqe) });
+                drop(unsafe { live.payload.release() }.into_garbage(cqe));
             }
         }
     }
@@ -330,14 +318,9 @@ impl Live {
 
     /// Rule 6.
     fn is_to_go_again(&self, cqe: &CqeResult) -> bool {
-        let Err(error) = &cqe.result else {
-            return false;
-        };
-        !self.cancelled
+        cqe.is_broken_off()
+            && !self.cancelled
             && self.tries > 0
             && !matches!(self.lifecycle, Lifecycle::Lost)
-            && error
-                .raw_os_error()
-                .is_some_and(|errno| BROKEN_OFF.contains(&errno))
     }
 }
