@@ -28,7 +28,11 @@
 //! 4. A byte is published only after the segment it lies in is linked.
 
 mod cells;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod signal;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
 use std::ptr;
 use std::task::Waker;
@@ -346,160 +350,5 @@ impl Drop for Pipe {
             let freed = unsafe { Box::from_raw(segment) };
             segment = freed.next.load(Ordering::Relaxed);
         }
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use super::*;
-
-    fn drain(consumer: &mut Consumer, max: usize) -> Option<Vec<u8>> {
-        let mut out = Vec::new();
-        let n = consumer.pop(max, |piece| out.extend_from_slice(piece))?;
-        assert_eq!(n, out.len());
-        let _ = consumer.release();
-        Some(out)
-    }
-
-    #[test]
-    fn what_is_pushed_is_seen_when_published() {
-        let (mut producer, mut consumer) = byte_pipe(4);
-        assert_eq!(producer.push(b"abcdef"), 4);
-        assert_eq!(drain(&mut consumer, 9), None);
-        let _ = producer.publish();
-        assert_eq!(drain(&mut consumer, 3).unwrap(), b"abc");
-        assert_eq!(producer.push(b"ghij"), 3);
-        let _ = producer.publish();
-        let _ = producer.close();
-        assert_eq!(drain(&mut consumer, 9).unwrap(), b"dghi");
-        assert_eq!(drain(&mut consumer, 9).unwrap(), b"");
-    }
-
-    #[test]
-    fn a_pipe_without_bound_grows_by_what_is_in_it() {
-        let (mut producer, mut consumer) = byte_pipe(usize::MAX);
-        let mut expected = Vec::new();
-        for round in 0..if cfg!(miri) { 40 } else { 200 } {
-            let data = vec![round as u8; round * 7];
-            assert_eq!(producer.push(&data), data.len());
-            expected.extend(data);
-            let _ = producer.publish();
-            if round % 3 == 0 {
-                let some = drain(&mut consumer, round * 5).unwrap();
-                assert_eq!(some, expected.drain(..some.len()).collect::<Vec<_>>());
-            }
-        }
-        assert_eq!(drain(&mut consumer, usize::MAX).unwrap(), expected);
-    }
-
-    #[test]
-    fn in_the_long_run_there_is_one_segment() {
-        let (mut producer, mut consumer) = byte_pipe(100_000);
-        let mut data: Vec<u8> = (0..1000).map(|i| i as u8).collect();
-        for _ in 0..10 {
-            assert_eq!(producer.push(&data), 1000);
-        }
-        let _ = producer.publish();
-        for _ in 0..if cfg!(miri) { 30 } else { 1000 } {
-            assert_eq!(drain(&mut consumer, 1000).unwrap(), data);
-            data.rotate_left(1);
-            data.rotate_right(1);
-            assert_eq!(producer.push(&data), 1000);
-            let _ = producer.publish();
-        }
-        let head = consumer.pipe.head.load(Ordering::Relaxed);
-        assert_eq!(head, producer.tail);
-        // SAFETY: both ends are here, and idle.
-        assert_eq!(unsafe { (*head).cells.capacity() }, 16_384);
-    }
-}
-
-#[cfg(all(test, loom))]
-mod loom_tests {
-    use super::*;
-    use crate::loom::thread;
-    use std::future::poll_fn;
-    use std::task::Poll;
-
-    /// Pushes each of `pieces`, whole if there is room, then closes.
-    async fn send(mut producer: Producer, pieces: &[&[u8]]) {
-        let mut pieces = pieces.iter().copied();
-        let mut rest = &[][..];
-        poll_fn(|cx| {
-            loop {
-                if rest.is_empty() {
-                    match pieces.next() {
-                        Some(piece) => rest = piece,
-                        None => return Poll::Ready(()),
-                    }
-                }
-                if producer.is_closed() {
-                    return Poll::Ready(());
-                }
-                let n = producer.push(rest);
-                rest = &rest[n..];
-                if n > 0 {
-                    producer.publish().map(Waker::wake);
-                } else if producer.park(cx.waker()) == Park::Parked {
-                    return Poll::Pending;
-                }
-            }
-        })
-        .await;
-        producer.close().map(Waker::wake);
-    }
-
-    /// Pops until the end, or until there are `enough`, then closes.
-    async fn receive(mut consumer: Consumer, enough: usize) -> Vec<u8> {
-        let mut received = Vec::new();
-        poll_fn(|cx| {
-            loop {
-                match consumer.pop(2, |piece| received.extend_from_slice(piece)) {
-                    Some(0) => return Poll::Ready(()),
-                    Some(_) => {
-                        consumer.release().map(Waker::wake);
-                        if received.len() >= enough {
-                            return Poll::Ready(());
-                        }
-                    }
-                    None if consumer.park(cx.waker()) == Park::Parked => return Poll::Pending,
-                    None => {}
-                }
-            }
-        })
-        .await;
-        consumer.hang_up().to_wake.map(Waker::wake);
-        received
-    }
-
-    fn model(capacity: usize, pieces: &'static [&'static [u8]], enough: usize) {
-        let mut builder = ::loom::model::Builder::new();
-        // A waiter that finds its slot being emptied polls again and again.
-        builder.max_branches = builder.max_branches.max(20_000);
-        builder.check(move || {
-            let (producer, consumer) = byte_pipe(capacity);
-            let writer = thread::spawn(move || ::loom::future::block_on(send(producer, pieces)));
-            let received = ::loom::future::block_on(receive(consumer, enough));
-            let sent = pieces.concat();
-            assert!(sent.starts_with(&received));
-            assert!(received.len() >= enough.min(sent.len()));
-            writer.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn loom_spsc_full_and_empty() {
-        model(1, &[b"a", b"b"], usize::MAX);
-    }
-
-    #[test]
-    fn loom_spsc_grows() {
-        // The first segment is of two bytes, the second piece does not fit.
-        model(4, &[b"a", b"bcd"], usize::MAX);
-    }
-
-    #[test]
-    fn loom_spsc_reader_goes() {
-        model(1, &[b"a", b"b", b"c"], 1);
     }
 }

@@ -1,9 +1,9 @@
 //! How far one side of a pipe has come, and who wants to be told when it goes on.
 //!
-//! One atomic word holds the position in bytes and three flags; beside it there is a slot for a waker:
+//! One atomic word holds the position in bytes and three flags; beside it there is a place for a waker:
 //!
 //! ```text
-//! | position modulo 2^61 | CLOSED | TAKING | PARKED |      | slot |
+//! | position modulo 2^61 | CLOSED | TAKING | PARKED |      | place |
 //! ```
 //!
 //! * The side whose position it is, the *mover*, adds to it. Nobody else does.
@@ -14,9 +14,9 @@
 //! the question whether there was a move and parking, no wake-up is lost and no fence is needed: the
 //! two operations have an order.
 //!
-//! Whose the slot is:
+//! Whose the place is:
 //!
-//! | PARKED | TAKING | slot  | belongs to                                                  |
+//! | PARKED | TAKING | place  | belongs to                                                  |
 //! |--------|--------|-------|-------------------------------------------------------------|
 //! | 0      | 0      | any   | the waiter, which parks by putting a waker in, then `PARKED` |
 //! | 1      | 0      | full  | who clears `PARKED`: the waiter, for itself, or who sets `TAKING` in the same step |
@@ -31,9 +31,9 @@
 //! the move. The Release of every step that moves or closes pairs with the Acquire of
 //! [`load`](Signal::load) and [`park`](Signal::park).
 //!
-//! The slot: the Release that sets `PARKED` in `park` pairs with the Acquire that sets `TAKING` in
+//! The place: the Release that sets `PARKED` in `park` pairs with the Acquire that sets `TAKING` in
 //! [`take`](Signal::take); the Release that clears `TAKING` pairs with the Acquire in `park`, before the
-//! slot is written again.
+//! place is written again.
 
 use std::panic::RefUnwindSafe;
 use std::task::Waker;
@@ -95,20 +95,20 @@ pub(crate) enum Park {
 #[derive(Debug)]
 pub(super) struct Signal {
     word: AtomicU64,
-    slot: UnsafeCell<Option<Waker>>,
+    place: UnsafeCell<Option<Waker>>,
 }
 
-// SAFETY: the slot, which is Send, is touched only by the side it belongs to, see the table above. This
+// SAFETY: the place, which is Send, is touched only by the side it belongs to, see the table above. This
 // holds for one mover and one waiter; the types that contain a signal have one of each, by `&mut`.
 unsafe impl Sync for Signal {}
-// A panicking waker leaves the word and the slot in one of the states of the table.
+// A panicking waker leaves the word and the place in one of the states of the table.
 impl RefUnwindSafe for Signal {}
 
 impl Signal {
     pub(super) fn new() -> Self {
         Signal {
             word: AtomicU64::new(Position::START.0),
-            slot: UnsafeCell::new(None),
+            place: UnsafeCell::new(None),
         }
     }
 
@@ -153,23 +153,23 @@ impl Signal {
         self.take(0)
     }
 
-    /// Moves on by `step`, and takes the waiter out of its slot if it is parked.
+    /// Moves on by `step`, and takes the waiter out of its place if it is parked.
     fn take(&self, step: u64) -> Option<Waker> {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & PARKED != 0 {
             let taking = (word - PARKED).wrapping_add(step) | TAKING;
-            // Release: for the step, as in `advance`. Acquire: the waker in the slot; pairs with `park`.
+            // Release: for the step, as in `advance`. Acquire: the waker in the place; pairs with `park`.
             let moved =
                 self.word
                     .compare_exchange_weak(word, taking, Ordering::AcqRel, Ordering::Relaxed);
             match moved {
                 Ok(_) => {
-                    let waker = self.slot.with_mut(|slot| {
-                        // SAFETY: this side has set TAKING, so the slot belongs to it. Nobody else
+                    let waker = self.place.with_mut(|place| {
+                        // SAFETY: this side has set TAKING, so the place belongs to it. Nobody else
                         // has, as PARKED is never set while TAKING is.
-                        unsafe { (*slot).take() }
+                        unsafe { (*place).take() }
                     });
-                    // Release: the slot is empty; pairs with the Acquire in `park`.
+                    // Release: the place is empty; pairs with the Acquire in `park`.
                     self.word.fetch_and(!TAKING, Ordering::Release);
                     return waker;
                 }
@@ -202,7 +202,7 @@ impl Signal {
             if word & PARKED == 0 {
                 break;
             }
-            // Polled again without having been woken: take itself out, to look into the slot.
+            // Polled again without having been woken: take itself out, to look into the place.
             let unparked = self.word.compare_exchange_weak(
                 word,
                 word - PARKED,
@@ -214,11 +214,11 @@ impl Signal {
                 Err(now) => word = now,
             }
         }
-        let same = self.slot.with(|slot| {
-            // SAFETY: neither flag is set, and only the waiter sets PARKED: the slot belongs to it.
+        let same = self.place.with(|place| {
+            // SAFETY: neither flag is set, and only the waiter sets PARKED: the place belongs to it.
             // The mover's last access to it happened before it cleared TAKING, which the load of
             // `word` has acquired.
-            let old = unsafe { (*slot).as_ref() };
+            let old = unsafe { (*place).as_ref() };
             old.is_some_and(|old| old.will_wake(waker))
         });
         // Cloned before and dropped after it is parked: both run code of the waker's author.
@@ -226,19 +226,19 @@ impl Signal {
             None
         } else {
             let new = waker.clone();
-            self.slot.with_mut(|slot| {
+            self.place.with_mut(|place| {
                 // SAFETY: as above.
-                unsafe { (*slot).replace(new) }
+                unsafe { (*place).replace(new) }
             })
         };
-        // Release: the waker in the slot; pairs with the Acquire in `take`.
+        // Release: the waker in the place; pairs with the Acquire in `take`.
         let parked =
             self.word
                 .compare_exchange(word, word | PARKED, Ordering::Release, Ordering::Relaxed);
         if parked.is_err() {
-            let unneeded = self.slot.with_mut(|slot| {
-                // SAFETY: as above; PARKED was not set, so the slot is still the waiter's.
-                unsafe { (*slot).take() }
+            let unneeded = self.place.with_mut(|place| {
+                // SAFETY: as above; PARKED was not set, so the place is still the waiter's.
+                unsafe { (*place).take() }
             });
             drop(unneeded);
             return Park::Moved;
