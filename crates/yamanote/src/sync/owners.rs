@@ -11,18 +11,14 @@ use super::waiters::{Owner, Waiters};
 
 // SAFETY: a field, the same each time.
 unsafe impl Owner for Notify {
-    type Kept = ();
-
-    fn waiters(&self) -> &Waiters<()> {
+    fn waiters(&self) -> &Waiters {
         &self.waiters
     }
 }
 
 // SAFETY: a field, the same each time.
 unsafe impl<T> Owner for Shared<T> {
-    type Kept = ();
-
-    fn waiters(&self) -> &Waiters<()> {
+    fn waiters(&self) -> &Waiters {
         &self.waiters
     }
 }

@@ -12,7 +12,7 @@
 //! begins with a new epoch and moves the queue there in one step. In which of the two lists a waiter
 //! stands follows from the epoch in which it came.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::Waker;
 
@@ -22,14 +22,13 @@ use crate::sync::wake_batch::WakeBatch;
 use crate::util::first_panic::FirstPanic;
 use crate::util::poison::unpoisoned;
 
-/// A list of waiters and `S`, what else its lock guards.
-pub(super) struct Waiters<S> {
-    locked: Mutex<Locked<S>>,
+/// A list of waiters, behind its lock.
+pub(super) struct Waiters {
+    locked: Mutex<Locked>,
 }
 
 /// The value of a waiter is the epoch in which it came.
-struct Locked<S> {
-    kept: S,
+struct Locked {
     epoch: u64,
     /// Those that came in this epoch.
     queue: WaiterList<u64>,
@@ -37,34 +36,32 @@ struct Locked<S> {
     leaving: WaiterList<u64>,
 }
 
-impl<S> Waiters<S> {
+impl Waiters {
     #[cfg(not(all(test, loom)))]
-    pub(super) const fn new(kept: S) -> Self {
+    pub(super) const fn new() -> Self {
         Waiters {
-            locked: Mutex::new(Locked::new(kept)),
+            locked: Mutex::new(Locked::new()),
         }
     }
 
     #[cfg(all(test, loom))]
-    pub(super) fn new(kept: S) -> Self {
+    pub(super) fn new() -> Self {
         Waiters {
-            locked: Mutex::new(Locked::new(kept)),
+            locked: Mutex::new(Locked::new()),
         }
     }
 
-    pub(super) fn lock(&self) -> Guard<'_, S> {
+    pub(super) fn lock(&self) -> Guard<'_> {
         Guard {
             waiters: self,
-            // No user code runs under the lock but drops of `S`, and no step can stop half-way.
             locked: unpoisoned(self.locked.lock()),
         }
     }
 }
 
-impl<S> Locked<S> {
-    const fn new(kept: S) -> Self {
+impl Locked {
+    const fn new() -> Self {
         Locked {
-            kept,
             epoch: 0,
             queue: WaiterList::new(),
             leaving: WaiterList::new(),
@@ -89,26 +86,12 @@ impl<S> Locked<S> {
 }
 
 /// The list's lock, held.
-pub(super) struct Guard<'a, S> {
-    waiters: &'a Waiters<S>,
-    locked: MutexGuard<'a, Locked<S>>,
+pub(super) struct Guard<'a> {
+    waiters: &'a Waiters,
+    locked: MutexGuard<'a, Locked>,
 }
 
-impl<S> Deref for Guard<'_, S> {
-    type Target = S;
-
-    fn deref(&self) -> &S {
-        &self.locked.kept
-    }
-}
-
-impl<S> DerefMut for Guard<'_, S> {
-    fn deref_mut(&mut self) -> &mut S {
-        &mut self.locked.kept
-    }
-}
-
-impl<S> Guard<'_, S> {
+impl Guard<'_> {
     /// Whether somebody waits and is not already being notified.
     pub(super) fn has_waiters(&self) -> bool {
         !self.locked.queue.is_empty()
@@ -167,7 +150,7 @@ impl<S> Guard<'_, S> {
         panics.resume();
     }
 
-    fn assert_of(&self, waiters: &Waiters<S>) {
+    fn assert_of(&self, waiters: &Waiters) {
         assert!(
             std::ptr::eq(self.waiters, waiters),
             "the lock is another list's"
@@ -181,9 +164,7 @@ impl<S> Guard<'_, S> {
 ///
 /// - [`waiters`](Owner::waiters) returns the same list each time for one `self`.
 pub(super) unsafe trait Owner {
-    type Kept;
-
-    fn waiters(&self) -> &Waiters<Self::Kept>;
+    fn waiters(&self) -> &Waiters;
 }
 
 /// How a [`Wait`] reaches the owner of its list.
@@ -245,7 +226,7 @@ impl<C: Carrier> Wait<C> {
     /// If `guard` is another list's.
     pub(super) fn queue(
         self: Pin<&Self>,
-        guard: &mut Guard<'_, <C::Target as Owner>::Kept>,
+        guard: &mut Guard<'_>,
         waker: Option<&Waker>,
         clone: &mut Option<Waker>,
     ) -> Queue {
@@ -285,7 +266,7 @@ impl<C: Carrier> Wait<C> {
     /// If `guard` is another list's.
     pub(super) fn leave(
         &self,
-        guard: &mut Guard<'_, <C::Target as Owner>::Kept>,
+        guard: &mut Guard<'_>,
         waker: &mut Option<Waker>,
     ) -> Option<Message> {
         let Wait { carrier, waiter } = self;

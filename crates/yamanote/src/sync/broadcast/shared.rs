@@ -1,19 +1,19 @@
-//! What the halves of a `broadcast` channel share: a ring of slots and the tail.
+//! What the halves of a `broadcast` channel share: a ring of cells and the tail.
 //!
-//! Values are numbered from zero; number `n` is written into slot `n` modulo the length. The tail is
+//! Values are numbered from zero; number `n` is written into cell `n` modulo the length. The tail is
 //! the number of the next value, in one word with whether the channel is closed. A receiver knows the
 //! number that it reads next, so whether there is something for it costs one load; to read it locks
-//! that slot only.
+//! that cell only.
 //!
 //! 1. The tail and the number of receivers change under the lock of the list of waiters; both are
 //!    read without it. So a value is sent to exactly the receivers that are counted, and who finds
 //!    nothing under the lock and stands in the list is told of the next.
-//! 2. A slot is locked for writing with the list's lock held, for reading without. Never the list's
-//!    lock inside a slot's.
-//! 3. `unread` counts the receivers that have yet to read the slot. Each reads or skips it once; the
+//! 2. A cell is locked for writing with the list's lock held, for reading without. Never the list's
+//!    lock inside a cell's.
+//! 3. `unread` counts the receivers that have yet to read the cell. Each reads or skips it once; the
 //!    last takes the value away.
 //!
-//! A slot's lock is exclusive for readers too: values need not be `Sync`, so two threads must not
+//! A cell's lock is exclusive for readers too: values need not be `Sync`, so two threads must not
 //! clone one at once.
 #![forbid(unsafe_code)]
 
@@ -36,17 +36,17 @@ const MAX_RECEIVERS: usize = usize::MAX >> 2;
 const LOOK_AGAIN: Message = 0;
 
 pub(in crate::sync) struct Shared<T> {
-    slots: Box<[Mutex<Slot<T>>]>,
+    cells: Box<[Mutex<Cell<T>>]>,
     tail: AtomicU64,
     receivers: AtomicUsize,
-    pub(in crate::sync) waiters: Waiters<()>,
+    pub(in crate::sync) waiters: Waiters,
     pub(super) senders: AtomicUsize,
     pub(super) weak_senders: AtomicUsize,
     /// The last receiver went.
     pub(super) abandoned: Notify,
 }
 
-struct Slot<T> {
+struct Cell<T> {
     /// Of the value written last.
     number: u64,
     unread: usize,
@@ -78,17 +78,17 @@ impl<T> Shared<T> {
             "broadcast channel capacity exceeded `usize::MAX / 2`"
         );
         let empty = |_| {
-            Mutex::new(Slot {
-                number: u64::MAX, // nobody looks at a slot before it is written
+            Mutex::new(Cell {
+                number: u64::MAX, // nobody looks at a cell before it is written
                 unread: 0,
                 value: None,
             })
         };
         Shared {
-            slots: (0..capacity.next_power_of_two()).map(empty).collect(),
+            cells: (0..capacity.next_power_of_two()).map(empty).collect(),
             tail: AtomicU64::new(CLOSED),
             receivers: AtomicUsize::new(0),
-            waiters: Waiters::new(()),
+            waiters: Waiters::new(),
             senders: AtomicUsize::new(1),
             weak_senders: AtomicUsize::new(0),
             abandoned: Notify::new(),
@@ -96,7 +96,7 @@ impl<T> Shared<T> {
     }
 
     pub(super) fn tail(&self) -> Tail {
-        // Pairs with the Release of whoever changed it: with the number the slot is written.
+        // Pairs with the Release of whoever changed it: with the number the cell is written.
         Tail(self.tail.load(Acquire))
     }
 
@@ -104,9 +104,9 @@ impl<T> Shared<T> {
         self.receivers.load(Acquire) // pairs with the Release in `receiver_gone`
     }
 
-    fn slot(&self, number: u64) -> MutexGuard<'_, Slot<T>> {
+    fn cell(&self, number: u64) -> MutexGuard<'_, Cell<T>> {
         // A `Clone` that panicked under the lock has changed nothing here.
-        unpoisoned(self.slots[number as usize & (self.slots.len() - 1)].lock())
+        unpoisoned(self.cells[number as usize & (self.cells.len() - 1)].lock())
     }
 
     /// Sends to all receivers and returns how many they are; without one the value comes back.
@@ -119,11 +119,11 @@ impl<T> Shared<T> {
         }
         let tail = self.tail.load(Relaxed);
         let number = Tail(tail).next();
-        let mut slot = self.slot(number);
-        slot.number = number;
-        slot.unread = receivers;
-        let overwritten = slot.value.replace(value);
-        drop(slot);
+        let mut cell = self.cell(number);
+        cell.number = number;
+        cell.unread = receivers;
+        let overwritten = cell.value.replace(value);
+        drop(cell);
         // Pairs with the Acquire in `tail`.
         self.tail.store(tail.wrapping_add(STEP), Release);
         guard.notify_all(LOOK_AGAIN);
@@ -141,16 +141,16 @@ impl<T> Shared<T> {
                 false => TryRecvError::Empty,
             });
         }
-        let length = self.slots.len() as u64;
+        let length = self.cells.len() as u64;
         let mut end = tail.next();
         if end - *next <= length {
-            let slot = self.slot(*next);
-            if slot.number == *next {
+            let cell = self.cell(*next);
+            if cell.number == *next {
                 *next += 1;
-                return Ok(Reading { slot: Some(slot) });
+                return Ok(Reading { cell: Some(cell) });
             }
             // Overwritten since the tail was read; perhaps the tail does not yet tell.
-            end = (slot.number + 1).max(self.tail().next());
+            end = (cell.number + 1).max(self.tail().next());
         }
         let oldest = end - length;
         let missed = oldest - *next;
@@ -203,13 +203,13 @@ impl<T> Shared<T> {
     /// How many of the values that are there somebody has yet to read.
     pub(super) fn len(&self) -> usize {
         let _guard = self.waiters.lock(); // nobody sends meanwhile
-        let length = self.slots.len();
+        let length = self.cells.len();
         let next = self.tail().next();
         // From the oldest on, those that all have read come first.
         let (mut low, mut high) = (0, length);
         while low < high {
             let middle = low + (high - low) / 2;
-            match self.slot(next.wrapping_add(middle as u64)).unread {
+            match self.cell(next.wrapping_add(middle as u64)).unread {
                 0 => low = middle + 1,
                 _ => high = middle,
             }
@@ -219,34 +219,34 @@ impl<T> Shared<T> {
 
     pub(super) fn is_empty(&self) -> bool {
         let _guard = self.waiters.lock(); // nobody sends meanwhile
-        self.slot(self.tail().next().wrapping_sub(1)).unread == 0
+        self.cell(self.tail().next().wrapping_sub(1)).unread == 0
     }
 }
 
-/// A slot locked for one receiver, which has read it when this is dropped.
+/// A cell locked for one receiver, which has read it when this is dropped.
 pub(super) struct Reading<'a, T> {
-    slot: Option<MutexGuard<'a, Slot<T>>>,
+    cell: Option<MutexGuard<'a, Cell<T>>>,
 }
 
 impl<T: Clone> Reading<'_, T> {
     /// A panic of `clone` counts as read, and poisons nothing.
     pub(super) fn into_clone(self) -> T {
-        let slot = self.slot.as_ref().expect("locked until the drop");
-        slot.value.clone().expect("unread values stay")
+        let cell = self.cell.as_ref().expect("locked until the drop");
+        cell.value.clone().expect("unread values stay")
     }
 }
 
 impl<T> Drop for Reading<'_, T> {
     fn drop(&mut self) {
-        let Some(mut slot) = self.slot.take() else {
+        let Some(mut cell) = self.cell.take() else {
             return;
         };
-        slot.unread -= 1;
-        let read_by_all = match slot.unread {
-            0 => slot.value.take(),
+        cell.unread -= 1;
+        let read_by_all = match cell.unread {
+            0 => cell.value.take(),
             _ => None,
         };
-        drop(slot);
+        drop(cell);
         // Its drop is foreign code, so the lock is released.
         drop(read_by_all);
     }
