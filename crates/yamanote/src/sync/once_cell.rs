@@ -4,8 +4,8 @@
 use std::error::Error;
 use std::fmt;
 
+use super::once_place::OncePlace;
 use super::semaphore_core::{SemaphoreCore, TryAcquireError};
-use super::slot::Slot;
 
 /// A cell that is filled at most once, also by an asynchronous function.
 ///
@@ -32,8 +32,8 @@ use super::slot::Slot;
 /// # }
 /// ```
 pub struct OnceCell<T> {
-    slot: Slot<T>,
-    /// Its one permit is the right to fill the slot. Closed when that is done.
+    value: OncePlace<T>,
+    /// Its one permit is the right to fill the place. Closed when that is done.
     to_fill: SemaphoreCore,
 }
 
@@ -62,14 +62,14 @@ struct Filling<'a, T>(&'a OnceCell<T>);
 impl<'a, T> Filling<'a, T> {
     fn fill(self, value: T) -> &'a T {
         let cell = self.0;
-        let refused = cell.slot.set(value);
+        let refused = cell.value.set(value);
         assert!(
             refused.is_ok(),
-            "who has the right to fill the slot is the only one"
+            "who has the right to fill the place is the only one"
         );
         // Those who wait are told by the closing, after which the permit does not matter.
         cell.to_fill.close();
-        cell.slot.get().expect("it was set just now")
+        cell.value.get().expect("it was set just now")
     }
 }
 
@@ -83,7 +83,7 @@ impl<T> OnceCell<T> {
     /// An empty cell.
     pub fn new() -> Self {
         OnceCell {
-            slot: Slot::new(),
+            value: OncePlace::new(),
             to_fill: SemaphoreCore::new(1),
         }
     }
@@ -92,7 +92,7 @@ impl<T> OnceCell<T> {
     #[cfg(not(all(test, loom)))]
     pub const fn const_new() -> Self {
         OnceCell {
-            slot: Slot::new(),
+            value: OncePlace::new(),
             to_fill: SemaphoreCore::const_new(1),
         }
     }
@@ -106,24 +106,24 @@ impl<T> OnceCell<T> {
     #[cfg(not(all(test, loom)))]
     pub const fn const_new_with(value: T) -> Self {
         OnceCell {
-            slot: Slot::Given(value),
+            value: OncePlace::Given(value),
             to_fill: SemaphoreCore::const_new_closed(),
         }
     }
 
     /// Whether the cell is filled.
     pub fn initialized(&self) -> bool {
-        self.slot.get().is_some()
+        self.value.get().is_some()
     }
 
     /// The value, if the cell is filled.
     pub fn get(&self) -> Option<&T> {
-        self.slot.get()
+        self.value.get()
     }
 
     /// The value to be changed, if the cell is filled.
     pub fn get_mut(&mut self) -> Option<&mut T> {
-        self.slot.get_mut()
+        self.value.get_mut()
     }
 
     /// Fills the cell, if it is empty and nobody else is about to.
@@ -146,7 +146,7 @@ impl<T> OnceCell<T> {
                 Ok(())
             }
             Err(TryAcquireError::Closed) => Err(SetError::AlreadyInitializedError(value)),
-            // Between the setting of the slot and the closing it is filled already.
+            // Between the setting of the place and the closing it is filled already.
             Err(TryAcquireError::NoPermits) if self.initialized() => {
                 Err(SetError::AlreadyInitializedError(value))
             }
@@ -227,7 +227,7 @@ impl<T> OnceCell<T> {
 
     /// The value, out of its cell.
     pub fn into_inner(self) -> Option<T> {
-        self.slot.into_inner()
+        self.value.into_inner()
     }
 
     /// The value, out of the cell, which is empty then.
@@ -267,7 +267,7 @@ impl<T: Eq> Eq for OnceCell<T> {}
 impl<T> From<T> for OnceCell<T> {
     fn from(value: T) -> Self {
         OnceCell {
-            slot: Slot::Given(value),
+            value: OncePlace::Given(value),
             to_fill: SemaphoreCore::new_closed(),
         }
     }

@@ -4,43 +4,43 @@
 
 use std::sync::OnceLock;
 
-pub(super) enum Slot<T> {
+pub(super) enum OncePlace<T> {
     /// Of a constant: a `OnceLock` cannot be made full in one.
     Given(T),
     Once(OnceLock<T>),
 }
 
-impl<T> Slot<T> {
+impl<T> OncePlace<T> {
     pub(super) const fn new() -> Self {
-        Slot::Once(OnceLock::new())
+        OncePlace::Once(OnceLock::new())
     }
 
     pub(super) fn get(&self) -> Option<&T> {
         match self {
-            Slot::Given(value) => Some(value),
-            Slot::Once(value) => value.get(),
+            OncePlace::Given(value) => Some(value),
+            OncePlace::Once(value) => value.get(),
         }
     }
 
     pub(super) fn get_mut(&mut self) -> Option<&mut T> {
         match self {
-            Slot::Given(value) => Some(value),
-            Slot::Once(value) => value.get_mut(),
+            OncePlace::Given(value) => Some(value),
+            OncePlace::Once(value) => value.get_mut(),
         }
     }
 
     pub(super) fn into_inner(self) -> Option<T> {
         match self {
-            Slot::Given(value) => Some(value),
-            Slot::Once(value) => value.into_inner(),
+            OncePlace::Given(value) => Some(value),
+            OncePlace::Once(value) => value.into_inner(),
         }
     }
 
     /// Gives the value back if the place is full.
     pub(super) fn set(&self, value: T) -> Result<(), T> {
         match self {
-            Slot::Given(_) => Err(value),
-            Slot::Once(place) => place.set(value),
+            OncePlace::Given(_) => Err(value),
+            OncePlace::Once(place) => place.set(value),
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt;
 
-use super::slot::Slot;
+use super::once_place::OncePlace;
 use crate::sync::Notify;
 
 /// A place for a value that is set at most once, by anybody; tasks can wait for it.
@@ -28,7 +28,7 @@ use crate::sync::Notify;
 /// # }
 /// ```
 pub struct SetOnce<T> {
-    value: Slot<T>,
+    value: OncePlace<T>,
     set: Notify,
 }
 
@@ -36,7 +36,7 @@ impl<T> SetOnce<T> {
     /// Without a value.
     pub fn new() -> Self {
         SetOnce {
-            value: Slot::new(),
+            value: OncePlace::new(),
             set: Notify::new(),
         }
     }
@@ -45,7 +45,7 @@ impl<T> SetOnce<T> {
     #[cfg(not(all(test, loom)))]
     pub const fn const_new() -> Self {
         SetOnce {
-            value: Slot::new(),
+            value: OncePlace::new(),
             set: Notify::const_new(),
         }
     }
@@ -76,7 +76,7 @@ impl<T> SetOnce<T> {
     #[cfg(not(all(test, loom)))]
     pub const fn const_new_with(value: T) -> Self {
         SetOnce {
-            value: Slot::Given(value),
+            value: OncePlace::Given(value),
             set: Notify::const_new(),
         }
     }
@@ -159,7 +159,7 @@ impl<T: Eq> Eq for SetOnce<T> {}
 impl<T> From<T> for SetOnce<T> {
     fn from(value: T) -> Self {
         SetOnce {
-            value: Slot::Given(value),
+            value: OncePlace::Given(value),
             set: Notify::new(),
         }
     }

@@ -6,7 +6,7 @@
 //!
 //! The receiver's waker is called
 //!
-//! * by a push that fills the very slot the receiver awaits, and by no other,
+//! * by a push that fills the very cell the receiver awaits, and by no other,
 //! * when the last sender goes,
 //! * when what was reserved comes back unused to a closed channel, for that may be its end.
 #![forbid(unsafe_code)]

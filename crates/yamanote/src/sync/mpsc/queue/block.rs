@@ -1,13 +1,13 @@
-//! A row of slots, and the word that says what is in them.
+//! A row of cells, and the word that says what is in them.
 //!
 //! ```text
-//! word: | slot 31 is awaited ... slot 0 is awaited | slot 31 is filled ... slot 0 is filled |
+//! word: | cell 31 is awaited ... cell 0 is awaited | cell 31 is filled ... cell 0 is filled |
 //! ```
 //!
-//! A slot is used once in the life of its block: a producer writes the value and sets "filled"; the
-//! consumer reads it. Before it goes to sleep the consumer sets "awaited" on the slot that comes next.
+//! A cell is used once in the life of its block: a producer writes the value and sets "filled"; the
+//! consumer reads it. Before it goes to sleep the consumer sets "awaited" on the cell that comes next.
 //! Both are one operation on one word, so either the consumer sees the value or the producer sees that
-//! it is awaited, and the producers of all other slots know that there is nobody to wake.
+//! it is awaited, and the producers of all other cells know that there is nobody to wake.
 
 use std::alloc::{Layout, alloc, handle_alloc_error};
 use std::mem::MaybeUninit;
@@ -18,40 +18,40 @@ use crate::loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 /// As many as one word can tell of.
 #[cfg(not(all(test, loom)))]
-pub(super) const SLOTS: usize = 32;
+pub(super) const CELLS: usize = 32;
 /// Few, so that a model meets the seam between blocks.
 #[cfg(all(test, loom))]
-pub(super) const SLOTS: usize = 2;
+pub(super) const CELLS: usize = 2;
 
 /// The hint has not passed the block: no ticket is so high.
 const NOT_PASSED: u64 = u64::MAX;
 
-const FILLED: u64 = (1 << SLOTS) - 1;
+const FILLED: u64 = (1 << CELLS) - 1;
 const AWAITED_SHIFT: usize = 32;
 
 pub(super) struct Block<T> {
-    /// The ticket of slot 0. Written only while nobody else knows the block.
+    /// The ticket of cell 0. Written only while nobody else knows the block.
     first: u64,
     /// The block after this one, put there once by whoever needs it first.
     next: AtomicPtr<Block<T>>,
     word: AtomicU64,
     /// See `Shared::move_hint`. Written once in the life of the block, by whoever moves the hint on.
     free_at: AtomicU64,
-    slots: [UnsafeCell<MaybeUninit<T>>; SLOTS],
+    cells: [UnsafeCell<MaybeUninit<T>>; CELLS],
 }
 
-/// The ticket of slot 0 of the block that `ticket` belongs to.
+/// The ticket of cell 0 of the block that `ticket` belongs to.
 pub(super) fn first_of(ticket: u64) -> u64 {
-    ticket - ticket % SLOTS as u64
+    ticket - ticket % CELLS as u64
 }
 
-pub(super) fn slot_of(ticket: u64) -> usize {
-    (ticket % SLOTS as u64) as usize
+pub(super) fn cell_of(ticket: u64) -> usize {
+    (ticket % CELLS as u64) as usize
 }
 
-/// Whether a word says that `slot` was filled.
-pub(super) fn is_filled(word: u64, slot: usize) -> bool {
-    word & (1 << slot) != 0
+/// Whether a word says that `cell` was filled.
+pub(super) fn is_filled(word: u64, cell: usize) -> bool {
+    word & (1 << cell) != 0
 }
 
 impl<T> Block<T> {
@@ -69,8 +69,8 @@ impl<T> Block<T> {
             (&raw mut (*block).next).write(AtomicPtr::new(ptr::null_mut()));
             (&raw mut (*block).word).write(AtomicU64::new(0));
             (&raw mut (*block).free_at).write(AtomicU64::new(NOT_PASSED));
-            for slot in 0..SLOTS {
-                (&raw mut (*block).slots[slot]).write(UnsafeCell::new(MaybeUninit::uninit()));
+            for cell in 0..CELLS {
+                (&raw mut (*block).cells[cell]).write(UnsafeCell::new(MaybeUninit::uninit()));
             }
         }
         allocated
@@ -80,7 +80,7 @@ impl<T> Block<T> {
     ///
     /// # Safety
     ///
-    /// The block is from `allocate`, nobody else knows it, and no slot has a value.
+    /// The block is from `allocate`, nobody else knows it, and no cell has a value.
     pub(super) unsafe fn reset(block: NonNull<Block<T>>) {
         // SAFETY: the caller's promise.
         let block = unsafe { block.as_ref() };
@@ -98,14 +98,14 @@ impl<T> Block<T> {
         unsafe { (&raw mut (*block.as_ptr()).first).write(first) }
     }
 
-    /// Gives the memory back. Values in slots are not dropped.
+    /// Gives the memory back. Values in cells are not dropped.
     ///
     /// # Safety
     ///
     /// The block is from `allocate` and nobody else knows it.
     pub(super) unsafe fn free(block: NonNull<Block<T>>) {
         // SAFETY: `allocate` made it with the global allocator and the layout of its type, as Box
-        // does. The slots are MaybeUninit, so no value is dropped.
+        // does. The cells are MaybeUninit, so no value is dropped.
         drop(unsafe { Box::from_raw(block.as_ptr()) });
     }
 
@@ -133,7 +133,7 @@ impl<T> Block<T> {
         }
     }
 
-    /// Whether all slots were filled, so that no producer will look for this block again.
+    /// Whether all cells were filled, so that no producer will look for this block again.
     pub(super) fn is_full(&self) -> bool {
         // Relaxed: a full block stays full, and nothing is read because of it.
         self.word.load(Ordering::Relaxed) & FILLED == FILLED
@@ -144,41 +144,41 @@ impl<T> Block<T> {
         self.word.load(Ordering::Acquire)
     }
 
-    /// Writes the value of a slot and says so; returns whether the consumer awaits it.
+    /// Writes the value of a cell and says so; returns whether the consumer awaits it.
     ///
     /// # Safety
     ///
     /// * The block is alive when this begins. It may be gone when this returns.
-    /// * The caller has the slot's ticket, and calls this once for it.
-    pub(super) unsafe fn fill(block: NonNull<Block<T>>, slot: usize, value: T) -> bool {
+    /// * The caller has the cell's ticket, and calls this once for it.
+    pub(super) unsafe fn fill(block: NonNull<Block<T>>, cell: usize, value: T) -> bool {
         let block = block.as_ptr();
-        // SAFETY: alive, and the slot is the caller's until it says "filled".
-        let place = unsafe { &(&(*block).slots)[slot] };
+        // SAFETY: alive, and the cell is the caller's until it says "filled".
+        let place = unsafe { &(&(*block).cells)[cell] };
         // SAFETY: as above.
         place.with_mut(|place| unsafe { (*place).write(value) });
         // SAFETY: alive. Only the word is borrowed: once it says "filled" the rest may be gone.
         let word = unsafe { &(*block).word };
         // Release: pairs with the Acquire in `word` and `awaiting`, for the value.
         // Acquire: pairs with the Release in `awaiting`, for the waker registered before it.
-        let before = word.fetch_or(1 << slot, Ordering::AcqRel);
-        before & (1 << (AWAITED_SHIFT + slot)) != 0
+        let before = word.fetch_or(1 << cell, Ordering::AcqRel);
+        before & (1 << (AWAITED_SHIFT + cell)) != 0
     }
 
-    /// Says that the consumer awaits a slot; returns the word.
-    pub(super) fn awaiting(&self, slot: usize) -> u64 {
+    /// Says that the consumer awaits a cell; returns the word.
+    pub(super) fn awaiting(&self, cell: usize) -> u64 {
         // See `fill`.
         self.word
-            .fetch_or(1 << (AWAITED_SHIFT + slot), Ordering::AcqRel)
+            .fetch_or(1 << (AWAITED_SHIFT + cell), Ordering::AcqRel)
     }
 
-    /// Takes the value out of a slot.
+    /// Takes the value out of a cell.
     ///
     /// # Safety
     ///
-    /// The slot was seen filled, and is taken once, by the consumer.
-    pub(super) unsafe fn take(&self, slot: usize) -> T {
+    /// The cell was seen filled, and is taken once, by the consumer.
+    pub(super) unsafe fn take(&self, cell: usize) -> T {
         // SAFETY: filled: the producer is through with it, and the value is there.
-        self.slots[slot].with(|place| unsafe { (*place).assume_init_read() })
+        self.cells[cell].with(|place| unsafe { (*place).assume_init_read() })
     }
 
     pub(super) fn set_free_at(&self, ticket: u64) {

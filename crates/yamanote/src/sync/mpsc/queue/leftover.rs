@@ -2,39 +2,39 @@
 
 use std::ptr::NonNull;
 
-use super::block::{self, Block, SLOTS};
+use super::block::{self, Block, CELLS};
 
-pub(super) struct Left<T> {
+pub(super) struct Leftover<T> {
     head: NonNull<Block<T>>,
-    slot: usize,
+    cell: usize,
     oldest: NonNull<Block<T>>,
 }
 
-impl<T> Left<T> {
-    /// What begins at `slot` of `head`; the blocks begin with `oldest`. Whoever drops it must be the
+impl<T> Leftover<T> {
+    /// What begins at `cell` of `head`; the blocks begin with `oldest`. Whoever drops it must be the
     /// only one left that knows them.
-    pub(super) fn new(head: NonNull<Block<T>>, slot: usize, oldest: NonNull<Block<T>>) -> Self {
-        Left { head, slot, oldest }
+    pub(super) fn new(head: NonNull<Block<T>>, cell: usize, oldest: NonNull<Block<T>>) -> Self {
+        Leftover { head, cell, oldest }
     }
 
     fn next_value(&mut self) -> Option<T> {
-        if self.slot == SLOTS {
+        if self.cell == CELLS {
             // SAFETY: nobody has the blocks but the one who drops the queue.
             self.head = unsafe { self.head.as_ref() }.next()?;
-            self.slot = 0;
+            self.cell = 0;
         }
         // SAFETY: as above.
         let head = unsafe { self.head.as_ref() };
-        if !block::is_filled(head.word(), self.slot) {
+        if !block::is_filled(head.word(), self.cell) {
             return None;
         }
-        self.slot += 1;
+        self.cell += 1;
         // SAFETY: filled, and left behind at once.
-        Some(unsafe { head.take(self.slot - 1) })
+        Some(unsafe { head.take(self.cell - 1) })
     }
 }
 
-impl<T> Drop for Left<T> {
+impl<T> Drop for Leftover<T> {
     fn drop(&mut self) {
         // A guard, because dropping a value may panic.
         let _blocks = Blocks(self.oldest);

@@ -1,4 +1,4 @@
-//! Every order of a few threads, with two slots in a block.
+//! Every order of a few threads, with two cells in a block.
 #![forbid(unsafe_code)]
 
 use super::*;

@@ -7,14 +7,14 @@
 //! ```
 //!
 //! A producer takes a ticket by adding to `tail`, finds the block its ticket belongs to, writes the
-//! value into its slot and says so in the block's word ([`block`]). The consumer reads the slots in the
+//! value into its cell and says so in the block's word ([`block`]). The consumer reads the cells in the
 //! order of the tickets. So sending is two read-modify-writes, and receiving is one load for all that
 //! has come into a block since the last.
 //!
 //! Rules:
 //!
 //! 1. *Finding.* A producer takes its ticket first and loads `hint` then. `hint` passes a block only
-//!    when all its slots are filled, so it never passes the block of a ticket that is not filled: from
+//!    when all its cells are filled, so it never passes the block of a ticket that is not filled: from
 //!    `hint` on, every block can be found by walking, and is appended by whoever needs it first.
 //! 2. *Freeing.* Whoever moves `hint` past a block looks at `tail` after that, by a read-modify-write,
 //!    and notes it in the block. A producer that took its ticket later reads what that wrote, and does
@@ -28,7 +28,7 @@
 //!    later by [`Producer::push_unless_closed`] are void, and never filled.
 
 mod block;
-mod left;
+mod leftover;
 #[cfg(all(test, loom))]
 mod loom_tests;
 mod shared;
@@ -40,8 +40,8 @@ use std::ptr::NonNull;
 
 use crate::loom::sync::Arc;
 use crate::loom::sync::atomic::Ordering;
-use block::{Block, SLOTS};
-use left::Left;
+use block::{Block, CELLS};
+use leftover::Leftover;
 use shared::{CLOSED, PRODUCERS_GONE, Shared, TICKET_SHIFT};
 
 /// A new queue: its first producer and its consumer. `extra` stands beside it, for all of them.
@@ -51,7 +51,7 @@ pub(super) fn queue<T, E>(extra: E) -> (Producer<T, E>, Consumer<T, E>) {
     let consumer = Consumer {
         shared: shared.clone(),
         head: first,
-        slot: 0,
+        cell: 0,
         oldest: first,
         taken: 0,
         seen: 0,
@@ -124,7 +124,7 @@ pub(super) enum Pop<T> {
     Value(T),
     /// Nobody has begun to send it.
     Empty,
-    /// Its ticket is taken and its slot is about to be filled.
+    /// Its ticket is taken and its cell is about to be filled.
     UnderWay,
     /// There will be none.
     End,
@@ -133,9 +133,9 @@ pub(super) enum Pop<T> {
 /// The one that takes values out.
 pub(super) struct Consumer<T, E> {
     shared: Arc<Shared<T, E>>,
-    /// The block with the next value, or the last block, used up: then `slot` is `SLOTS`.
+    /// The block with the next value, or the last block, used up: then `cell` is `CELLS`.
     head: NonNull<Block<T>>,
-    slot: usize,
+    cell: usize,
     /// The first block that is not freed yet.
     oldest: NonNull<Block<T>>,
     /// How many values were taken: the ticket of the next one.
@@ -158,20 +158,20 @@ impl<T, E> Consumer<T, E> {
 
     /// Takes the next value.
     pub(super) fn pop(&mut self) -> Pop<T> {
-        if self.slot == SLOTS && !self.leave_block() {
+        if self.cell == CELLS && !self.leave_block() {
             return self.nothing();
         }
         // SAFETY: the blocks from `oldest` on are freed by this consumer only.
         let head = unsafe { self.head.as_ref() };
-        if !block::is_filled(self.seen, self.slot) {
+        if !block::is_filled(self.seen, self.cell) {
             self.seen = head.word();
-            if !block::is_filled(self.seen, self.slot) {
+            if !block::is_filled(self.seen, self.cell) {
                 return self.nothing();
             }
         }
-        // SAFETY: seen filled; the slot is left behind at once.
-        let value = unsafe { head.take(self.slot) };
-        self.slot += 1;
+        // SAFETY: seen filled; the cell is left behind at once.
+        let value = unsafe { head.take(self.cell) };
+        self.cell += 1;
         self.taken += 1;
         Pop::Value(value)
     }
@@ -180,14 +180,14 @@ impl<T, E> Consumer<T, E> {
     /// push that comes before this is seen by the next [`pop`](Self::pop), a later one asks for a
     /// wake-up.
     pub(super) fn await_next(&mut self) {
-        if self.slot == SLOTS {
+        if self.cell == CELLS {
             // SAFETY: as in `pop`.
             let head = unsafe { self.head.as_ref() };
             self.shared.next_or_append(head);
             self.leave_block();
         }
         // SAFETY: as in `pop`.
-        self.seen = unsafe { self.head.as_ref() }.awaiting(self.slot);
+        self.seen = unsafe { self.head.as_ref() }.awaiting(self.cell);
     }
 
     /// Ends the queue with the tickets taken so far, for those who push unless it is closed.
@@ -243,7 +243,7 @@ impl<T, E> Consumer<T, E> {
         // The hint is here or has passed; after this it has passed.
         self.shared.move_hint(used, next);
         self.head = next;
-        self.slot = 0;
+        self.cell = 0;
         self.seen = 0;
         self.free_used();
         true
@@ -272,7 +272,7 @@ impl<T, E> Drop for Consumer<T, E> {
         // SAFETY: this is the consumer, which goes; the blocks are those of the queue.
         unsafe {
             self.shared
-                .leave(Left::new(self.head, self.slot, self.oldest))
+                .leave(Leftover::new(self.head, self.cell, self.oldest))
         };
     }
 }

@@ -2,8 +2,8 @@
 
 use std::ptr::{self, NonNull};
 
-use super::block::{self, Block, SLOTS};
-use super::left::Left;
+use super::block::{self, Block, CELLS};
+use super::leftover::Leftover;
 use crate::loom::cell::UnsafeCell;
 use crate::loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use crate::sync::mpsc::padded::Padded;
@@ -19,7 +19,7 @@ pub(super) struct Shared<T, E> {
     tail: Padded<AtomicU64>,
     blocks: Padded<Blocks<T>>,
     /// What the consumer left behind.
-    left: UnsafeCell<Option<Left<T>>>,
+    leftover: UnsafeCell<Option<Leftover<T>>>,
     extra: E,
 }
 
@@ -30,7 +30,7 @@ struct Blocks<T> {
 }
 
 // SAFETY: a value is written by one thread and read by another, never looked at by two: it must be
-// Send. Blocks are shared by rules 1 and 2. `left` is written by the consumer, which goes, and read
+// Send. Blocks are shared by rules 1 and 2. `leftover` is written by the consumer, which goes, and read
 // by the last owner. `extra` is shared as it is.
 unsafe impl<T: Send, E: Send> Send for Shared<T, E> {}
 // SAFETY: as above.
@@ -44,7 +44,7 @@ impl<T, E> Shared<T, E> {
                 hint: AtomicPtr::new(first.as_ptr()),
                 spare: AtomicPtr::new(ptr::null_mut()),
             }),
-            left: UnsafeCell::new(None),
+            leftover: UnsafeCell::new(None),
             extra,
         }
     }
@@ -75,7 +75,7 @@ impl<T, E> Shared<T, E> {
         (hint.cast_const().cast(), tail >> TICKET_SHIFT)
     }
 
-    /// Puts the value of `ticket` into its slot; returns whether the consumer awaits it.
+    /// Puts the value of `ticket` into its cell; returns whether the consumer awaits it.
     ///
     /// # Safety
     ///
@@ -84,7 +84,7 @@ impl<T, E> Shared<T, E> {
         let block = self.find(ticket);
         // SAFETY: the block is not freed before this ticket is filled (rule 2), which happens
         // here, once.
-        unsafe { Block::fill(block, block::slot_of(ticket), value) }
+        unsafe { Block::fill(block, block::cell_of(ticket), value) }
     }
 
     /// The block of a ticket that the caller has taken and not filled.
@@ -98,7 +98,7 @@ impl<T, E> Shared<T, E> {
             // SAFETY: `at` was reached from a hint loaded after the ticket was taken, so it is not
             // freed before the ticket is filled (rule 2).
             let block = unsafe { at.as_ref() };
-            debug_assert!(block.first() <= wanted, "the hint has passed a slot in use");
+            debug_assert!(block.first() <= wanted, "the hint has passed a cell in use");
             if block.first() == wanted {
                 return at;
             }
@@ -130,7 +130,7 @@ impl<T, E> Shared<T, E> {
         if let Some(next) = block.next() {
             return next;
         }
-        let first = block.first() + SLOTS as u64;
+        let first = block.first() + CELLS as u64;
         let spare = &self.blocks.0.spare;
         // Acquire: pairs with the Release in `keep`.
         let fresh = match NonNull::new(spare.swap(ptr::null_mut(), Ordering::Acquire)) {
@@ -144,7 +144,7 @@ impl<T, E> Shared<T, E> {
         match block.append(fresh) {
             Ok(()) => fresh,
             Err(next) => {
-                // SAFETY: `fresh` was not appended, so nobody else knows it; its slots are empty.
+                // SAFETY: `fresh` was not appended, so nobody else knows it; its cells are empty.
                 unsafe { self.keep(fresh) };
                 next
             }
@@ -155,7 +155,7 @@ impl<T, E> Shared<T, E> {
     ///
     /// # Safety
     ///
-    /// Nobody else knows the block, and its slots are empty.
+    /// Nobody else knows the block, and its cells are empty.
     pub(super) unsafe fn keep(&self, block: NonNull<Block<T>>) {
         // SAFETY: the caller's promise.
         unsafe { Block::reset(block) };
@@ -176,10 +176,11 @@ impl<T, E> Shared<T, E> {
     ///
     /// # Safety
     ///
-    /// The caller is the consumer, and calls this once; `left` is of this queue.
-    pub(super) unsafe fn leave(&self, left: Left<T>) {
+    /// The caller is the consumer, and calls this once; `leftover` is of this queue.
+    pub(super) unsafe fn leave(&self, leftover: Leftover<T>) {
         // SAFETY: written once, here, and read by the last owner only.
-        self.left.with_mut(|place| unsafe { *place = Some(left) });
+        self.leftover
+            .with_mut(|place| unsafe { *place = Some(leftover) });
     }
 }
 
@@ -191,6 +192,6 @@ impl<T, E> Drop for Shared<T, E> {
             unsafe { Block::free(spare) };
         }
         // SAFETY: the last owner, so the consumer is gone too.
-        drop(self.left.with_mut(|place| unsafe { (*place).take() }));
+        drop(self.leftover.with_mut(|place| unsafe { (*place).take() }));
     }
 }
