@@ -22,7 +22,7 @@ use super::addr;
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: a name looked up in vain does no harm.
+/// Cancel safe: a look-up that nobody waits for does no harm.
 ///
 /// # Examples
 ///

@@ -6,7 +6,8 @@ use std::fmt;
 
 /// The lock was not to be had without waiting.
 ///
-/// Returned by [`Mutex::try_lock`], [`RwLock::try_read`](crate::sync::RwLock::try_read),
+/// Returned by [`Mutex::try_lock`](crate::sync::Mutex::try_lock),
+/// [`RwLock::try_read`](crate::sync::RwLock::try_read),
 /// [`RwLock::try_write`](crate::sync::RwLock::try_write) and their owned variants.
 ///
 /// # Examples

@@ -92,7 +92,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// If the kernel cannot watch it, as a regular file (EPERM).
+    /// If the kernel cannot watch it, such as a regular file (EPERM).
     ///
     /// # Panics
     ///
@@ -107,7 +107,7 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// If the kernel cannot watch it, as a regular file (EPERM).
+    /// If the kernel cannot watch it, such as a regular file (EPERM).
     ///
     /// # Panics
     ///
@@ -117,7 +117,7 @@ impl Receiver {
         Receiver::new(owned_fd.into())
     }
 
-    /// Takes this out of the runtime and makes it blocking, as a child process wants it. All
+    /// Takes this out of the runtime and makes it blocking, as child processes expect. All
     /// descriptors of this open file change with it.
     ///
     /// # Errors

@@ -89,7 +89,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// If the kernel cannot watch it, as a regular file (EPERM).
+    /// If the kernel cannot watch it, such as a regular file (EPERM).
     ///
     /// # Panics
     ///
@@ -104,7 +104,7 @@ impl Sender {
     ///
     /// # Errors
     ///
-    /// If the kernel cannot watch it, as a regular file (EPERM).
+    /// If the kernel cannot watch it, such as a regular file (EPERM).
     ///
     /// # Panics
     ///
@@ -114,7 +114,7 @@ impl Sender {
         Sender::new(owned_fd.into())
     }
 
-    /// Takes this out of the runtime and makes it blocking, as a child process wants it. All
+    /// Takes this out of the runtime and makes it blocking, as child processes expect. All
     /// descriptors of this open file change with it.
     ///
     /// # Errors
