@@ -1,8 +1,8 @@
 //! Aborting a task without waiting for it.
 
-use super::core::Header;
+use super::core::{Header, drop_reference};
 use super::id::Id;
-use super::{run, waker};
+use super::waker;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
@@ -80,7 +80,7 @@ impl Clone for AbortHandle {
 impl Drop for AbortHandle {
     fn drop(&mut self) {
         // SAFETY: the handle's reference.
-        unsafe { run::drop_reference(self.task) }
+        unsafe { drop_reference(self.task) }
     }
 }
 

@@ -7,12 +7,11 @@
 //! ```
 //!
 //! All pointers to a task are pointers to its header with the provenance of the whole allocation, so
-//! that the vtable's functions, which know the types, may cast them back.
+//! that the [`Vtable`]'s functions, which know the types, may cast them back.
 
 use super::error::JoinError;
 use super::id::Id;
 use super::state::State;
-use super::vtable::Vtable;
 use crate::loom::cell::UnsafeCell;
 use crate::util::linked_list::{Links, Node};
 use std::future::Future;
@@ -41,6 +40,26 @@ unsafe impl Node for Header {
     fn links(&self) -> &Links<Header> {
         &self.links
     }
+}
+
+/// The functions through which the untyped part of the runtime reaches a task's typed part.
+///
+/// Each function's pointer must come from `Cell::<F, S>::allocate` with the same `F` and `S`, and the
+/// task must be alive; what else is asked stands at the function.
+pub(super) struct Vtable {
+    /// Takes the `Notified`'s reference: claims the task and polls or cancels it.
+    pub(super) run: unsafe fn(NonNull<Header>),
+    /// Takes a reference, which becomes the `Notified`'s; the caller holds another one meanwhile.
+    pub(super) schedule: unsafe fn(NonNull<Header>),
+    /// Takes a reference: cancels the task unless somebody else runs it.
+    pub(super) shutdown: unsafe fn(NonNull<Header>),
+    /// Moves the output to the address, a `*mut Poll<Result<F::Output, JoinError>>`, which is
+    /// overwritten without being dropped. The caller owns the stage (rule 3).
+    pub(super) take_output: unsafe fn(NonNull<Header>, *mut ()),
+    /// Drops what the stage holds. The caller owns the stage (rules 1 and 3).
+    pub(super) drop_stage: unsafe fn(NonNull<Header>),
+    /// Frees the task. The caller was told to by a verb of the state.
+    pub(super) free: unsafe fn(NonNull<Header>),
 }
 
 /// A task. `repr(C)` puts the header at the allocation's address.
@@ -93,5 +112,31 @@ impl<F: Future, S> Cell<F, S> {
         // A `Box<MaybeUninit<_>>` has the address and provenance of the whole allocation.
         let address = Box::into_raw(cell).cast::<Header>();
         NonNull::new(address).expect("a Box is never null")
+    }
+}
+
+/// The typed view of a task.
+///
+/// # Safety
+///
+/// - `task` comes from `Cell::<F, S>::allocate` with the same types;
+/// - it stays alive for `'a`, which the caller chooses.
+pub(super) unsafe fn cell<'a, F: Future, S>(task: NonNull<Header>) -> &'a Cell<F, S> {
+    // SAFETY: the contract above, and `repr(C)` with the header first. A shared reference is right:
+    // all that changes is in atomics and `UnsafeCell`s.
+    unsafe { task.cast::<Cell<F, S>>().as_ref() }
+}
+
+/// Gives one reference up.
+///
+/// # Safety
+///
+/// The caller has it, and does not use the task any more.
+pub(super) unsafe fn drop_reference(task: NonNull<Header>) {
+    // SAFETY: the reference. Nothing is read after the verb unless it was the last one.
+    unsafe {
+        if (*task.as_ptr()).state.drop_reference() {
+            ((*task.as_ptr()).vtable.free)(task);
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The task: a future with a state machine around it, in one allocation.
 //!
-//! Read [`state`] first: it draws the machine and numbers its rules. `core` is what a task is made
-//! of, `run` what is done with it, `vtable` the bridge between its typed and untyped halves. The
-//! types here are the references that the rest of the runtime holds:
+//! Read [`state`] first: it draws the machine and numbers its rules. `core` is what a task is made of,
+//! `waker` how it is woken, `run` what is done with it. The types here are the references that the
+//! rest of the runtime holds:
 //!
 //! | type             | holds                      | may |
 //! |------------------|----------------------------|-----|
@@ -18,10 +18,10 @@
 mod state;
 
 mod core;
-mod vtable;
+
+mod waker;
 
 mod run;
-mod waker;
 
 mod abort;
 mod error;
@@ -38,13 +38,13 @@ pub use join::JoinHandle;
 pub(crate) use local::LocalTasks;
 pub(crate) use owned::OwnedTasks;
 
-use self::core::{Cell, Header};
+use self::core::{Cell, Header, drop_reference};
+use run::vtable;
 use state::State;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use vtable::vtable;
 
 /// What a task asks of its scheduler.
 pub(crate) trait Schedule: Send + Sync + Sized + 'static {
@@ -112,7 +112,7 @@ impl<S> Task<S> {
 impl<S> Drop for Task<S> {
     fn drop(&mut self) {
         // SAFETY: the reference.
-        unsafe { run::drop_reference(self.task) }
+        unsafe { drop_reference(self.task) }
     }
 }
 

@@ -5,8 +5,8 @@
 
 use super::core::{Cell, Header};
 use super::id::Id;
+use super::run::vtable;
 use super::state::State;
-use super::vtable::vtable;
 use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::linked_list;

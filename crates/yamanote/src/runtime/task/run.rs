@@ -1,13 +1,12 @@
 //! What a task's runner does: polls or cancels it, and completes it.
 //!
-//! The functions here are the typed half of [`super::vtable`]; their contracts stand there. No panic
+//! The functions here fill the [`Vtable`], where their contracts stand. No panic
 //! of the user's leaves them: one in the future's poll or drop becomes the task's result, and one in
 //! the drop of an output nobody wants, of a panic's payload, or in the join waker ends here.
 
-use super::core::{Header, Stage};
+use super::core::{Cell, Header, Stage, Vtable, cell, drop_reference};
 use super::error::JoinError;
 use super::state::{Claim, Completion, Pending};
-use super::vtable::cell;
 use super::{Notified, Schedule, Task, id, waker};
 use crate::util::contained::{contained, drop_payload};
 use std::any::Any;
@@ -19,8 +18,24 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll};
 
+/// The functions for tasks of these types.
+pub(super) fn vtable<F: Future, S: Schedule>() -> &'static Vtable {
+    &Cell::<F, S>::VTABLE
+}
+
+impl<F: Future, S: Schedule> Cell<F, S> {
+    const VTABLE: Vtable = Vtable {
+        run: run::<F, S>,
+        schedule: schedule::<F, S>,
+        shutdown: shutdown::<F, S>,
+        take_output: take_output::<F, S>,
+        drop_stage: drop_stage::<F, S>,
+        free: free::<F, S>,
+    };
+}
+
 /// See `Vtable::run`.
-pub(super) unsafe fn run<F: Future, S: Schedule>(task: NonNull<Header>) {
+unsafe fn run<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the caller's reference keeps the task alive until a verb below gives it away, and the
     // view is not used after that.
     let this = unsafe { cell::<F, S>(task) };
@@ -63,7 +78,7 @@ pub(super) unsafe fn run<F: Future, S: Schedule>(task: NonNull<Header>) {
 }
 
 /// See `Vtable::schedule`.
-pub(super) unsafe fn schedule<F: Future, S: Schedule>(task: NonNull<Header>) {
+unsafe fn schedule<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the caller holds another reference until this returns.
     let this = unsafe { cell::<F, S>(task) };
     // SAFETY: the reference is ours to give.
@@ -72,7 +87,7 @@ pub(super) unsafe fn schedule<F: Future, S: Schedule>(task: NonNull<Header>) {
 }
 
 /// See `Vtable::shutdown`.
-pub(super) unsafe fn shutdown<F: Future, S: Schedule>(task: NonNull<Header>) {
+unsafe fn shutdown<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the caller's reference.
     let this = unsafe { cell::<F, S>(task) };
     if this.header.state.claim_for_shutdown() {
@@ -237,7 +252,7 @@ unsafe fn complete<F: Future, S: Schedule>(task: NonNull<Header>) {
 }
 
 /// See `Vtable::take_output`.
-pub(super) unsafe fn take_output<F: Future, S: Schedule>(task: NonNull<Header>, to: *mut ()) {
+unsafe fn take_output<F: Future, S: Schedule>(task: NonNull<Header>, to: *mut ()) {
     // SAFETY: the caller holds the task.
     let this = unsafe { cell::<F, S>(task) };
     // SAFETY: rule 3: the stage is the caller's. An output may be moved.
@@ -255,7 +270,7 @@ pub(super) unsafe fn take_output<F: Future, S: Schedule>(task: NonNull<Header>, 
 }
 
 /// See `Vtable::drop_stage`.
-pub(super) unsafe fn drop_stage<F: Future, S: Schedule>(task: NonNull<Header>) {
+unsafe fn drop_stage<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the caller holds the task.
     let this = unsafe { cell::<F, S>(task) };
     let _current = id::enter(this.header.id);
@@ -276,8 +291,8 @@ unsafe fn drop_stage_contained<F: Future, S: Schedule>(task: NonNull<Header>) {
 }
 
 /// See `Vtable::free`.
-pub(super) unsafe fn free<F: Future, S: Schedule>(task: NonNull<Header>) {
-    let cell = task.cast::<super::core::Cell<F, S>>().as_ptr();
+unsafe fn free<F: Future, S: Schedule>(task: NonNull<Header>) {
+    let cell = task.cast::<Cell<F, S>>().as_ptr();
     // To loom the end of the memory is no access; promise C is about it.
     // SAFETY: the caller is the last to hold it.
     #[cfg(all(test, loom))]
@@ -288,18 +303,4 @@ pub(super) unsafe fn free<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: `allocate` made it from a Box of this type, and the caller is the last to hold it. The
     // stage is empty: the output was taken or dropped before, and so was the future.
     drop(unsafe { Box::from_raw(cell) });
-}
-
-/// Gives one reference up.
-///
-/// # Safety
-///
-/// The caller has it, and does not use the task any more.
-pub(super) unsafe fn drop_reference(task: NonNull<Header>) {
-    // SAFETY: the reference. Nothing is read after the verb unless it was the last one.
-    unsafe {
-        if (*task.as_ptr()).state.drop_reference() {
-            ((*task.as_ptr()).vtable.free)(task);
-        }
-    }
 }

@@ -1,7 +1,6 @@
 //! The waker of a task: one of its references.
 
-use super::core::Header;
-use super::run::drop_reference;
+use super::core::{Header, drop_reference};
 use super::state::Wake;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -36,7 +35,7 @@ unsafe fn clone(data: *const ()) -> RawWaker {
 }
 
 unsafe fn wake(data: *const ()) {
-    /// Given up also when whom the scheduler wakes panics: a `LocalSet` wakes anybody.
+    /// Given up also when scheduling panics: a `LocalSet` calls a foreign waker.
     struct Reference(NonNull<Header>);
     impl Drop for Reference {
         fn drop(&mut self) {
