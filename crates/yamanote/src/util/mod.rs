@@ -16,6 +16,7 @@ pub(crate) mod polite_lock;
 pub(crate) mod rng;
 pub(crate) mod room;
 pub(crate) mod shutdown_text;
+pub(crate) mod spin;
 pub(crate) mod spsc;
 pub(crate) mod thread_park;
 pub(crate) mod trace;

@@ -11,9 +11,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::loom::hint::spin_loop;
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::poison::{unpoisoned, unpoisoned_if_free};
+use crate::util::spin::spin_until;
 
 /// Long against a turn, short against the sleep of a thread. With about an eighth of it a fight of two
 /// workers for a semaphore cost a fifth more.
@@ -34,10 +34,7 @@ fn stay_away<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     let mut pause = FIRST_PAUSE;
     // To loom a pause is no time, only more orders of the same.
     while pause <= LONGEST_PAUSE && cfg!(not(all(test, loom))) {
-        let since = Instant::now();
-        while since.elapsed() < pause {
-            (0..8).for_each(|_| spin_loop());
-        }
+        spin_until(Instant::now() + pause);
         if let Some(guard) = unpoisoned_if_free(mutex.try_lock()) {
             return guard;
         }

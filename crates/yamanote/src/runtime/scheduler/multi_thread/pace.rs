@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::queue::{Pointer, Thief};
-use crate::loom::hint::spin_loop;
+use crate::util::spin::spin_until;
 
 /// A searcher takes a task only after it has watched it wait this long: half of what it costs to wake a
 /// worker for it.
@@ -137,9 +137,7 @@ impl StealDelay {
         let start = Instant::now();
         let mut look = BETWEEN_LOOKS;
         while look <= WAITING {
-            while start.elapsed() < look {
-                (0..8).for_each(|_| spin_loop());
-            }
+            spin_until(start + look);
             look += BETWEEN_LOOKS;
             if is_wanted() {
                 return true;

@@ -1,0 +1,12 @@
+//! Waiting without giving the processor away, for less time than a sleep costs.
+#![forbid(unsafe_code)]
+
+use std::time::Instant;
+
+use crate::loom::hint::spin_loop;
+
+pub(crate) fn spin_until(end: Instant) {
+    while Instant::now() < end {
+        (0..8).for_each(|_| spin_loop());
+    }
+}
