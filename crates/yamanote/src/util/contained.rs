@@ -1,4 +1,4 @@
-//! Foreign code whose panic nobody can be told of: it ends here, after the panic hook has reported it.
+//! Foreign code whose panic concerns no caller: it ends here, after the panic hook has reported it.
 #![forbid(unsafe_code)]
 
 use std::any::Any;

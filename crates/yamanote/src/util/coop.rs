@@ -1,9 +1,9 @@
 //! The cooperative budget of the task that is being polled on this thread.
 //!
-//! Every leaf resource asks [`poll_proceed`] before it makes progress. When the budget of the
-//! current poll is spent the resource reports `Pending` after having its own task woken [later](defer),
-//! so that a task whose resources are always ready still lets its siblings run. The scheduler gives each poll a
-//! fresh budget with [`budget`]; outside a scheduler there is no limit.
+//! Every leaf resource asks [`poll_proceed`] before it makes progress. When the budget of the current
+//! poll is spent, the resource has its own task woken [later](defer) and reports `Pending`. So a task
+//! whose resources are always ready still lets its siblings run. The scheduler gives each poll a fresh
+//! budget with [`budget`]; outside a scheduler there is no limit.
 //!
 //! The budget is a plain thread-local cell at the bottom of the crate, set from above.
 #![forbid(unsafe_code)]
@@ -41,8 +41,8 @@ thread_local! {
 
 /// Replaces the current budget and returns the old one.
 pub(crate) fn replace(budget: Budget) -> Budget {
-    // A destructor of another thread-local may run tasks' drops after this cell is gone; there the
-    // budget has no meaning.
+    // A destructor of another thread-local may drop tasks after this cell is gone; the budget has no
+    // meaning there.
     CURRENT
         .try_with(|cell| cell.replace(budget))
         .unwrap_or(Budget::unconstrained())
@@ -76,7 +76,7 @@ pub(crate) fn has_budget_remaining() -> bool {
         .unwrap_or(true)
 }
 
-/// Spends up to `units` more, for work that is dear without being a poll of its own (copying many
+/// Spends up to `units` more, for work that takes long without being a poll of its own (copying many
 /// bytes inline). Never goes below zero.
 pub(crate) fn consume(units: usize) {
     let _ = CURRENT.try_with(|cell| {
@@ -89,7 +89,7 @@ pub(crate) fn consume(units: usize) {
 
 /// Gives the unit taken by `poll_proceed` back when dropped, unless progress was made.
 ///
-/// What else was spent between taking the unit and giving it back is given back too.
+/// Whatever else was spent in between is given back too.
 #[must_use = "call made_progress() when the resource did something"]
 #[derive(Debug)]
 pub struct RestoreOnPending {

@@ -1,8 +1,8 @@
-//! Wakers that are to be woken after the driver's next turn: who yields lets what is ready, and what
-//! the driver has to tell, go first.
+//! Wakers that are to be woken after the driver's next turn: a task that yields lets those go first
+//! that are ready, and those that the driver is about to wake.
 //!
 //! A current-thread scheduler collects them while it drives its thread ([`Collecting`]). Elsewhere
-//! there is nobody to do so, and a waker is woken at once.
+//! nobody does, and a waker is woken at once.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -15,7 +15,7 @@ use super::room::Room;
 struct Deferred {
     is_collecting: Cell<bool>,
     wakers: RefCell<Vec<Waker>>,
-    /// Some task has spent its budget since the scheduler asked last.
+    /// Some task has spent its budget since the scheduler last asked.
     spent: Cell<bool>,
 }
 
@@ -29,8 +29,8 @@ thread_local! {
     };
 }
 
-/// Has `waker` woken after the driver's next turn. Of several calls in a row for the same task, one
-/// counts.
+/// Has `waker` woken after the driver's next turn. Several calls in a row for the same task count as
+/// one.
 pub(crate) fn wake_later(waker: &Waker) {
     let collected = DEFERRED.try_with(|deferred| {
         if !deferred.is_collecting.get() {
@@ -100,7 +100,8 @@ impl Collecting {
     }
 }
 
-/// Until the guard is dropped, wakers are woken at once: the thread is about to wait for one of them.
+/// Until the guard is dropped, wakers are woken at once, because the thread is about to wait for one
+/// of them.
 #[must_use]
 pub(crate) fn suspend() -> Suspended {
     let was_collecting = DEFERRED.try_with(|deferred| deferred.is_collecting.replace(false));
@@ -128,7 +129,7 @@ fn pop() -> Option<Waker> {
 }
 
 impl Drop for Collecting {
-    /// Wakes what is left, which nobody would do any more.
+    /// Wakes what is left: nobody else would.
     fn drop(&mut self) {
         let mut panics = FirstPanic::default();
         while let Some(waker) = pop() {

@@ -17,7 +17,7 @@ thread_local! {
     static ENTERED: Cell<Entered> = const { Cell::new(Entered::No) };
 }
 
-/// What this thread does. `No` when the thread's locals are destroyed: what runs then is no future.
+/// What this thread does. `No` when the thread's locals are destroyed: no future runs then.
 pub(crate) fn get() -> Entered {
     ENTERED.try_with(Cell::get).unwrap_or(Entered::No)
 }
@@ -46,8 +46,8 @@ impl Drop for EnteredGuard {
     }
 }
 
-/// Until it is dropped, a thread that runs a runtime's futures may not turn itself into one that
-/// blocks: what it runs now cannot move to another thread.
+/// Until it is dropped, a thread that runs a runtime's futures may not become one that blocks: what
+/// it runs now cannot move to another thread.
 pub(crate) struct NoBlockInPlace(
     #[allow(dead_code, reason = "held for its drop")] Option<EnteredGuard>,
 );

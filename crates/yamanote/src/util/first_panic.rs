@@ -1,5 +1,5 @@
-//! Foreign code called many times over, where a call that panics must not keep the others from being
-//! made: the first panic is kept until all is done.
+//! Many calls of foreign code, of which one that panics must not prevent the others: the first panic
+//! is kept until all calls are done.
 #![forbid(unsafe_code)]
 
 use std::any::Any;
@@ -35,8 +35,8 @@ impl FirstPanic {
         }
     }
 
-    /// Panics if one of the calls did. While the thread unwinds already this is a panic too many, and
-    /// is swallowed.
+    /// Panics if one of the calls did. If the thread is unwinding already, that would be one panic too
+    /// many, and it is swallowed.
     pub(crate) fn resume(self) {
         if let Some(payload) = self.0 {
             match std::thread::panicking() {

@@ -1,8 +1,8 @@
 //! A value that everybody may hold and one thread may look at.
 //!
 //! Local tasks are woken and aborted from any thread, so what their wakers lead to is shared by all.
-//! Their run queue is not: with it in an [`OwnerCell`], the thread it belongs to reaches it without a
-//! lock, and every other learns that it has to go another way.
+//! Their run queue is not: in an [`OwnerCell`] it is reached without a lock by the thread it belongs
+//! to, and any other thread learns that it must go another way.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -28,10 +28,9 @@ impl ThreadNumber {
     }
 }
 
-/// A value for the eyes of the thread that made it.
+/// A value that only the thread that made it may see.
 ///
-/// Moving and dropping it is left to whoever owns it, so the value has to be `Send`; it need not be
-/// `Sync`.
+/// Whoever owns it may move and drop it, so the value must be `Send`; it need not be `Sync`.
 pub(crate) struct OwnerCell<T> {
     owner: ThreadNumber,
     value: T,

@@ -1,9 +1,9 @@
 //! How much room a queue keeps once it is empty.
 //!
-//! A queue that grew in a burst would otherwise hold the room of the largest one for as long as its
-//! runtime lives: eight megabytes for a million tasks that were made runnable together. It keeps
-//! what everyday bursts need, so that these do not allocate again and again, and gives up the rest;
-//! what growing anew costs is small beside handling that many items.
+//! A queue would otherwise hold the room of its largest burst for as long as its runtime lives: eight
+//! megabytes for a million tasks that were made runnable together. It keeps what everyday bursts
+//! need, so that these do not allocate again and again, and gives up the rest. Growing anew costs
+//! little beside the handling of that many items.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -42,7 +42,7 @@ impl<T> Room for VecDeque<T> {
     }
 }
 
-/// The oldest item. Who finds none has emptied the queue, and is in no hurry.
+/// The oldest item. A caller that finds none has emptied the queue, and is in no hurry.
 pub(crate) fn pop_front<T>(queue: &mut VecDeque<T>) -> Option<T> {
     let item = queue.pop_front();
     if item.is_none() {

@@ -1,5 +1,5 @@
-//! What Tokio's users know the end of a runtime by. `is_rt_shutdown_err` recognises the error by this
-//! text, so whoever reports the end takes it from here.
+//! The text by which Tokio's users know the end of a runtime: `is_rt_shutdown_err` looks for it, so
+//! all errors that report the end take it from here.
 #![forbid(unsafe_code)]
 
 use std::io;

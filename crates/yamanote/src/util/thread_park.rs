@@ -1,8 +1,7 @@
-//! Polling a future on a thread that has nothing else to do, with the thread's own park as its
-//! waker.
+//! Polling a future on a thread that has nothing else to do, with a waker that unparks the thread.
 //!
 //! Used by `Handle::block_on`, by every thread that is in `block_on` without running the scheduler,
-//! and by `blocking_recv` and its kin: such a thread drives nothing, others make its resources ready.
+//! and by `blocking_recv` and its kin. Such a thread drives nothing; others make its resources ready.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -14,8 +13,8 @@ use std::thread::{self, Thread};
 
 use crate::util::{coop, defer, entered};
 
-/// A thread that can be woken. `woken` makes the wake-up stick when the thread's park token is
-/// taken by somebody else's `thread::park` inside the future.
+/// A thread that can be woken. `woken` makes the wake-up last when a foreign `thread::park` inside the
+/// future takes the thread's park token.
 pub(crate) struct ThreadWaker {
     thread: Thread,
     woken: AtomicBool,
@@ -29,7 +28,7 @@ impl ThreadWaker {
         }
     }
 
-    /// Blocks until the waker was called since the last time this returned.
+    /// Blocks until the waker has been called since this last returned.
     fn park(&self) {
         // Pairs with the Release in `wake_by_ref`: what was done before the wake-up is seen by the
         // poll that follows.
@@ -66,7 +65,7 @@ fn take_waker() -> Arc<ThreadWaker> {
 }
 
 fn give_back(mut waker: Arc<ThreadWaker>) {
-    // A waker that is still held may be called late; that one is not used again.
+    // A waker that is still held may be called late, and is not used again.
     if Arc::get_mut(&mut waker).is_some() {
         waker.woken.store(false, Ordering::Relaxed); // exclusive: nobody to pair with
         let _ = CACHED.try_with(|cached| *cached.borrow_mut() = Some(waker));
@@ -91,11 +90,11 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     output
 }
 
-/// As [`block_on`], for functions like `blocking_recv`, on a thread that runs no runtime's futures.
+/// As [`block_on`], for functions like `blocking_recv`.
 ///
 /// # Panics
 ///
-/// On one that does, with Tokio's text.
+/// On a thread that runs a runtime's futures, with Tokio's text.
 #[track_caller]
 pub(crate) fn block_outside<F: Future>(future: F) -> F::Output {
     assert!(

@@ -9,7 +9,7 @@ use super::room::Room;
 
 /// A batch of wakers. Dropping it wakes what is left, in the order of collection.
 ///
-/// Wakers that panic do not take the others with them: the first panic comes out when all are woken.
+/// A waker that panics does not prevent the others: the first panic comes out when all are woken.
 #[derive(Default)]
 pub(crate) struct WakeList {
     wakers: Vec<Waker>,
