@@ -8,14 +8,14 @@ use crate::runtime::{Handle, context};
 ///
 /// For calls that wait in the kernel and for computations that take long: in a task they would keep
 /// its worker from all other tasks. The runtime starts threads as they are needed, up to
-/// [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads); beyond that, jobs queue.
-/// The limit is high, for threads that wait; computations should bring their own, lower limit, or
-/// their own threads. Work that never ends belongs on a [`std::thread`] of its own.
+/// [`max_blocking_threads`](crate::runtime::Builder::max_blocking_threads); beyond that, jobs
+/// queue. The limit is high, for threads that wait; computations should bring their own, lower
+/// limit, or their own threads. Work that never ends belongs on a [`std::thread`] of its own.
 ///
 /// A job cannot be cancelled once it runs: [`abort`](JoinHandle::abort) only takes it out of the
-/// queue. The shutdown of the runtime waits for the jobs that run and for those in the queue, unless
-/// told not to by [`shutdown_timeout`](crate::runtime::Runtime::shutdown_timeout); then they go on
-/// without it. A job spawned after the shutdown began is cancelled.
+/// queue. The shutdown of the runtime waits for the jobs that run and for those in the queue,
+/// unless told not to by [`shutdown_timeout`](crate::runtime::Runtime::shutdown_timeout); then they
+/// go on without it. A job spawned after the shutdown began is cancelled.
 ///
 /// # Panics
 ///

@@ -111,8 +111,8 @@ impl<T: 'static> LocalKey<T> {
     where
         F: FnOnce(&T) -> R,
     {
-        // A thread-local that is gone holds no value either. The borrow cannot fail: `enter` borrows
-        // mutably, but never while foreign code runs.
+        // A thread-local that is gone holds no value either. The borrow cannot fail: `enter`
+        // borrows mutably, but never while foreign code runs.
         self.value
             .try_with(|cell| cell.borrow().as_ref().map(f))
             .ok()
@@ -120,7 +120,8 @@ impl<T: 'static> LocalKey<T> {
             .ok_or(AccessError(()))
     }
 
-    /// Calls `f` with `value` in the thread-local, and puts it back afterwards, also when `f` panics.
+    /// Calls `f` with `value` in the thread-local, and puts it back afterwards, also when `f`
+    /// panics.
     fn enter<R>(
         &'static self,
         value: &mut Option<T>,

@@ -1,13 +1,14 @@
 //! Tasks: what is spawned, joined and aborted.
 //!
 //! A task is a future that the runtime runs by itself: light, cheap to start (one allocation), and
-//! scheduled cooperatively, which means that it runs until it waits. It may be thought of as a thread
-//! that costs a hundred nanoseconds.
+//! scheduled cooperatively, which means that it runs until it waits. It may be thought of as a
+//! thread that costs a hundred nanoseconds.
 //!
 //! # Starting and waiting
 //!
-//! [`spawn`] starts a task and returns its [`JoinHandle`], a future of the task's output. A task that
-//! panics does not take anything with it: the handle resolves to a [`JoinError`] that holds the panic.
+//! [`spawn`] starts a task and returns its [`JoinHandle`], a future of the task's output. A task
+//! that panics does not take anything with it: the handle resolves to a [`JoinError`] that holds
+//! the panic.
 //!
 //! ```
 //! # #[yamanote::main(flavor = "current_thread")]
@@ -22,11 +23,11 @@
 //!
 //! # Cancellation
 //!
-//! A task is cancelled by [`JoinHandle::abort`] or [`AbortHandle::abort`], and by the shutdown of its
-//! runtime. It stops at the `.await` where it waits: its future is dropped there, with all that it
-//! holds, and is not polled any more. A task that is being polled goes on to its next `.await`. The
-//! handle of a cancelled task resolves to a [`JoinError`] that
-//! [says so](JoinError::is_cancelled), when the future has been dropped; if the task was faster it
+//! A task is cancelled by [`JoinHandle::abort`] or [`AbortHandle::abort`], and by the shutdown of
+//! its runtime. It stops at the `.await` where it waits: its future is dropped there, with all that
+//! it holds, and is not polled any more. A task that is being polled goes on to its next `.await`.
+//! The handle of a cancelled task resolves to a [`JoinError`] that [says
+//! so](JoinError::is_cancelled), when the future has been dropped; if the task was faster it
 //! resolves to the output.
 //!
 //! # Work that blocks

@@ -11,8 +11,8 @@ use crate::runtime::Handle;
 /// [`block_on`](crate::runtime::Runtime::block_on). It is never polled by `spawn` itself, so it is
 /// safe to spawn while holding a lock that the task wants.
 ///
-/// Nothing promises that a task runs to its end: when the runtime shuts down, tasks are dropped where
-/// they wait. A task spawned after that is dropped at once, and its handle resolves to a
+/// Nothing promises that a task runs to its end: when the runtime shuts down, tasks are dropped
+/// where they wait. A task spawned after that is dropped at once, and its handle resolves to a
 /// [cancelled](super::JoinError::is_cancelled) error.
 ///
 /// The future has to be `Send`, as it may be polled by one worker and then by another. What is only

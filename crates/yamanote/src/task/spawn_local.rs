@@ -10,8 +10,8 @@ use std::future::Future;
 /// The future need not be `Send`.
 ///
 /// The task goes to the [`LocalSet`](super::LocalSet) this is called in, or to the
-/// [`LocalRuntime`](crate::runtime::LocalRuntime). It begins to run when that gets to it, whether the
-/// handle is awaited or not.
+/// [`LocalRuntime`](crate::runtime::LocalRuntime). It begins to run when that gets to it, whether
+/// the handle is awaited or not.
 ///
 /// Dropping the handle does not cancel the task: it runs on, and nobody gets its output.
 ///

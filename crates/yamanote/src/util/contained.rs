@@ -11,8 +11,8 @@ pub(crate) fn contained(f: impl FnOnce()) {
     }
 }
 
-/// Drops a panic's payload, which may panic in turn. The second payload is leaked: dropping it might
-/// go on for ever.
+/// Drops a panic's payload, which may panic in turn. The second payload is leaked: dropping it
+/// might go on for ever.
 pub(crate) fn drop_payload(payload: Box<dyn Any + Send>) {
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);

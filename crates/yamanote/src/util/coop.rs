@@ -1,9 +1,9 @@
 //! The cooperative budget of the task that is being polled on this thread.
 //!
-//! Every leaf resource asks [`poll_proceed`] before it makes progress. When the budget of the current
-//! poll is spent, the resource has its own task woken [later](defer) and reports `Pending`. So a task
-//! whose resources are always ready still lets its siblings run. The scheduler gives each poll a fresh
-//! budget with [`budget`]; outside a scheduler there is no limit.
+//! Every leaf resource asks [`poll_proceed`] before it makes progress. When the budget of the
+//! current poll is spent, the resource has its own task woken [later](defer) and reports `Pending`.
+//! So a task whose resources are always ready still lets its siblings run. The scheduler gives each
+//! poll a fresh budget with [`budget`]; outside a scheduler there is no limit.
 //!
 //! The budget is a plain thread-local cell at the bottom of the crate, set from above.
 #![forbid(unsafe_code)]
@@ -41,8 +41,8 @@ thread_local! {
 
 /// Replaces the current budget and returns the old one.
 pub(crate) fn replace(budget: Budget) -> Budget {
-    // A destructor of another thread-local may drop tasks after this cell is gone; the budget has no
-    // meaning there.
+    // A destructor of another thread-local may drop tasks after this cell is gone; the budget has
+    // no meaning there.
     CURRENT
         .try_with(|cell| cell.replace(budget))
         .unwrap_or(Budget::unconstrained())
@@ -76,8 +76,8 @@ pub(crate) fn has_budget_remaining() -> bool {
         .unwrap_or(true)
 }
 
-/// Spends up to `units` more, for work that takes long without being a poll of its own (copying many
-/// bytes inline). Never goes below zero.
+/// Spends up to `units` more, for work that takes long without being a poll of its own (copying
+/// many bytes inline). Never goes below zero.
 pub(crate) fn consume(units: usize) {
     let _ = CURRENT.try_with(|cell| {
         if let Budget(Some(left)) = cell.get() {

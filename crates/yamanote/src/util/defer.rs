@@ -29,8 +29,8 @@ thread_local! {
     };
 }
 
-/// Has `waker` woken after the driver's next turn. Several calls in a row for the same task count as
-/// one.
+/// Has `waker` woken after the driver's next turn. Several calls in a row for the same task count
+/// as one.
 pub(crate) fn wake_later(waker: &Waker) {
     let collected = DEFERRED.try_with(|deferred| {
         if !deferred.is_collecting.get() {
@@ -100,8 +100,8 @@ impl Collecting {
     }
 }
 
-/// Until the guard is dropped, wakers are woken at once, because the thread is about to wait for one
-/// of them.
+/// Until the guard is dropped, wakers are woken at once, because the thread is about to wait for
+/// one of them.
 #[must_use]
 pub(crate) fn suspend() -> Suspended {
     let was_collecting = DEFERRED.try_with(|deferred| deferred.is_collecting.replace(false));

@@ -1,5 +1,5 @@
-//! Many calls of foreign code, of which one that panics must not prevent the others: the first panic
-//! is kept until all calls are done.
+//! Many calls of foreign code, of which one that panics must not prevent the others: the first
+//! panic is kept until all calls are done.
 #![forbid(unsafe_code)]
 
 use std::any::Any;
@@ -15,8 +15,8 @@ type Payload = Box<dyn Any + Send>;
 pub(crate) struct FirstPanic(Option<Payload>);
 
 impl FirstPanic {
-    /// Calls `f` and keeps its panic; returns whether there was none. What `f` leaves behind when it
-    /// panics must be whole.
+    /// Calls `f` and keeps its panic; returns whether there was none. What `f` leaves behind when
+    /// it panics must be whole.
     pub(crate) fn catch(&mut self, f: impl FnOnce()) -> bool {
         match catch_unwind(AssertUnwindSafe(f)) {
             Ok(()) => true,
@@ -35,8 +35,8 @@ impl FirstPanic {
         }
     }
 
-    /// Panics if one of the calls did. If the thread is unwinding already, that would be one panic too
-    /// many, and it is swallowed.
+    /// Panics if one of the calls did. If the thread is unwinding already, that would be one panic
+    /// too many, and it is swallowed.
     pub(crate) fn resume(self) {
         if let Some(payload) = self.0 {
             match std::thread::panicking() {

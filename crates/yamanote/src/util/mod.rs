@@ -1,8 +1,8 @@
 //! What everything above may use and what knows nothing of the runtime: the cooperative budget,
-//! whether this thread may block, what only one thread may look at, locks whose poison is forgotten,
-//! a random number generator, the text of a shutdown error, a pipe of bytes, a thread that blocks on
-//! a future, the tracing of leaf polls, a batch of wakers, panics that end here or come later, how
-//! much room an empty queue keeps.
+//! whether this thread may block, what only one thread may look at, locks whose poison is
+//! forgotten, a random number generator, the text of a shutdown error, a pipe of bytes, a thread
+//! that blocks on a future, the tracing of leaf polls, a batch of wakers, panics that end here or
+//! come later, how much room an empty queue keeps.
 
 pub(crate) mod contained;
 pub(crate) mod coop;

@@ -1,8 +1,8 @@
 //! A value that everybody may hold and one thread may look at.
 //!
-//! Local tasks are woken and aborted from any thread, so what their wakers lead to is shared by all.
-//! Their run queue is not: in an [`OwnerCell`] it is reached without a lock by the thread it belongs
-//! to, and any other thread learns that it must go another way.
+//! Local tasks are woken and aborted from any thread, so what their wakers lead to is shared by
+//! all. Their run queue is not: in an [`OwnerCell`] it is reached without a lock by the thread it
+//! belongs to, and any other thread learns that it must go another way.
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -1,9 +1,9 @@
 //! How much room a queue keeps once it is empty.
 //!
-//! A queue would otherwise hold the room of its largest burst for as long as its runtime lives: eight
-//! megabytes for a million tasks that were made runnable together. It keeps what everyday bursts
-//! need, so that these do not allocate again and again, and gives up the rest. Growing anew costs
-//! little beside the handling of that many items.
+//! A queue would otherwise hold the room of its largest burst for as long as its runtime lives:
+//! eight megabytes for a million tasks that were made runnable together. It keeps what everyday
+//! bursts need, so that these do not allocate again and again, and gives up the rest. Growing anew
+//! costs little beside the handling of that many items.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;

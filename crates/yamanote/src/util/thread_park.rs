@@ -1,7 +1,8 @@
 //! Polling a future on a thread that has nothing else to do, with a waker that unparks the thread.
 //!
 //! Used by `Handle::block_on`, by every thread that is in `block_on` without running the scheduler,
-//! and by `blocking_recv` and its kin. Such a thread drives nothing; others make its resources ready.
+//! and by `blocking_recv` and its kin. Such a thread drives nothing; others make its resources
+//! ready.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -13,8 +14,8 @@ use std::thread::{self, Thread};
 
 use crate::util::{coop, defer, entered};
 
-/// A thread that can be woken. `woken` makes the wake-up last when a foreign `thread::park` inside the
-/// future takes the thread's park token.
+/// A thread that can be woken. `woken` makes the wake-up last when a foreign `thread::park` inside
+/// the future takes the thread's park token.
 pub(crate) struct ThreadWaker {
     thread: Thread,
     woken: AtomicBool,

@@ -1,8 +1,8 @@
 //! The injection queue: tasks made runnable by threads that have no queue of their own here.
 //!
 //! A plain locked queue with its length beside it, so that a scheduler that only wants to know
-//! whether there is something never takes the lock. No user code runs under the lock: an item that
-//! is refused is handed back, and closing returns what was left.
+//! whether it is empty never takes the lock. No user code runs under the lock: an item that is
+//! refused is handed back, and closing returns what was left.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -13,9 +13,9 @@ use crate::util::poison::unpoisoned;
 use crate::util::room::Room;
 
 pub(crate) struct Inject<T> {
-    /// Written under the lock only. A reader that misses a push is told of it by whoever pushed
-    /// (`Driver::unpark` after `push`), so `Relaxed` would do for correctness of the queue; it is
-    /// stored with `Release` and loaded with `Acquire` so that a reader that sees zero also sees
+    /// Written under the lock only. A reader that misses a push is woken by the pusher
+    /// (`Driver::unpark` after `push`), so `Relaxed` would do for the correctness of the queue; it
+    /// is stored with `Release` and loaded with `Acquire` so that a reader that sees zero also sees
     /// everything the last popper did.
     len: AtomicUsize,
     queue: Mutex<Queue<T>>,
@@ -119,7 +119,7 @@ impl<T> Inject<T> {
     }
 }
 
-/// Gives up what a burst has left, outside of the lock.
+/// Frees the room that a burst has left, outside of the lock.
 fn free_excess<T>(mut queue: MutexGuard<'_, Queue<T>>) {
     let excess = queue.items.take_excess();
     drop(queue);
@@ -191,7 +191,8 @@ mod loom_tests {
         });
     }
 
-    /// Who sees the length of a push finds the item; who sees none left sees what the popper did.
+    /// A thread that sees the length of a push finds the item; one that sees zero sees what the
+    /// popper did.
     #[test]
     fn loom_inject_the_length_is_what_is_there() {
         loom::model(|| {

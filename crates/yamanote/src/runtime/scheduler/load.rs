@@ -1,16 +1,16 @@
-//! How busy a worker has been: what the metrics tell of each.
+//! How busy a worker has been: what the metrics say of each.
 //!
 //! Time is busy unless the worker is parked (or, on a current-thread runtime, nobody drives it). It
-//! is added up when the worker parks and now and then in between, so that the number of a worker
-//! that never parks moves as well.
+//! is added up when the worker parks and now and then in between, so that the number also moves for
+//! a worker that never parks.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// One worker's account. Written by the thread that is the worker, read by anybody: numbers that
-/// nothing else depends on, hence Relaxed throughout. Threads that are the worker one after the
-/// other hand it over by a lock.
+/// nothing else depends on, hence Relaxed throughout. When another thread becomes the worker, a
+/// lock hands the account over.
 pub(crate) struct Load {
     zero: Instant,
     /// Busy time is accounted for up to here; nanoseconds after `zero`.
@@ -21,7 +21,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Of a worker that is busy from now on.
+    /// For a worker that is busy from now on.
     pub(crate) fn new() -> Self {
         Load {
             zero: Instant::now(),
@@ -95,7 +95,7 @@ fn add(counter: &AtomicU64, amount: u64) {
 mod tests {
     use super::*;
 
-    /// Sleep counts for nothing, everything else for what it took.
+    /// Sleep does not count; everything else does.
     #[test]
     fn only_time_awake_is_busy() {
         let load = Load::new();
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(load.busy(), Duration::from_millis(6));
     }
 
-    /// An odd number says that the worker sleeps.
+    /// An odd number means that the worker sleeps.
     #[test]
     fn parks_are_counted_alone_and_with_their_ends() {
         let load = Load::new();

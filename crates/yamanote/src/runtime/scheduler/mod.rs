@@ -1,4 +1,4 @@
-//! The schedulers: who runs which task next, on which thread.
+//! The schedulers: which task runs next, and on which thread.
 
 use std::io;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ pub(crate) mod multi_thread;
 pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
 
 /// Starts a thread of the runtime: with the configured name, stack and hooks, and inside the
-/// runtime's context. Given from above, so that a scheduler can start workers without knowing what
-/// a runtime is. The thread ends when the closure returns.
+/// runtime's context. It comes from above, so that a scheduler can start workers without knowing
+/// what a runtime is. The thread ends when the closure returns.
 pub(crate) type Launch = Arc<dyn Fn(Box<dyn FnOnce() + Send>) -> io::Result<()> + Send + Sync>;
 
 /// What the `Builder` decided for the scheduler.
@@ -26,14 +26,14 @@ pub(crate) struct Config {
     pub(crate) worker_threads: usize,
     /// A busy scheduler looks at the driver after this many polls.
     pub(crate) event_interval: u32,
-    /// A busy scheduler takes a task from the injection queue first at every so many polls; `None`
-    /// leaves the number to the scheduler.
+    /// A busy scheduler asks the injection queue first each time it has made this many polls;
+    /// `None` leaves the number to the scheduler.
     pub(crate) global_queue_interval: Option<u32>,
     /// Called before a thread that runs tasks blocks for lack of them.
     pub(crate) before_park: Option<Callback>,
     /// Called after a thread that runs tasks has stopped blocking.
     pub(crate) after_unpark: Option<Callback>,
-    /// Turns the slot for the most recently woken task off.
+    /// The most recently woken task queues like any other, instead of going to the LIFO place.
     pub(crate) disable_lifo_slot: bool,
     /// Where the scheduler's random choices start from.
     pub(crate) seed: u64,

@@ -6,8 +6,8 @@
 //!   stage        the future, then its output, then nothing
 //! ```
 //!
-//! All pointers to a task are pointers to its header with the provenance of the whole allocation, so
-//! that the [`Vtable`]'s functions, which know the types, may cast them back.
+//! All pointers to a task are pointers to its header with the provenance of the whole allocation,
+//! so that the [`Vtable`]'s functions, which know the types, may cast them back.
 
 use super::error::JoinError;
 use super::id::Id;
@@ -44,8 +44,8 @@ unsafe impl Node for Header {
 
 /// The functions through which the untyped part of the runtime reaches a task's typed part.
 ///
-/// Each function's pointer must come from `Cell::<F, S>::allocate` with the same `F` and `S`, and the
-/// task must be alive; what else is asked stands at the function.
+/// Each function's pointer must come from `Cell::<F, S>::allocate` with the same `F` and `S`, and
+/// the task must be alive; what else is asked stands at the function.
 pub(super) struct Vtable {
     /// Takes the `Notified`'s reference: claims the task and polls or cancels it.
     pub(super) run: unsafe fn(NonNull<Header>),
@@ -92,8 +92,8 @@ impl<F: Future, S> Cell<F, S> {
         scheduler: S,
     ) -> NonNull<Header> {
         let mut cell = Box::<Cell<F, S>>::new_uninit();
-        // Field by field into the allocation: an unoptimised build then has the future, which may be
-        // large, on the stack once and not once more as part of a whole `Cell`.
+        // Field by field into the allocation: an unoptimised build then has the future, which may
+        // be large, on the stack once and not once more as part of a whole `Cell`.
         let address = cell.as_mut_ptr();
         // SAFETY: `address` points into a live allocation of the right layout that nobody else has;
         // the three writes initialise every field.

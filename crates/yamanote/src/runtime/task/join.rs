@@ -17,13 +17,13 @@ use std::task::{Context, Poll, Waker, ready};
 
 /// The right to wait for a task's end and to have its output.
 ///
-/// It is to a task what [`std::thread::JoinHandle`] is to a thread. The task runs whether or not the
-/// handle is awaited; dropping the handle *detaches* the task, which then runs on with nobody to have
-/// its output.
+/// It is to a task what [`std::thread::JoinHandle`] is to a thread. The task runs whether or not
+/// the handle is awaited; dropping the handle *detaches* the task, which then runs on with nobody
+/// to have its output.
 ///
-/// Awaiting it gives `Ok` with the output, or a [`JoinError`] if the task panicked or was cancelled.
-/// When the end of a task is visible, through the handle or [`is_finished`](JoinHandle::is_finished),
-/// the task's future has been dropped.
+/// Awaiting it gives `Ok` with the output, or a [`JoinError`] if the task panicked or was
+/// cancelled. When the end of a task is visible, through the handle or
+/// [`is_finished`](JoinHandle::is_finished), the task's future has been dropped.
 ///
 /// [`spawn`](crate::task::spawn) and [`spawn_blocking`](crate::task::spawn_blocking) create it.
 ///
@@ -52,8 +52,8 @@ pub struct JoinHandle<T> {
     output: PhantomData<T>,
 }
 
-// SAFETY: the handle moves a `T` out of the task, and is the only one to do so; all else about a task
-// may be done from any thread (the future is left to those who may touch it).
+// SAFETY: the handle moves a `T` out of the task, and is the only one to do so; all else about a
+// task may be done from any thread (the future is left to those who may touch it).
 unsafe impl<T: Send> Send for JoinHandle<T> {}
 // SAFETY: through a shared handle there is no way to the `T`.
 unsafe impl<T: Send> Sync for JoinHandle<T> {}
@@ -81,9 +81,9 @@ impl<T> JoinHandle<T> {
     /// Asks for the task to be cancelled.
     ///
     /// The task's future is dropped the next time the task would have run, and the handle resolves
-    /// to a [cancelled](JoinError::is_cancelled) error. A task that finishes first resolves as usual.
-    /// Work given to [`spawn_blocking`](crate::task::spawn_blocking) cannot be cancelled once it has
-    /// started.
+    /// to a [cancelled](JoinError::is_cancelled) error. A task that finishes first resolves as
+    /// usual. Work given to [`spawn_blocking`](crate::task::spawn_blocking) cannot be cancelled
+    /// once it has started.
     ///
     /// # Examples
     ///
@@ -185,8 +185,8 @@ impl<T> Future for JoinHandle<T> {
         }
         unit.made_progress();
         let mut output = Poll::Pending;
-        // SAFETY: the task is complete, so the stage is the handle's (rule 3); the address is that of
-        // the right type, and holds `Pending`, which needs no drop.
+        // SAFETY: the task is complete, so the stage is the handle's (rule 3); the address is that
+        // of the right type, and holds `Pending`, which needs no drop.
         unsafe { (self.header().vtable.take_output)(self.task, (&raw mut output).cast()) };
         output
     }

@@ -32,8 +32,8 @@ impl<S: Schedule> LocalTasks<S> {
         self.list.get().expect("a local task met another thread")
     }
 
-    /// Makes a task of `future` and takes it into the list. `None` if the list is closed: the future
-    /// has been dropped and the handle resolves to a cancelled error.
+    /// Makes a task of `future` and takes it into the list. `None` if the list is closed: the
+    /// future has been dropped and the handle resolves to a cancelled error.
     pub(crate) fn bind<F>(
         &self,
         future: F,
@@ -47,8 +47,8 @@ impl<S: Schedule> LocalTasks<S> {
         let list = self.list();
         // SAFETY: the future stays on this thread: it is polled by `LocalNotified`s, which
         // `assert_owner` makes here only, and dropped by these or by the shutdown below, which is
-        // here too; while the list holds the task nobody else's reference is the last. The output may
-        // leave with the `JoinHandle`, which is Send only if the output is.
+        // here too; while the list holds the task nobody else's reference is the last. The output
+        // may leave with the `JoinHandle`, which is Send only if the output is.
         let (handle, notified, listed) = unsafe { allocate(future, scheduler, id, self.id) };
         if list.borrow().closed {
             drop(notified);
@@ -59,7 +59,8 @@ impl<S: Schedule> LocalTasks<S> {
         (handle, Some(notified))
     }
 
-    /// Takes a task out, and returns the list's reference; `None` if the task was not in it (any more).
+    /// Takes a task out, and returns the list's reference; `None` if the task was not in it (any
+    /// more).
     pub(crate) fn remove(&self, task: &Task<S>) -> Option<Task<S>> {
         assert_eq!(task.header().owner, self.id, "a task of another list");
         let found = self.list().borrow_mut().remove(task.raw());

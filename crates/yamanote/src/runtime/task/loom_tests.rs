@@ -2,8 +2,9 @@
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p yamanote --lib loom_tests --release`
 //!
-//! Each test's goal stands above it. In all of them loom checks that nothing is leaked, that no cell
-//! is touched by two threads at once, and that what one thread did before a wake is seen by the poll.
+//! Each test's goal stands above it. In all of them loom checks that nothing is leaked, that no
+//! cell is touched by two threads at once, and that what one thread did before a wake is seen by
+//! the poll.
 
 use super::{Id, JoinError, JoinHandle, Notified, OwnedTasks, Schedule, Task};
 use crate::loom::cell::UnsafeCell;
@@ -76,8 +77,8 @@ impl Tracked {
     }
 }
 
-/// Written by one thread before its wake, read by the poll without any ordering of its own: only the
-/// task's word makes it visible.
+/// Written by one thread before its wake, read by the poll without any ordering of its own: only
+/// the task's word makes it visible.
 struct Letter {
     written: AtomicUsize,
     text: UnsafeCell<usize>,
@@ -160,8 +161,8 @@ fn value<T>(polled: Poll<Result<T, JoinError>>) -> Option<Result<T, JoinError>> 
     }
 }
 
-/// No wake-up is lost between a poll that finds nothing and the task going idle, by whichever of two
-/// wakes, and the last poll sees what both wakers wrote (rule 6).
+/// No wake-up is lost between a poll that finds nothing and the task going idle, by whichever of
+/// two wakes, and the last poll sees what both wakers wrote (rule 6).
 #[test]
 fn wakes_against_the_run() {
     // Three threads have too many interleavings for all of them; a bug that needs more than three
@@ -207,8 +208,8 @@ fn wakes_against_the_run() {
 }
 
 /// A wake of a task that is notified already: the poll must see what was done before it, although
-/// the wake changed nothing. The letter's flag is read without ordering, so only the word's order can
-/// make the last poll see it.
+/// the wake changed nothing. The letter's flag is read without ordering, so only the word's order
+/// can make the last poll see it.
 #[test]
 fn a_wake_that_changes_nothing() {
     loom::model(|| {
@@ -314,8 +315,8 @@ fn dropping_the_handle_against_the_run() {
     }
 }
 
-/// An abort from another thread: the task ends once, as a value or as cancelled, and the joiner hears
-/// of it.
+/// An abort from another thread: the task ends once, as a value or as cancelled, and the joiner
+/// hears of it.
 #[test]
 fn abort_against_the_run() {
     loom::model(|| {
@@ -374,7 +375,8 @@ fn abort_against_wake_against_the_run() {
     });
 }
 
-/// The shutdown finds the task queued, running or complete; a running one is cancelled by its runner.
+/// The shutdown finds the task queued, running or complete; a running one is cancelled by its
+/// runner.
 #[test]
 fn shutdown_against_the_run() {
     loom::model(|| {

@@ -1,8 +1,8 @@
 //! The task: a future with a state machine around it, in one allocation.
 //!
-//! Read [`state`] first: it draws the machine and numbers its rules. `core` is what a task is made of,
-//! `waker` how it is woken, `run` what is done with it. The types here are the references that the
-//! rest of the runtime holds:
+//! Read [`state`] first: it draws the machine and numbers its rules. `core` is what a task is made
+//! of, `waker` how it is woken, `run` what is done with it. The types here are the references that
+//! the rest of the runtime holds:
 //!
 //! | type             | holds                      | may |
 //! |------------------|----------------------------|-----|
@@ -56,8 +56,8 @@ pub(crate) trait Schedule: Send + Sync + Sized + 'static {
         self.schedule(task);
     }
 
-    /// The task has completed or was shut down: takes it off the owner's list and returns the list's
-    /// reference, if it was there.
+    /// The task has completed or was shut down: takes it off the owner's list and returns the
+    /// list's reference, if it was there.
     fn release(&self, task: &Task<Self>) -> Option<Task<Self>>;
 
     /// The task panicked. The panic is in the task's `JoinError` already.
@@ -142,8 +142,8 @@ impl<S> Notified<S> {
     }
 }
 
-/// A task that was found to be this scheduler's (by [`OwnedTasks::assert_owner`]), on the thread that
-/// is to run it.
+/// A task that was found to be this scheduler's (by [`OwnedTasks::assert_owner`]), on the thread
+/// that is to run it.
 pub(crate) struct LocalNotified<S: 'static> {
     task: Task<S>,
     not_send: PhantomData<*const ()>,

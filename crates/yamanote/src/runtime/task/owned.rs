@@ -1,7 +1,7 @@
 //! The list of a scheduler's living tasks, so that its shutdown finds them all.
 //!
-//! Several lists, each under its own lock. Tasks spawned one after the other go to different ones: a
-//! thread that spawns and threads that end what it has spawned then seldom meet at a lock.
+//! Several lists, each under its own lock. Tasks spawned one after the other go to different ones:
+//! a thread that spawns and threads that end what it has spawned then seldom meet at a lock.
 
 use super::core::{Cell, Header};
 use super::id::Id;
@@ -37,8 +37,8 @@ pub(super) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Relaxed)
 }
 
-/// Makes a task of the list `owner`, and the three references that its word starts with: the last is
-/// the list's.
+/// Makes a task of the list `owner`, and the three references that its word starts with: the last
+/// is the list's.
 ///
 /// # Safety
 ///
@@ -95,8 +95,8 @@ unsafe impl Send for List {}
 impl<S: Schedule> OwnedTasks<S> {
     /// `shards_hint`: how many threads will spawn.
     pub(crate) fn new(shards_hint: usize) -> OwnedTasks<S> {
-        // Four for each thread make it improbable enough that two meet. One thread has four, too: its
-        // tasks are then dropped at shutdown in the order in which Tokio drops them.
+        // Four for each thread make it improbable enough that two meet. One thread has four, too:
+        // its tasks are then dropped at shutdown in the order in which Tokio drops them.
         let shards = match cfg!(all(test, loom)) {
             false => (shards_hint.max(1) * 4).next_power_of_two().min(MAX_SHARDS),
             // Loom needs each run of a model to do the same, and ids go on from one to the next.
@@ -134,8 +134,8 @@ impl<S: Schedule> OwnedTasks<S> {
         );
     }
 
-    /// Makes a task of `future` and takes it into the list. `None` if the list is closed: the future
-    /// has been dropped and the handle resolves to a cancelled error.
+    /// Makes a task of `future` and takes it into the list. `None` if the list is closed: the
+    /// future has been dropped and the handle resolves to a cancelled error.
     pub(crate) fn bind<F>(
         &self,
         future: F,
@@ -166,9 +166,10 @@ impl<S: Schedule> OwnedTasks<S> {
     {
         assert!(self.home.is_some(), "a local task without a home");
         self.assert_home();
-        // Polled by `LocalNotified`s, which `assert_owner` makes here only; dropped by these, by the
-        // shutdown below, which is here too, and, if it is the output, by the `JoinHandle`, which
-        // is not Send then. While the list holds the task nobody else's reference is the last.
+        // Polled by `LocalNotified`s, which `assert_owner` makes here only; dropped by these, by
+        // the shutdown below, which is here too, and, if it is the output, by the `JoinHandle`,
+        // which is not Send then. While the list holds the task nobody else's reference is the
+        // last.
         self.bind_any(future, scheduler, id)
     }
 
@@ -197,7 +198,8 @@ impl<S: Schedule> OwnedTasks<S> {
         (handle, Some(notified))
     }
 
-    /// Takes a task out, and returns the list's reference; `None` if the task was not in it (any more).
+    /// Takes a task out, and returns the list's reference; `None` if the task was not in it (any
+    /// more).
     pub(crate) fn remove(&self, task: &Task<S>) -> Option<Task<S>> {
         let header = task.header();
         if header.owner != self.id {
@@ -234,7 +236,8 @@ impl<S: Schedule> OwnedTasks<S> {
         }
     }
 
-    /// How many tasks were spawned and have not ended. With other threads at work it is a little old.
+    /// How many tasks were spawned and have not ended. With other threads at work it is a little
+    /// old.
     pub(crate) fn num_alive_tasks(&self) -> usize {
         // Relaxed: a gauge.
         let alive = |shard: &Shard| shard.alive.load(Relaxed);
@@ -276,8 +279,8 @@ impl List {
 
     /// Takes in a task, which is in no list, with a reference to it.
     pub(super) fn push(&mut self, task: NonNull<Header>) {
-        // SAFETY: the reference keeps the task alive, a task is never moved, and its links belong to
-        // the lock of its shard.
+        // SAFETY: the reference keeps the task alive, a task is never moved, and its links belong
+        // to the lock of its shard.
         unsafe { self.tasks.push_back(task) };
         self.length += 1;
     }

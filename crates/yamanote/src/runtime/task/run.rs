@@ -1,8 +1,8 @@
 //! What a task's runner does: polls or cancels it, and completes it.
 //!
-//! The functions here fill the [`Vtable`], where their contracts stand. No panic
-//! of the user's leaves them: one in the future's poll or drop becomes the task's result, and one in
-//! the drop of an output nobody wants, of a panic's payload, or in the join waker ends here.
+//! The functions here fill the [`Vtable`], where their contracts stand. No panic of the user's
+//! leaves them: one in the future's poll or drop becomes the task's result, and one in the drop of
+//! an output nobody wants, of a panic's payload, or in the join waker ends here.
 
 use super::core::{Cell, Header, Stage, Vtable, cell, drop_reference};
 use super::error::JoinError;
@@ -102,8 +102,8 @@ unsafe fn shutdown<F: Future, S: Schedule>(task: NonNull<Header>) {
     }
 }
 
-/// Polls the future. On `Ready` the future is dropped and the output stored: the value, or the panic
-/// of the poll or of the future's drop.
+/// Polls the future. On `Ready` the future is dropped and the output stored: the value, or the
+/// panic of the poll or of the future's drop.
 ///
 /// # Safety
 ///
@@ -204,8 +204,8 @@ unsafe fn cancel<F: Future, S: Schedule>(task: NonNull<Header>) {
 ///
 /// # Safety
 ///
-/// The caller has the claim and one reference, both of which are gone afterwards; the stage holds the
-/// output; the task is a `Cell<F, S>`.
+/// The caller has the claim and one reference, both of which are gone afterwards; the stage holds
+/// the output; the task is a `Cell<F, S>`.
 unsafe fn complete<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the caller's reference, until a verb gives it away.
     let this = unsafe { cell::<F, S>(task) };
@@ -231,8 +231,8 @@ unsafe fn complete<F: Future, S: Schedule>(task: NonNull<Header>) {
                 output_dropped = true;
             }
             Completion::WakeJoiner => {
-                // SAFETY: rule 4: after COMPLETE the cell is the runner's, and it is initialised. It
-                // is read once; the verb below declares it uninitialised.
+                // SAFETY: rule 4: after COMPLETE the cell is the runner's, and it is initialised.
+                // It is read once; the verb below declares it uninitialised.
                 let waker = this
                     .header
                     .join_waker
@@ -274,8 +274,8 @@ unsafe fn drop_stage<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the caller holds the task.
     let this = unsafe { cell::<F, S>(task) };
     let _current = id::enter(this.header.id);
-    // SAFETY: the stage is the caller's; an assignment drops in place, and leaves the new value also
-    // when that drop panics.
+    // SAFETY: the stage is the caller's; an assignment drops in place, and leaves the new value
+    // also when that drop panics.
     this.stage
         .with_mut(|stage| unsafe { *stage = Stage::Empty });
 }
@@ -300,7 +300,7 @@ unsafe fn free<F: Future, S: Schedule>(task: NonNull<Header>) {
         (*cell).stage.with_mut(|_| ());
         (*cell).header.join_waker.with_mut(|_| ());
     }
-    // SAFETY: `allocate` made it from a Box of this type, and the caller is the last to hold it. The
-    // stage is empty: the output was taken or dropped before, and so was the future.
+    // SAFETY: `allocate` made it from a Box of this type, and the caller is the last to hold it.
+    // The stage is empty: the output was taken or dropped before, and so was the future.
     drop(unsafe { Box::from_raw(cell) });
 }

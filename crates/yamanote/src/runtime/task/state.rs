@@ -32,11 +32,11 @@
 //! 3. `COMPLETE` is set once, by the runner, together with clearing `RUNNING`. If `JOIN_HANDLE` was
 //!    set at that moment the stage belongs to the `JoinHandle` from then on; if not, the runner has
 //!    dropped the output *before*.
-//! 4. The join waker's cell is initialised if and only if `JOIN_WAKER` is set. Before `COMPLETE` only
-//!    the `JoinHandle` changes the flag: while it is clear the handle may write the cell, while it
-//!    is set the handle may read it. After `COMPLETE` only the runner touches flag and cell: it moves
-//!    the waker out and clears the flag. (A handle that read the flag just before may still compare
-//!    the cell's bytes; moving out does not write.)
+//! 4. The join waker's cell is initialised if and only if `JOIN_WAKER` is set. Before `COMPLETE`
+//!    only the `JoinHandle` changes the flag: while it is clear the handle may write the cell,
+//!    while it is set the handle may read it. After `COMPLETE` only the runner touches flag and
+//!    cell: it moves the waker out and clears the flag. (A handle that read the flag just before
+//!    may still compare the cell's bytes; moving out does not write.)
 //! 5. The memory lives while the count is above zero or `JOIN_HANDLE` is set. Who takes the last of
 //!    both away frees it. After a verb that gives a reference away the word is not touched again.
 //! 6. A wake always writes, also when it changes nothing: what the waking thread did before must be
@@ -45,8 +45,8 @@
 //! # Memory ordering
 //!
 //! Promise A: a poll sees everything done before any wake that came before it, and before the
-//! previous poll's end. Wakes and [`State::finish_pending`] write with Release; [`State::claim`] and
-//! [`State::claim_for_shutdown`] pair with them with Acquire. All changes of the word are
+//! previous poll's end. Wakes and [`State::finish_pending`] write with Release; [`State::claim`]
+//! and [`State::claim_for_shutdown`] pair with them with Acquire. All changes of the word are
 //! read-modify-write, so each continues the release sequences of all before it.
 //!
 //! Promise B: a joiner sees the output, and the runner sees the joiner's waker. [`State::complete`]
@@ -298,7 +298,8 @@ impl State {
         })
     }
 
-    /// The runner moved the join waker out and gives up its references; true if it must free the task.
+    /// The runner moved the join waker out and gives up its references; true if it must free the
+    /// task.
     #[must_use]
     pub(super) fn join_waker_taken(&self, references: usize) -> bool {
         let change = JOIN_WAKER + references * REFERENCE;

@@ -28,8 +28,8 @@ impl<F: Future> Future for Coop<F> {
     }
 }
 
-/// Lets `future` spend one unit of the task's budget when it is ready, and makes it wait when none is
-/// left.
+/// Lets `future` spend one unit of the task's budget when it is ready, and makes it wait when none
+/// is left.
 ///
 /// # Cancel safety
 ///

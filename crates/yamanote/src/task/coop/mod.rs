@@ -1,7 +1,7 @@
 //! Cooperative scheduling: how a task whose resources are always ready lets others run.
 //!
-//! A task that is polled runs until it has to wait. If data comes in as fast as the task takes it, it
-//! never has to, and the other tasks of its worker starve:
+//! A task that is polled runs until it has to wait. If data comes in as fast as the task takes it,
+//! it never has to, and the other tasks of its worker starve:
 //!
 //! ```
 //! use yamanote::io::{AsyncRead, AsyncReadExt};
@@ -13,13 +13,13 @@
 //! }
 //! ```
 //!
-//! Therefore each poll of a task has a budget. The types of this crate that wait for something spend
-//! it as they make progress; when it is spent they report `Pending` although they are ready, and the
-//! task continues when the others have had their turn. `drop_all` above needs nothing more.
+//! Therefore each poll of a task has a budget. The types of this crate that wait for something
+//! spend it as they make progress; when it is spent they report `Pending` although they are ready,
+//! and the task continues when the others have had their turn. `drop_all` above needs nothing more.
 //!
-//! The budget belongs to the task, not to the future: a `select!` or a join of several futures spends
-//! one budget. The future given to `block_on` has a budget as a task has; on threads outside a
-//! runtime there is none, and nothing ever yields.
+//! The budget belongs to the task, not to the future: a `select!` or a join of several futures
+//! spends one budget. The future given to `block_on` has a budget as a task has; on threads outside
+//! a runtime there is none, and nothing ever yields.
 //!
 //! - [`consume_budget`] spends a unit by hand, in a loop that computes without waiting.
 //! - [`cooperative`] lets a future that knows nothing of this spend a unit when it is ready;
@@ -44,8 +44,8 @@ use std::task::{Context, Poll};
 /// Spends one unit of the task's budget, or wakes the task and returns `Pending` if none is left.
 ///
 /// The unit comes back when the returned value is dropped, unless
-/// [`made_progress`](RestoreOnPending::made_progress) was called on it: a resource that turns out not
-/// to be ready costs nothing. What was spent in between comes back with it.
+/// [`made_progress`](RestoreOnPending::made_progress) was called on it: a resource that turns out
+/// not to be ready costs nothing. What was spent in between comes back with it.
 ///
 /// # Examples
 ///

@@ -1,8 +1,8 @@
 //! A set of tasks whose outputs come out as they end.
 //!
-//! `slab` holds the tasks' handles, each at a place with a number. A task that ends wakes a waker that
-//! knows the number, and `ready` collects the numbers: so finding a finished task takes the same time
-//! however many there are.
+//! `slab` holds the tasks' handles, each at a place with a number. A task that ends wakes a waker
+//! that knows the number, and `ready` collects the numbers: so finding a finished task takes the
+//! same time however many there are.
 #![forbid(unsafe_code)]
 
 mod slab;
@@ -78,8 +78,8 @@ impl<T> JoinSet<T> {
         self.len() == 0
     }
 
-    /// Takes out those that run, in the order in which they came, then those that have ended, in that
-    /// order: so are outputs that nobody takes dropped by Tokio's.
+    /// Takes out those that run, in the order in which they came, then those that have ended, in
+    /// that order: so are outputs that nobody takes dropped by Tokio's.
     fn take_all(&mut self) -> Vec<Member<T>> {
         let ended = iter::from_fn(|| self.ready.pop());
         let ended: Vec<_> = ended.filter_map(|place| self.tasks.remove(place)).collect();
@@ -90,7 +90,8 @@ impl<T> JoinSet<T> {
 }
 
 impl<T: 'static> JoinSet<T> {
-    /// Spawns a task on the current runtime and takes it into the set. It runs also if nobody waits.
+    /// Spawns a task on the current runtime and takes it into the set. It runs also if nobody
+    /// waits.
     ///
     /// # Panics
     ///
@@ -170,7 +171,8 @@ impl<T: 'static> JoinSet<T> {
         self.insert(super::spawn_blocking(f))
     }
 
-    /// Runs `f` on a thread for blocking work of the runtime of `handle`, and takes it into the set.
+    /// Runs `f` on a thread for blocking work of the runtime of `handle`, and takes it into the
+    /// set.
     #[track_caller]
     pub fn spawn_blocking_on<F>(&mut self, f: F, handle: &Handle) -> AbortHandle
     where
@@ -194,8 +196,8 @@ impl<T: 'static> JoinSet<T> {
         abort
     }
 
-    /// Waits until one of the tasks has ended, takes it out of the set, and returns its output; `None`
-    /// if the set is empty.
+    /// Waits until one of the tasks has ended, takes it out of the set, and returns its output;
+    /// `None` if the set is empty.
     ///
     /// # Errors
     ///
@@ -208,8 +210,8 @@ impl<T: 'static> JoinSet<T> {
         poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
-    /// As [`join_next`](Self::join_next), with the task's [id](Id). That of a task that failed is in
-    /// the [error](JoinError::id).
+    /// As [`join_next`](Self::join_next), with the task's [id](Id). That of a task that failed is
+    /// in the [error](JoinError::id).
     ///
     /// # Errors
     ///
@@ -222,8 +224,8 @@ impl<T: 'static> JoinSet<T> {
         poll_fn(|cx| self.poll_join_next_with_id(cx)).await
     }
 
-    /// Takes a task that has ended out of the set and returns its output; `None` if there is none, be
-    /// it that the set is empty or that all are still running.
+    /// Takes a task that has ended out of the set and returns its output; `None` if there is none,
+    /// be it that the set is empty or that all are still running.
     ///
     /// It does not wait, and spends no [budget](super::coop).
     ///
@@ -234,8 +236,8 @@ impl<T: 'static> JoinSet<T> {
         self.try_next().map(|(_, result)| result)
     }
 
-    /// As [`try_join_next`](Self::try_join_next), with the task's [id](Id). That of a task that failed
-    /// is in the [error](JoinError::id).
+    /// As [`try_join_next`](Self::try_join_next), with the task's [id](Id). That of a task that
+    /// failed is in the [error](JoinError::id).
     ///
     /// # Errors
     ///
@@ -259,8 +261,8 @@ impl<T: 'static> JoinSet<T> {
     ///
     /// # Cancel safety
     ///
-    /// If it is dropped, the tasks are aborted all the same, and those that were not awaited are still
-    /// in the set.
+    /// If it is dropped, the tasks are aborted all the same, and those that were not awaited are
+    /// still in the set.
     pub async fn shutdown(&mut self) {
         self.abort_all();
         while self.join_next().await.is_some() {}
@@ -314,11 +316,11 @@ impl<T: 'static> JoinSet<T> {
         drop(self.take_all());
     }
 
-    /// Polls for a task that has ended, takes it out of the set, and returns its output. `None` if the
-    /// set is empty.
+    /// Polls for a task that has ended, takes it out of the set, and returns its output. `None` if
+    /// the set is empty.
     ///
-    /// `Pending` is also returned, with the task woken, when its [budget](super::coop) is spent. Only
-    /// the waker of the last call is woken.
+    /// `Pending` is also returned, with the task woken, when its [budget](super::coop) is spent.
+    /// Only the waker of the last call is woken.
     ///
     /// # Errors
     ///

@@ -58,8 +58,8 @@ impl Ready {
         self.lock().pop()
     }
 
-    /// As [`pop`](Self::pop); when there is none, `waker` is woken for the next one. Wakers of earlier
-    /// calls are not.
+    /// As [`pop`](Self::pop); when there is none, `waker` is woken for the next one. Wakers of
+    /// earlier calls are not.
     pub(super) fn pop_or_wait(&self, waker: &Waker) -> Option<Place> {
         {
             let mut state = self.lock();

@@ -65,8 +65,8 @@ impl<V> Slab<V> {
             None => self.slots.push(taken),
         }
         self.len += 1;
-        // After 2^32 values a waker of the first might be taken for the last one's, and cause a poll
-        // for nothing.
+        // After 2^32 values a waker of the first might be taken for the last one's, and cause a
+        // poll for nothing.
         self.generation = generation.wrapping_add(1);
     }
 

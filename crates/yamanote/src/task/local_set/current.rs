@@ -33,8 +33,9 @@ pub(in crate::task) fn get() -> Option<Arc<Shared>> {
         .flatten()
 }
 
-/// Whether `set` is the one this thread is in, and is being polled: then it looks at its queue before
-/// it returns. A set around the innermost does so, too; but it is woken nevertheless, as Tokio's.
+/// Whether `set` is the one this thread is in, and is being polled: then it looks at its queue
+/// before it returns. A set around the innermost does so, too; but it is woken nevertheless, as
+/// Tokio's.
 pub(super) fn runs(set: &Arc<Shared>) -> bool {
     let is_it = |current: &Current| {
         current.runs && matches!(&current.set, Some(innermost) if Arc::ptr_eq(innermost, set))

@@ -1,17 +1,17 @@
 //! What other threads leave for a `LocalSet`, and whom they wake for it.
 //!
-//! The set, which polls under some waker, leaves that waker here when a poll begins. Who pushes takes
-//! it away and wakes it, so one poll is asked for however much comes.
+//! The set, which polls under some waker, leaves that waker here when a poll begins. Who pushes
+//! takes it away and wakes it, so one poll is asked for however much comes.
 //!
 //! # Memory ordering
 //!
 //! The promise: what is pushed before a poll begins is found by it; for what is pushed later the
-//! poll's waker is woken. The lock keeps it, and two flags spare the lock. `dirty` spares it to a poll
-//! under the waker that is here anyway: it is set, with Release, under the lock of each push, and
-//! cleared under that of setting the waker. A poll whose Acquire finds it clear did not see the push;
-//! so the push takes the waker, which only setting it puts back, and wakes it. `len` spares it to a
-//! look into an empty inbox: stored with Release under the lock, so that a look that comes after the
-//! waker was set finds what was pushed before that.
+//! poll's waker is woken. The lock keeps it, and two flags spare the lock. `dirty` spares it to a
+//! poll under the waker that is here anyway: it is set, with Release, under the lock of each push,
+//! and cleared under that of setting the waker. A poll whose Acquire finds it clear did not see the
+//! push; so the push takes the waker, which only setting it puts back, and wakes it. `len` spares
+//! it to a look into an empty inbox: stored with Release under the lock, so that a look that comes
+//! after the waker was set finds what was pushed before that.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;

@@ -1,7 +1,8 @@
 //! A set of tasks that stay on one thread.
 //!
-//! A `LocalSet` is a small scheduler inside a future: polling it runs its tasks. `shared` is how they
-//! become runnable, `inbox` the way from other threads, `current` how `spawn_local` finds the set.
+//! A `LocalSet` is a small scheduler inside a future: polling it runs its tasks. `shared` is how
+//! they become runnable, `inbox` the way from other threads, `current` how `spawn_local` finds the
+//! set.
 #![forbid(unsafe_code)]
 
 mod shared;
@@ -28,22 +29,22 @@ use crate::runtime::{self, Runtime, box_if_large};
 use crate::util::coop;
 use crate::util::entered::NoBlockInPlace;
 
-/// How many tasks one poll of the set runs before the thread's other tasks get their turn: as many as
-/// a scheduler runs between two looks at its driver.
+/// How many tasks one poll of the set runs before the thread's other tasks get their turn: as many
+/// as a scheduler runs between two looks at its driver.
 const TASKS_PER_POLL: usize = 61;
 
 /// A set of tasks that all run on the same thread, so that their futures need not be `Send`.
 ///
 /// [`spawn_local`](fn@super::spawn_local) spawns into the set it is called in,
 /// [`LocalSet::spawn_local`] into this one. The tasks run when the set is polled: by
-/// [`run_until`](Self::run_until) and [`block_on`](Self::block_on) for as long as some future takes,
-/// or by awaiting the set itself, until all of its tasks are done.
+/// [`run_until`](Self::run_until) and [`block_on`](Self::block_on) for as long as some future
+/// takes, or by awaiting the set itself, until all of its tasks are done.
 ///
 /// The set runs inside one task of a runtime, or in its `block_on`, and its tasks share that place:
 /// `spawn` from inside goes to the runtime, and a set whose thread is held up by one of its tasks
-/// stands still as a whole. [`LocalRuntime`](crate::runtime::LocalRuntime) is a runtime all of whose
-/// tasks are local. As the set itself is not `Send`, a future that holds one cannot be spawned on a
-/// runtime that would move it.
+/// stands still as a whole. [`LocalRuntime`](crate::runtime::LocalRuntime) is a runtime all of
+/// whose tasks are local. As the set itself is not `Send`, a future that holds one cannot be
+/// spawned on a runtime that would move it.
 ///
 /// The tasks' [`JoinHandle`]s and wakers may go to other threads. Waking a local task on its own
 /// thread takes no lock.
@@ -106,8 +107,8 @@ impl LocalSet {
         }
     }
 
-    /// Enters the set: until the guard is dropped, [`spawn_local`](fn@super::spawn_local) spawns into
-    /// it. The set is not polled by that.
+    /// Enters the set: until the guard is dropped, [`spawn_local`](fn@super::spawn_local) spawns
+    /// into it. The set is not polled by that.
     ///
     /// # Examples
     ///

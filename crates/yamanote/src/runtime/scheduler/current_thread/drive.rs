@@ -1,22 +1,22 @@
 //! The loop of the driving thread.
 //!
-//! The main future is polled if it was woken. Then tasks run, those that were spawned or woken
-//! meanwhile included, until there is none or `event_interval` of them ran. Then it is the driver's
-//! turn; after that those are woken who have yielded, the last one first; and so on. This is the
-//! order of Tokio's current-thread scheduler, step by step, for there are programs, tests above all,
-//! that depend on it (`cargo xtask order` compares).
+//! The main future is polled if it was woken. Then tasks run, including those that were spawned or
+//! woken meanwhile, until there is none or `event_interval` of them ran. Then the driver has its
+//! turn. After that the tasks that have yielded are woken, the last one first; and so on. This is
+//! the order of Tokio's current-thread scheduler, step by step, because programs, above all tests,
+//! depend on it (`cargo xtask order` compares).
 //!
-//! A turn fires the timers that are due; one that is set for a time that has passed by its first poll
-//! waits for the next turn. It asks the kernel, as Tokio's does, where there are sockets: what has
-//! happened to one is known when those who yielded go on. Where there are none it is our own choice,
-//! for asking costs a system call, and a lone yield would pay it every time. It does so then
+//! A turn fires the timers that are due; a timer whose time has passed by its first poll waits for
+//! the next turn. If there are sockets, a turn asks the kernel, as Tokio's does, so that what has
+//! happened to one is known when the tasks that yielded go on. If there are none we may choose, and
+//! asking costs a system call, which a lone yield would pay every time. A turn then asks
 //!
 //! - after `event_interval` polls,
-//! - at one of [`YIELDS`] turns that came because something yielded: whoever yields waits for
-//!   something, perhaps for what the driver has to tell. But the first [`EARLY_YIELDS`] ask each time:
-//!   who yields a few times expects to see what has just happened. And
-//! - after a poll that spent its whole cooperative budget, which is so much work that the turn is not
-//!   dear.
+//! - at one in [`YIELDS`] turns that came because something yielded: a task that yields waits for
+//!   something, perhaps for what the driver knows. But each of the first [`EARLY_YIELDS`] asks: a
+//!   task that yields a few times expects to see what has just happened. And
+//! - after a poll that spent its whole cooperative budget: it was long enough for the turn to cost
+//!   little beside it.
 //!
 //! When nothing is runnable and nobody has yielded, the thread blocks in the driver.
 #![forbid(unsafe_code)]
@@ -33,29 +33,31 @@ use crate::util::coop;
 use crate::util::defer::Collecting;
 use crate::util::first_panic::FirstPanic;
 
-/// Turns of the driver, for those who yield, of which one asks the kernel.
+/// Of this many turns that came because something yielded, one asks the kernel.
 const YIELDS: u32 = 8;
 
-/// Such turns that ask each, at the start of a streak. A streak ends when the thread blocks.
+/// Of such turns, how many ask one after the other at the start of a streak. A streak ends when the
+/// thread blocks.
 const EARLY_YIELDS: u32 = 4;
 
-/// Looks for a task of which one looks into the injection queue first.
+/// Of this many looks for a task, one looks into the injection queue first.
 const DEFAULT_GLOBAL_QUEUE_INTERVAL: u32 = 31;
 
-/// This thread runs the scheduler. Dropping it lays the core back on its seat.
+/// This thread runs the scheduler. Dropping it puts the core back on its seat.
 pub(super) struct Driving<'a> {
     shared: &'a Arc<Shared>,
     local: Entered,
-    /// Who has yielded. Ended before the queue is left, for it wakes what is in it.
+    /// The tasks that have yielded. Ended before the queue is left, because it wakes them.
     yielded: Option<Collecting>,
     tick: u32,
     global_queue_interval: u32,
     /// Polls since the kernel was asked.
     polls: u32,
-    /// Turns for those who yield since the kernel was asked, and since the thread blocked.
+    /// Turns that came because something yielded, since the kernel was asked.
     yields: u32,
+    /// The same since the thread blocked.
     streak: u32,
-    /// Left before the core is laid down, for the next thread enters it then.
+    /// Left before the core is put back, because the next thread then enters it.
     slot: Option<SlotGuard>,
 }
 
@@ -82,15 +84,15 @@ impl<'a> Driving<'a> {
         let shared = self.shared;
         let waker = Waker::from(shared.clone());
         let mut cx = Context::from_waker(&waker);
-        // The first poll needs no wake-up, and nobody to be told.
+        // The first poll needs no wake-up, and no unpark.
         let _ = shared.main_woken.set();
         loop {
             let mut main_yielded = false;
             if shared.main_woken.take() {
                 self.polls += 1;
                 if let Poll::Ready(output) = poll_main(future.as_mut(), &mut cx) {
-                    // What the last poll handed to the driver must not lie there until the next
-                    // thread comes.
+                    // What the last poll handed to the driver must not wait there for the next
+                    // thread.
                     shared.driver().submit(SLOT);
                     return output;
                 }
@@ -108,7 +110,7 @@ impl<'a> Driving<'a> {
         }
     }
 
-    /// Runs tasks until there is none, or enough have run: then `true`.
+    /// Runs tasks until there is none, or until enough have run: then `true`.
     fn run_tasks(&mut self) -> bool {
         for _ in 0..self.shared.config.event_interval {
             self.tick = self.tick.wrapping_add(1);
@@ -125,7 +127,7 @@ impl<'a> Driving<'a> {
     fn next_task(&mut self) -> Option<Notified> {
         let inject = &self.shared.inject;
         if self.tick % self.global_queue_interval == 0 {
-            // A thread of the pool would tell of an end through the injection queue.
+            // A thread of the pool would announce an end through the injection queue.
             self.look_at_ops();
             inject.pop().or_else(|| self.local.pop())
         } else {
@@ -158,7 +160,7 @@ impl<'a> Driving<'a> {
         driver.turn(SLOT, PollIo::Drain);
     }
 
-    /// As [`ask_kernel`](Self::ask_kernel), for a thread that perhaps asked a moment ago.
+    /// As [`ask_kernel`](Self::ask_kernel), for a thread that may have asked a moment ago.
     fn turn(&mut self, main_yielded: bool) {
         if self.shared.driver().watches_sockets() {
             return self.ask_kernel();
@@ -191,7 +193,7 @@ impl<'a> Driving<'a> {
         has_ops
     }
 
-    /// A turn that comes when a paused clock might have moved takes note of what was told.
+    /// A turn that comes when a paused clock might have moved takes note of the news.
     fn note_turn(&self) {
         let driver = self.shared.driver();
         if driver.clock().can_auto_advance() && !driver.has_overdue_timer(SLOT) {
@@ -212,7 +214,7 @@ impl<'a> Driving<'a> {
             && driver.has_timer_ahead(SLOT)
             && self.shared.take_news()
         {
-            // Looked once more before the clock moves, as Tokio does.
+            // One more look before the clock moves, as in Tokio.
             self.ask_kernel();
         } else {
             self.polls = 0;
@@ -234,7 +236,7 @@ impl<'a> Driving<'a> {
     /// Drops every task here, then stops the driver, then drops what that woke.
     pub(super) fn shutdown(mut self, stop_driver: impl FnOnce(&Arc<Driver>)) {
         let shared = self.shared;
-        // Destructors may block on another runtime, and yield there: nobody would wake them later.
+        // Destructors may block on another runtime and yield there; nobody would wake them later.
         drop(self.yielded.take());
         shared.owned.close_and_shutdown_all();
         self.drop_queued();
@@ -260,8 +262,8 @@ pub(super) fn poll_main<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) ->
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         let mut panics = FirstPanic::default();
-        // Whoever yielded in the last poll of the main future; as a rule that future itself, which is
-        // over: no reason for a paused clock to wait.
+        // This wakes what yielded in the last poll of the main future, usually that future itself.
+        // It is over, which is no reason for a paused clock to wait.
         let had_news = self.shared.has_news();
         panics.catch(|| drop(self.yielded.take()));
         if !had_news {

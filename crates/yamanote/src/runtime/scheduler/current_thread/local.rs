@@ -2,7 +2,7 @@
 //! no atomic operation.
 //!
 //! Runtimes can nest on a thread (one is dropped while another drives): entering keeps what was
-//! there before and leaving puts it back, so the cell always belongs to the innermost.
+//! there before and leaving puts it back, so the cell always belongs to the innermost runtime.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -14,7 +14,8 @@ use super::shared::{Notified, Shared};
 use crate::util::room::Room;
 
 struct Local {
-    /// Whose queue this is; null when the thread drives nothing. Only compared, never followed.
+    /// The scheduler whose queue this is; null when the thread drives none. Only compared, never
+    /// followed.
     owner: Cell<*const Shared>,
     queue: RefCell<VecDeque<Notified>>,
 }
@@ -58,8 +59,8 @@ pub(super) fn is_driving() -> bool {
 
 /// The queue of `shared` is this thread's from [`Entered::new`] until [`Entered::leave`].
 ///
-/// In a thread whose thread-locals are already being destroyed the queue stays in `queue`, and
-/// pushes go to the injection queue.
+/// In a thread whose thread-locals are already being destroyed the queue stays in `outer_queue`,
+/// and pushes go to the injection queue.
 pub(super) struct Entered {
     outer_owner: *const Shared,
     outer_queue: VecDeque<Notified>,
@@ -109,7 +110,7 @@ impl Entered {
         }
     }
 
-    /// Gives up the room that a burst has left, if the queue is empty.
+    /// Frees the room that a burst has left, if the queue is empty.
     pub(super) fn free_excess(&mut self) {
         self.with_queue(Room::free_excess);
     }

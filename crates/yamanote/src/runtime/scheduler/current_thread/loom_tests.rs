@@ -1,5 +1,5 @@
-//! Whatever the order, nobody in `block_on` sleeps for ever: not whose future was woken, and not who
-//! could drive when nobody does.
+//! Whatever the order, no thread in `block_on` sleeps for ever: not if its future was woken, and
+//! not if it could drive while nobody does.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -37,7 +37,8 @@ impl Model {
         }
     }
 
-    /// As `CurrentThread::block_on` and `Driving::block_on`. `poll` is told whether this thread drives.
+    /// As `CurrentThread::block_on` and `Driving::block_on`. `poll` learns whether this thread
+    /// drives.
     fn block_on(self: &Arc<Self>, mut poll: impl FnMut(&mut Context<'_>, bool) -> Poll<()>) {
         let waiter = Arc::new(Waiter::new());
         let waker = Waker::from(waiter.clone());

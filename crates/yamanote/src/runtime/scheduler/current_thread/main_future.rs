@@ -1,15 +1,15 @@
 //! The future that a thread gave to `block_on`: when it is to be polled.
 //!
-//! While its thread drives, its waker is the scheduler itself ([`Woken`] in `Shared`), because one
-//! thread drives at a time: what is woken by it then is the future of the moment. A future whose
-//! thread only waits for the core has a waker of its own, a [`Waiter`].
+//! While its thread drives, its waker is the scheduler itself ([`Woken`] in `Shared`): one thread
+//! drives at a time, so there is one such future. A future whose thread only waits for the core has
+//! a waker of its own, a [`Waiter`].
 //!
 //! # Memory ordering
 //!
-//! The promise: a wake-up that comes before the thread blocks is polled for, one that comes later
+//! The promise: a wake-up that comes before the thread blocks leads to a poll, one that comes later
 //! ends the blocking. A waker sets the flag, then unparks: thread and driver keep that token, so a
-//! sleep that begins between the two ends at once. What the waker did before is seen by the poll:
-//! the swap that sets the flag (release half) pairs with the one that takes it (acquire half).
+//! sleep that begins between the two ends at once. The poll sees what the waker did before: the
+//! swap that sets the flag (release half) pairs with the one that takes it (acquire half).
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Woken {
         Woken(AtomicBool::new(is_set))
     }
 
-    /// `false` if it was set: whoever did so tells the thread.
+    /// `false` if it was set already: that caller unparks the thread.
     #[must_use = "the thread may sleep"]
     pub(super) fn set(&self) -> bool {
         !self.0.swap(true, AcqRel)
@@ -49,7 +49,7 @@ pub(super) struct Waiter {
 }
 
 impl Waiter {
-    /// Of the calling thread; counts as woken, for the first poll.
+    /// For the calling thread; counts as woken, for the first poll.
     pub(super) fn new() -> Self {
         Waiter {
             thread: thread::current(),
@@ -61,7 +61,7 @@ impl Waiter {
         self.woken.take()
     }
 
-    /// Blocks until it is woken or told that the core is free. May return early.
+    /// Blocks until it is woken or unparked because the core is free. May return early.
     pub(super) fn park(&self) {
         thread::park();
     }

@@ -3,8 +3,8 @@
 //! The tasks' queue belongs to the **core**, and the core lies on the **seat** while nobody runs
 //! the scheduler. A thread that enters `block_on` and finds it there takes the core, moves its
 //! queue into a thread-local cell and **drives**: it polls its own future, runs tasks, and looks
-//! after the driver (slot 0). Threads that come to `block_on` meanwhile **wait**: they poll their
-//! own futures when these are woken, and take the core over when it comes back to the seat.
+//! after the driver (slot 0). Other threads in `block_on` **wait** meanwhile: they poll their own
+//! futures when these are woken, and take the core when it is back on the seat.
 //!
 //! ```text
 //!             take                        give back
@@ -13,8 +13,8 @@
 //!
 //! 1. Only the driving thread touches the local queue; it does so through its thread-local cell
 //!    (`local`), without a lock.
-//! 2. Everybody else pushes to the injection queue and unparks the driver's slot; the token is
-//!    remembered when nobody drives.
+//! 2. Everybody else pushes to the injection queue and unparks the driver's slot, which keeps the
+//!    token while nobody drives.
 //! 3. The core goes back to the seat on every way out of `block_on`, panics included.
 #![forbid(unsafe_code)]
 
@@ -81,13 +81,13 @@ impl CurrentThread {
         }
     }
 
-    /// Drops all tasks on this thread, then calls `stop_driver`, while what that wakes still has a
-    /// place to go. To be called once, when no thread is in `block_on` any more.
+    /// Drops all tasks on this thread, then calls `stop_driver`, while there is still a place for
+    /// what that wakes. To be called once, when no thread is in `block_on` any more.
     pub(crate) fn shutdown(&self, stop_driver: impl FnOnce(&Arc<Driver>)) {
         match self.shared.seat.take() {
             Some(core) => Driving::start(&self.shared, core).shutdown(stop_driver),
-            // A panic that unwinds through the owner of the runtime while its core is lent out:
-            // what the core holds is freed with it.
+            // A panic unwinds through the owner of the runtime while a thread has the core: what
+            // the core holds is freed with it.
             None => assert!(
                 std::thread::panicking(),
                 "the scheduler's core is not on its seat at shutdown"

@@ -68,7 +68,8 @@ impl<'a, C> Place<'a, C> {
         }
     }
 
-    /// Takes the core, or gets (or stays) in the queue of the threads that are told when it is free.
+    /// Takes the core, or gets (or stays) in the queue of the threads that are told when it is
+    /// free.
     pub(super) fn take_or_wait(&mut self) -> Option<C> {
         let mut state = self.seat.lock();
         let core = state.core.take();
@@ -96,7 +97,7 @@ impl<C> State<C> {
 }
 
 impl<C> Drop for Place<'_, C> {
-    /// A thread that leaves after it was told hands the news on, or nobody would ever drive.
+    /// A thread that leaves after it was told passes it on, or nobody would ever drive.
     fn drop(&mut self) {
         if !self.was_queued {
             return;

@@ -33,8 +33,8 @@ pub(crate) struct Shared {
     /// The main future of the thread that drives is to be polled.
     pub(super) main_woken: Woken,
     /// Something was made runnable since a turn of the driver that could have moved a paused clock.
-    /// The next such turn leaves the clock where it is, as Tokio's does, and looks again. Relaxed: a
-    /// thread that does not drive sets it before an unpark, which the driving thread sees.
+    /// The next such turn leaves the clock where it is, as Tokio's does, and looks again. Relaxed:
+    /// a thread that does not drive sets it before an unpark, which the driving thread sees.
     news: AtomicBool,
     load: Load,
     pub(super) config: Config,

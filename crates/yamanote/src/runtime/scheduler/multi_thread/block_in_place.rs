@@ -6,7 +6,7 @@ use super::shared::Core;
 use super::worker;
 use crate::util::coop;
 
-/// Runs `f`, which may block. On a worker's thread the worker is lent to another thread for that time;
+/// Runs `f`, which may block. On a worker's thread the worker is lent to another thread meanwhile;
 /// elsewhere nobody is held up.
 pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     /// Takes a core back when `f` is over, also if it panics.
@@ -25,9 +25,9 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
 }
 
 impl Worker {
-    /// Gives core and slot to another thread. `false`: there was no core here (it is lent already), or
-    /// this is no task, or there is no thread; then this worker is held up, and the sentry looks after
-    /// what it has.
+    /// Gives core and slot to another thread. `false`: there is no core here (it is lent already),
+    /// or this is no task, or no thread can be had. In the last two cases this worker is held up,
+    /// and the sentry looks after what it has.
     fn lend_core(&self) -> bool {
         if self.state.get() != State::Running {
             return false;

@@ -1,4 +1,4 @@
-//! The worker that this thread is, for whoever wakes or spawns a task on it.
+//! The worker that this thread is, and the way to it for wakers and spawners on the thread.
 //!
 //! A pointer in a thread-local, valid while the worker's loop is on the stack.
 //!
@@ -12,8 +12,8 @@
 //!    Looking, Running ──► Turning, Reaping ──► the same again
 //! ```
 //!
-//! Beside that the thread may be without a core: it has lent it in the middle of a task, and finishes
-//! that task only; or the worker has retired.
+//! Besides, the thread may be without a core: it has lent it in the middle of a task, and only
+//! finishes that task; or the worker has retired.
 
 use std::cell::{Cell, RefCell};
 use std::ptr;
@@ -49,8 +49,8 @@ pub(super) enum State {
     /// Foreign code runs that is no task: wakers called by the driver, hooks, destructors. What it
     /// wakes queues, and is announced by the caller. It may not lend the core.
     Turning,
-    /// As `Turning`, for operations only: what is woken goes first, because what a thread of the pool
-    /// wakes does not stand behind the tasks here either.
+    /// As `Turning`, for operations only. What is woken goes first: if a thread of the pool had
+    /// woken it, it would not stand behind the tasks here either.
     Reaping,
 }
 
@@ -68,7 +68,7 @@ thread_local! {
     static CURRENT: Cell<*const Worker> = const { Cell::new(ptr::null()) };
 }
 
-/// Makes `worker` this thread's for the time of `f`.
+/// Makes `worker` this thread's while `f` runs.
 pub(super) fn enter<R>(worker: &Worker, f: impl FnOnce() -> R) -> R {
     struct Restore(*const Worker);
     impl Drop for Restore {
@@ -84,8 +84,8 @@ pub(super) fn enter<R>(worker: &Worker, f: impl FnOnce() -> R) -> R {
 pub(super) fn with<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
     // No destructor, so the cell is there until the thread's very end.
     let worker = CURRENT.get();
-    // SAFETY: `enter` set it from a reference and resets it before that reference ends, on this same
-    // thread; `f` runs in between and its borrow cannot leave the call.
+    // SAFETY: `enter` set it from a reference and resets it before that reference ends, on this
+    // same thread; `f` runs in between and its borrow cannot leave the call.
     f(unsafe { worker.as_ref() })
 }
 
@@ -98,8 +98,8 @@ pub(crate) fn index() -> Option<usize> {
     })
 }
 
-/// Puts a task of `shared` that became runnable on this thread into the queue of its worker. Gives it
-/// back if the thread is no worker of `shared`, or has lent its core.
+/// Puts a task of `shared` that became runnable on this thread into the queue of its worker. Gives
+/// it back if the thread is no worker of `shared`, or has lent its core.
 pub(super) fn push(shared: &Arc<Shared>, task: Notified, how: Push) -> Result<(), Notified> {
     with(|worker| match worker {
         Some(worker) if Arc::ptr_eq(&worker.shared, shared) => worker.push(task, how),
@@ -173,7 +173,7 @@ impl Worker {
 }
 
 impl State {
-    /// Who runs foreign code outside of tasks announces what it wakes.
+    /// Whether the caller of the foreign code announces what that wakes.
     fn is_outside_tasks(self) -> bool {
         matches!(self, State::Turning | State::Reaping)
     }

@@ -1,12 +1,13 @@
 //! Where cores without a thread and threads without a core meet.
 //!
-//! A worker whose task is about to block offers its core here. A waiting thread takes it, or a fresh
-//! one is launched. When the blocking is over and the core is still here, its thread takes it back;
-//! otherwise that thread finishes its task without a core and then waits here for another one.
+//! A worker whose task is about to block offers its core here. A waiting thread takes it, or a
+//! fresh one is launched. When the blocking is over and the core is still here, its thread takes it
+//! back; otherwise that thread finishes its task without a core and then waits here for another
+//! one.
 //!
-//! Threads that have been workers are kept, because the kernel ties what they submitted to them: when
-//! such a thread exits, its operations end in ECANCELED. So it leaves only after [`KEPT_IDLE`] without
-//! work, and only when no operation lives.
+//! Threads that have been workers are kept, because the kernel ties what they submitted to them:
+//! when such a thread exits, its operations end in ECANCELED. So it leaves only after [`KEPT_IDLE`]
+//! without work, and only when no operation lives.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -31,7 +32,7 @@ pub(super) struct Handover<C> {
 
 struct State<C> {
     cores: VecDeque<C>,
-    /// Threads in `take` that sleep, or were told and have yet to look.
+    /// Threads in `take` that sleep, or were notified and have yet to look.
     waiting: usize,
     /// Threads that were launched and have yet to come.
     coming: usize,
@@ -61,7 +62,7 @@ impl<C> Handover<C> {
     ///
     /// # Errors
     ///
-    /// There is no thread to be had; a core comes back.
+    /// No thread could be had; a core comes back.
     pub(super) fn offer(
         &self,
         core: C,
@@ -82,7 +83,7 @@ impl<C> Handover<C> {
         };
         let mut state = self.lock();
         state.coming -= 1;
-        // If other threads have taken them all meanwhile, or will, all is well.
+        // If other threads have taken all cores meanwhile, or will, all is well.
         if state.waiting + state.coming >= state.cores.len() {
             self.changed.notify_one();
             return Ok(());

@@ -1,25 +1,26 @@
 //! The scheduler of several threads: workers that steal from each other.
 //!
-//! Reading order, from the bottom up: `role` (how workers sleep) and `idle` (who is woken, and why no
-//! wake-up is lost) are the protocols; `queue` is where a worker keeps its tasks; `core` is what it is
-//! made of, and `shared` all that it shares with the others. `current` is the thread that is a worker,
-//! with its states; `schedule` is how a task gets there; `worker` is the loop, with `sentry` for what it
-//! does for stuck siblings, `block_in_place` and `handover` for lending a worker to another thread, and
-//! `retire` for its end.
+//! Reading order, from the bottom up: `role` (how workers sleep) and `idle` (who is woken, and why
+//! no wake-up is lost) are the protocols; `queue` is where a worker keeps its tasks; `core` is what
+//! it is made of, and `shared` all that it shares with the others. `current` is the thread that is
+//! a worker, with its states; `schedule` is how a task gets there; `worker` is the loop, with
+//! `sentry` for what it does for stuck siblings, `block_in_place` and `handover` for lending a
+//! worker to another thread, and `retire` for its end.
 //!
-//! A **worker** is a number: a core (queue, counters), a public part (what siblings see), and a slot of
-//! the driver. A thread becomes the worker by taking the core, and ceases to be by lending it.
+//! A **worker** is a number: a core (queue, counters), a public part (what siblings see), and a
+//! slot of the driver. A thread becomes the worker by taking the core, and ceases to be by lending
+//! it.
 //!
 //! A task made runnable goes, in this order of preference,
 //!
-//! 1. into the LIFO place of the worker whose task woke it: it runs next, while its data is warm. At
-//!    most `LIFO_RUNS` in a row do.
-//! 2. to the end of that worker's queue: what the driver woke, what yielded, what was displaced from the
-//!    LIFO place, and everything beyond rule 1's bound.
+//! 1. into the LIFO place of the worker whose task woke it: it runs next, while its data is warm.
+//!    At most `LIFO_RUNS` in a row do.
+//! 2. to the end of that worker's queue: what the driver woke, what yielded, what was displaced
+//!    from the LIFO place, and everything beyond rule 1's bound.
 //! 3. into the injection queue: what other threads woke, and half of a queue that is full.
 //!
-//! A lone runnable task wakes nobody. Of what waits behind a task's poll, the LIFO place is left to its
-//! worker until the sentry finds that worker stuck.
+//! A lone runnable task wakes nobody. What waits behind a task's poll may be taken by siblings,
+//! except the LIFO place: that is left to its worker until the sentry finds it stuck.
 
 mod role;
 
@@ -101,13 +102,14 @@ impl MultiThread {
         Ok(())
     }
 
-    /// Polls `future` on this thread, which serves nothing else; the workers make its resources ready.
+    /// Polls `future` on this thread, which does nothing else; the workers make its resources
+    /// ready.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         thread_park::block_on(future)
     }
 
-    /// Has every worker drop its share of the tasks and end its thread, the last one after it has shut
-    /// the driver down. Does not wait: the threads are the launcher's to join.
+    /// Has every worker drop its share of the tasks and end its thread; the last one shuts the
+    /// driver down before. Does not wait: the launcher joins the threads.
     pub(crate) fn shutdown(&self) {
         self.shared.begin_shutdown();
         let threadless = std::mem::take(&mut *self.lock_idle_cores());

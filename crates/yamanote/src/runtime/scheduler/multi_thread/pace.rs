@@ -1,9 +1,10 @@
 //! Whether a worker gets through its queue so fast that nobody should help it.
 //!
 //! A task that another worker takes brings its data along, cache line by cache line, and so do the
-//! locks and queues that it shares with those left behind. Waking a worker for it costs both workers
-//! some 20 µs besides. Tasks that wait for each other and run for a tenth of a microsecond at a time
-//! are therefore done sooner by one worker than by two: eight at one semaphore, ten times sooner.
+//! locks and queues that it shares with those left behind. Waking a worker for it costs both
+//! workers some 20 µs besides. Tasks that wait for each other and run for a tenth of a microsecond
+//! at a time are therefore done sooner by one worker than by two: eight at one semaphore, ten times
+//! sooner.
 //!
 //! So a searcher takes only tasks that it has seen waiting, as the load balancer of Linux leaves
 //! processes alone that ran a moment ago (`sched_migration_cost_ns` in sched(7)):
@@ -18,11 +19,12 @@
 //!         tasks, or it is found stuck
 //! ```
 //!
-//! A worker with short polls calls nobody for what it puts in its own queue, and nobody takes anything
-//! from it, unless that queue gets long. That is safe while its polls stay short: it is awake and
-//! comes to each task in a moment. Should its next poll be a long one, the sentry finds it stuck
-//! (`sentry.rs`), in a fifth of the usual time. A searcher's verdict may come too late, when the worker
-//! has slept or does other work already; that, too, lasts until the worker's next lap or the sentry.
+//! A worker with short polls calls nobody for what it puts in its own queue, and nobody takes
+//! anything from it, unless that queue gets long. That is safe while its polls stay short: it is
+//! awake and comes to each task in a moment. Should its next poll be a long one, the sentry finds
+//! it stuck (`sentry.rs`), in a fifth of the usual time. A searcher's verdict may come too late,
+//! when the worker has slept or does other work already; that, too, lasts until the worker's next
+//! lap or the sentry.
 #![forbid(unsafe_code)]
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -31,8 +33,8 @@ use std::time::{Duration, Instant};
 use super::queue::{Pointer, Thief};
 use crate::util::spin::spin_until;
 
-/// A searcher takes a task only after it has watched it wait this long: half of what it costs to wake a
-/// worker for it.
+/// A searcher takes a task only after it has watched it wait this long: half of what it costs to
+/// wake a worker for it.
 const WAITING: Duration = Duration::from_micros(8);
 
 /// Between two looks, each of which takes a cache line from the worker looked at.
@@ -41,15 +43,15 @@ const BETWEEN_LOOKS: Duration = Duration::from_nanos(500);
 /// Polls are short if they take less on average.
 const SHORT_POLL_NS: f32 = 1_000.0;
 
-/// With a queue of this length a worker needs help: it takes some microseconds even with the shortest
-/// polls.
+/// With a queue of this length a worker needs help: it takes some microseconds even with the
+/// shortest polls.
 const LONG_QUEUE: usize = 64;
 
 /// After a searcher has watched in vain, it takes this many tasks without watching.
 const UNWATCHED: u8 = 15;
 
-/// What a worker does at the moment. Numbers and flags that nothing is published with, hence Relaxed;
-/// where a wake-up depends on them, the fences of `idle.rs` order them.
+/// What a worker does at the moment. Numbers and flags that nothing is published with, hence
+/// Relaxed; where a wake-up depends on them, the fences of `idle.rs` order them.
 pub(super) struct Pace {
     /// Begins and ends of polls: odd inside of one. Written by the worker.
     polls: AtomicU32,
@@ -75,14 +77,14 @@ impl Pace {
         self.polls.store(polls.wrapping_add(polls & 1), Relaxed);
     }
 
-    /// The worker is inside a task's poll, so what is in its queue waits. Otherwise it is about to take
-    /// the next task itself.
+    /// The worker is inside a task's poll, so what is in its queue waits. Otherwise it is about to
+    /// take the next task itself.
     pub(super) fn is_polling(&self) -> bool {
         self.polls.load(Relaxed) & 1 == 1
     }
 
-    /// Whether siblings should come, or be called, for the `queued` tasks of this worker. With short
-    /// polls it is done with them in a moment.
+    /// Whether siblings should come, or be called, for the `queued` tasks of this worker. With
+    /// short polls it is done with them in a moment.
     pub(super) fn needs_help_with(&self, queued: usize) -> bool {
         !self.has_short_polls() || queued >= LONG_QUEUE
     }
@@ -116,9 +118,9 @@ impl StealDelay {
         StealDelay { unwatched: 0 }
     }
 
-    /// Watches the worker that `pace` and `queue` belong to. Returns whether to leave it alone: because
-    /// it takes itself what is there now, and then it has short polls from now on, or because there is
-    /// something else to do, as `is_wanted` says.
+    /// Watches the worker that `pace` and `queue` belong to. Returns whether to leave it alone:
+    /// because it takes itself what is there now, and then it has short polls from now on, or
+    /// because there is something else to do, as `is_wanted` says.
     pub(super) fn leaves_alone<T: Pointer>(
         &mut self,
         pace: &Pace,
@@ -145,8 +147,8 @@ impl StealDelay {
             if queue.taken().wrapping_sub(taken) < waiting {
                 continue;
             }
-            // Others may have taken them, from a worker in a long poll; and this thread may not have
-            // run for a while.
+            // Others may have taken them, from a worker in a long poll; and this thread may not
+            // have run for a while.
             let polled = pace.polls.load(Relaxed).wrapping_sub(polls) / 2;
             if start.elapsed().as_nanos() as f32 > polled as f32 * SHORT_POLL_NS {
                 break;

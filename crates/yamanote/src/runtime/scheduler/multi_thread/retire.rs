@@ -1,8 +1,8 @@
 //! The end of the workers.
 //!
-//! 1. Each worker cancels tasks, until no task is left that is not being polled, and frees what is in
-//!    its queue. A task's future is dropped by exactly one of them; one that is being polled, by its
-//!    own thread after that poll.
+//! 1. Each worker cancels tasks, until no task is left that is not being polled, and frees what is
+//!    in its queue. A task's future is dropped by exactly one of them; one that is being polled, by
+//!    its own thread after that poll.
 //! 2. The last worker to come this far shuts the driver down: no task can submit an operation any
 //!    more. The others wait, because what they have submitted ends with their threads.
 //! 3. All threads end.

@@ -73,8 +73,8 @@ impl Shared {
         self.inject.len()
     }
 
-    /// Puts tasks where every worker finds them, and sees to it that one does. After shutdown they are
-    /// dropped: their futures are gone already, what is left is memory.
+    /// Puts tasks where every worker finds them, and makes sure that one does. After shutdown they
+    /// are dropped: their futures are gone already, only memory is left.
     pub(super) fn inject<I: IntoIterator<Item = Notified>>(&self, tasks: I) {
         match self.inject.push_batch(tasks) {
             Ok(()) => {

@@ -14,8 +14,8 @@ const WAIT_NS: f32 = 200_000.0;
 /// A poll of this length costs more than a system call or two.
 const LONG_POLL_NS: f32 = 20_000.0;
 
-/// Often enough that a burst of long polls after short ones makes no task wait for seconds, and not so
-/// often that a worker does nothing else.
+/// Often enough that a burst of long polls after short ones makes no task wait for seconds, and not
+/// so often that a worker does nothing else.
 const MIN_INTERVAL: u32 = 2;
 const MAX_INTERVAL: u32 = 127;
 

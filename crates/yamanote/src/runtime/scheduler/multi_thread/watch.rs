@@ -64,8 +64,8 @@ impl Watch {
         lively
     }
 
-    /// Whether a sibling, which is awake, has not turned for `limit`. If it goes on like this, it is
-    /// said again only after the same time.
+    /// Whether a sibling, which is awake, has not turned for `limit`. If it goes on like this, it
+    /// is said again only after the same time.
     pub(super) fn is_stuck(&mut self, sibling: usize, limit: Duration, now: Instant) -> bool {
         let since = &mut self.seen[sibling].since;
         let is_stuck = now.duration_since(*since) >= limit;

@@ -12,8 +12,8 @@ use crate::runtime::driver::{PollIo, Role};
 use crate::runtime::task::take_blocks;
 use crate::util::coop;
 
-/// Yields of a task that is alone, between two turns of the driver. A turn costs a system call; what
-/// yields is probably waiting for something it tells.
+/// Yields of a task that is alone, between two turns of the driver. A turn costs a system call, but
+/// a task that yields probably waits for something the driver knows.
 const LONE_YIELDS: u8 = 8;
 
 /// How a poll has left the worker.
@@ -89,8 +89,8 @@ impl Worker {
             (std::mem::take(&mut core.searching), core.queued())
         });
         let last = searching && self.shared.idle.stop_searching();
-        // More than the task in hand: hand over at once. Whoever is called takes some, and the
-        // driver's role if it is free.
+        // More than the task in hand: share it at once. A worker that is called takes some, and
+        // watches readiness if nobody does.
         let more = queued > 0 || (last && self.shared.has_work_for(self.index.get()));
         if !(more && self.shared.call_searcher()) {
             self.shared.call_sentry();
@@ -103,7 +103,8 @@ impl Worker {
         let (lone_yield, due) = self.with_core(|core| {
             let alone = yielded && core.queued() == 1;
             core.lone_yields = if alone { core.lone_yields + 1 } else { 0 };
-            // Who has spent a whole budget has done so much that the turn is not dear.
+            // A poll that spent a whole budget was long enough for the turn to cost little beside
+            // it.
             let lone_yield = core.lone_yields == LONE_YIELDS || (alone && end == PollEnd::Spent);
             if lone_yield {
                 core.lone_yields = 0;
@@ -126,9 +127,10 @@ impl Worker {
         }
     }
 
-    /// Whether it is time to look at operations. As often as at the injection queue, which is where a
-    /// thread of the pool would tell of their ends. But that queue is looked at by all, and an operation
-    /// waits for two looks of one worker: beside long polls, which make these cheap, after each.
+    /// Whether it is time to look at operations. That is as often as at the injection queue, which
+    /// is where a thread of the pool would announce their ends. But all workers look at that queue,
+    /// and an operation waits for two looks of one worker. So beside long polls, where looks cost
+    /// little, it is after each.
     fn ring_is_due(&self) -> bool {
         self.shared.driver().has_own_ops(self.index.get())
             && self.with_core(|core| {
@@ -154,7 +156,7 @@ impl Worker {
             woken = driver.turn(worker.index.get(), poll_io);
         });
         if woken > 1 {
-            // How long those will run has nothing to do with the pace so far.
+            // The pace so far says nothing about how long those will run.
             self.public().pace.clear_short_polls();
         }
         let queued = self.with_core(|core| core.queued());
@@ -220,7 +222,7 @@ impl Worker {
                 })
                 .find_map(|sibling| sibling.queue.steal_into(&core.local))
         })
-        // Producers trust in a searcher to see this too.
+        // Producers rely on a searcher to see this too.
         .or_else(|| self.next_injected())
     }
 
@@ -260,7 +262,7 @@ impl Worker {
         }
         self.state.set(State::Looking);
         let call = shared.idle.end_sleep(index);
-        // Also if it was called away: it may be called so often that no nap ever runs out.
+        // Also if it was called: it may be called so often that no nap ever runs out.
         let seen = match sleep.naps {
             true => self.check_siblings(Instant::now()),
             false => Report::NoWatch,

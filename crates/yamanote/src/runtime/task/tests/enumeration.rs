@@ -1,8 +1,8 @@
 //! Every order of what can be done to a task, against a model of a dozen lines.
 //!
-//! The goal: whatever the order, the future and the output are dropped exactly once, the handle sees
-//! the result the model predicts, the joiner is woken exactly when it has to be, and at the end
-//! nothing holds the task any more.
+//! The goal: whatever the order, the future and the output are dropped exactly once, the handle
+//! sees the result the model predicts, the joiner is woken exactly when it has to be, and at the
+//! end nothing holds the task any more.
 #![forbid(unsafe_code)]
 
 use super::{Dropped, Scheduler, WakeCount, poll};

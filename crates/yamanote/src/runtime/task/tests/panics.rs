@@ -53,7 +53,8 @@ fn failing(fails: Fails) -> (ManuallyDrop<Waker>, Arc<Data>) {
         fails,
         clones: AtomicUsize::new(0),
     });
-    // SAFETY: the functions above keep no more than a count, and the test keeps the data to its end.
+    // SAFETY: the functions above keep no more than a count, and the test keeps the data to its
+    // end.
     let waker = unsafe { Waker::new(Arc::as_ptr(&data).cast(), &VTABLE) };
     (ManuallyDrop::new(waker), data)
 }

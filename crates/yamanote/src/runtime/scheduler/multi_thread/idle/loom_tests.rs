@@ -202,7 +202,8 @@ fn loom_idle_two_workers_go_to_sleep_as_tasks_arrive() {
     });
 }
 
-/// A searcher takes one of two tasks, whose second producer left it to the searcher, and stays in it.
+/// A searcher takes one of two tasks, whose second producer left it to the searcher, and stays in
+/// it.
 #[test]
 fn loom_idle_the_last_searcher_looks_again() {
     check(3, || {

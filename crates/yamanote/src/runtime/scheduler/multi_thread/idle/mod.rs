@@ -2,13 +2,13 @@
 //!
 //! # The promise
 //!
-//! A runnable task is never left in a queue while all workers sleep; and no worker is woken for a task
-//! that an awake one is about to find, or to run itself (`pace.rs`).
+//! A runnable task is never left in a queue while all workers sleep; and no worker is woken for a
+//! task that an awake one is about to find, or to run itself (`pace.rs`).
 //!
 //! # How it is kept
 //!
-//! Two counts in one word: workers asleep, and workers *searching* (awake, without work, looking into
-//! others' queues). Two pairs of "write mine, fence, read yours":
+//! Two counts in one word: workers asleep, and workers *searching* (awake, without work, looking
+//! into others' queues). Two pairs of "write mine, fence, read yours":
 //!
 //! ```text
 //!   producer                          worker that goes to sleep or ends its search
@@ -20,17 +20,17 @@
 //!       call a sleeper                    end the sleep / call a sleeper
 //! ```
 //!
-//! The fences F are each other's partners: in their single order one comes first, and the later side
-//! sees what the earlier wrote. So either the producer finds the worker asleep (or not searching), or
-//! the worker finds the task. A producer that finds a searcher leaves the task to it: the searcher
-//! looks again after it has stopped being one.
+//! The fences F are each other's partners: in their single order one comes first, and the later
+//! side sees what the earlier wrote. So either the producer finds the worker asleep (or not
+//! searching), or the worker finds the task. A producer that finds a searcher leaves the task to
+//! it: the searcher looks again after it has stopped being one.
 //!
 //! A worker that searches takes one task and thereby stops searching; the last searcher calls a
 //! successor only if its look finds more work. So a lone task wakes one worker, not a chain.
 //!
-//! Sleepers and their roles are under a mutex, in [`Sleepers`]. It is taken only around a sleep, which
-//! costs a system call anyway. The counts change under the mutex whenever the sleepers do, so that
-//! the two agree whenever it is free.
+//! Sleepers and their roles are under a mutex, in [`Sleepers`]. It is taken only around a sleep,
+//! which costs a system call anyway. The counts change under the mutex whenever the sleepers do, so
+//! that the two agree whenever it is free.
 #![forbid(unsafe_code)]
 
 use crate::loom::sync::atomic::{
@@ -66,8 +66,8 @@ impl Idle {
         }
     }
 
-    /// Whether the caller, awake and without work, may look into others' queues. At most half of the
-    /// workers do so at a time: they get into each other's way.
+    /// Whether the caller, awake and without work, may look into others' queues. At most half of
+    /// the workers do so at a time: they get into each other's way.
     pub(super) fn start_searching(&self) -> bool {
         let searching = self.counts.load(Relaxed) & SEARCHING_MASK;
         if 2 * searching >= self.asleep.len() {
@@ -77,8 +77,8 @@ impl Idle {
         true
     }
 
-    /// The caller has found work. `true`: it was the last searcher, and must look whether there is more
-    /// (see the promise).
+    /// The caller has found work. `true`: it was the last searcher, and must look whether there is
+    /// more (see the promise).
     #[must_use]
     pub(super) fn stop_searching(&self) -> bool {
         let before = self.counts.fetch_sub(SEARCHING, Relaxed);
@@ -88,8 +88,9 @@ impl Idle {
         before & SEARCHING_MASK == 1
     }
 
-    /// The caller is about to sleep. Unless there is a [searcher](Self::has_searcher) it must look into
-    /// all queues once more before it does, and [end the sleep](Self::end_sleep) if there is something.
+    /// The caller is about to sleep. Unless there is a [searcher](Self::has_searcher) it must look
+    /// into all queues once more before it does, and [end the sleep](Self::end_sleep) if there is
+    /// something.
     pub(super) fn begin_sleep(&self, worker: usize, searching: bool, report: Report) -> Sleep {
         let mut sleepers = self.lock();
         let sleep = sleepers.begin_sleep(worker, report);
@@ -102,8 +103,8 @@ impl Idle {
         sleep
     }
 
-    /// After [`begin_sleep`](Self::begin_sleep): whether somebody searches and so will look later than
-    /// the caller would. We do not see it stopped, so its fence comes after ours.
+    /// After [`begin_sleep`](Self::begin_sleep): whether somebody searches and so will look later
+    /// than the caller would. We do not see it stopped, so its fence comes after ours.
     pub(super) fn has_searcher(&self) -> bool {
         self.counts.load(Relaxed) & SEARCHING_MASK > 0
     }
@@ -137,10 +138,11 @@ impl Idle {
         Some(worker)
     }
 
-    /// Before the caller runs its first task after a sleep or a search: the sleeper to wake as sentry,
-    /// if one must be.
+    /// Before the caller runs its first task after a sleep or a search: the sleeper to wake as
+    /// sentry, if one must be.
     pub(super) fn sentry_to_call(&self) -> Option<usize> {
-        // Relaxed: a worker that falls asleep later, while we are awake, becomes the sentry by itself.
+        // Relaxed: a worker that falls asleep later, while we are awake, becomes the sentry by
+        // itself.
         if self.counts.load(Relaxed) < ASLEEP {
             return None;
         }
@@ -155,8 +157,8 @@ impl Idle {
         self.asleep[worker].load(Relaxed)
     }
 
-    /// The look of the promise, into all queues but the caller's own: the injection queue, and those of
-    /// the siblings.
+    /// The look of the promise, into all queues but the caller's own: the injection queue, and
+    /// those of the siblings.
     pub(super) fn has_work<T>(inject: &Inject<T>, siblings: impl FnOnce() -> bool) -> bool {
         !inject.is_empty() || siblings()
     }

@@ -1,17 +1,19 @@
-//! A worker's own run queue: a fixed ring that siblings may steal from, and the LIFO place before it.
+//! A worker's own run queue: a fixed ring that siblings may steal from, and the LIFO place before
+//! it.
 //!
 //! # The machine
 //!
 //! ```text
-//!   places   [ . . . a b c d . . . ]      AtomicPtr each; index = position & mask
+//!   cells    [ . . . a b c d . . . ]      AtomicPtr each; index = position & mask
 //!                    ^head   ^tail        positions only grow
 //!   lifo     [ e ]                        the task that was woken last
 //! ```
 //!
-//! * The *owner* (the one thread that holds [`Local`]) writes at `tail` and is the only one to move it.
+//! * The *owner* (the one thread that holds [`Local`]) writes at `tail` and is the only one to move
+//!   it.
 //! * Everybody takes at `head`, with one compare-exchange that moves it over all that is taken.
-//! * A thief reads the pointers **before** it moves `head`. If the exchange succeeds, nobody had taken
-//!   any of them, so the owner cannot have reused their places; if it fails, what was read is
+//! * A thief reads the pointers **before** it moves `head`. If the exchange succeeds, nobody had
+//!   taken any of them, so the owner cannot have reused their cells; if it fails, what was read is
 //!   forgotten. There is no state "steal in progress", and the owner never waits for a thief.
 //!
 //! # Memory ordering
@@ -19,15 +21,16 @@
 //! The promise: each task pushed comes out exactly once, with everything written before the push
 //! visible to whoever takes it. Three pairs keep it.
 //!
-//! * P1 `tail` Release in `push_back` / Acquire in `steal_into`: a thief who sees the position sees the
-//!   pointer in its place and what the pointer leads to.
-//! * P2 `head` Release in the thief's exchange / Acquire in `push_back`: the owner writes a place again
-//!   only after the thief's reads of it. No model holds this one: without it a thief could read what
-//!   the owner writes later, and loom never lets a load see a store that comes after it. Nor does x86.
+//! * P1 `tail` Release in `push_back` / Acquire in `steal_into`: a thief that sees the position
+//!   sees the pointer in its cell and what the pointer leads to.
+//! * P2 `head` Release in the thief's exchange / Acquire in `push_back`: the owner writes a cell
+//!   again only after the thief's reads of it. No model checks this one: without it a thief could
+//!   read what the owner writes later, and loom never lets a load see a store that comes after it.
+//!   Nor does x86.
 //! * P3 `lifo` Release in `swap_lifo` / Acquire in `steal_lifo`: as P1 for the single place.
 //!
-//! `head` is a `usize` that is never reduced, so an exchange cannot succeed on a value that came round
-//! again: at one task per nanosecond that takes five centuries.
+//! `head` is a `usize` that is never reduced, so an exchange cannot succeed on a value that came
+//! round again: at one task per nanosecond that takes five centuries.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -40,7 +43,7 @@ use crate::loom::sync::atomic::{
 };
 use crate::runtime::task::Notified;
 
-/// What can travel through a place of the queue: something that is one owning pointer.
+/// What can travel through a cell of the queue: something that is one owning pointer.
 ///
 /// # Safety
 ///
@@ -61,7 +64,7 @@ struct Queue<T: Pointer> {
     head: AtomicUsize,
     tail: AtomicUsize,
     lifo: AtomicPtr<()>,
-    places: Box<[AtomicPtr<()>]>,
+    cells: Box<[AtomicPtr<()>]>,
     _tasks: PhantomData<fn(T) -> T>,
 }
 
@@ -76,15 +79,14 @@ pub(super) struct Thief<T: Pointer> {
     queue: Arc<Queue<T>>,
 }
 
-/// A queue with room for `capacity` tasks (rounded up to a power of two, at least 2) beside the LIFO
-/// place.
+/// A queue for `capacity` tasks (rounded up to a power of two, at least 2) beside the LIFO place.
 pub(super) fn new<T: Pointer>(capacity: usize) -> (Local<T>, Thief<T>) {
     let capacity = capacity.max(2).next_power_of_two();
     let queue = Arc::new(Queue {
         head: AtomicUsize::new(0),
         tail: AtomicUsize::new(0),
         lifo: AtomicPtr::new(ptr::null_mut()),
-        places: (0..capacity)
+        cells: (0..capacity)
             .map(|_| AtomicPtr::new(ptr::null_mut()))
             .collect(),
         _tasks: PhantomData,
@@ -100,29 +102,29 @@ pub(super) fn new<T: Pointer>(capacity: usize) -> (Local<T>, Thief<T>) {
 }
 
 impl<T: Pointer> Queue<T> {
-    fn place(&self, position: usize) -> &AtomicPtr<()> {
-        &self.places[position & (self.places.len() - 1)]
+    fn cell(&self, position: usize) -> &AtomicPtr<()> {
+        &self.cells[position & (self.cells.len() - 1)]
     }
 }
 
 /// # Safety
 ///
-/// `ptr` is null or came out of a place of a `Queue<T>` by the one operation that took it.
+/// `ptr` is null or came out of a cell of a `Queue<T>` by the one operation that took it.
 unsafe fn taken<T: Pointer>(ptr: *mut ()) -> Option<T> {
-    // SAFETY: non-null pointers in places come from `into_ptr`; the caller took it, so nobody else
+    // SAFETY: non-null pointers in cells come from `into_ptr`; the caller took it, so nobody else
     // turns it back.
     NonNull::new(ptr).map(|ptr| unsafe { T::from_ptr(ptr) })
 }
 
 impl<T: Pointer> Local<T> {
-    /// Appends `task`. If there is no room, the older half of the queue comes back, oldest first, for
-    /// the caller to put where everybody finds it.
+    /// Appends `task`. If there is no room, the older half of the queue comes back, oldest first,
+    /// for the caller to put where everybody finds it.
     #[must_use = "the tasks that had to leave must go somewhere"]
     pub(super) fn push_back(&self, task: T) -> Option<Vec<T>> {
         let queue = &*self.queue;
         // Relaxed: only this thread writes `tail`.
         let tail = queue.tail.load(Relaxed);
-        let capacity = queue.places.len();
+        let capacity = queue.cells.len();
         // Acquire: P2.
         let head = queue.head.load(Acquire);
         debug_assert!(tail.wrapping_sub(head) <= capacity);
@@ -132,7 +134,7 @@ impl<T: Pointer> Local<T> {
             None
         };
         // There is room now: either we made it, or a thief did since.
-        queue.place(tail).store(task.into_ptr().as_ptr(), Relaxed);
+        queue.cell(tail).store(task.into_ptr().as_ptr(), Relaxed);
         // Release: P1.
         queue.tail.store(tail.wrapping_add(1), Release);
         leaving
@@ -141,19 +143,19 @@ impl<T: Pointer> Local<T> {
     /// Takes half of a full queue. `None` if a thief made room first.
     fn take_older_half(&self, head: usize) -> Option<Vec<T>> {
         let queue = &*self.queue;
-        let half = queue.places.len() / 2;
-        // Acquire on failure: P2, for the places the thief freed. Relaxed would do on success (the places
-        // were written by this thread), but a thief who sees this head must also see the tail that
-        // covered it: Release, with the Acquire in `steal_into`.
+        let half = queue.cells.len() / 2;
+        // Acquire on failure: P2, for the cells that the thief freed. Relaxed would do on success
+        // (this thread wrote the cells), but a thief that sees this head must also see the tail
+        // that covered it: Release, with the Acquire in `steal_into`.
         queue
             .head
             .compare_exchange(head, head.wrapping_add(half), Release, Acquire)
             .ok()?;
         let tasks = (head..head.wrapping_add(half))
             .map(|position| {
-                let ptr = queue.place(position).load(Relaxed);
+                let ptr = queue.cell(position).load(Relaxed);
                 // SAFETY: the exchange took exactly these positions.
-                unsafe { taken(ptr) }.expect("a place between head and tail holds a task")
+                unsafe { taken(ptr) }.expect("a cell between head and tail holds a task")
             })
             .collect();
         Some(tasks)
@@ -164,10 +166,11 @@ impl<T: Pointer> Local<T> {
         let queue = &*self.queue;
         // Relaxed: only this thread writes `tail`.
         let tail = queue.tail.load(Relaxed);
-        // Relaxed: this thread wrote the place itself; the exchange decides whether it is still ours.
+        // Relaxed: this thread wrote the cell itself; the exchange decides whether it is still
+        // ours.
         let mut head = queue.head.load(Relaxed);
         while head != tail {
-            let ptr = queue.place(head).load(Relaxed);
+            let ptr = queue.cell(head).load(Relaxed);
             // Release: with the Acquire of `head` in `steal_into`, which must not see a head beyond
             // the tail it sees.
             match queue
@@ -201,7 +204,7 @@ impl<T: Pointer> Local<T> {
         unsafe { taken(ptr) }
     }
 
-    /// Tasks in the ring, without the LIFO place. Thieves can only make it less.
+    /// Tasks in the ring, without the LIFO place. Thieves can only reduce it.
     pub(super) fn len(&self) -> usize {
         let tail = self.queue.tail.load(Relaxed);
         tail.wrapping_sub(self.queue.head.load(Relaxed))
@@ -212,16 +215,16 @@ impl<T: Pointer> Local<T> {
     }
 
     fn room(&self) -> usize {
-        // Acquire: P2, the caller is going to write these places.
+        // Acquire: P2, the caller is going to write these cells.
         let head = self.queue.head.load(Acquire);
         let used = self.queue.tail.load(Relaxed).wrapping_sub(head);
-        self.queue.places.len() - used
+        self.queue.cells.len() - used
     }
 }
 
 impl<T: Pointer> Thief<T> {
-    /// Takes half of the tasks, rounded up, from the old end: returns the oldest and appends the others
-    /// to `into`.
+    /// Takes half of the tasks, rounded up, from the old end: returns the oldest and appends the
+    /// others to `into`.
     pub(super) fn steal_into(&self, into: &Local<T>) -> Option<T> {
         let from = &*self.queue;
         assert!(!std::ptr::eq(from, &*into.queue), "stealing from oneself");
@@ -236,18 +239,18 @@ impl<T: Pointer> Thief<T> {
             if there == 0 {
                 return None;
             }
-            if there > from.places.len() {
+            if there > from.cells.len() {
                 // `head` moved on between the two loads.
                 continue;
             }
             let wanted = (there - there / 2).min(room + 1);
             // Read before the exchange; see the module's text. Relaxed: P1 covers the contents.
-            let first = from.place(head).load(Relaxed);
+            let first = from.cell(head).load(Relaxed);
             for i in 1..wanted {
-                let ptr = from.place(head.wrapping_add(i)).load(Relaxed);
+                let ptr = from.cell(head.wrapping_add(i)).load(Relaxed);
                 // Beyond our own tail, so nobody takes it before it is published below.
                 into.queue
-                    .place(into_tail.wrapping_add(i - 1))
+                    .cell(into_tail.wrapping_add(i - 1))
                     .store(ptr, Relaxed);
             }
             // Release: P2. Relaxed on failure: all is read anew.
@@ -256,7 +259,7 @@ impl<T: Pointer> Thief<T> {
                     .compare_exchange(head, head.wrapping_add(wanted), Release, Relaxed);
             if moved.is_ok() {
                 if wanted > 1 {
-                    // Release: P1 for those who steal from the thief.
+                    // Release: P1 for those that steal from the thief.
                     into.queue
                         .tail
                         .store(into_tail.wrapping_add(wanted - 1), Release);
@@ -267,8 +270,8 @@ impl<T: Pointer> Thief<T> {
         }
     }
 
-    /// Takes the task in the LIFO place. Only for workers that do not come round to it themselves: a
-    /// task there is about to run where its data is warm.
+    /// Takes the task in the LIFO place. Only for a worker that does not come to it itself:
+    /// normally a task there is about to run where its data is warm.
     pub(super) fn steal_lifo(&self) -> Option<T> {
         if !self.has_lifo() {
             return None;
@@ -288,7 +291,7 @@ impl<T: Pointer> Thief<T> {
     pub(super) fn len(&self) -> usize {
         let head = self.queue.head.load(Acquire);
         let there = self.queue.tail.load(Acquire).wrapping_sub(head);
-        if there > self.queue.places.len() {
+        if there > self.queue.cells.len() {
             1
         } else {
             there
@@ -306,7 +309,7 @@ impl<T: Pointer> Drop for Queue<T> {
         let (head, tail) = (self.head.load(Relaxed), self.tail.load(Relaxed));
         let mut position = head;
         while position != tail {
-            let ptr = self.place(position).load(Relaxed);
+            let ptr = self.cell(position).load(Relaxed);
             // SAFETY: positions between head and tail were not taken.
             drop(unsafe { taken::<T>(ptr) });
             position = position.wrapping_add(1);

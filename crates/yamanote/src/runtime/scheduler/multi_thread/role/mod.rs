@@ -3,7 +3,8 @@
 //!
 //! # The machine
 //!
-//! Each worker is awake or asleep; a sleeper may watch readiness, and it may sleep with a time limit.
+//! Each worker is awake or asleep; a sleeper may watch readiness, and it may sleep with a time
+//! limit.
 //!
 //! ```text
 //!                begin_sleep                        +-- watcher: watches the readiness set
@@ -15,31 +16,32 @@
 //!        +-------------------------- called (and told why; a wake-up is on its way)
 //! ```
 //!
-//! * The **watcher** is the sleeper that blocks in the readiness set. Nobody else blocks there; awake
-//!   workers look at it in passing (after a number of polls, and before they sleep).
+//! * The **watcher** is the sleeper that blocks in the readiness set. Nobody else blocks there;
+//!   awake workers look at it in passing (after a number of polls, and before they sleep).
 //! * The **sentry** makes sure that a worker stuck in a task takes nothing with it. It sleeps for
-//!   at most `NAP` (`sentry.rs`), less while a worker has short polls (`pace.rs`). Whenever it wakes,
-//!   it asks which awake workers have not turned the driver for most of that time. For such a worker
-//!   it reaps completions, fires timers, takes tasks; and it becomes the watcher if there is none.
+//!   at most `NAP` (`sentry.rs`), less while a worker has short polls (`pace.rs`). Whenever it
+//!   wakes, it asks which awake workers have not turned the driver for most of that time. For such
+//!   a worker it reaps completions, fires timers, takes tasks; and it becomes the watcher if there
+//!   is none.
 //! * One worker may be both, or neither.
 //!
 //! # Rules
 //!
 //! 1. At most one sleeper is the watcher, at most one the sentry.
-//! 2. **The role may not be lost.** If all workers sleep, one of them is the watcher: the last one to
-//!    fall asleep takes the role if it is free.
+//! 2. **The role may not be lost.** If all workers sleep, one of them is the watcher: the last one
+//!    to fall asleep takes the role if it is free.
 //! 3. **No worker runs tasks unguarded while others sleep.** Then one of these is the sentry, or a
-//!    worker has been called, or a worker has yet to begin its work (it asks `call_sentry` before its
-//!    first task).
-//! 4. A worker that sleeps because it found nothing to do becomes the watcher if there is none: those
-//!    that still run found more than one task and have enough to do. A worker that was only called to
-//!    stand sentry leaves the role to the worker that gave it up for a lone task, until that one is
-//!    found stuck. An event usually finds its worker watching again, and a role that changes hands at
-//!    each event costs two wake-ups each time.
+//!    worker has been called, or a worker has yet to begin its work (it asks `call_sentry` before
+//!    its first task).
+//! 4. A worker that sleeps because it found nothing to do becomes the watcher if there is none:
+//!    those that still run found more than one task and have enough to do. A worker that was only
+//!    called to stand sentry leaves the role to the worker that gave it up for a lone task, until
+//!    that one is found stuck. An event usually finds its worker watching again, and a role that
+//!    changes hands at each event costs two wake-ups each time.
 //! 5. A sleeper is called at most once per sleep: the call takes it off the list.
-//! 6. A watcher that had to be its own sentry hands that duty to a worker that was called for it, and
-//!    so can leave for a task without calling anybody. (It may have fallen asleep again before the
-//!    called worker came. Without this rule the two would repeat this at each event.)
+//! 6. A watcher that had to be its own sentry hands that duty to a worker that was called for it,
+//!    and so can leave for a task without calling anybody. (It may have fallen asleep again before
+//!    the called worker came. Without this rule the two would repeat this at each event.)
 #![forbid(unsafe_code)]
 
 /// Why a worker was woken by another.
@@ -128,8 +130,8 @@ impl Sleepers {
         call
     }
 
-    /// Calls a sleeper to look for work: one without a role if there is one, then the watcher, whose
-    /// place the callers and the sentry look after until it is taken again.
+    /// Calls a sleeper to look for work: one without a role if there is one, then the watcher,
+    /// whose place the callers and the sentry look after until it is taken again.
     pub(super) fn call_searcher(&mut self) -> Option<usize> {
         let plain = |w: &&usize| Some(**w) != self.watcher && Some(**w) != self.sentry;
         let not_sentry = |w: &&usize| Some(**w) != self.sentry;
@@ -142,8 +144,8 @@ impl Sleepers {
         Some(called)
     }
 
-    /// Calls a sleeper to stand sentry, if nobody does. The watcher last: it would have to leave its
-    /// place only to come back.
+    /// Calls a sleeper to stand sentry, if nobody does. The watcher last: it would have to leave
+    /// its place only to come back.
     pub(super) fn call_sentry(&mut self) -> Option<usize> {
         if self.sentry.is_some() || self.calls.contains(&Some(Call::StandSentry)) {
             return None;

@@ -116,8 +116,8 @@ impl World {
         assert!(!unguarded || somebody_will, "rule 3: {self:?}");
     }
 
-    /// From here on the running workers are stuck for ever. The others do what they do without work:
-    /// after some naps one of them watches readiness, unless none is left.
+    /// From here on the running workers are stuck for ever. The others do what they do without
+    /// work: after some naps one of them watches readiness, unless none is left.
     fn hog_test(mut self) {
         for _round in 0..3 {
             for w in 0..self.lives.len() {
