@@ -4,7 +4,7 @@
 use super::JoinHandle;
 use crate::runtime::{Handle, context};
 
-/// Runs `f` on a thread where it may block, and returns the handle by which to wait for it.
+/// Runs `f` on a thread where it may block, and returns a handle to wait for it.
 ///
 /// For calls that wait in the kernel and for computations that take long: in a task they would keep
 /// its worker from all other tasks. The runtime starts threads as they are needed, up to

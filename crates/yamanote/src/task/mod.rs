@@ -48,8 +48,8 @@
 //!
 //! # Fairness
 //!
-//! [`yield_now`] lets the other tasks run. That they get to run even when a task never waits is the
-//! business of [`coop`].
+//! [`yield_now`] lets the other tasks run. [`coop`] sees to it that they run even when a task never
+//! waits.
 #![forbid(unsafe_code)]
 
 mod spawn;

@@ -4,7 +4,7 @@
 use super::JoinHandle;
 use crate::runtime::Handle;
 
-/// Starts a task that runs `future`, and returns the handle by which to wait for it.
+/// Starts a task that runs `future`, and returns a handle to wait for it.
 ///
 /// The task runs beside its spawner, whether the handle is awaited or not: on another worker of a
 /// multi-thread runtime perhaps, on a current-thread runtime while its thread is in

@@ -6,7 +6,7 @@ use crate::runtime::box_if_large;
 use crate::runtime::context;
 use std::future::Future;
 
-/// Starts a task that runs `future` on this thread, and returns the handle by which to wait for it.
+/// Starts a task that runs `future` on this thread, and returns a handle to wait for it.
 /// The future need not be `Send`.
 ///
 /// The task goes to the [`LocalSet`](super::LocalSet) this is called in, or to the

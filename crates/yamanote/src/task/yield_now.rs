@@ -9,11 +9,11 @@ use crate::util::defer;
 
 /// Lets the other tasks run.
 ///
-/// Tasks that are runnable when this is called run before the caller does again, on the worker that
-/// polls it. On a current-thread runtime these are also the tasks that they spawn and wake, up to
+/// Tasks of the same worker that are runnable when this is called run before the caller does again.
+/// On a current-thread runtime these include the tasks that they spawn and wake, up to
 /// [`event_interval`](crate::runtime::Builder::event_interval) polls in all; of several tasks that
-/// have yielded, the last one goes on first. Readiness of sockets, completions and timers are
-/// looked at from time to time, not at every yield: if nothing but this task runs, at every 8th.
+/// have yielded, the last one goes on first. The runtime looks at sockets, completions and timers
+/// from time to time, not at every yield: if only this task runs, at every 8th.
 ///
 /// A combinator that polls several futures in one task may swallow the yield: if another branch of
 /// a `select!` is ready in the same poll, the task does not go back to the scheduler.

@@ -29,12 +29,11 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 #[derive(Clone, Copy, Debug, Hash, Eq, PartialEq, PartialOrd, Ord)]
 pub struct Id(NonZeroU64);
 
-/// How many ids a thread takes at a time that spawns beside others, so that they do not meet at the
-/// counter.
+/// How many ids a worker takes at a time, so that workers that spawn do not meet at the counter.
 const BLOCK: u64 = 64;
 
 thread_local! {
-    /// Set on the threads of a scheduler of many.
+    /// Set on the workers of a multi-thread scheduler.
     static TAKES_BLOCKS: Cell<bool> = const { Cell::new(false) };
     /// The next id of this thread's block, and how many are left in it.
     static TAKEN: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
@@ -46,7 +45,7 @@ pub(crate) fn take_blocks() {
 }
 
 impl Id {
-    /// An id no running task has. Where one thread spawns at a time, ids are counted up one by one.
+    /// An id that no running task has. Where one thread spawns at a time, ids grow one by one.
     pub(crate) fn next() -> Id {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         // Relaxed: only the addition's atomicity counts. 2^64 ids last longer than any process.

@@ -15,11 +15,11 @@ use std::pin::Pin;
 use std::ptr::NonNull;
 use std::task::{Context, Poll, Waker, ready};
 
-/// The right to wait for a task's end and to have its output.
+/// The right to wait for a task's end and to take its output.
 ///
 /// It is to a task what [`std::thread::JoinHandle`] is to a thread. The task runs whether or not
-/// the handle is awaited; dropping the handle *detaches* the task, which then runs on with nobody
-/// to have its output.
+/// the handle is awaited; dropping the handle *detaches* the task, which then runs on, and nobody
+/// gets its output.
 ///
 /// Awaiting it gives `Ok` with the output, or a [`JoinError`] if the task panicked or was
 /// cancelled. When the end of a task is visible, through the handle or
@@ -125,7 +125,7 @@ impl<T> JoinHandle<T> {
         if now.is_complete() {
             return true;
         }
-        // Cloned before anything changes, for a clone may panic; dropped, when it was for nothing,
+        // Cloned before anything changes, because a clone may panic. What is replaced is dropped
         // after everything is in order again, for the same reason.
         let mut stale = None;
         if now.has_join_waker() {
@@ -165,7 +165,8 @@ impl<T> JoinHandle<T> {
         let complete = match header.state.join_waker_set() {
             Ok(()) => false,
             Err(AlreadyComplete) => {
-                // The flag stayed clear: the cell counts as uninitialised, so take out what is in.
+                // The flag stayed clear: the cell counts as uninitialised, so take out what is in
+                // it.
                 drop(self.take_join_waker());
                 true
             }
@@ -201,7 +202,7 @@ impl<T> Drop for JoinHandle<T> {
             match header.state.detach(output_dropped) {
                 Detach::DropOutput => {
                     // SAFETY: complete, so the stage is the handle's. A panic of the output's drop
-                    // ends here: the task has no one left to tell.
+                    // ends here: nobody joins the task any more.
                     contained(|| unsafe { (header.vtable.drop_stage)(self.task) });
                     output_dropped = true;
                 }

@@ -1,5 +1,4 @@
-//! The list of a `LocalSet`'s living tasks: everything about it happens on one thread, without a
-//! lock.
+//! The list of a `LocalSet`'s living tasks. It is used on one thread only, without a lock.
 
 use super::id::Id;
 use super::owned::{List, allocate, next_id};
@@ -27,7 +26,7 @@ impl<S: Schedule> LocalTasks<S> {
         }
     }
 
-    /// As all that follow, panics on any thread but the one that made the list.
+    /// Panics, as do all methods below, on any thread but the one that made the list.
     fn list(&self) -> &RefCell<List> {
         self.list.get().expect("a local task met another thread")
     }

@@ -68,7 +68,7 @@ impl Scheduler {
     }
 }
 
-/// Something whose loss loom reports, and whose second drop too.
+/// Loom reports if it is leaked or dropped twice.
 struct Tracked(#[allow(dead_code)] Arc<()>);
 
 impl Tracked {
@@ -165,7 +165,7 @@ fn value<T>(polled: Poll<Result<T, JoinError>>) -> Option<Result<T, JoinError>> 
 /// two wakes, and the last poll sees what both wakers wrote (rule 6).
 #[test]
 fn wakes_against_the_run() {
-    // Three threads have too many interleavings for all of them; a bug that needs more than three
+    // Three threads have too many interleavings to try them all; a bug that needs more than three
     // preemptions would be a first.
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
@@ -292,7 +292,7 @@ fn two_joining_wakers_against_the_run() {
     });
 }
 
-/// Whoever comes second drops the output; the registered waker is dropped or woken, once.
+/// The second of the two drops the output; the registered waker is dropped or woken, once.
 #[test]
 fn dropping_the_handle_against_the_run() {
     for registered in [false, true] {
@@ -397,7 +397,7 @@ fn shutdown_against_the_run() {
     });
 }
 
-/// The shutdown against a wake from outside the runtime: nothing is left in the queue's way.
+/// The shutdown against a wake from outside the runtime: nothing is left in the queue.
 #[test]
 fn shutdown_against_a_wake() {
     loom::model(|| {
@@ -461,7 +461,7 @@ fn the_last_reference() {
     });
 }
 
-/// A joiner that waits on its own thread as an executor would, to the end.
+/// A joiner that waits to the end on its own thread, as an executor would.
 #[test]
 fn join_by_blocking() {
     loom::model(|| {

@@ -1,7 +1,7 @@
 //! The list of a scheduler's living tasks, so that its shutdown finds them all.
 //!
-//! Several lists, each under its own lock. Tasks spawned one after the other go to different ones:
-//! a thread that spawns and threads that end what it has spawned then seldom meet at a lock.
+//! Several lists, each under its own lock. Tasks spawned one after the other go to different ones,
+//! so that a thread that spawns seldom meets the threads that end its tasks at a lock.
 
 use super::core::{Cell, Header};
 use super::id::Id;
@@ -37,7 +37,7 @@ pub(super) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Relaxed)
 }
 
-/// Makes a task of the list `owner`, and the three references that its word starts with: the last
+/// Makes a task for the list `owner`, and the three references that its word starts with: the last
 /// is the list's.
 ///
 /// # Safety

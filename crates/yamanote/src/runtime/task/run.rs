@@ -209,7 +209,7 @@ unsafe fn cancel<F: Future, S: Schedule>(task: NonNull<Header>) {
 unsafe fn complete<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the caller's reference, until a verb gives it away.
     let this = unsafe { cell::<F, S>(task) };
-    // Off the list before the joiner hears of it: who has joined a task does not find it counted.
+    // Off the list before the joiner hears of it: a task that was joined is not counted any more.
     let references = {
         // SAFETY: lends the reference; `ManuallyDrop` keeps it ours.
         let lent = ManuallyDrop::new(unsafe { Task::<S>::from_raw(task) });
@@ -280,7 +280,7 @@ unsafe fn drop_stage<F: Future, S: Schedule>(task: NonNull<Header>) {
         .with_mut(|stage| unsafe { *stage = Stage::Empty });
 }
 
-/// As [`drop_stage`], when there is nobody to tell of a panic.
+/// As [`drop_stage`]; a panic ends here.
 ///
 /// # Safety
 ///

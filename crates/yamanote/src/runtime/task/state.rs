@@ -25,7 +25,8 @@
 //!
 //! The rules. The code cites them by number.
 //!
-//! 1. `RUNNING` is a lock. Who set it owns the stage (future or output) until it clears it.
+//! 1. `RUNNING` is a lock. The thread that set it owns the stage (future or output) until it clears
+//!    it.
 //! 2. At most one `Notified` exists. It exists while an idle task has `NOTIFIED`; in a running task
 //!    `NOTIFIED` tells the runner to make one when the poll is over. It holds one reference, which
 //!    becomes the runner's.
@@ -37,8 +38,9 @@
 //!    while it is set the handle may read it. After `COMPLETE` only the runner touches flag and
 //!    cell: it moves the waker out and clears the flag. (A handle that read the flag just before
 //!    may still compare the cell's bytes; moving out does not write.)
-//! 5. The memory lives while the count is above zero or `JOIN_HANDLE` is set. Who takes the last of
-//!    both away frees it. After a verb that gives a reference away the word is not touched again.
+//! 5. The memory lives while the count is above zero or `JOIN_HANDLE` is set. Whoever takes the
+//!    last of both away frees it. After a verb that gives a reference away the word is not touched
+//!    again.
 //! 6. A wake always writes, also when it changes nothing: what the waking thread did before must be
 //!    visible to the poll that its wake asked for.
 //!
@@ -53,8 +55,8 @@
 //! releases the output to the Acquire of [`State::load`] and the join verbs, and acquires the waker
 //! that [`State::join_waker_set`] released.
 //!
-//! Promise C: who frees sees every use. Every verb that gives a reference away is Release, and who
-//! finds itself last is Acquire.
+//! Promise C: whoever frees the task sees every use of it. Every verb that gives a reference away
+//! is Release, and the one that finds its reference to be the last is Acquire.
 #![forbid(unsafe_code)]
 
 use crate::loom::sync::atomic::{
@@ -245,7 +247,7 @@ impl State {
     }
 
     /// The owner wants the task cancelled: true if the caller now holds `RUNNING` and must do it.
-    /// Otherwise the runner of the moment will, or the task is complete.
+    /// Otherwise the current runner will, or the task is complete.
     #[must_use]
     pub(super) fn claim_for_shutdown(&self) -> bool {
         self.update(Acquire, |now| {
@@ -389,7 +391,7 @@ impl State {
         })
     }
 
-    /// The handle is dropped; asks for what is to be done before, one thing at a time.
+    /// The handle is dropped: says what must be done before, one thing at a time.
     pub(super) fn detach(&self, output_dropped: bool) -> Detach {
         self.update(AcqRel, |now| {
             assert!(now.has(JOIN_HANDLE));

@@ -18,8 +18,8 @@
 //! and the task continues when the others have had their turn. `drop_all` above needs nothing more.
 //!
 //! The budget belongs to the task, not to the future: a `select!` or a join of several futures
-//! spends one budget. The future given to `block_on` has a budget as a task has; on threads outside
-//! a runtime there is none, and nothing ever yields.
+//! spends one budget. The future given to `block_on` has a budget like a task; on threads outside a
+//! runtime there is none, and nothing ever yields.
 //!
 //! - [`consume_budget`] spends a unit by hand, in a loop that computes without waiting.
 //! - [`cooperative`] lets a future that knows nothing of this spend a unit when it is ready;
@@ -49,7 +49,7 @@ use std::task::{Context, Poll};
 ///
 /// # Examples
 ///
-/// A stream of another crate that shall not starve its neighbours:
+/// A stream of another crate that must not starve its neighbours:
 ///
 /// ```
 /// use futures::stream::{Stream, StreamExt};
@@ -77,8 +77,8 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
 
 /// True if the task has budget left.
 ///
-/// A combinator that has to look at a second future whatever the first one did, such as a timeout,
-/// can see by it whether the first one spent the budget, and then poll the second one
+/// A combinator that must poll a second future whatever the first one did, such as a timeout,
+/// learns from it whether the first one spent the budget, and can then poll the second one
 /// [unconstrained].
 ///
 /// # Examples

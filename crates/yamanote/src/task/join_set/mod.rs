@@ -78,8 +78,8 @@ impl<T> JoinSet<T> {
         self.len() == 0
     }
 
-    /// Takes out those that run, in the order in which they came, then those that have ended, in
-    /// that order: so are outputs that nobody takes dropped by Tokio's.
+    /// Takes out the tasks that run, in the order in which they came, then those that have ended,
+    /// in that order. Tokio drops outputs that nobody takes in this order.
     fn take_all(&mut self) -> Vec<Member<T>> {
         let ended = iter::from_fn(|| self.ready.pop());
         let ended: Vec<_> = ended.filter_map(|place| self.tasks.remove(place)).collect();
@@ -90,7 +90,7 @@ impl<T> JoinSet<T> {
 }
 
 impl<T: 'static> JoinSet<T> {
-    /// Spawns a task on the current runtime and takes it into the set. It runs also if nobody
+    /// Spawns a task on the current runtime and takes it into the set. It runs even if nobody
     /// waits.
     ///
     /// # Panics
@@ -363,7 +363,7 @@ impl<T: 'static> JoinSet<T> {
         Poll::Pending
     }
 
-    /// Takes the member out if it has ended. A place whose member was taken out is nobody's: its
+    /// Takes the member out if it has ended. A place whose member was taken out finds none: its
     /// number is not used again.
     fn poll_place(&mut self, place: slab::Place) -> Option<(Id, Result<T, JoinError>)> {
         let member = self.tasks.get_mut(place)?;

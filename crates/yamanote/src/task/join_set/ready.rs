@@ -16,7 +16,7 @@ pub(super) struct Ready {
 
 struct State {
     places: VecDeque<Place>,
-    /// Whom to wake when there is a place; taken away by who does.
+    /// To be woken when there is a place, and taken away for it.
     waker: Option<Waker>,
 }
 

@@ -15,15 +15,15 @@ pub(super) struct Place {
 }
 
 pub(super) struct Slab<V> {
-    slots: Vec<Slot<V>>,
-    /// The first of the free slots, which are a list.
+    entries: Vec<Entry<V>>,
+    /// The first of the free entries, which are a list.
     free: Option<u32>,
     len: usize,
-    /// Of the next value. Counted for the slab, not for a slot, so that slots may go.
+    /// Of the next value. Counted for the slab, not for an entry, so that entries may go.
     generation: u32,
 }
 
-struct Slot<V> {
+struct Entry<V> {
     generation: u32,
     state: State<V>,
 }
@@ -37,7 +37,7 @@ enum State<V> {
 impl<V> Slab<V> {
     pub(super) const fn new() -> Slab<V> {
         Slab {
-            slots: Vec::new(),
+            entries: Vec::new(),
             free: None,
             len: 0,
             generation: 0,
@@ -52,17 +52,17 @@ impl<V> Slab<V> {
     pub(super) fn insert(&mut self, value: impl FnOnce(Place) -> V) {
         let index = match self.free {
             Some(index) => index,
-            None => u32::try_from(self.slots.len()).expect("a set of more than 2^32 tasks"),
+            None => u32::try_from(self.entries.len()).expect("a set of more than 2^32 tasks"),
         };
         let generation = self.generation;
         let state = State::Taken(value(Place { index, generation }));
-        let taken = Slot { generation, state };
-        match self.slots.get_mut(index as usize) {
-            Some(slot) => match mem::replace(slot, taken).state {
+        let taken = Entry { generation, state };
+        match self.entries.get_mut(index as usize) {
+            Some(entry) => match mem::replace(entry, taken).state {
                 State::Free(next) => self.free = next,
-                State::Taken(_) => unreachable!("a free slot was taken"),
+                State::Taken(_) => unreachable!("a free entry was taken"),
             },
-            None => self.slots.push(taken),
+            None => self.entries.push(taken),
         }
         self.len += 1;
         // After 2^32 values a waker of the first might be taken for the last one's, and cause a
@@ -71,8 +71,8 @@ impl<V> Slab<V> {
     }
 
     pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut V> {
-        match self.slots.get_mut(place.index as usize)? {
-            Slot {
+        match self.entries.get_mut(place.index as usize)? {
+            Entry {
                 generation,
                 state: State::Taken(value),
             } if *generation == place.generation => Some(value),
@@ -82,15 +82,15 @@ impl<V> Slab<V> {
 
     pub(super) fn remove(&mut self, place: Place) -> Option<V> {
         self.get_mut(place)?;
-        let slot = &mut self.slots[place.index as usize];
-        let State::Taken(value) = mem::replace(&mut slot.state, State::Free(self.free)) else {
+        let entry = &mut self.entries[place.index as usize];
+        let State::Taken(value) = mem::replace(&mut entry.state, State::Free(self.free)) else {
             unreachable!("there was a value a moment ago");
         };
         self.free = Some(place.index);
         self.len -= 1;
         if self.len == 0 {
-            self.slots.clear();
-            self.slots.free_excess();
+            self.entries.clear();
+            self.entries.free_excess();
             self.free = None;
         }
         Some(value)
@@ -98,8 +98,8 @@ impl<V> Slab<V> {
 
     /// All values, in the order in which they were put in.
     pub(super) fn in_order(&self) -> Vec<&V> {
-        let taken = self.slots.iter().filter_map(|slot| match &slot.state {
-            State::Taken(value) => Some((self.age(slot), value)),
+        let taken = self.entries.iter().filter_map(|entry| match &entry.state {
+            State::Taken(value) => Some((self.age(entry), value)),
             State::Free(_) => None,
         });
         sorted(taken.collect())
@@ -109,10 +109,10 @@ impl<V> Slab<V> {
     pub(super) fn take_all(&mut self) -> Vec<V> {
         self.free = None;
         self.len = 0;
-        let slots = mem::take(&mut self.slots).into_iter();
-        let taken = slots.filter_map(|slot| {
-            let age = self.age(&slot);
-            match slot.state {
+        let entries = mem::take(&mut self.entries).into_iter();
+        let taken = entries.filter_map(|entry| {
+            let age = self.age(&entry);
+            match entry.state {
                 State::Taken(value) => Some((age, value)),
                 State::Free(_) => None,
             }
@@ -121,8 +121,8 @@ impl<V> Slab<V> {
     }
 
     /// Smaller for what was put in earlier; generations are counted up, and around.
-    fn age(&self, slot: &Slot<V>) -> u32 {
-        slot.generation.wrapping_sub(self.generation)
+    fn age(&self, entry: &Entry<V>) -> u32 {
+        entry.generation.wrapping_sub(self.generation)
     }
 }
 

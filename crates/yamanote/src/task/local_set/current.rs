@@ -34,8 +34,8 @@ pub(in crate::task) fn get() -> Option<Arc<Shared>> {
 }
 
 /// Whether `set` is the one this thread is in, and is being polled: then it looks at its queue
-/// before it returns. A set around the innermost does so, too; but it is woken nevertheless, as
-/// Tokio's.
+/// before it returns. A set around the innermost one does so, too, but is woken nevertheless, as in
+/// Tokio.
 pub(super) fn runs(set: &Arc<Shared>) -> bool {
     let is_it = |current: &Current| {
         current.runs && matches!(&current.set, Some(innermost) if Arc::ptr_eq(innermost, set))
@@ -46,7 +46,7 @@ pub(super) fn runs(set: &Arc<Shared>) -> bool {
 }
 
 fn replace(current: Current) -> Current {
-    // A set that is dropped by a destructor of the thread has no context to drop it in.
+    // A destructor of the thread may drop a set when there is no context any more.
     CURRENT
         .try_with(|cell| cell.replace(current))
         .unwrap_or_default()

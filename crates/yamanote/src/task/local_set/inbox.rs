@@ -1,17 +1,17 @@
-//! What other threads leave for a `LocalSet`, and whom they wake for it.
+//! What other threads leave for a `LocalSet`, and the waker that they wake for it.
 //!
-//! The set, which polls under some waker, leaves that waker here when a poll begins. Who pushes
-//! takes it away and wakes it, so one poll is asked for however much comes.
+//! The set, which polls under some waker, leaves that waker here when a poll begins. A thread that
+//! pushes takes it away and wakes it, so one poll is asked for however much comes.
 //!
 //! # Memory ordering
 //!
-//! The promise: what is pushed before a poll begins is found by it; for what is pushed later the
-//! poll's waker is woken. The lock keeps it, and two flags spare the lock. `dirty` spares it to a
-//! poll under the waker that is here anyway: it is set, with Release, under the lock of each push,
-//! and cleared under that of setting the waker. A poll whose Acquire finds it clear did not see the
-//! push; so the push takes the waker, which only setting it puts back, and wakes it. `len` spares
-//! it to a look into an empty inbox: stored with Release under the lock, so that a look that comes
-//! after the waker was set finds what was pushed before that.
+//! The promise: a poll finds what is pushed before it begins; for what is pushed later, its waker
+//! is woken. The lock keeps it, and two values save taking the lock. `dirty` saves it in a poll
+//! under the waker that is here anyway: it is set, with Release, under the lock of each push, and
+//! cleared under the lock when the waker is set. A poll whose Acquire finds it clear did not see
+//! the push; so the push takes the waker, which only setting it puts back, and wakes it. `len`
+//! saves it in a look into an empty inbox: it is stored with Release under the lock, so that a look
+//! that comes after the waker was set finds what was pushed before that.
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
@@ -54,7 +54,8 @@ impl<T> Inbox<T> {
         unpoisoned(self.state.lock())
     }
 
-    /// Leaves `value`, and returns whom to wake. After [`close`](Self::close) it hands it back.
+    /// Leaves `value`, and returns the waker to wake. After [`close`](Self::close) it hands `value`
+    /// back.
     pub(super) fn push(&self, value: T) -> Result<Option<Waker>, T> {
         let mut state = self.lock();
         if state.closed {
@@ -66,7 +67,7 @@ impl<T> Inbox<T> {
         Ok(state.waker.take())
     }
 
-    /// A poll under the waker that was set last need set it again only if this says so.
+    /// Whether a poll under the waker that was set last must set it again.
     pub(super) fn is_dirty(&self) -> bool {
         self.dirty.load(Ordering::Acquire)
     }

@@ -6,10 +6,10 @@
 //! ```
 //!
 //! 1. The set is polled under some waker; the last one counts ([`Shared::begin_poll`]).
-//! 2. Who makes a task runnable from another thread goes by the inbox. Its tasks run when the home
-//!    queue is empty, and at every [`INBOX_FIRST`]th look before those.
-//! 3. Who does so on the set's thread pushes to the home queue. While the set runs that is all;
-//!    otherwise the waker is woken, once until the next poll.
+//! 2. A task that another thread makes runnable goes to the inbox. Tasks there run when the home
+//!    queue is empty, and before those of the home queue at every [`INBOX_FIRST`]th look.
+//! 3. A task that is made runnable on the set's thread goes to the home queue. While the set runs
+//!    that is all; otherwise the waker is woken, once until the next poll.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -44,11 +44,11 @@ struct Home {
     tick: Cell<u32>,
 }
 
-/// Of so many looks for a task one goes to the inbox first, the very first for one.
+/// One in this many looks for a task goes to the inbox first, and so does the very first look.
 const INBOX_FIRST: u32 = 31;
 
 impl Shared {
-    /// Of the calling thread.
+    /// For the calling thread.
     pub(super) fn new() -> Arc<Shared> {
         Arc::new(Shared {
             home: OwnerCell::new(Home {
@@ -63,8 +63,8 @@ impl Shared {
         })
     }
 
-    /// Makes a task of `future`, to be run by the set; if it is gone, the future is dropped and the
-    /// handle says so.
+    /// Makes a task of `future`, to be run by the set; if the set is gone, the future is dropped
+    /// and the handle says so.
     pub(in crate::task) fn spawn<F>(self: &Arc<Self>, future: F) -> JoinHandle<F::Output>
     where
         F: Future + 'static,

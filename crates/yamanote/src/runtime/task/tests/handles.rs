@@ -1,4 +1,4 @@
-//! What the handles tell, and what is visible while a task runs and ends.
+//! What the handles say, and what is visible while a task runs and ends.
 #![forbid(unsafe_code)]
 
 use super::{Dropped, Scheduler, WakeCount, poll};

@@ -1,4 +1,4 @@
-//! Panics in places where nothing is left to do but to go on.
+//! Panics in places where the runtime can only go on.
 
 use super::{Dropped, Scheduler, poll};
 use std::future::{pending, poll_fn};
@@ -59,7 +59,7 @@ fn failing(fails: Fails) -> (ManuallyDrop<Waker>, Arc<Data>) {
     (ManuallyDrop::new(waker), data)
 }
 
-/// The joiner gets its own panic; the task is none the worse.
+/// The joiner gets its own panic; the task is unharmed.
 #[test]
 fn a_join_waker_that_cannot_be_cloned() {
     let scheduler = Scheduler::new();
@@ -75,7 +75,7 @@ fn a_join_waker_that_cannot_be_cloned() {
     assert!(scheduler.is_last());
 }
 
-/// The runner is not the one to hear of it.
+/// The panic does not reach the runner.
 #[test]
 fn a_join_waker_that_cannot_be_woken() {
     let scheduler = Scheduler::new();
@@ -151,7 +151,7 @@ fn the_first_panic_wins() {
     assert_eq!(drops.load(SeqCst), 1);
 }
 
-/// A closed list drops the future on the spot, also if that panics.
+/// A closed list drops the future at once, also if that panics.
 #[test]
 fn a_future_that_comes_too_late() {
     let drops = Arc::new(AtomicUsize::new(0));
