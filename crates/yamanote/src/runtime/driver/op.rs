@@ -20,19 +20,20 @@
 //! Rules the code cites:
 //!
 //! 1. From the push of its SQE to its last CQE the payload is the entry's, and nobody touches it.
-//!    Cancelling asks the kernel to hurry; only the last CQE frees. Without it the payload is leaked.
+//!    Cancelling asks the kernel to hurry; only the last CQE frees. If it never comes, the payload
+//!    is leaked.
 //! 2. P and S differ only in whether the kernel's head has passed the SQE. The entry does not care:
 //!    a failed `io_uring_enter` leaves the SQE where it is, and it runs later.
-//! 3. A CQE finds its entry by index and generation. What finds none is counted and ignored. An entry
-//!    whose generations are used up is never used again.
-//! 4. A CQE is the last one when it lacks `F_MORE`, whatever else it says. No operation here asks for
-//!    more than one; a CQE that announces another is counted and ignored.
+//! 3. A CQE finds its entry by index and generation. What finds none is counted and ignored. An
+//!    entry whose generations are used up is never used again.
+//! 4. A CQE is the last one when it lacks `F_MORE`, whatever else it says. No operation here asks
+//!    for more than one; a CQE that announces another is counted and ignored.
 //! 5. No user code runs under the ring's lock: wakers are cloned before and dropped after, payloads
 //!    are decoded and dropped outside.
 //! 6. What the kernel broke off, and not because we asked, goes to the kernel again
-//!    ([`BROKEN_OFF`]): an operation belongs to the thread that submitted it, and that thread may have
-//!    exited.
-//! 7. Results own what they carry; losing interest is dropping them, or handing them on
+//!    ([`BROKEN_OFF`]): an operation belongs to the thread that submitted it, and that thread may
+//!    have exited.
+//! 7. Results own what they carry; to lose interest is to drop them, or to hand them on
 //!    ([`Cancellable::orphaned`]).
 //!
 //! The states of an entry are those of [`Lifecycle`](super::ring::table::Lifecycle). The operations
@@ -82,9 +83,9 @@ pub(crate) trait Cancellable: Completable {
 ///
 /// # Safety
 ///
-/// - Everything the SQE of [`prepare`](Operation::prepare) points to is owned by `self`, on the heap
-///   behind it, or static, and stays valid and in place while nobody touches `self`. `prepare` is
-///   called in the box in which `self` stays from then on; the box may move.
+/// - Everything the SQE of [`prepare`](Operation::prepare) points to is owned by `self`, on the
+///   heap behind it, or static, and stays valid and in place while nobody touches `self`. `prepare`
+///   is called in the box in which `self` stays from then on; the box may move.
 /// - The descriptor in the SQE is kept open by `self`, or is one that is never closed.
 /// - What the kernel writes through those pointers cannot break `self`, whatever it writes and
 ///   however often, until the last completion.
@@ -100,8 +101,8 @@ pub(crate) unsafe trait Operation: Cancellable + Send + 'static {
 pub(crate) trait Rings: Send + Sync + 'static {
     type Guard<'a>: DerefMut<Target = Ring>;
 
-    /// The slot this thread submits to; `None` if it holds none. An operation waits for the turns of
-    /// its slot's owner, and one of another thread might be in a long poll.
+    /// The slot this thread holds. An operation waits for the turns of the slot's owner, and
+    /// another thread might be in a long poll, so it is submitted nowhere else.
     fn submit_slot(&self) -> Option<usize>;
 
     /// Locks a slot's ring. It fails when there can be none (any more).
@@ -280,7 +281,7 @@ fn push<T: Operation, R: Rings>(rings: &R, operation: T, waker: Waker) -> Pushed
     }
 }
 
-/// What a future says whose completion the kernel has lost.
+/// The panic of a future whose completion the kernel has lost.
 const LOST: &str = "the kernel lost the completion of this operation: it had no memory to keep it \
                     (EBADR); what the operation owns is leaked";
 

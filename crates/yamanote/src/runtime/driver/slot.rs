@@ -123,7 +123,7 @@ impl Slot {
     pub(super) fn why_no_ring(&self) -> Option<String> {
         match &*self.lock_ring() {
             RingState::Refused(refusal) => Some(probe::explain(refusal.errno).to_string()),
-            RingState::Ready(ring) => ring.retreat().map(|retreat| retreat.to_string()),
+            RingState::Ready(ring) => ring.given_up().map(|why| why.to_string()),
             RingState::Absent | RingState::Closed => None,
         }
     }

@@ -1,4 +1,4 @@
-//! The three system calls of io_uring, and what can be said with one call and no ring.
+//! The three system calls of io_uring, and what one call can say without a ring.
 //!
 //! [`queues`] is the memory shared with the kernel; [`Kernel`] is the seam behind which a test puts
 //! a kernel of its own. Everything about the *meaning* of entries is in `runtime::driver`.
@@ -75,14 +75,14 @@ pub(crate) fn setup(entries: u32, params: &mut Params) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-/// Blocks until the ring has a completion or the timeout is over; submits `to_submit` entries on the
-/// way. Called without the ring's lock. With `idle` the kernel is told, where it can be
+/// Blocks until the ring has a completion or the timeout is over; submits `to_submit` entries on
+/// the way. Called without the ring's lock. With `idle` the kernel is told, where it can be
 /// (`IORING_FEAT_NO_IOWAIT`), that nothing here waits for a disk.
 ///
 /// # Errors
 ///
-/// Whatever the kernel says, EINTR included. The caller looks at its queues in any case, and tells
-/// the ring ([`Ring::note_wait`](crate::runtime::driver::ring::Ring::note_wait)), or it might spin.
+/// Whatever the kernel says, EINTR included. The caller looks at its queues in any case; if it just
+/// waits again, it might spin.
 pub(crate) fn wait(
     fd: RawFd,
     to_submit: u32,
@@ -134,8 +134,8 @@ fn wait_once(fd: RawFd, to_submit: u32, timeout: Option<Duration>, idle: bool) -
     Ok(())
 }
 
-/// Posts a completion with `user_data` to the ring `target`, from a thread that needs no ring of its
-/// own (`IORING_REGISTER_SEND_MSG_RING`, Linux 6.13).
+/// Posts a completion with `user_data` to the ring `target`, from a thread that needs no ring of
+/// its own (`IORING_REGISTER_SEND_MSG_RING`, Linux 6.13).
 pub(crate) fn send_message(target: RawFd, user_data: u64) -> io::Result<()> {
     let sqe = Sqe::message(target, user_data);
     // SAFETY: the kernel reads one SQE from the pointer during the call.

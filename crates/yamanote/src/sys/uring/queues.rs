@@ -4,8 +4,8 @@
 //! kernel. One side of each queue is ours, the other the kernel's:
 //!
 //! ```text
-//! SQ: we write entries, then store `tail`  --Release/Acquire-->  the kernel takes them, stores `head`
-//! CQ: the kernel writes entries, stores `tail`  --Release/Acquire-->  we read them, then store `head`
+//! SQ: we write entries, store `tail`  --Release/Acquire-->  the kernel takes them, stores `head`
+//! CQ: the kernel writes entries, stores `tail`  --Release/Acquire-->  we read them, store `head`
 //! ```
 //!
 //! Whoever holds `&mut Queues` is the only one on our side. The kernel may consume SQEs at any time
@@ -123,14 +123,14 @@ impl Queues {
         Ok(unsafe { Queues::from_parts(layout, Box::new((rings, sqes))) })
     }
 
-    /// Queues an entry and publishes it. Gives it back when there is no room.
+    /// Queues an entry and publishes it, if there is room.
     pub(crate) fn push(&mut self, sqe: &Sqe) -> Result<(), SubmissionQueueFull> {
         if self.unsubmitted() == self.layout.sq_entries {
             return Err(SubmissionQueueFull);
         }
         let place = self.sq_tail & (self.layout.sq_entries - 1);
         // SAFETY: `place` is below `sq_entries`; the kernel has taken the entry that stood there,
-        // for `head` (read with Acquire in `unsubmitted`) is past it.
+        // because the head (read with Acquire in `sq_head`) is past it.
         unsafe { self.layout.sqes.add(place as usize).write(*sqe) };
         self.sq_tail = self.sq_tail.wrapping_add(1);
         // SAFETY: valid by contract. Release pairs with the kernel's Acquire of the tail: it sees
@@ -149,8 +149,8 @@ impl Queues {
         self.sq_tail.wrapping_sub(self.sq_head())
     }
 
-    /// Takes back the entries the kernel has not taken, and returns their user data. For a ring that
-    /// no thread is in and none will enter again.
+    /// Takes back the entries the kernel has not taken, and returns their user data. For a ring
+    /// that no thread is in and none will enter again.
     pub(crate) fn withdraw(&mut self) -> Vec<u64> {
         let head = self.sq_head();
         let count = self.sq_tail.wrapping_sub(head);
@@ -158,8 +158,8 @@ impl Queues {
         let names = (0..count)
             .map(|nth| {
                 let place = head.wrapping_add(nth) & entries;
-                // SAFETY: `place` is below `sq_entries`; the entry was written by `push`, and nobody
-                // writes to it while we hold `&mut self`.
+                // SAFETY: `place` is below `sq_entries`; the entry was written by `push`, and
+                // nobody writes to it while we hold `&mut self`.
                 unsafe { self.layout.sqes.add(place as usize).read() }.user_data
             })
             .collect();
@@ -196,8 +196,8 @@ impl Queues {
             return None;
         }
         let place = self.cq_head & (self.layout.cq_entries - 1);
-        // SAFETY: `place` is below `cq_entries`; the kernel has published the entry, for `tail`
-        // (read with Acquire) is past it.
+        // SAFETY: `place` is below `cq_entries`; the kernel has published the entry, because the
+        // tail (read with Acquire in `cq_tail`) is past it.
         let cqe = unsafe { self.layout.cqes.add(place as usize).read() };
         self.cq_head = self.cq_head.wrapping_add(1);
         // SAFETY: valid by contract. Release pairs with the kernel's Acquire of the head: our copy

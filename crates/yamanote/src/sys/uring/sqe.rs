@@ -1,7 +1,7 @@
 //! Submissions: what an operation looks like to the kernel, one constructor each.
 //!
-//! The pointers are only numbers here. Who submits keeps what they point to, as the manual page of the
-//! operation's system call says, until the last completion.
+//! The pointers are only numbers here. Whoever submits an entry keeps what they point to, as the
+//! manual page of the operation's system call says, until the last completion.
 #![forbid(unsafe_code)]
 
 use std::os::fd::RawFd;
@@ -88,8 +88,8 @@ impl Sqe {
         }
     }
 
-    /// Makes a read or write end in `EAGAIN` where it would have to wait for anything but the device
-    /// (`RWF_NOWAIT`). The kernel then gives it to none of its threads.
+    /// Makes a read or write end in `EAGAIN` where it would have to wait for anything but the
+    /// device (`RWF_NOWAIT`). The kernel then gives it to none of its threads.
     pub(crate) fn without_waiting(self) -> Self {
         Sqe {
             op_flags: libc::RWF_NOWAIT as u32,
@@ -128,7 +128,7 @@ impl Sqe {
         }
     }
 
-    /// Only a failure is told.
+    /// Completes only if it fails.
     pub(crate) fn silent(mut self) -> Self {
         self.flags |= IOSQE_CQE_SKIP_SUCCESS;
         self

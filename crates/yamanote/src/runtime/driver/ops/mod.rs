@@ -1,5 +1,5 @@
-//! The operations there are, one small file each: the SQE, the plain system call and the decoding side
-//! by side.
+//! The operations there are, one small file each: the SQE, the plain system call and the decoding
+//! side by side.
 
 pub(crate) mod read;
 mod transfer;

@@ -5,9 +5,10 @@ use std::io;
 
 use crate::sys::uring::abi;
 
-/// How the kernel ends what it breaks off because the thread that submitted it exits: one by one
-/// what waits in a poll or for a kernel thread (ECANCELED), and what a kernel thread was waiting in
-/// (the others; ERESTARTSYS and its kin are not for user space, and yet come here from `openat2`).
+/// How the kernel ends what it breaks off because the thread that submitted it exits: with
+/// ECANCELED what waits in a poll or for a kernel thread, with the others what a kernel thread was
+/// waiting in (ERESTARTSYS and its kin are not meant for user space, and yet come here from
+/// `openat2`).
 pub(crate) const BROKEN_OFF: &[i32] = &[libc::ECANCELED, libc::EINTR, 512, 513, 514, 516];
 
 /// What one completion says.
@@ -39,8 +40,8 @@ impl CqeResult {
         CqeResult::of_call(Err(error))
     }
 
-    /// Of an operation that the kernel has not seen and never will, because no ring takes it, or its
-    /// ring was given up. It may be done in another way.
+    /// Of an operation that the kernel has not seen and never will, because no ring takes it, or
+    /// its ring was given up. It may be done in another way.
     pub(crate) fn left_undone() -> Self {
         CqeResult::failed(io::Error::from_raw_os_error(libc::EAGAIN))
     }

@@ -1,17 +1,16 @@
-//! What a ring submits for itself: names in the completion stream, and polls it keeps armed.
+//! What a ring submits for itself: its names in the completion stream.
 #![forbid(unsafe_code)]
 
-use std::os::fd::RawFd;
-
-use super::completion::{CqeResult, Key};
+use super::completion::Key;
 use crate::sys::uring::sqe::Sqe;
 
-/// The ring's own submissions: in place of a generation.
+/// The ring's own submissions; stands in place of a generation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Internal {
     Wake,
     Cancel,
-    /// With the count of armings, so that the end of an old poll is not taken for the present one's.
+    /// With the count of armings, so that the end of an old poll is not taken for the present
+    /// one's.
     Readiness(u32),
     WakePoll(u32),
 }
@@ -43,41 +42,10 @@ impl Internal {
             _ => None,
         }
     }
-}
 
-/// A multishot poll the ring keeps armed on one descriptor.
-#[derive(Debug, Default)]
-pub(super) struct Watch {
-    /// The descriptor to watch; `None` when disarmed.
-    pub(super) fd: Option<RawFd>,
-    /// Which arming is current.
-    pub(super) count: u32,
-    /// The current arming's SQE has been pushed and has not ended.
-    pub(super) armed: bool,
-    /// Something happened since the last look.
-    pub(super) event: bool,
-}
-
-impl Watch {
-    /// The descriptor that a poll has yet to be pushed for.
-    pub(super) fn unarmed_fd(&self) -> Option<RawFd> {
-        self.fd.filter(|_| !self.armed)
+    /// The submission, under this name.
+    pub(super) fn named(self, mut sqe: Sqe) -> Sqe {
+        sqe.user_data = self.key().user_data();
+        sqe
     }
-
-    /// A completion of arming `count`.
-    pub(super) fn complete(&mut self, count: u32, cqe: &CqeResult) {
-        let current = count == self.count & Internal::COUNT_MASK;
-        if current && self.fd.is_some() {
-            // An end by error is an event too: what happened in between is not known.
-            self.event = true;
-        }
-        if current && !cqe.has_more() {
-            self.armed = false;
-        }
-    }
-}
-
-/// A multishot, edge-triggered poll for input.
-pub(super) fn watch(fd: RawFd) -> Sqe {
-    Sqe::poll_multi(fd, libc::EPOLLIN as u32)
 }

@@ -7,55 +7,58 @@
 //! ```text
 //! submit / orphan ─> SQ ── flush (enter) ──> kernel ──> CQ ── reap ─> Batch ─> (unlocked) finish
 //!                    ^                                        |
-//!                    └── deferred: cancellations and re-arms that found no room
+//!                    └── deferred: what goes again, cancellations, polls of its own
 //! ```
 //!
 //! The ring's own submissions carry [`Key::INTERNAL_INDEX`] and an [`Internal`] in place of a
 //! generation: the message that wakes a waiter, the poll that watches the epoll descriptor, the
 //! poll on the wake-up eventfd where there are no messages, cancellations. They own no memory.
 //!
-//! A ring that cannot be entered any more is given up: see `retreat`.
+//! A ring that cannot be entered any more is given up: see `failure`.
 //!
 //! Leaving: [`Ring::cancel_all`], reap until [`Ring::live_ops`] is 0, drop. Closing a ring is no
 //! barrier, so a ring dropped with operations in the kernel leaks their payloads (the table has no
 //! destructor for them); [`Ring::leak`] does so on purpose and counts.
 
 pub(crate) mod completion;
+mod deferred;
+mod failure;
+mod given_up;
 mod internal;
 pub(crate) mod payload;
-mod retreat;
 pub(super) mod setup;
 pub(crate) mod table;
 mod waker;
+mod watch;
 
-use retreat::Retreat;
-pub(crate) use waker::{Door, RingWaker};
+pub(crate) use waker::{RingWaker, WakeBy};
 
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::task::Waker;
 
 use completion::{CqeResult, Key, OnDrop};
-use internal::{Internal, Watch};
+use deferred::Deferred;
+use given_up::GivenUp;
+use internal::Internal;
 use payload::Carried;
 use table::{Orphaned, Routed, Table};
 use waker::messages_work;
 
 use super::batch::Batch;
-use super::setback::{Setback, Verdict};
+use super::setback::Setback;
 use crate::sys::fork::Origin;
 use crate::sys::uring::abi;
-use crate::sys::uring::queues::{Queues, SubmissionQueueFull};
+use crate::sys::uring::queues::Queues;
 use crate::sys::uring::sqe::Sqe;
 use crate::sys::uring::{Kernel, RealKernel};
 use crate::util::room::Room;
 
 /// Why an operation was not pushed. The payload comes back, unseen by the kernel.
 pub(crate) enum Refused {
-    /// No room in the submission queue; the waker is woken when there is. It comes back if one of the
-    /// same task waits already.
+    /// No room in the submission queue; the waker is woken when there is. It comes back if one of
+    /// the same task waits already.
     Full(Box<dyn Carried>, Option<Waker>),
     /// The ring is shutting down, or given up.
     Closed(Box<dyn Carried>, Waker),
@@ -79,16 +82,11 @@ pub(crate) struct Ring {
     kernel: Box<dyn Kernel>,
     fd: Arc<OwnedFd>,
     table: Table,
-    /// What goes to the kernel again and found no room in the queue yet.
-    again: VecDeque<Key>,
-    /// What is to be cancelled and found no room in the queue yet.
-    cancels: VecDeque<Key>,
+    deferred: Deferred,
     /// Wakers of futures that found the submission queue full.
     waiting_for_room: Vec<Waker>,
-    readiness: Watch,
     /// See [`note_foreign_enter`](Ring::note_foreign_enter).
     foreign_enter: bool,
-    wake_poll: Watch,
     waker: RingWaker,
     /// A wake-up was reaped.
     woken: bool,
@@ -97,7 +95,7 @@ pub(crate) struct Ring {
     /// Enters that failed since the last that did not.
     setback: Setback,
     /// It is given up, and why.
-    retreat: Option<Retreat>,
+    given_up: Option<GivenUp>,
     /// The owner waits in it, without the lock.
     has_waiter: bool,
     /// The kernel can be told that a wait is not for a disk.
@@ -108,27 +106,26 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// Makes a ring: with fewer entries if the kernel has no memory for that many, and without the
-    /// flags we could do without if it refuses them.
+    /// Makes a ring, maybe with fewer entries.
     pub(crate) fn new(entries: u32) -> io::Result<Self> {
         Ring::set_up(entries, |fd| {
             if messages_work(fd) {
-                Ok(Door::Message { ring: fd.clone() })
+                Ok(WakeBy::Message { ring: fd.clone() })
             } else {
-                Door::eventfd()
+                WakeBy::eventfd()
             }
         })
     }
 
-    /// With a given door, as on a kernel that has no other.
+    /// As on a kernel that has no other means of waking.
     #[cfg(test)]
-    pub(super) fn new_with_door(entries: u32, door: Door) -> io::Result<Self> {
-        Ring::set_up(entries, |_| Ok(door))
+    pub(super) fn new_woken_by(entries: u32, wake_by: WakeBy) -> io::Result<Self> {
+        Ring::set_up(entries, |_| Ok(wake_by))
     }
 
     fn set_up(
         entries: u32,
-        door: impl FnOnce(&Arc<OwnedFd>) -> io::Result<Door>,
+        wake_by: impl FnOnce(&Arc<OwnedFd>) -> io::Result<WakeBy>,
     ) -> io::Result<Self> {
         let (fd, params) = setup::set_up(entries)?;
         let missing = (abi::FEAT_NODROP | abi::FEAT_EXT_ARG) & !params.features;
@@ -140,8 +137,8 @@ impl Ring {
         let kernel = RealKernel {
             ring_fd: fd.clone(),
         };
-        let door = door(&fd)?;
-        let mut ring = Ring::with_kernel(queues, Box::new(kernel), fd, door);
+        let wake_by = wake_by(&fd)?;
+        let mut ring = Ring::with_kernel(queues, Box::new(kernel), fd, wake_by);
         ring.has_no_iowait = params.features & abi::FEAT_NO_IOWAIT != 0;
         Ok(ring)
     }
@@ -151,29 +148,23 @@ impl Ring {
         queues: Queues,
         kernel: Box<dyn Kernel>,
         fd: Arc<OwnedFd>,
-        door: Door,
+        wake_by: WakeBy,
     ) -> Self {
-        let waker = RingWaker::new(door);
+        let waker = RingWaker::new(wake_by);
         let mut ring = Ring {
             lost_seen: queues.completions_lost(),
             queues,
             kernel,
             fd,
             table: Table::default(),
-            again: VecDeque::new(),
-            cancels: VecDeque::new(),
+            deferred: Deferred::new(waker.poll_fd()),
             waiting_for_room: Vec::new(),
-            readiness: Watch::default(),
             foreign_enter: false,
-            wake_poll: Watch {
-                fd: waker.poll_fd(),
-                ..Watch::default()
-            },
             waker,
             woken: false,
             closed: false,
             setback: Setback::default(),
-            retreat: None,
+            given_up: None,
             has_waiter: false,
             has_no_iowait: false,
             counters: Counters::default(),
@@ -208,12 +199,12 @@ impl Ring {
     /// Whether a flush has something to do: submissions, task work, overflowed completions.
     pub(crate) fn needs_enter(&self) -> bool {
         self.check_process();
-        if self.retreat.is_some() {
+        if self.given_up.is_some() {
             return false;
         }
         self.queues.unsubmitted() > 0
             || self.queues.sq_flags() & (abi::SQ_TASKRUN | abi::SQ_CQ_OVERFLOW) != 0
-            || self.has_deferred()
+            || !self.deferred.is_empty()
     }
 
     #[cfg(test)]
@@ -222,8 +213,8 @@ impl Ring {
         self.queues.has_completions()
     }
 
-    /// Whether no operation has an entry: none in the kernel, and none completed whose future has yet
-    /// to look. Until then the ring is needed.
+    /// Whether no operation has an entry: none in the kernel, and none completed whose future has
+    /// yet to look. Until then the ring is needed.
     pub(crate) fn is_vacant(&self) -> bool {
         self.table.occupied() == 0
     }
@@ -260,7 +251,7 @@ impl Ring {
         if !self.has_room() && may_enter {
             self.flush();
         }
-        if self.closed || self.retreat.is_some() {
+        if self.closed || self.given_up.is_some() {
             return Err(Refused::Closed(carried, waker));
         }
         if !self.has_room() {
@@ -290,7 +281,7 @@ impl Ring {
         } = answer
         {
             self.check_process();
-            self.cancels.push_back(key);
+            self.deferred.cancel([key]);
             self.push_deferred();
         }
         answer
@@ -305,7 +296,7 @@ impl Ring {
         // A storm of signals must not keep us here for ever.
         const TRIES: u32 = 16;
         for _ in 0..TRIES {
-            if self.retreat.is_some() || !self.setback.rest().is_zero() {
+            if self.given_up.is_some() || !self.setback.rest().is_zero() {
                 return;
             }
             self.push_deferred();
@@ -317,7 +308,7 @@ impl Ring {
             match self.kernel.enter(to_submit, get_events) {
                 Ok(taken) => {
                     self.setback.is_over();
-                    if taken < to_submit || !self.has_deferred() {
+                    if taken < to_submit || self.deferred.is_empty() {
                         return;
                     }
                 }
@@ -342,7 +333,7 @@ impl Ring {
                 }
                 self.counters.overflows += 1;
                 // The kernel moves its backlog into the room we have made.
-                if self.retreat.is_some()
+                if self.given_up.is_some()
                     || self.kernel.enter(0, true).is_err()
                     || !self.queues.has_completions()
                 {
@@ -355,10 +346,10 @@ impl Ring {
         }
         self.notice_losses(batch);
         self.push_deferred();
-        if self.retreat.is_some() {
-            self.reaped_in_retreat(reaped, batch);
+        if self.given_up.is_some() {
+            self.reaped_given_up(reaped, batch);
         }
-        if !self.waiting_for_room.is_empty() && (self.has_room() || self.retreat.is_some()) {
+        if !self.waiting_for_room.is_empty() && (self.has_room() || self.given_up.is_some()) {
             for waker in self.waiting_for_room.drain(..) {
                 batch.wakers.push(waker);
             }
@@ -376,9 +367,11 @@ impl Ring {
                 Some(Internal::Wake) => self.note_woken(),
                 // Whatever it says, the target's own completion decides.
                 Some(Internal::Cancel) => {}
-                Some(Internal::Readiness(count)) => self.readiness.complete(count, &result),
+                Some(Internal::Readiness(count)) => {
+                    self.deferred.complete_readiness(count, &result)
+                }
                 Some(Internal::WakePoll(count)) => {
-                    self.wake_poll.complete(count, &result);
+                    self.deferred.complete_wake_poll(count, &result);
                     self.note_woken();
                 }
                 None => self.counters.unknown_completions += 1,
@@ -395,7 +388,7 @@ impl Ring {
             Routed::Nothing => {}
             Routed::Wake(waker) => batch.wakers.push(waker),
             Routed::Garbage(value) => batch.garbage.push(value),
-            Routed::Again => self.again.push_back(key),
+            Routed::Again => self.deferred.submit_again(key),
         }
     }
 
@@ -410,51 +403,19 @@ impl Ring {
         std::mem::take(&mut self.woken)
     }
 
-    /// The kernel counts completions for which it had no memory. Which ones it does not say, so
-    /// every operation it had may be one of them.
-    fn notice_losses(&mut self, batch: &mut Batch) {
-        let lost = self.queues.completions_lost();
-        let fresh = lost.wrapping_sub(self.lost_seen);
-        if fresh == 0 {
-            return;
-        }
-        self.lost_seen = lost;
-        self.counters.lost_completions += u64::from(fresh);
-        self.table.lose_all(|waker| batch.wakers.push(waker));
-        // The polls may have ended unheard. New ones; should the old live on, their events are
-        // ignored by their count.
-        for (watch, internal) in [
-            (
-                &mut self.readiness,
-                Internal::Readiness as fn(u32) -> Internal,
-            ),
-            (&mut self.wake_poll, Internal::WakePoll),
-        ] {
-            if watch.armed {
-                let old = internal(watch.count).key();
-                self.cancels.push_back(old);
-                watch.armed = false;
-                watch.event = true;
-            }
-        }
-    }
-
-    /// Watches an epoll descriptor: from the next flush (or wait) on, its becoming ready completes
-    /// here and [`take_readiness_event`](Ring::take_readiness_event) says so. The watch is renewed
-    /// when the kernel ends it. It belongs to the thread that enters: drain the descriptor once
-    /// after arming.
+    /// Watches an epoll descriptor: from the next flush (or wait) on,
+    /// [`take_readiness_event`](Ring::take_readiness_event) says that it became ready. The watch is
+    /// renewed when the kernel ends it. It belongs to the thread that enters: drain the descriptor
+    /// once after arming.
     pub(crate) fn arm_readiness(&mut self, epoll_fd: RawFd) {
         self.check_process();
         let foreign = std::mem::take(&mut self.foreign_enter);
-        if self.readiness.fd == Some(epoll_fd) && !foreign {
-            return;
+        if self.deferred.watch_readiness(epoll_fd, foreign) {
+            self.push_deferred();
         }
-        self.disarm_readiness();
-        self.readiness.fd = Some(epoll_fd);
-        self.push_deferred();
     }
 
-    /// Another thread than the owner has entered, maybe with the watch: the owner's next
+    /// A thread other than the owner has entered, maybe with the watch: the owner's next
     /// [`arm_readiness`](Ring::arm_readiness) arms one of its own.
     pub(crate) fn note_foreign_enter(&mut self) {
         self.foreign_enter = true;
@@ -462,41 +423,37 @@ impl Ring {
 
     pub(crate) fn disarm_readiness(&mut self) {
         self.check_process();
-        self.readiness.fd = None;
-        self.readiness.event = false;
-        if self.readiness.armed {
-            self.readiness.armed = false;
-            self.cancels
-                .push_back(Internal::Readiness(self.readiness.count).key());
+        if self.deferred.stop_readiness() {
             self.push_deferred();
         }
     }
 
     /// Whether the watched descriptor became ready since the last call.
     pub(crate) fn take_readiness_event(&mut self) -> bool {
-        std::mem::take(&mut self.readiness.event)
+        self.deferred.take_readiness_event()
     }
 
-    /// Closes the ring for new operations and asks the kernel to cancel everything but what must happen ([`OnDrop::LetFinish`]: accepted
-    /// writes, closes). Nothing is freed by it: reap until [`live_ops`](Ring::live_ops) is 0.
+    /// Closes the ring for new operations and asks the kernel to cancel everything but what must
+    /// happen ([`OnDrop::LetFinish`]: accepted writes). It frees nothing: reap until
+    /// [`live_ops`](Ring::live_ops) is 0.
     pub(crate) fn cancel_all(&mut self) {
         self.closed = true;
         self.disarm_readiness();
-        self.cancels
-            .extend(self.table.in_kernel_with(OnDrop::Cancel));
+        self.deferred
+            .cancel(self.table.in_kernel_with(OnDrop::Cancel));
         self.push_deferred();
     }
 
-    /// After [`cancel_all`](Ring::cancel_all), when time is up: also what must happen.
+    /// After [`cancel_all`](Ring::cancel_all), when time is up: cancels also what must happen.
     pub(crate) fn cancel_rest(&mut self) {
         self.check_process();
-        self.cancels
-            .extend(self.table.in_kernel_with(OnDrop::LetFinish));
+        self.deferred
+            .cancel(self.table.in_kernel_with(OnDrop::LetFinish));
         self.push_deferred();
     }
 
-    /// Gives the ring up with whatever the kernel still has, and returns how many operations that
-    /// is. Ring and payloads stay allocated for the rest of the process.
+    /// Leaves the ring to the kernel with whatever that still has, and returns how many operations
+    /// these are. Ring and payloads stay allocated for the rest of the process.
     pub(crate) fn leak(self) -> usize {
         let leaked = self.table.in_kernel();
         std::mem::forget(self);
@@ -507,73 +464,11 @@ impl Ring {
         self.queues.unsubmitted() < self.queues.sq_entries()
     }
 
-    fn has_deferred(&self) -> bool {
-        !self.again.is_empty()
-            || !self.cancels.is_empty()
-            || self.readiness.unarmed_fd().is_some()
-            || self.wake_poll.unarmed_fd().is_some()
-    }
-
-    /// Pushes as much of the ring's own business as there is room for.
     fn push_deferred(&mut self) {
-        if self.retreat.is_some() {
-            return;
+        if self.given_up.is_none() {
+            // What finds no room waits for the next time.
+            let _ = self.deferred.push(&mut self.queues, &mut self.table);
         }
-        // Before the cancellations, which may be meant for these.
-        while let Some(&key) = self.again.front() {
-            let sqe = self.table.sqe(key);
-            if sqe.is_some_and(|sqe| self.queues.push(&sqe).is_err()) {
-                return;
-            }
-            self.again.pop_front();
-        }
-        self.again.free_excess();
-        while let Some(&target) = self.cancels.front() {
-            let pointless = !target.is_internal() && !self.table.is_in_kernel(target);
-            if !pointless {
-                // Success is told by the target's completion.
-                let cancel = Sqe::cancel(target.user_data()).silent();
-                if self.push_internal(cancel, Internal::Cancel).is_err() {
-                    return;
-                }
-                // Told now, not when it was wished: an operation that is on its way to the kernel
-                // again (`again`) has yet to be found there.
-                self.table.note_cancel(target);
-            }
-            self.cancels.pop_front();
-        }
-        self.cancels.free_excess();
-        if let Some(fd) = self.readiness.unarmed_fd() {
-            let count = self.readiness.count.wrapping_add(1);
-            if self
-                .push_internal(internal::watch(fd), Internal::Readiness(count))
-                .is_err()
-            {
-                return;
-            }
-            self.readiness.count = count;
-            self.readiness.armed = true;
-        }
-        if let Some(fd) = self.wake_poll.unarmed_fd() {
-            let count = self.wake_poll.count.wrapping_add(1);
-            if self
-                .push_internal(internal::watch(fd), Internal::WakePoll(count))
-                .is_err()
-            {
-                return;
-            }
-            self.wake_poll.count = count;
-            self.wake_poll.armed = true;
-        }
-    }
-
-    fn push_internal(
-        &mut self,
-        mut sqe: Sqe,
-        internal: Internal,
-    ) -> Result<(), SubmissionQueueFull> {
-        sqe.user_data = internal.key().user_data();
-        self.queues.push(&sqe)
     }
 
     /// In a forked child the ring is the parent's and its memory is not even there.

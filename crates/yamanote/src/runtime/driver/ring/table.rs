@@ -155,8 +155,8 @@ impl Table {
         entry.live.as_mut()
     }
 
-    /// Empties the entry of a completed operation and moves it to its next generation, or retires it
-    /// (rule 3).
+    /// Empties the entry of a completed operation and moves it to its next generation, or retires
+    /// it (rule 3).
     fn take(&mut self, index: u32) -> (Box<dyn Carried>, CqeResult) {
         let entry = &mut self.entries[index as usize];
         let live = entry.live.take().expect("only an occupied entry is freed");

@@ -21,7 +21,7 @@ pub(crate) struct RingWaker {
 
 #[derive(Debug)]
 struct WakerShared {
-    door: Door,
+    wake_by: WakeBy,
     pending: Pending,
     origin: Origin,
     /// See [`RingWaker::has_ops`].
@@ -29,24 +29,24 @@ struct WakerShared {
 }
 
 #[derive(Debug)]
-pub(crate) enum Door {
+pub(crate) enum WakeBy {
     /// A message posted to the ring, by a system call that needs no ring of the caller's.
     Message { ring: Arc<OwnedFd> },
     /// An eventfd the ring polls.
     Eventfd(OwnedFd),
 }
 
-impl Door {
+impl WakeBy {
     pub(crate) fn eventfd() -> io::Result<Self> {
-        sys::eventfd::new().map(Door::Eventfd)
+        sys::eventfd::new().map(WakeBy::Eventfd)
     }
 }
 
 impl RingWaker {
-    pub(super) fn new(door: Door) -> Self {
+    pub(super) fn new(wake_by: WakeBy) -> Self {
         RingWaker {
             shared: Arc::new(WakerShared {
-                door,
+                wake_by,
                 pending: Pending::new(),
                 origin: Origin::here(),
                 has_ops: AtomicBool::new(false),
@@ -55,9 +55,9 @@ impl RingWaker {
     }
 
     pub(super) fn poll_fd(&self) -> Option<RawFd> {
-        match &self.shared.door {
-            Door::Message { .. } => None,
-            Door::Eventfd(fd) => Some(fd.as_raw_fd()),
+        match &self.shared.wake_by {
+            WakeBy::Message { .. } => None,
+            WakeBy::Eventfd(fd) => Some(fd.as_raw_fd()),
         }
     }
 
@@ -65,7 +65,7 @@ impl RingWaker {
     ///
     /// # Errors
     ///
-    /// The waiter cannot be told, for none of a few tries succeeded.
+    /// None of a few tries succeeded: the waiter does not return.
     pub(crate) fn wake(&self) -> io::Result<()> {
         const TRIES: usize = 3;
         if !self.shared.pending.is_to_be_sent() {
@@ -87,26 +87,26 @@ impl RingWaker {
             // A forked child: the waiter is in the parent.
             return Ok(());
         }
-        match &self.shared.door {
-            Door::Message { ring } => {
+        match &self.shared.wake_by {
+            WakeBy::Message { ring } => {
                 uring::send_message(ring.as_raw_fd(), Internal::Wake.key().user_data())
             }
-            Door::Eventfd(fd) => sys::eventfd::add_one(fd),
+            WakeBy::Eventfd(fd) => sys::eventfd::add_one(fd),
         }
     }
 
     /// The system call that [`wake`](RingWaker::wake) makes.
     pub(crate) fn call(&self) -> &'static str {
-        match &self.shared.door {
-            Door::Message { .. } => "io_uring_register",
-            Door::Eventfd(_) => "write to an eventfd",
+        match &self.shared.wake_by {
+            WakeBy::Message { .. } => "io_uring_register",
+            WakeBy::Eventfd(_) => "write to an eventfd",
         }
     }
 
-    /// Whether operations of the ring are in the kernel, without its lock; for the slot's owner, who
-    /// submits them all. It may have missed that a sibling has reaped the last one.
+    /// Whether operations of the ring are in the kernel, asked without its lock by the slot's
+    /// owner, which submits them all. The answer may miss that a sibling has reaped the last one.
     pub(crate) fn has_ops(&self) -> bool {
-        // Relaxed: a hint. Who submits is the one who asks, or hands the slot on to them.
+        // Relaxed: a hint. The thread that asks is the one that submits, or got the slot from it.
         self.shared.has_ops.load(Ordering::Relaxed)
     }
 
@@ -123,10 +123,10 @@ impl RingWaker {
 
 /// Whether a wake-up is on its way, and need not be sent twice.
 ///
-/// The promise: what a thread did before it asked is seen by whoever reaps the wake-up that is, or was,
-/// on its way. The swaps in `is_to_be_sent` and `was_delivered` pair: if the sender finds one on its
-/// way, the reaper's swap comes after its own and reads from it (Acquire from Release); if not, it
-/// sends one, which the kernel orders.
+/// The promise: what a thread did before it asked is seen by whoever reaps the wake-up that is, or
+/// was, on its way. The swaps in `is_to_be_sent` and `was_delivered` pair: if the sender finds one
+/// on its way, the reaper's swap comes after its own and reads from it (Acquire from Release); if
+/// not, it sends one, which the kernel orders.
 #[derive(Debug)]
 struct Pending(AtomicBool);
 
@@ -150,8 +150,8 @@ impl Pending {
     }
 }
 
-/// Whether the kernel can post a message to a ring for a thread without one (Linux 6.13). Asked once
-/// per process, by posting one.
+/// Whether the kernel can post a message to a ring for a thread without one (Linux 6.13). Asked
+/// once per process, by posting one.
 pub(super) fn messages_work(ring: &OwnedFd) -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| {
@@ -171,7 +171,7 @@ mod loom_tests {
         arrived: Mutex<usize>,
         changed: Condvar,
         pending: Pending,
-        told: AtomicUsize,
+        published: AtomicUsize,
     }
 
     impl Queue {
@@ -180,7 +180,7 @@ mod loom_tests {
                 arrived: Mutex::new(0),
                 changed: Condvar::new(),
                 pending: Pending::new(),
-                told: AtomicUsize::new(0),
+                published: AtomicUsize::new(0),
             })
         }
 
@@ -209,8 +209,8 @@ mod loom_tests {
         }
     }
 
-    /// Two threads publish and wake; the owner reaps until it has seen both, and a lost wake-up is a
-    /// deadlock.
+    /// Two threads publish and wake; the owner reaps until it has seen both, and a lost wake-up is
+    /// a deadlock.
     #[test]
     fn loom_ring_waker_no_wake_up_is_lost() {
         loom::model(|| {
@@ -220,12 +220,12 @@ mod loom_tests {
                     let queue = queue.clone();
                     loom::thread::spawn(move || {
                         // Relaxed: the wake-up orders.
-                        queue.told.fetch_add(1, Relaxed);
+                        queue.published.fetch_add(1, Relaxed);
                         queue.wake();
                     })
                 })
                 .collect();
-            while queue.told.load(Relaxed) < 2 {
+            while queue.published.load(Relaxed) < 2 {
                 queue.wait();
                 assert!(queue.reap());
             }
@@ -243,7 +243,7 @@ mod loom_tests {
             let waker = {
                 let queue = queue.clone();
                 loom::thread::spawn(move || {
-                    queue.told.store(1, Relaxed);
+                    queue.published.store(1, Relaxed);
                     queue.wake();
                 })
             };
@@ -258,7 +258,7 @@ mod loom_tests {
             queue.wait();
             waker.join().unwrap();
             thief.join().unwrap();
-            assert_eq!(queue.told.load(Relaxed), 1);
+            assert_eq!(queue.published.load(Relaxed), 1);
             assert!(queue.reap(), "the wake-up is the owner's");
         });
     }

@@ -163,8 +163,8 @@ fn a_sibling_hands_the_owners_wake_up_on() {
     driver.shutdown(Instant::now());
 }
 
-/// What a sibling submits belongs to that thread. The owner's watch on readiness may be among it, so
-/// the owner arms another.
+/// What a sibling submits belongs to that thread. The owner's watch on readiness may be among it,
+/// so the owner arms another.
 #[test]
 fn after_a_siblings_enter_the_owner_arms_its_own_watch() {
     let Some(driver) = driver_with_ring() else {
@@ -218,8 +218,8 @@ fn a_new_owner_arms_its_own_watch() {
     driver.shutdown(Instant::now());
 }
 
-/// A sleeper whose ring cannot be woken is woken by the readiness it watches, and does without the ring
-/// from then on.
+/// A sleeper whose ring cannot be woken is woken by the readiness it watches, and does without the
+/// ring from then on.
 #[test]
 fn a_ring_that_is_given_up_is_not_slept_in() {
     let Some(driver) = driver_with_ring() else {

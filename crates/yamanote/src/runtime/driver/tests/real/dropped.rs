@@ -327,7 +327,7 @@ fn a_dropped_write_sends_the_original() {
         let mut op = bench.op(Write::new(socket, vec![7u8; 64], 0));
         assert!(poll_once(&mut op).is_pending());
         drop(op);
-        // The allocator gives the same block to the next who asks for that size, had it been freed.
+        // Had it been freed, the next to ask for that size would get the same block.
         let others: Vec<Vec<u8>> = (0..64).map(|_| vec![9u8; 64]).collect();
         bench.drain();
         drop(others);
@@ -348,7 +348,7 @@ fn operations_are_not_leaked_because_the_time_is_long_past() {
     let path = CString::new(dir.path().join("fifo").as_os_str().as_bytes()).unwrap();
     // SAFETY: a NUL-terminated path.
     assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
-    // Each blocks a thread of the kernel, which ends it when it gets to it.
+    // Each blocks a thread of the kernel, which has to notice the cancellation.
     let open_fifo = || open(path.clone());
     let leaked = || {
         let driver = Driver::new(config(32), 3).unwrap();

@@ -149,7 +149,7 @@ fn a_ring_closed_by_the_program_is_noticed() {
             let fd = bench.driver.ring(0).unwrap().raw_fd();
             // SAFETY: what a careless program does; nothing of ours is confused by it below.
             assert_eq!(unsafe { libc::close(fd) }, 0);
-            // Another's, who must not find it closed.
+            // Somebody else's, which must stay open.
             let other = File::open("/dev/zero").unwrap();
             assert_eq!(std::os::fd::AsRawFd::as_raw_fd(&other), fd);
             for sleeps in [true, false] {

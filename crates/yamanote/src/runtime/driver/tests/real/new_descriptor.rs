@@ -1,5 +1,5 @@
-//! Operations whose result is a descriptor. The driver has none at present; the way of a result that
-//! must not be lost is tested with these.
+//! Operations whose result is a descriptor. The driver has none at present; the way of a result
+//! that must not be lost is tested with these.
 
 use std::ffi::CString;
 use std::io;

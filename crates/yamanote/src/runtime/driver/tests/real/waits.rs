@@ -12,19 +12,19 @@ use yamanote_test::{Capability, require};
 use super::{Bench, poll_once};
 use crate::runtime::driver::batch::Batch;
 use crate::runtime::driver::ops::read::Read;
-use crate::runtime::driver::ring::{Door, Ring};
+use crate::runtime::driver::ring::{Ring, WakeBy};
 use crate::sys::uring;
 
-/// R18, R19: wakes from other threads, through both doors; coalesced, none lost.
+/// R18, R19: wakes from other threads, in both ways; coalesced, none lost.
 #[test]
-fn a_waiter_is_woken_whatever_the_door() {
+fn a_waiter_is_woken_either_way() {
     if !require(Capability::IoUring) {
         return;
     }
     for eventfd in [false, true] {
         let mut ring = match eventfd {
             false => Ring::new(8).unwrap(),
-            true => Ring::new_with_door(8, Door::eventfd().unwrap()).unwrap(),
+            true => Ring::new_woken_by(8, WakeBy::eventfd().unwrap()).unwrap(),
         };
         ring.flush();
         let posted = Arc::new(AtomicU64::new(0));
@@ -168,7 +168,7 @@ fn many_threads_share_a_ring_whose_owner_sleeps() {
         for inbox in &inboxes {
             let mut op = bench.op(Read::new(zero.clone(), vec![1; 16], 0));
             assert!(poll_once(&mut op).is_pending());
-            // Fails if the thread has panicked, which it tells itself.
+            // Fails if the thread has panicked, which it reports itself.
             let _ = inbox.send(op);
         }
         if round % 3 == 0 {

@@ -17,22 +17,22 @@ use crate::util::rng::FastRand;
 
 /// How unkind the kernel is; all off means that everything succeeds, in order, at the next step.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Mood {
-    /// One in so many enters fails with a passing error; 0 is never.
+pub(super) struct Faults {
+    /// One in this many enters fails with a passing error; 0 is never.
     pub(super) enter_fails: u32,
-    /// One in so many enters takes only a part.
+    /// One in this many enters takes only a part.
     pub(super) takes_part: u32,
     /// Requests complete in any order, some late.
     pub(super) permutes: bool,
-    /// One in so many operations fails.
+    /// One in this many operations fails.
     pub(super) op_fails: u32,
-    /// One in so many transfers is short.
+    /// One in this many transfers is short.
     pub(super) short: u32,
-    /// One in so many cancellations finds nothing, or is too late.
+    /// One in this many cancellations finds nothing, or is too late.
     pub(super) cancel_misses: u32,
     /// Nothing completes unless cancelled.
     pub(super) stalls: bool,
-    /// The next so many completions are lost, and counted as the kernel would.
+    /// This many completions are lost, and counted as the kernel would.
     pub(super) loses: u32,
 }
 
@@ -65,7 +65,7 @@ struct Request {
 
 struct Inside {
     rng: FastRand,
-    mood: Mood,
+    faults: Faults,
     requests: Vec<Request>,
     /// Completions the queue had no room for.
     backlog: VecDeque<Cqe>,
@@ -104,7 +104,7 @@ impl SimulatedKernel {
             world: Arc::default(),
             inside: Mutex::new(Inside {
                 rng: FastRand::new(seed),
-                mood: Mood::default(),
+                faults: Faults::default(),
                 requests: Vec::new(),
                 backlog: VecDeque::new(),
                 finished: Vec::new(),
@@ -131,13 +131,13 @@ impl SimulatedKernel {
             cqes: NonNull::from(&*self.shared.cqes).cast(),
             cq_entries: self.shared.cqes.len() as u32,
         };
-        // SAFETY: the pointers lead into memory that the `Arc` given along keeps; slots are handed
-        // over by the indices on both sides.
+        // SAFETY: the pointers lead into memory that the `Arc` given along keeps; entries are
+        // handed over by the indices on both sides.
         unsafe { Queues::from_parts(layout, Box::new(self.shared.clone())) }
     }
 
-    pub(super) fn set_mood(&self, mood: Mood) {
-        self.inside().mood = mood;
+    pub(super) fn set_faults(&self, faults: Faults) {
+        self.inside().faults = faults;
     }
 
     pub(super) fn enters(&self) -> u64 {
@@ -170,17 +170,17 @@ impl SimulatedKernel {
         let mut inside = self.inside();
         let mut index = 0;
         while index < inside.requests.len() {
-            let late = inside.mood.permutes && inside.rng.below(3) != 0;
+            let late = inside.faults.permutes && inside.rng.below(3) != 0;
             let request = inside.requests[index];
             let cancels = request.sqe.opcode == op::ASYNC_CANCEL;
-            let stalled = inside.mood.stalls && !request.cancelled && !cancels;
+            let stalled = inside.faults.stalls && !request.cancelled && !cancels;
             if inside.requests[index].is_poll() || stalled || late {
                 index += 1;
                 continue;
             }
             self.finish(&mut inside, index);
         }
-        if inside.mood.permutes && inside.requests.len() > 1 {
+        if inside.faults.permutes && inside.requests.len() > 1 {
             let len = inside.requests.len() as u32;
             let (a, b) = (inside.rng.below(len), inside.rng.below(len));
             inside.requests.swap(a as usize, b as usize);
@@ -244,12 +244,12 @@ impl SimulatedKernel {
         if cancelled && inside.rng.below(4) != 0 {
             return -[libc::ECANCELED, libc::EINTR][inside.rng.below(2) as usize];
         }
-        if chance(&mut inside.rng, inside.mood.op_fails) {
+        if chance(&mut inside.rng, inside.faults.op_fails) {
             return -[libc::EIO, libc::ENOSPC, libc::ECONNRESET, libc::EINTR]
                 [inside.rng.below(4) as usize];
         }
         let mut len = sqe.len as usize;
-        if len > 0 && chance(&mut inside.rng, inside.mood.short) {
+        if len > 0 && chance(&mut inside.rng, inside.faults.short) {
             len = inside.rng.below(sqe.len) as usize;
         }
         match sqe.opcode {
@@ -276,7 +276,7 @@ impl SimulatedKernel {
     }
 
     fn cancel(&self, inside: &mut Inside, sqe: &Sqe) -> i32 {
-        if chance(&mut inside.rng, inside.mood.cancel_misses) {
+        if chance(&mut inside.rng, inside.faults.cancel_misses) {
             return -[libc::ENOENT, libc::EALREADY][inside.rng.below(2) as usize];
         }
         let target = sqe.addr;
@@ -296,8 +296,8 @@ impl SimulatedKernel {
     }
 
     fn post(&self, inside: &mut Inside, user_data: u64, res: i32, flags: u32) {
-        if inside.mood.loses > 0 {
-            inside.mood.loses -= 1;
+        if inside.faults.loses > 0 {
+            inside.faults.loses -= 1;
             self.shared.words[5].fetch_add(1, Ordering::Relaxed);
             return;
         }
@@ -361,7 +361,7 @@ impl Kernel for Arc<SimulatedKernel> {
     fn enter(&self, to_submit: u32, get_events: bool) -> io::Result<u32> {
         let mut inside = self.inside();
         inside.enters += 1;
-        let fails = inside.mood.enter_fails;
+        let fails = inside.faults.enter_fails;
         if chance(&mut inside.rng, fails) {
             let errnos = [libc::EAGAIN, libc::EINTR, libc::EBUSY, libc::ENOMEM];
             let errno = errnos[inside.rng.below(4) as usize];
@@ -373,7 +373,7 @@ impl Kernel for Arc<SimulatedKernel> {
         let head = self.shared.words[0].load(Ordering::Relaxed);
         let tail = self.shared.words[1].load(Ordering::Acquire);
         let mut take = to_submit.min(tail.wrapping_sub(head));
-        let part = inside.mood.takes_part;
+        let part = inside.faults.takes_part;
         if take > 1 && chance(&mut inside.rng, part) {
             take = inside.rng.below(take);
         }

@@ -3,8 +3,8 @@
 //!
 //! [`kernel`] plays io_uring over ordinary memory; [`world`] is the memory and the descriptors that
 //! operations own, watched for use after free; the tests below drive many operations through both.
-//! [`real`](super::real) has their sisters on the kernel of this machine; docs/failures.md says what
-//! may go wrong in an operation's life, and which of them holds it.
+//! [`real`](super::real) has their sisters on the kernel of this machine; docs/failures.md says
+//! what may go wrong in an operation's life, and which of them holds it.
 
 mod kernel;
 mod orders;
@@ -19,13 +19,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Wake, Waker};
 
-use kernel::{Mood, SimulatedKernel};
+use kernel::{Faults, SimulatedKernel};
 use world::{TrackedBuf, TrackedFd};
 
 use crate::runtime::driver::batch::Batch;
 use crate::runtime::driver::op::{Op, Rings};
 use crate::runtime::driver::ops::read::Read;
-use crate::runtime::driver::ring::{Door, Ring};
+use crate::runtime::driver::ring::{Ring, WakeBy};
 
 /// One ring over a simulated kernel.
 pub(super) struct Simulation {
@@ -42,7 +42,7 @@ impl Simulation {
             kernel.queues(),
             Box::new(kernel.clone()),
             Arc::new(fd.into()),
-            Door::eventfd().unwrap(),
+            WakeBy::eventfd().unwrap(),
         );
         Arc::new(Simulation {
             ring: Mutex::new(ring),
@@ -94,9 +94,9 @@ fn stalled(sq_entries: u32, cq_entries: u32) -> Arc<Simulation> {
     let simulation = Simulation::new(1, sq_entries, cq_entries);
     // The ring's own poll is taken first, so that the queue is all the test's.
     simulation.turn(usize::MAX);
-    simulation.kernel.set_mood(Mood {
+    simulation.kernel.set_faults(Faults {
         stalls: true,
-        ..Mood::default()
+        ..Faults::default()
     });
     simulation
 }
@@ -131,22 +131,25 @@ impl Rings for Simulation {
 
 /// Counts its wakes.
 #[derive(Default)]
-pub(super) struct Bell(AtomicUsize);
+pub(super) struct WakeCount(AtomicUsize);
 
-impl Bell {
-    pub(super) fn rung(&self) -> usize {
+impl WakeCount {
+    pub(super) fn get(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl Wake for Bell {
+impl Wake for WakeCount {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
-pub(super) fn poll_with<F: Future + Unpin>(future: &mut F, bell: &Arc<Bell>) -> Poll<F::Output> {
-    let waker = Waker::from(bell.clone());
+pub(super) fn poll_with<F: Future + Unpin>(
+    future: &mut F,
+    wakes: &Arc<WakeCount>,
+) -> Poll<F::Output> {
+    let waker = Waker::from(wakes.clone());
     Pin::new(future).poll(&mut Context::from_waker(&waker))
 }
 

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::kernel::{Mood, WRITTEN};
-use super::{Bell, Simulation, assert_nothing_left, poll_once, poll_with, read, stalled};
+use super::kernel::{Faults, WRITTEN};
+use super::{Simulation, WakeCount, assert_nothing_left, poll_once, poll_with, read, stalled};
 use crate::buf::IoBuf;
 use crate::runtime::driver::batch::Batch;
 use crate::runtime::driver::op::{CqeResult, Op};
@@ -57,8 +57,8 @@ fn dropped_in_any_state_the_payload_lives_to_the_last_completion() {
     }
 }
 
-/// O12: the operation's and the cancellation's completions in either order, with every outcome. Only
-/// the operation's own frees the payload, exactly once.
+/// O12: the operation's and the cancellation's completions in either order, with every outcome.
+/// Only the operation's own frees the payload, exactly once.
 #[test]
 fn only_the_targets_own_completion_frees_it() {
     for target in [16, 0, -libc::ECANCELED, -libc::EINTR, -libc::EIO] {
@@ -93,16 +93,16 @@ fn only_the_targets_own_completion_frees_it() {
     }
 }
 
-/// R16: the kernel breaks an operation off, though nobody asked, because its thread exits. It goes to
-/// the kernel again, whether somebody waits for it, or it is an orphan that must happen, or finds the
-/// queue full; a dropped read does not.
+/// R16: the kernel breaks an operation off, though nobody asked, because its thread exits. It goes
+/// to the kernel again, whether somebody waits for it, or it is an orphan that must happen, or
+/// finds the queue full; a dropped read does not.
 #[test]
 fn what_was_broken_off_unasked_is_done_again() {
     for res in [-libc::ECANCELED, -libc::EINTR, -512] {
         let simulation = stalled(4, 8);
-        let bell = Arc::<Bell>::default();
+        let wakes = Arc::<WakeCount>::default();
         let mut op = read(&simulation);
-        assert!(poll_with(&mut op, &bell).is_pending());
+        assert!(poll_with(&mut op, &wakes).is_pending());
         for _ in 0..5 {
             // Reaped in one, submitted in the next.
             simulation.turn(usize::MAX);
@@ -112,10 +112,10 @@ fn what_was_broken_off_unasked_is_done_again() {
         }
         simulation.turn(usize::MAX);
         simulation.turn(usize::MAX);
-        assert_eq!(bell.rung(), 0);
+        assert_eq!(wakes.get(), 0);
         simulation.kernel.complete_nth(0, 16);
         simulation.turn(usize::MAX);
-        assert_eq!(bell.rung(), 1);
+        assert_eq!(wakes.get(), 1);
         let Poll::Ready((result, _)) = poll_once(&mut op) else {
             panic!("not ready after its completion");
         };
@@ -137,18 +137,18 @@ fn what_was_broken_off_unasked_is_done_again() {
 fn the_last_waker_is_woken() {
     let simulation = stalled(4, 8);
     let mut op = read(&simulation);
-    let bells: Vec<Arc<Bell>> = (0..5).map(|_| Arc::default()).collect();
-    for bell in &bells {
-        assert!(poll_with(&mut op, bell).is_pending());
+    let counts: Vec<Arc<WakeCount>> = (0..5).map(|_| Arc::default()).collect();
+    for wakes in &counts {
+        assert!(poll_with(&mut op, wakes).is_pending());
     }
-    for bell in &bells[..4] {
-        assert_eq!(Arc::strong_count(bell), 1);
+    for wakes in &counts[..4] {
+        assert_eq!(Arc::strong_count(wakes), 1);
     }
     simulation.turn(usize::MAX);
     simulation.kernel.complete_nth(0, 1);
     simulation.turn(usize::MAX);
-    let rung: Vec<usize> = bells.iter().map(|bell| bell.rung()).collect();
-    assert_eq!(rung, [0, 0, 0, 0, 1]);
+    let woken: Vec<usize> = counts.iter().map(|wakes| wakes.get()).collect();
+    assert_eq!(woken, [0, 0, 0, 0, 1]);
 }
 
 /// O22.
@@ -219,7 +219,7 @@ fn a_dropped_write_is_not_cancelled() {
         simulation.turn(usize::MAX);
         let cancellations = simulation.kernel.in_flight() - 1;
         assert_eq!(cancellations > 0, !is_write);
-        simulation.kernel.set_mood(Mood::default());
+        simulation.kernel.set_faults(Faults::default());
         assert_nothing_left(&simulation);
     }
 }

@@ -5,9 +5,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
 
-use super::kernel::Mood;
+use super::kernel::Faults;
 use super::world::TrackedBuf;
-use super::{Bell, ReadOp, Simulation, assert_nothing_left, poll_once, poll_with, read, stalled};
+use super::{
+    ReadOp, Simulation, WakeCount, assert_nothing_left, poll_once, poll_with, read, stalled,
+};
 use crate::runtime::driver::batch::Batch;
 
 /// O2: the enters fail from the first to the 200th; nothing is lost and nothing reused early.
@@ -15,14 +17,14 @@ use crate::runtime::driver::batch::Batch;
 fn failing_enters_leave_every_submission_owned() {
     for failing in 1..=if cfg!(miri) { 5 } else { 200 } {
         let simulation = Simulation::new(failing, 4, 8);
-        simulation.kernel.set_mood(Mood {
+        simulation.kernel.set_faults(Faults {
             enter_fails: 1,
-            ..Mood::default()
+            ..Faults::default()
         });
-        let bell = Arc::<Bell>::default();
+        let wakes = Arc::<WakeCount>::default();
         let mut op = read(&simulation);
         let mut dropped = read(&simulation);
-        assert!(poll_with(&mut op, &bell).is_pending());
+        assert!(poll_with(&mut op, &wakes).is_pending());
         assert!(poll_once(&mut dropped).is_pending());
         drop(dropped);
         for _ in 0..failing {
@@ -30,9 +32,9 @@ fn failing_enters_leave_every_submission_owned() {
         }
         assert_eq!(simulation.kernel.world.live_buffers(), 2);
         assert!(simulation.lock().needs_enter());
-        simulation.kernel.set_mood(Mood::default());
+        simulation.kernel.set_faults(Faults::default());
         simulation.settle();
-        assert_eq!(bell.rung(), 1);
+        assert_eq!(wakes.get(), 1);
         let Poll::Ready((result, buf)) = poll_once(&mut op) else {
             panic!("not ready after its completion");
         };
@@ -69,28 +71,28 @@ fn a_thousand_drops_through_a_full_queue() {
     );
 }
 
-/// R1: a thread that may not enter waits for room, and is told when there is some: once, however often
-/// it has asked.
+/// R1: a thread that may not enter waits for room, and is told when there is some: once, however
+/// often it has asked.
 #[test]
 fn without_the_right_to_enter_an_operation_waits_for_room() {
     let simulation = stalled(4, 8);
     simulation
         .may_enter
         .store(false, std::sync::atomic::Ordering::Relaxed);
-    let bell = Arc::<Bell>::default();
+    let wakes = Arc::<WakeCount>::default();
     let mut ops: Vec<ReadOp> = (0..6).map(|_| read(&simulation)).collect();
     for op in &mut ops {
-        assert!(poll_with(op, &bell).is_pending());
+        assert!(poll_with(op, &wakes).is_pending());
     }
     for _ in 0..100 {
-        assert!(poll_with(&mut ops[5], &bell).is_pending());
+        assert!(poll_with(&mut ops[5], &wakes).is_pending());
     }
     let started = ops.iter().filter(|op| op.is_started()).count();
-    assert_eq!((started, bell.rung()), (4, 0));
+    assert_eq!((started, wakes.get()), (4, 0));
     simulation.turn(usize::MAX);
-    assert_eq!(bell.rung(), 1);
+    assert_eq!(wakes.get(), 1);
     for op in &mut ops {
-        assert!(poll_with(op, &bell).is_pending());
+        assert!(poll_with(op, &wakes).is_pending());
         assert!(op.is_started());
     }
     drop(ops);
@@ -139,20 +141,20 @@ fn a_reap_is_bounded() {
 fn a_lost_completion_fails_loudly_and_frees_nothing() {
     let simulation = Simulation::new(5, 4, 8);
     let world = simulation.kernel.world.clone();
-    let bell = Arc::<Bell>::default();
+    let wakes = Arc::<WakeCount>::default();
     let mut op = read(&simulation);
     let mut dropped = read(&simulation);
-    assert!(poll_with(&mut op, &bell).is_pending());
+    assert!(poll_with(&mut op, &wakes).is_pending());
     assert!(poll_once(&mut dropped).is_pending());
     simulation.turn(usize::MAX);
-    simulation.kernel.set_mood(Mood {
+    simulation.kernel.set_faults(Faults {
         loses: 2,
-        ..Mood::default()
+        ..Faults::default()
     });
     simulation.kernel.step();
     simulation.turn(usize::MAX);
     assert_eq!(simulation.lock().counters().lost_completions, 2);
-    assert_eq!(bell.rung(), 1);
+    assert_eq!(wakes.get(), 1);
     let panic = catch_unwind(AssertUnwindSafe(|| poll_once(&mut op)))
         .err()
         .unwrap();
@@ -179,8 +181,8 @@ fn a_lost_completion_fails_loudly_and_frees_nothing() {
     assert_eq!(world.live_buffers(), 2);
 }
 
-/// Rule 1: a ring that goes with operations in the kernel, awaited, dropped or forgotten, takes none of
-/// their memory along. The kernel writes to it later, and finds it.
+/// Rule 1: a ring that goes with operations in the kernel, awaited, dropped or forgotten, takes
+/// none of their memory along. The kernel writes to it later, and finds it.
 #[test]
 fn a_ring_that_goes_leaves_the_kernel_its_memory() {
     for leaks in [false, true] {
@@ -207,7 +209,7 @@ fn a_ring_that_goes_leaves_the_kernel_its_memory() {
         }
         assert_eq!(world.live_buffers(), 2);
         // It asks the world before each byte.
-        kernel.set_mood(Mood::default());
+        kernel.set_faults(Faults::default());
         kernel.step();
         assert_eq!(kernel.in_flight(), 0);
         assert_eq!(world.live_buffers(), 2);
@@ -215,19 +217,19 @@ fn a_ring_that_goes_leaves_the_kernel_its_memory() {
     }
 }
 
-/// A ring that is given up: what the kernel has not taken comes back unseen, what it has taken ends as
-/// ever, and nothing new is taken.
+/// A ring that is given up: what the kernel has not taken comes back unseen, what it has taken ends
+/// as ever, and nothing new is taken.
 #[test]
 fn what_a_ring_that_is_given_up_has() {
     let simulation = stalled(4, 8);
     let world = simulation.kernel.world.clone();
-    let (bell, late_bell) = (Arc::<Bell>::default(), Arc::<Bell>::default());
+    let (wakes, late_wakes) = (Arc::<WakeCount>::default(), Arc::<WakeCount>::default());
     let mut taken = read(&simulation);
-    assert!(poll_with(&mut taken, &bell).is_pending());
+    assert!(poll_with(&mut taken, &wakes).is_pending());
     simulation.turn(usize::MAX);
     let mut untaken = read(&simulation);
     let mut orphan = read(&simulation);
-    assert!(poll_with(&mut untaken, &late_bell).is_pending());
+    assert!(poll_with(&mut untaken, &late_wakes).is_pending());
     assert!(poll_once(&mut orphan).is_pending());
     drop(orphan);
     let enters = simulation.kernel.enters();
@@ -241,16 +243,16 @@ fn what_a_ring_that_is_given_up_has() {
     assert!(is_left_undone(poll_once(&mut read(&simulation))));
     // Not before it is asked for.
     simulation.turn(usize::MAX);
-    assert_eq!((late_bell.rung(), world.live_buffers()), (0, 3));
+    assert_eq!((late_wakes.get(), world.live_buffers()), (0, 3));
     let mut batch = Batch::default();
     simulation.lock().recall(&mut batch);
     batch.finish();
-    assert_eq!((late_bell.rung(), world.live_buffers()), (1, 2));
+    assert_eq!((late_wakes.get(), world.live_buffers()), (1, 2));
     assert!(is_left_undone(poll_once(&mut untaken)));
     assert_eq!(simulation.lock().live_ops(), 1);
     simulation.kernel.complete_nth(0, 16);
     simulation.turn(usize::MAX);
-    assert_eq!(bell.rung(), 1);
+    assert_eq!(wakes.get(), 1);
     let Poll::Ready((result, _buf)) = poll_once(&mut taken) else {
         panic!("it has ended");
     };

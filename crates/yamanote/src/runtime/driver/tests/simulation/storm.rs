@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use super::kernel::{Mood, WRITTEN, pattern};
+use super::kernel::{Faults, WRITTEN, pattern};
 use super::world::TrackedBuf;
-use super::{Bell, Simulation};
+use super::{Simulation, WakeCount};
 use crate::buf::{BufResult, IoBuf};
 use crate::runtime::driver::op::{Op, Operation};
 use crate::runtime::driver::ops::read::Read;
@@ -30,8 +30,8 @@ impl<T: Operation<Output = Output>> AnyOp for Op<T, Simulation> {
 
 struct Task {
     future: Pin<Box<dyn AnyOp>>,
-    bell: Arc<Bell>,
-    /// Rings of the present bell already acted upon.
+    wakes: Arc<WakeCount>,
+    /// Wakes by the present waker already acted upon.
     heard: usize,
     polled: bool,
     reads: bool,
@@ -53,7 +53,7 @@ impl Task {
         };
         Task {
             future,
-            bell: Arc::default(),
+            wakes: Arc::default(),
             heard: 0,
             polled: false,
             reads,
@@ -63,11 +63,11 @@ impl Task {
     fn poll(&mut self, simulation: &Simulation, rng: &mut FastRand) -> Poll<()> {
         if rng.below(3) == 0 {
             // The future migrates: the old waker must not be needed any more.
-            self.bell = Arc::default();
+            self.wakes = Arc::default();
         }
-        self.heard = self.bell.rung();
+        self.heard = self.wakes.get();
         self.polled = true;
-        let waker = Waker::from(self.bell.clone());
+        let waker = Waker::from(self.wakes.clone());
         let Poll::Ready((result, buf)) =
             self.future.as_mut().poll(&mut Context::from_waker(&waker))
         else {
@@ -97,7 +97,7 @@ fn storm(seed: u64, sq_entries: u32, cq_entries: u32, steps: u32) {
     let mut tasks: Vec<Task> = Vec::new();
     let mut forgotten = Vec::new();
     let mut strays = 0;
-    kernel.set_mood(Mood {
+    kernel.set_faults(Faults {
         enter_fails: 4,
         takes_part: 3,
         permutes: true,
@@ -156,10 +156,10 @@ fn storm(seed: u64, sq_entries: u32, cq_entries: u32, steps: u32) {
         }
     }
 
-    // The weather clears. Whoever was polled must hear, by the last waker left.
-    kernel.set_mood(Mood {
+    // The faults end. Every task that was polled must be woken, by the last waker it left.
+    kernel.set_faults(Faults {
         permutes: true,
-        ..Mood::default()
+        ..Faults::default()
     });
     for _ in 0..10_000 {
         simulation.settle();
@@ -167,7 +167,7 @@ fn storm(seed: u64, sq_entries: u32, cq_entries: u32, steps: u32) {
         let mut moved = false;
         while index < tasks.len() {
             let task = &mut tasks[index];
-            if task.polled && task.bell.rung() == task.heard {
+            if task.polled && task.wakes.get() == task.heard {
                 index += 1;
                 continue;
             }
