@@ -2,8 +2,8 @@
 //!
 //! Every signal is ignored and blocked, the umask is 077, there is no terminal, the locale is a
 //! foreign one, temporary files go to a directory with spaces in its name, the working directory
-//! cannot be written to, descriptors and locked memory are few, and root becomes nobody. The programs
-//! that arrange this are those of coreutils and util-linux.
+//! cannot be written to, descriptors and locked memory are few, and root becomes nobody. The
+//! programs that arrange this are those of coreutils and util-linux.
 #![forbid(unsafe_code)]
 
 use std::os::unix::fs::PermissionsExt;
@@ -14,9 +14,9 @@ use std::time::Instant;
 /// Who owns nothing.
 const NOBODY: &str = "65534";
 
-/// What a shell sets before it becomes `"$@"`. The terminal is left last, in a new session. The locked
-/// memory is what systemd allows; all rings of a user share it, so with much less the tests that run
-/// beside each other would take it from each other.
+/// What a shell sets before it becomes `"$@"`. The terminal is left last, in a new session. The
+/// locked memory is what systemd allows; all rings of a user share it, so with much less the tests
+/// that run beside each other would take it from each other.
 const SCRIPT: &str =
     r#"umask 077; ulimit -c 0; ulimit -n 1024; ulimit -l 8192; cd /; exec setsid -w "$@""#;
 

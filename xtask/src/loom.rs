@@ -2,9 +2,9 @@
 //!
 //! They are the library's tests whose names begin with `loom_`, built with `--cfg loom` into a
 //! target directory of their own, in release mode. Every order with at most two preemptions is
-//! explored, or with as many as a model itself names or `LOOM_MAX_PREEMPTIONS` says: most races need
-//! no more (Musuvathi and Qadeer, "Iterative context bounding", PLDI 2007), and without a bound some
-//! of the models take hours.
+//! explored, or with as many as a model itself names or `LOOM_MAX_PREEMPTIONS` says: most races
+//! need no more (Musuvathi and Qadeer, "Iterative context bounding", PLDI 2007), and without a
+//! bound some of the models take hours.
 #![forbid(unsafe_code)]
 
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! `cargo xtask order`: random programs on the real Tokio and on Yamanote, which must run in the same
-//! order.
+//! `cargo xtask order`: random programs on the real Tokio and on Yamanote, which must run in the
+//! same order.
 //!
 //! The programs, their interpreter and the comparison are the workspace in `xtask/order/`. It links
 //! both runtimes, and its lock file says which Tokio; so does each of its processes when it starts.

@@ -5,8 +5,8 @@
 //! ThreadSanitizer finds data races; the standard library is built with it, for otherwise it knows
 //! nothing of what happens inside a channel or a lock of std.
 //!
-//! What a sanitizer cannot run is named in [`LEFT_OUT`], what it is told to keep silent about in the
-//! files beside this one; both with the reason.
+//! What a sanitizer cannot run is named in [`LEFT_OUT`], what it is told to keep silent about in
+//! the files beside this one; both with the reason.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};

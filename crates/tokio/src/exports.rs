@@ -95,15 +95,16 @@ pub mod macros {
 #[cfg(feature = "macros")]
 pub use yamanote::{join, select, try_join};
 
-/// Runs an `async fn` to its end on a runtime made for it; `yamanote::main` under this crate's name.
+/// Runs an `async fn` to its end on a runtime made for it; `yamanote::main` under this crate's
+/// name.
 ///
 /// The options are `flavor`, `worker_threads`, `start_paused`, `name`, and `crate = "..."` for a
 /// crate that knows this one by another name.
 #[cfg(all(feature = "macros", feature = "rt-multi-thread"))]
 pub use yamanote_macros::tokio_main as main;
 
-/// Makes an `async fn` a test that runs on a runtime of its own; `yamanote::test` under this crate's
-/// name. Takes the options of `main`.
+/// Makes an `async fn` a test that runs on a runtime of its own; `yamanote::test` under this
+/// crate's name. Takes the options of `main`.
 #[cfg(all(feature = "macros", feature = "rt-multi-thread"))]
 pub use yamanote_macros::tokio_test as test;
 

@@ -16,8 +16,8 @@
 //! # What is in here
 //!
 //! Nothing but names. Every item is one of [`yamanote`], where its documentation and its code are;
-//! a `tokio::net::TcpStream` and a `yamanote::net::TcpStream` are one type, and a crate may use both
-//! names side by side. So what Yamanote has beyond Tokio, such as `fs::File::read_at` or
+//! a `tokio::net::TcpStream` and a `yamanote::net::TcpStream` are one type, and a crate may use
+//! both names side by side. So what Yamanote has beyond Tokio, such as `fs::File::read_at` or
 //! `runtime::Builder::driver`, can be called here as well. Code that does so no longer builds with
 //! Tokio; nothing else on this page stands in the way back.
 //!

@@ -207,8 +207,8 @@ fn a_reader_that_does_not_read_is_ended() {
     });
 }
 
-/// One that reads all the time, so slowly that the server's buffer takes longer to have room again than
-/// the limit on silence is.
+/// One that reads all the time, so slowly that the server's buffer takes longer to have room again
+/// than the limit on silence is.
 #[test]
 fn a_reader_slower_than_the_buffer_is_not_ended() {
     on_both(|started| {

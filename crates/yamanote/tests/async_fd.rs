@@ -92,7 +92,7 @@ yamanote_test::matrix! {
         assert!(guard.ready().is_read_closed(), "a closed half stays closed");
     }
 
-    // async_io waits as often as it must, mutably too, beside others.
+    // `async_io` waits as often as it must, also with `&mut self`, and beside others.
     async fn async_io_repeats() {
         let (mut ours, mut theirs) = socket_pair();
         let writer = std::thread::spawn(move || {
@@ -116,7 +116,7 @@ yamanote_test::matrix! {
         assert_eq!(end.unwrap(), 0);
     }
 
-    // try_io calls the operation only if the descriptor is believed ready.
+    // `try_io` calls the operation only if the descriptor is believed to be ready.
     async fn try_io_believes() {
         let (mut ours, mut theirs) = socket_pair();
         settle().await;
@@ -132,7 +132,7 @@ yamanote_test::matrix! {
         ours.try_io(Interest::READABLE, |_| -> io::Result<()> { panic!("cleared") }).unwrap_err();
     }
 
-    // The poll functions remember one task for each direction, the futures any number.
+    // The poll functions remember one task for each direction; any number of futures may wait.
     async fn who_is_woken() {
         let (ours, mut theirs) = socket_pair();
         let (first, second, listed) = (CountingWaker::new(), CountingWaker::new(), CountingWaker::new());
@@ -147,7 +147,7 @@ yamanote_test::matrix! {
         waits.truncate(15);
         theirs.write_all(b"x").unwrap();
         drop(ours.readable().await.unwrap());
-        // Readiness is there before the last waker has been called.
+        // Readiness is set before the last waker is called.
         timeout(Duration::from_secs(20), async {
             while second.wakes() + listed.wakes() < 16 {
                 settle().await;
@@ -199,7 +199,7 @@ yamanote_test::matrix! {
         assert!(urgent.await.unwrap().ready().is_priority());
     }
 
-    // Taken back, the owner is whole; registered again, it starts anew.
+    // A descriptor that is taken back is intact; registered again, it starts anew.
     async fn into_inner_and_again() {
         let (ours, mut theirs) = socket_pair();
         theirs.write_all(b"x").unwrap();
@@ -264,8 +264,8 @@ yamanote_test::matrix! {
     }
 }
 
-/// Registering and dropping leaves no descriptor, also when a duplicate keeps the file open: then
-/// its events must not reach whoever comes next.
+/// Registering and dropping leaves no descriptor, also when a duplicate keeps the file open; its
+/// events must then not reach the next registration.
 #[test]
 fn duplicates_and_descriptors() {
     in_own_process(module_path!(), "duplicates_and_descriptors", || {

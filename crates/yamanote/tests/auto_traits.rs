@@ -21,7 +21,7 @@ use std::time::Duration;
 use yamanote::net::TcpStream;
 
 /// What a type says about one trait. A type that has the trait answers by an inherent constant,
-/// which goes before the constant of [`Absent`], the answer of all others.
+/// which takes precedence over the constant of [`Absent`], the answer of all others.
 macro_rules! question {
     ($name:ident: $bound:path) => {
         struct $name<T: ?Sized>(std::marker::PhantomData<T>);
@@ -71,8 +71,8 @@ const fn expected(names: &[&str]) -> (bool, bool, bool) {
 }
 
 /// The same for the future that a call returns, which is never `Unpin`. The closure is compiled and
-/// never called. Such a type has no name, so that it lacks a trait is asserted by an ambiguity that
-/// the trait would cause.
+/// never called. Such a type has no name, so the absence of a trait is asserted by an ambiguity
+/// that the trait would cause.
 macro_rules! futures {
     ($($call:expr => $($has:ident)*;)*) => {
         $(
@@ -138,11 +138,11 @@ mod runtime {
         Builder: Send Sync Unpin;
         DriverChoice: Send Sync Unpin;
         DriverKind: Send Sync Unpin;
-        // It restores this thread's context, so it ends on this thread.
+        // It restores this thread's context, so it must end on this thread.
         EnterGuard<'static>: Sync Unpin;
         Handle: Send Sync Unpin;
         Id: Send Sync Unpin;
-        // Their tasks stay on their thread, and so do they.
+        // Their tasks stay on their thread, and so do they themselves.
         LocalOptions: Unpin;
         LocalRuntime: Unpin;
         Runtime: Send Sync Unpin;
@@ -211,7 +211,7 @@ mod locks {
         AcquireError: Send Sync Unpin;
         TryAcquireError: Send Sync Unpin;
         TryLockError: Send Sync Unpin;
-        // One at a time gets at the value: what may be sent may be locked from anywhere.
+        // Only one at a time has access to the value: what may be sent may be locked from anywhere.
         Mutex<u8>: Send Sync Unpin;
         Mutex<SendOnly>: Send Sync Unpin;
         Mutex<SyncOnly>: Unpin;
@@ -313,12 +313,12 @@ mod io {
         WriteHalf<Local>: Unpin;
     }
 
-    /// Readers and writers that are as much as they can be.
+    /// Readers and writers that have all three traits.
     type Reader = Pin<Box<dyn AsyncBufRead + Send + Sync>>;
     type Writer = Pin<Box<dyn AsyncWrite + Send + Sync>>;
     type Seeker = Pin<Box<dyn AsyncSeek + Send + Sync>>;
 
-    // None of them moves once polled, so that they may come to hold on to their place.
+    // None of them may move once polled, so that they are free to refer to themselves one day.
     futures! {
         copy(any::<&mut TcpStream>(), any::<&mut TcpStream>()) => Send Sync;
         copy_buf(any::<&mut BufReader<TcpStream>>(), any::<&mut TcpStream>()) => Send Sync;
@@ -384,12 +384,12 @@ mod watch {
     use yamanote::sync::watch::error::*;
     use yamanote::sync::watch::*;
     types! {
-        // All look at one value: to share it, it must be `Sync`.
+        // All look at one value: it must be `Sync` to be shared.
         Receiver<u8>: Send Sync Unpin;
         Receiver<SendOnly>: Unpin;
         Receiver<Local>: Unpin;
         RecvError: Send Sync Unpin;
-        // A lock is given back by its thread.
+        // A lock is released by the thread that took it.
         Ref<'static, u8>: Sync Unpin;
         Ref<'static, SendOnly>: Unpin;
         SendError<SendOnly>: Send Unpin;
@@ -690,8 +690,8 @@ mod unwinding {
     use super::*;
     use yamanote::{fs, io, net, process, runtime, signal, task, time};
 
-    /// These may be shared with a `catch_unwind`. Only what Tokio promises too is asserted; where
-    /// ours happen to be unwind safe as well, that is no promise.
+    /// These may be shared with a `catch_unwind`. Only what Tokio also promises is asserted; where
+    /// more of ours are unwind safe, that is no promise.
     macro_rules! unwind_safe {
         ($($t:ty;)*) => {
             $(

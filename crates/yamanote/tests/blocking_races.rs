@@ -1,4 +1,4 @@
-//! Blocking jobs that come at the moment a thread goes.
+//! Blocking jobs that come just as a thread ends.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ fn rounds(many: u64) -> impl Iterator<Item = u64> {
 }
 
 matrix! {
-    /// The only thread allowed has just given up waiting for a job, and takes its time to go.
+    /// The only thread allowed has just given up waiting for a job, and takes its time to end.
     fn a_job_that_comes_while_the_last_thread_goes_is_done(setup: Setup) {
         let runtime = builder!(setup)
             .max_blocking_threads(1)
@@ -31,8 +31,8 @@ matrix! {
     }
 }
 
-/// A worker's thread that is not needed any more goes, and so would one for blocking jobs that saw it
-/// still counted.
+/// A worker's thread that is no longer needed ends, and so would a thread for blocking jobs that
+/// still saw it counted.
 #[test]
 fn a_job_that_comes_while_a_workers_thread_goes_is_done() {
     let setup = Setup {

@@ -1,6 +1,6 @@
-//! A process that forks keeps its runtime. Its child has none: it may drop what it has inherited, and
-//! touches neither a ring nor the set of sockets in doing so, for both are still the parent's.
-//! Programs that it starts inherit nothing of ours.
+//! A process that forks keeps its runtime. Its child has none: it may drop what it has inherited,
+//! and touches neither a ring nor the set of sockets when it does, because both are still the
+//! parent's. A program that the process starts inherits nothing of ours.
 
 mod program_support;
 mod tcp_support;
@@ -18,7 +18,7 @@ use yamanote::net::{TcpListener, TcpStream};
 use yamanote::runtime::{DriverChoice, Runtime};
 use yamanote_test::{Capability, Setup, TempDir, builder, in_own_process, matrix, require};
 
-/// Runs `f` in a forked child and returns how that ended: its exit status.
+/// Runs `f` in a forked child and returns the child's exit status.
 fn in_child(f: impl FnOnce()) -> i32 {
     // SAFETY: the child runs `f`, which needs no lock another thread may hold but the allocator's,
     // which glibc makes usable in the child.
@@ -48,8 +48,8 @@ fn in_child(f: impl FnOnce()) -> i32 {
     }
 }
 
-/// A direct read in a task, which goes through the ring where the file system is a disk's; where there
-/// are no direct reads, a sync.
+/// A direct read in a task, which goes through the ring where the file system is on a disk; where
+/// there are no direct reads, a sync.
 async fn use_the_ring(dir: &TempDir) {
     let path = dir.path().join("direct");
     yamanote::fs::write(&path, [7; 4096]).await.unwrap();
@@ -97,7 +97,7 @@ matrix! {
         runtime.block_on(use_the_ring(&dir));
         runtime.block_on(ping(&mut a, &mut b));
         let pending = runtime.spawn(std::future::pending::<()>());
-        // What the child drops it has a copy of.
+        // What the child drops is a copy.
         // SAFETY: in the child only, where the originals are forgotten by `_exit`.
         let (copy, sockets) = unsafe { (std::ptr::read(&runtime), (std::ptr::read(&a), std::ptr::read(&b))) };
         let mut inherited = Some((copy, sockets));
@@ -113,7 +113,7 @@ matrix! {
         assert_eq!(runtime.metrics().leaked_ops(), 0);
     }
 
-    /// A child that exits by way of `exit`, running destructors of statics, ends.
+    /// A child that leaves by `exit`, which runs destructors of statics, ends.
     alone fn a_child_that_polls_is_told(setup: Setup) {
         let dir = TempDir::new();
         let runtime = builder!(setup).build().unwrap();
@@ -145,7 +145,7 @@ fn a_child_inherits_no_descriptor() {
                 .count()
         };
         let before = seen_by_child();
-        // Those that whoever started this process has left in it.
+        // Those that were already in this process when it started.
         let inherited: Vec<_> = (0..1000)
             // SAFETY: no memory involved.
             .filter(|&number| unsafe { libc::fcntl(number, libc::F_GETFD) } == 0)

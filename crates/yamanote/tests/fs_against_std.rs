@@ -14,8 +14,8 @@ use yamanote::fs;
 use yamanote::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use yamanote_test::{Capability, Setup, TempDir, matrix, require};
 
-/// Names small in number, so that programs meet themselves; one is not UTF-8, two are not there,
-/// one ends with a slash, one is too long, one holds a NUL.
+/// Few names, so that programs meet their own files; one is not UTF-8, two do not exist, one ends
+/// with a slash, one is too long, one holds a NUL.
 const NAMES: [&[u8]; 10] = [
     b"a",
     b"b",
@@ -231,8 +231,8 @@ impl Model {
             Step::File(step) => match &mut self.file {
                 None => "no file".to_owned(),
                 Some(file) => match step {
-                    // Tokio's file does not ask the kernel for nothing, so that one that may not be
-                    // read has no error to tell; std's has.
+                    // Tokio's file makes no system call for an empty buffer, so a file that may not
+                    // be read returns no error; std's does.
                     FileStep::Read(0) => outcome(Ok(Vec::<u8>::new())),
                     FileStep::Read(n) => {
                         let mut buf = vec![0; *n];
@@ -356,7 +356,7 @@ impl Subject {
                     FileStep::Seek(to) => outcome(file.seek(*to).await),
                     FileStep::ReadAt(n, at) => {
                         let (result, buf) = file.read_at(Vec::with_capacity(*n), *at).await;
-                        // A vector may have more room than it was asked for.
+                        // A vector may have more room than was asked for.
                         outcome(result.map(|read| buf[..read.min(*n)].to_vec()))
                     }
                     FileStep::WriteAt(b, at) => outcome(file.write_at(b.clone(), *at).await.0),
@@ -382,8 +382,8 @@ impl Subject {
     }
 }
 
-/// Every name below `root` with what it is. A program may have made it unreadable, also for whoever runs
-/// the test; then that is what it is.
+/// Every name below `root` with what it is. A program may have made it unreadable, also for the
+/// user who runs the test; then that is the answer.
 fn tree(root: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut todo = vec![root.to_owned()];

@@ -1,5 +1,5 @@
-//! Which buffers positioned reads and writes take, also inside a spawned task, and that they fill no
-//! more than there is, also through parts of buffers and their clones.
+//! Which buffers positioned reads and writes take, also inside a spawned task; and that they never
+//! fill more than there is, also through parts of buffers and their clones.
 #![forbid(unsafe_code)]
 
 use std::borrow::Cow;
@@ -30,8 +30,8 @@ async fn dotted_file(path: PathBuf) -> File {
     options.read(true).write(true).open(&path).await.unwrap()
 }
 
-/// Writes the bytes `abc` in each of these forms, each in a spawned task. There the future has to be
-/// `Send` for references of any lifetime, which an implementation for `&'static` ones does not give.
+/// Writes the bytes `abc` in each of these forms, each in a spawned task. There the future must be
+/// `Send` for references of any lifetime; an implementation for `&'static` ones does not give that.
 macro_rules! written_in_tasks {
     ($path:expr, $($buffer:expr;)+) => {$({
         let path = $path.clone();
@@ -108,7 +108,7 @@ matrix! {
         }
     }
 
-    /// A clone of a vector has room for its values only, whatever the original has.
+    /// A clone of a vector has room for its values only, however much the original has.
     async fn a_clone_of_a_part_is_filled_no_further_than_it_reaches() {
         async fn filled<B: IoBufMut + Clone + 'static>(file: &File, buffer: B) -> BufResult<usize, B> {
             let part = buffer.slice(..);
@@ -143,7 +143,7 @@ matrix! {
 
 fn is_send<T: Send>(_: T) {}
 
-/// Compiles, and is not run: what is lent for ever would have to be leaked first.
+/// Compiles, and is not run: to be lent for ever it would have to be leaked first.
 #[allow(dead_code)]
 fn what_is_lent_for_ever_is_a_buffer(
     file: &'static File,

@@ -1,5 +1,5 @@
-//! Files in a sandbox that denies a system call that `std` does not make, from the start or from some
-//! moment on: every result is that of `std`, which is asked in the same sandbox.
+//! Files in a sandbox that denies a system call that `std` does not make, from the start or from
+//! some moment on: every result is that of `std` in the same sandbox.
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -11,7 +11,7 @@ use yamanote_test::{
     Capability, Driver, Setup, TempDir, builder, deny_syscall, in_own_process, require,
 };
 
-/// What a result says, to be compared: the errno of an error.
+/// A result in a form that can be compared: the errno of an error.
 fn said<T>(result: std::io::Result<T>) -> Result<T, Option<i32>> {
     result.map_err(|error| error.raw_os_error())
 }
@@ -47,7 +47,7 @@ async fn write_and_read(path: &Path) {
     assert_eq!(all, std::fs::read(path).unwrap());
 }
 
-/// The answer of `std` here. Where it is a denial, a thread of the pool that was there before the
+/// The answer of `std` here. Where it is a denial, a thread of the pool that existed before the
 /// filter may have had a better one.
 #[track_caller]
 fn assert_like_std(
@@ -84,10 +84,10 @@ async fn look(path: &Path) {
                 assert_like_std(entry.metadata().await, std);
             }
         }
-        // In 32 bits the C library opens directories with the help of statx(2).
+        // On 32-bit machines the C library opens directories with the help of statx(2).
         (ours, std) => assert_eq!(said(ours.map(drop)), said(std.map(drop))),
     }
-    // What the file itself refuses is told as it is.
+    // An error of the file itself is reported as it is.
     let (n, _) = file.write_at(b"x".to_vec(), 0).await;
     assert_eq!(said(n), Err(Some(libc::EBADF)));
     let mut written = OpenOptions::new();
@@ -99,7 +99,7 @@ async fn look(path: &Path) {
 fn use_files(runtime: &Runtime, directories: &[TempDir]) {
     for directory in directories {
         let path = directory.path().join("file");
-        // More than once, for what a refusal leaves behind.
+        // More than once, because a refusal is remembered.
         for _ in 0..3 {
             runtime.block_on(async {
                 write_and_read(&path).await;
@@ -128,8 +128,8 @@ fn denied(name: &str, syscall: libc::c_long, errno: i32) {
             },
         ]
         .into();
-        // The filter is set while runtimes are there, and stays for those that are made later. It
-        // is that of this thread, and of those that it starts.
+        // The filter is set while runtimes exist, and stays for those that are made later. It
+        // applies to this thread, and to those that it starts.
         let setups = || {
             [Driver::Uring, Driver::Epoll]
                 .into_iter()

@@ -1,5 +1,5 @@
-//! Files where something is wrong: odd lengths and offsets, names nobody should use, other readers and
-//! writers of the same file.
+//! Files where something is wrong: odd lengths and offsets, names nobody should use, other readers
+//! and writers of the same file.
 
 use std::ffi::OsStr;
 use std::future::{Future, poll_fn};
@@ -58,7 +58,7 @@ yamanote_test::matrix! {
         writer.join().unwrap();
     }
 
-    // F4: cut to what one call takes; as 32 bits these lengths would be 0 and 1.
+    // F4: cut to what one call takes; in 32 bits these lengths would be 0 and 1.
     async fn buffers_of_4_gib() {
         let directory = TempDir::new();
         let path = directory.path().join("short");
@@ -66,7 +66,7 @@ yamanote_test::matrix! {
         let file = File::open(&path).await.unwrap();
         let null = OpenOptions::new().write(true).open("/dev/null").await.unwrap();
         for len in [1u64 << 32, (1 << 32) + 1] {
-            // Where addresses have 32 bits there is no such buffer.
+            // With 32-bit addresses there is no such buffer.
             let Ok(len) = usize::try_from(len) else {
                 continue;
             };
@@ -165,7 +165,7 @@ yamanote_test::matrix! {
         assert!(slice.iter().all(|byte| *byte == 1));
     }
 
-    // F7: every function says about every name what std says.
+    // F7: for every name every function returns what std returns.
     async fn names_nobody_should_use() {
         let directory = TempDir::new();
         std::fs::write(directory.path().join("file"), b"contents").unwrap();
@@ -196,7 +196,7 @@ yamanote_test::matrix! {
             long(10_000),
         ];
         for name in &names {
-            // Twice: the second time it may be known to the kernel's cache of names.
+            // Twice: the second time the kernel's cache may know the name.
             for _ in 0..2 {
                 assert_same(name, File::open(name).await, std::fs::File::open(name));
                 assert_same(name, fs::read(name).await, std::fs::read(name));
@@ -228,7 +228,7 @@ yamanote_test::matrix! {
                     let mut file = File::create(path(number)).await.unwrap();
                     file.write_all(&vec![number as u8 + 1; 300_000 + round]).await.unwrap();
                     if number % 2 == 0 {
-                        // Another one that is perhaps accepted.
+                        // Another one, which may be accepted.
                         let _ = poll_once(file.write(&vec![number as u8 + 1; 1000])).await;
                     }
                     let clone = file.try_clone().await.unwrap();

@@ -14,7 +14,7 @@ use yamanote::fs::File;
 use yamanote::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use yamanote_test::{Capability, Setup, Snapshot, TempDir, matrix, require};
 
-/// Both file systems whose answers differ most.
+/// The file systems whose answers differ most.
 fn places() -> Vec<TempDir> {
     let mut places = vec![TempDir::new()];
     if require(Capability::Tmpfs) {
@@ -32,7 +32,7 @@ fn read_write(path: &Path) -> std::fs::File {
     options.open(path).unwrap()
 }
 
-/// Throws what `file` has in the page cache away, so that the next read has to wait.
+/// Drops `file` from the page cache, so that the next read has to wait.
 fn forget_cached(file: &std::fs::File) {
     file.sync_all().unwrap();
     // SAFETY: touches no memory of ours.
@@ -96,7 +96,7 @@ matrix! {
             let runtime = yamanote_test::builder!(setup).max_blocking_threads(1).build().unwrap();
             runtime.block_on(async {
                 let mut file = File::create(&path).await.unwrap();
-                // The only thread is busy: the write waits in the queue when the runtime goes.
+                // The only thread is busy: the write is still queued when the runtime ends.
                 yamanote::task::spawn_blocking(|| std::thread::sleep(Duration::from_millis(5)));
                 file.write_all(b"bytes").await.unwrap();
             });
@@ -105,7 +105,7 @@ matrix! {
         }
     }
 
-    /// Many small writes arrive in order, whatever is joined on the way.
+    /// Many small writes arrive in order, however they are joined on the way.
     async fn writes_keep_their_order() {
         for dir in places() {
             let path = dir.path().join("order");
@@ -141,7 +141,7 @@ matrix! {
                     forget_cached(&std);
                     let mut buf = vec![0; 1 + (got.len() * 7 + round * 1111) % 5000];
                     match poll_once(file.read(&mut buf)).await {
-                        // At hand: it counts.
+                        // It was ready: it counts.
                         Some(n) => got.extend_from_slice(&buf[..n.unwrap()]),
                         // Dropped while the kernel reads.
                         None => {
@@ -165,7 +165,7 @@ matrix! {
             let path = dir.path().join("ahead");
             std::fs::write(&path, b"0123456789abcdefghij").unwrap();
 
-            // `None` where the read was inline: then nothing is ahead, which is right, too.
+            // `None` where the read was inline: then nothing was read ahead, which is right too.
             let read_ahead = async || {
                 let std = read_write(&path);
                 forget_cached(&std);
@@ -243,7 +243,7 @@ matrix! {
         }
     }
 
-    /// The error of an accepted write is told once, by the next write, flush or sync.
+    /// The error of an accepted write is reported once, by the next write, flush or sync.
     async fn errors_of_accepted_writes_are_told_once() {
         let full = || std::fs::File::options().write(true).open("/dev/full").unwrap();
         type Next = fn(&mut File) -> Pin<Box<dyn Future<Output = std::io::Result<()>> + '_>>;
@@ -258,12 +258,12 @@ matrix! {
             file.write_all(b"no room").await.unwrap();
             let error = next(&mut file).await.unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
-            // The handle is usable, and the error is not told again.
+            // The handle is usable, and the error is not reported again.
             file.flush().await.unwrap();
         }
     }
 
-    /// A full file system: what was accepted before the failure is there, an error is told, and
+    /// A full file system: what was accepted before the failure is there, an error is reported, and
     /// nothing is written behind the gap.
     async fn nothing_follows_a_failed_write() {
         let dir = TempDir::new();
@@ -296,7 +296,7 @@ matrix! {
         }
     }
 
-    /// Readers and writers that never wait still let others run.
+    /// Readers and writers that never wait still let other tasks run.
     async fn ready_files_do_not_starve_other_tasks() {
         for dir in places() {
             let path = dir.path().join("coop");
@@ -327,7 +327,7 @@ matrix! {
         }
     }
 
-    /// The whole of a spent budget is at most about a millisecond of copying.
+    /// A whole budget is at most about a millisecond of copying.
     async fn a_budget_buys_a_bounded_copy() {
         let dir = TempDir::new();
         let path = dir.path().join("bounded");
@@ -376,7 +376,7 @@ matrix! {
         }
     }
 
-    /// Reads and writes at the same descriptor, raw and through another handle of ours.
+    /// Reads and writes of the same descriptor, raw and through another handle of ours.
     async fn handles_convert_both_ways() {
         let dir = TempDir::new();
         let path = dir.path().join("convert");
@@ -441,8 +441,8 @@ fn test_name(setup: Setup) -> &'static str {
     }
 }
 
-/// A write future dropped on its way comes before whatever the handle does later (F: the slow
-/// write is made slow by a busy pool).
+/// A write whose future was dropped comes before whatever the handle does later. (A busy pool makes
+/// the write slow.)
 #[test]
 fn later_operations_come_after_a_dropped_write() {
     let dir = TempDir::new();

@@ -18,14 +18,14 @@ fn every_setup() -> impl Iterator<Item = Setup> {
         .filter(|setup| setup.is_possible())
 }
 
-/// Fills a file in `directory` until it is told `errno`, in every way to write; each way tells it
-/// once, keeps what had room, and leaves the handle usable.
+/// Fills a file in `directory` until the error is `errno`, in every way to write; each way returns
+/// it once, keeps what had room, and leaves the handle usable.
 async fn fill(directory: &Path, errno: i32) {
     let path = directory.join("filled");
     let is_full = |error: &std::io::Error| error.raw_os_error() == Some(errno);
     let block = vec![5; 64 * 1024];
 
-    // Through the cursor: the error of an accepted write is told by the next call.
+    // Through the cursor: the error of an accepted write is returned by the next call.
     let mut file = File::create(&path).await.unwrap();
     let mut accepted = 0;
     let error = loop {
@@ -68,7 +68,7 @@ async fn fill(directory: &Path, errno: i32) {
         assert_eq!(back, block);
         buf = back;
         match result {
-            // At the brim it may be less.
+            // Just before the end it may be less.
             Ok(n) => offset += n,
             Err(error) => break error,
         }
@@ -141,8 +141,8 @@ fn a_limit_to_the_size_of_files() {
     });
 }
 
-/// A write is accepted behind one that fails: its place in the file is lost, and it is not written
-/// then or with the next write.
+/// A write is accepted behind one that fails: its place in the file is lost, and it is written
+/// neither then nor with the next write.
 #[test]
 fn what_was_accepted_behind_a_failed_write_is_not_written_later() {
     in_own_process(
@@ -171,7 +171,7 @@ fn what_was_accepted_behind_a_failed_write_is_not_written_later() {
                 let runtime = builder.build().unwrap();
                 runtime.block_on(async {
                     let mut file = File::create(&path).await.unwrap();
-                    // The file system is known, and that it takes no write inline.
+                    // The file system is known, and that it takes no inline write.
                     file.write_all(b"first").await.unwrap();
                     file.flush().await.unwrap();
                     // The only thread is busy, so both writes wait for it.
@@ -195,7 +195,8 @@ fn what_was_accepted_behind_a_failed_write_is_not_written_later() {
 }
 
 yamanote_test::matrix! {
-    // F1, on a device: told by the write that asked, or by the next call if it was only accepted.
+    // F1, on a device: the error is returned by the write, or by the next call if the write was
+    // only accepted.
     async fn a_full_device() {
         assert_eq!(fs::write("/dev/full", b"x").await.unwrap_err().kind(), ErrorKind::StorageFull);
         let file = OpenOptions::new().write(true).open("/dev/full").await.unwrap();
@@ -216,7 +217,7 @@ yamanote_test::matrix! {
     }
 }
 
-/// A first look at a file system has a descriptor of its own, which is not in the way of the file's.
+/// A first look at a file system has a descriptor of its own, which must not take the file's.
 #[test]
 fn one_descriptor_is_enough_to_open_a_file() {
     in_own_process(
@@ -235,7 +236,7 @@ fn one_descriptor_is_enough_to_open_a_file() {
                 std::fs::write(&path, b"x").unwrap();
                 let runtime = builder!(setup).build().unwrap();
                 runtime.block_on(async {
-                    // Makes what it needs to run at all.
+                    // Makes what the runtime needs to run at all.
                     yamanote::task::spawn_blocking(|| ()).await.unwrap();
                     let mut taken = Vec::new();
                     while let Ok(file) = std::fs::File::open("/dev/null") {

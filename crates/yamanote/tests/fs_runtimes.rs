@@ -1,4 +1,4 @@
-//! The runtime that files are used in: none, one that is over, one without drivers.
+//! Files used in no runtime, in one that has ended, and in one without drivers.
 
 use std::io::SeekFrom;
 use std::os::unix::fs::FileExt;

@@ -34,7 +34,7 @@ async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
-/// Whether `operation` is done without the pool, whose only thread is kept busy meanwhile.
+/// Whether `operation` completes without the pool, whose only thread is kept busy meanwhile.
 async fn is_inline(operation: impl Future) -> bool {
     let (release, released) = std::sync::mpsc::channel::<()>();
     let busy = yamanote::task::spawn_blocking(move || released.recv());
@@ -177,7 +177,7 @@ matrix! {
         assert_eq!(&std::fs::read(&path).unwrap()[8192..12288], [9; 4096]);
     }
 
-    /// A write of the ring whose future is dropped comes before what the handle does later.
+    /// A write by the ring whose future is dropped comes before what the handle does later.
     async fn later_operations_come_after_a_dropped_direct_write() {
         if !require(Capability::Ext4) {
             return;
@@ -217,8 +217,8 @@ matrix! {
             let metrics = yamanote::runtime::Handle::current().metrics();
             let mut file = File::open(&path).await.unwrap();
             let before = metrics.ops_submitted();
-            // The first of each kind on a file system takes a thread, and one after the machine
-            // stood still.
+            // The first of each kind on a file system takes a thread, as does the first after the
+            // machine stood still.
             let start = Instant::now();
             loop {
                 let mut buf = [0; 4096];
@@ -264,13 +264,13 @@ impl Bytes for yamanote::buf::Slice<Vec<u8>> {
     }
 }
 
-/// As uid 65534, in a process of its own: what may not be done fails as with std.
+/// As uid 65534, in a process of its own: what is not permitted fails as with std.
 #[test]
 fn missing_permissions_are_told() {
     if !require(Capability::Root) {
         return;
     }
-    // The child cannot remove it: it gives its rights up.
+    // The child cannot remove it: it gives up its rights.
     let directory =
         |pid| yamanote_test::temp::directory_for_all().join(format!("yamanote-permissions-{pid}"));
     yamanote_test::in_own_process(module_path!(), "missing_permissions_are_told", || {

@@ -1,8 +1,8 @@
-//! Files whose inline calls would wait although nothing tells so in advance: a listener that is
-//! asked for permission, a frozen file system. Only the task that asked may stand still.
+//! Files whose inline calls would wait although nothing announces it: a listener that is asked for
+//! permission, a frozen file system. Only the task that asked may stand still.
 //!
-//! No test looks at the clock: whoever makes a call wait lets go when a task of the same runtime says
-//! so, and counts how often it was not heard.
+//! No test looks at the clock: whatever makes a call wait lets go when a task of the same runtime
+//! answers, and counts how often none did.
 
 use std::ffi::CString;
 use std::fs::File as StdFile;
@@ -37,7 +37,7 @@ async fn poll_once<F: Future>(future: F) -> Option<F::Output> {
     .await
 }
 
-/// Whether `operation` is done without the pool, whose only thread is kept busy meanwhile.
+/// Whether `operation` completes without the pool, whose only thread is kept busy meanwhile.
 async fn is_inline(operation: impl Future) -> bool {
     let (release, released) = std::sync::mpsc::channel::<()>();
     let busy = yamanote::task::spawn_blocking(move || released.recv());
@@ -47,7 +47,7 @@ async fn is_inline(operation: impl Future) -> bool {
     is_done
 }
 
-/// Reads until that is done inline, which the first read on a file system is not.
+/// Reads until a read completes inline, which the first one on a file system does not.
 async fn until_inline(path: &Path) {
     let start = Instant::now();
     while !is_inline(fs::read(path)).await {
@@ -73,8 +73,8 @@ impl Listener {
 
     fn to_be_asked(what: u64, directory: &Path, flags: u32) -> Listener {
         let path = CString::new(directory.as_os_str().as_bytes()).unwrap();
-        // SAFETY: the descriptor is used by its owner, made of it at once; the path ends with NUL and
-        // lives through the call.
+        // SAFETY: the descriptor is used by its owner, made of it at once; the path ends with NUL
+        // and lives through the call.
         unsafe {
             let flags = libc::FAN_CLASS_CONTENT | libc::FAN_CLOEXEC | flags;
             let fd = libc::fanotify_init(flags, libc::O_RDONLY as u32);
@@ -87,7 +87,7 @@ impl Listener {
         }
     }
 
-    /// What is asked now, as the files in question.
+    /// The files that are asked about now.
     fn questions(&self) -> std::io::Result<Vec<OwnedFd>> {
         const EVENT: usize = size_of::<libc::fanotify_event_metadata>();
         let mut bytes = [0u8; 64 * EVENT];
@@ -120,7 +120,7 @@ impl Listener {
     }
 }
 
-/// Asks a task of the runtime; who is not heard for `patience` goes on and counts it.
+/// Asks a task of the runtime; after `patience` without an answer it goes on and counts that.
 #[derive(Clone)]
 struct Asking {
     ask: mpsc::UnboundedSender<std_mpsc::Sender<()>>,
@@ -180,7 +180,7 @@ fn answer(listener: Listener, asking: &Asking) {
     });
 }
 
-/// In every way there is to read one.
+/// In every way to read one.
 async fn read_everywhere(path: &Path, contents: &[u8]) {
     assert_eq!(fs::read(path).await.unwrap(), contents);
     let mut file = File::open(path).await.unwrap();
@@ -202,7 +202,7 @@ fn one_file(dir: &TempDir) -> PathBuf {
     path
 }
 
-/// In a task, so that a worker would be held up. Its pool has one thread, for [`is_inline`].
+/// In a task, because a worker would be held up. Its pool has one thread, for [`is_inline`].
 fn run<F: Future<Output = ()> + Send + 'static>(setup: Setup, test: F) {
     let runtime = builder!(setup).max_blocking_threads(1).build().unwrap();
     runtime.block_on(async { yamanote::spawn(test).await.unwrap() });
@@ -230,7 +230,7 @@ matrix! {
         });
     }
 
-    /// It comes when files are read inline: the worker waits for it once.
+    /// The listener comes when files are already read inline: the worker waits for it once.
     alone fn a_listener_that_comes_later_holds_up_a_worker_once(setup: Setup) {
         if !require(Capability::Ext4) || !require(Capability::PermissionEvents) {
             return;
@@ -247,16 +247,16 @@ matrix! {
                 read_everywhere(&path, &[7; 5000]).await;
             }
             assert!(asking.asked.load(SeqCst) >= 12);
-            // Where others run tasks, one of them may have answered.
+            // Where other workers run tasks, one of them may have answered.
             assert!(asking.unheard() <= 1, "{} times", asking.unheard());
-            // On a machine that is full, another worker may seem to wait while it is called away.
+            // On a machine under load, another worker may seem to wait while it is preempted.
             let expected = if setup.workers > Some(1) { 1..=3 } else { 1..=1 };
             assert!(expected.contains(&(stalls() - before)), "{}", stalls() - before);
         });
     }
 
-    /// One that is asked for reads only, so that the first direct read is the first to wait: it goes to
-    /// the ring, whose submission asks as an inline call does.
+    /// A listener that is asked for reads only, so that the first direct read is the first to wait:
+    /// it goes to the ring, whose submission asks as an inline call does.
     alone fn a_listener_that_comes_later_holds_up_one_direct_read(setup: Setup) {
         if !require(Capability::Ext4) || !require(Capability::PermissionEvents) {
             return;
@@ -274,7 +274,8 @@ matrix! {
             answer(Listener::to_be_asked(reads, dir.path(), 0), &asking);
             let mut options = OpenOptions::new();
             options.read(true).custom_flags(libc::O_DIRECT);
-            // What a listener asks about a file depends on whether it was there when that was opened.
+            // What a listener asks about a file depends on whether it was there when the file was
+            // opened.
             let file = options.open(&path).await.unwrap();
             for page in 0..6 {
                 let buf = vec![0; 2 * 4096];
@@ -289,7 +290,7 @@ matrix! {
         });
     }
 
-    /// It answers in a task of the same runtime, and opens what it watches itself.
+    /// The listener answers in a task of the same runtime, and opens what it watches itself.
     alone fn a_listener_of_the_program_itself_needs_no_inline_files(setup: Setup) {
         if !require(Capability::Ext4) || !require(Capability::PermissionEvents) {
             return;
@@ -333,8 +334,8 @@ matrix! {
         assert_eq!(runtime.metrics().inline_file_stalls(), 0);
     }
 
-    /// As for a snapshot. The first write there ever, one more while others wait, and what comes
-    /// behind them.
+    /// Frozen, as for a snapshot. The first write ever, one more while others wait, and what comes
+    /// after them.
     alone fn a_frozen_file_system_holds_up_nobody_else(setup: Setup) {
         if !require(Capability::LoopMounts) || setup.workers > Some(2) {
             return;

@@ -1,5 +1,5 @@
-//! Pipes, terminals and other descriptors that are no files, through `File`: the answers of read(2) and
-//! write(2), whichever driver the runtime has.
+//! Pipes, terminals and other descriptors that are no files, through `File`: the answers of read(2)
+//! and write(2), whichever driver the runtime has.
 
 use std::ffi::CString;
 use std::future::{Future, poll_fn};
@@ -140,7 +140,7 @@ fn silent() -> Vec<(&'static str, OwnedFd, Speak)> {
 }
 
 matrix! {
-    /// What read(2) does not wait for, `read` does not wait for: each time, not only the first.
+    /// Where read(2) does not wait, `read` does not wait: each time, not only the first.
     async fn a_descriptor_that_does_not_wait_says_so() {
         for (name, fd, speak) in silent() {
             let mut file = File::from_std(std::fs::File::from(fd));
@@ -171,7 +171,7 @@ matrix! {
         file.write_all(b"hello").await.unwrap();
         file.flush().await.unwrap();
         assert_eq!(file.read(&mut [0; 8]).await.unwrap(), 5);
-        // A writer that finds no room is told, at the latest by the flush.
+        // A writer that finds no room gets an error, at the latest from the flush.
         let mut full = None;
         for _ in 0..64 {
             full = file.write_all(&[0; 8192]).await.err();
@@ -183,7 +183,7 @@ matrix! {
         assert_eq!(full.unwrap().kind(), ErrorKind::WouldBlock);
     }
 
-    /// A terminal that is hung up, before it is read and while it is: what std says.
+    /// A terminal that is hung up, before a read and during one: the same as with std.
     async fn a_terminal_that_is_hung_up_ends_as_for_std() {
         for read_master in [true, false] {
             for early in [true, false] {
@@ -236,7 +236,7 @@ matrix! {
         }
     }
 
-    /// What a read brought that was given up goes to the next read of the handle.
+    /// What an abandoned read has read goes to the next read of the handle.
     async fn a_read_that_was_given_up_loses_nothing() {
         let [reader, writer] = pipe(0);
         let mut file = File::from_std(std::fs::File::from(reader));
@@ -253,8 +253,8 @@ matrix! {
         assert_eq!(file.read(&mut [0; 8]).await.unwrap(), 0);
     }
 
-    /// A thread that waits in read(2) or open(2) cannot be called back, here or in Tokio: it does not
-    /// hold up who does not wait for it.
+    /// A thread that waits in read(2) or open(2) cannot be called back, here or in Tokio: it does
+    /// not hold up anything that does not wait for it.
     fn what_waits_for_ever_holds_up_only_who_waits_for_it(setup: Setup) {
         for background in [true, false] {
             let dir = TempDir::new();
@@ -265,7 +265,7 @@ matrix! {
                 assert!(poll_once(File::open(&path)).await.is_none());
                 let mut file = File::from_std(std::fs::File::from(reader));
                 assert!(poll_once(file.read(&mut [0; 8])).await.is_none());
-                // Others are served meanwhile.
+                // Other tasks are served meanwhile.
                 yamanote::fs::metadata(dir.path()).await.unwrap();
             });
             let start = Instant::now();
@@ -274,7 +274,7 @@ matrix! {
                 false => runtime.shutdown_timeout(Duration::from_millis(50)),
             }
             assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
-            // The threads are let go.
+            // The threads are released.
             drop(writer);
             let _partner = std::fs::File::options().read(true).write(true).open(&path).unwrap();
         }

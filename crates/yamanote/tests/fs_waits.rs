@@ -1,5 +1,5 @@
-//! Tasks that wait for one file: none is forgotten, none is kept after it has gone, and whatever else
-//! runs, what a file was asked for ends.
+//! Tasks that wait for one file: none is forgotten, none is kept after it has ended, and whatever
+//! else runs, every operation of a file ends.
 
 use std::future::{Future, poll_fn};
 use std::io::Write;
@@ -73,8 +73,8 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 matrix! {
-    /// However often a read that finds nothing is polled, and by however many tasks, the handle keeps
-    /// the last waker.
+    /// However often and by however many tasks a read that finds nothing is polled, the handle
+    /// keeps the last waker.
     fn a_read_that_waits_keeps_one_waker(setup: Setup) {
         let runtime = yamanote_test::builder!(setup).build().unwrap();
         let _context = runtime.enter();
@@ -127,7 +127,7 @@ matrix! {
         assert_eq!(run_alone(file.read(&mut buf)).unwrap(), 1);
     }
 
-    /// Reader and writer of a split file are told both.
+    /// Reader and writer of a split file are both woken.
     async fn both_halves_are_woken() {
         let dir = TempDir::new();
         for round in 0..50u8 {
@@ -152,7 +152,7 @@ matrix! {
         }
     }
 
-    /// A waker that panics keeps nothing back of what was accepted behind the write it is told of.
+    /// A waker that panics holds back nothing that was accepted behind the write it is woken for.
     fn a_waker_that_panics_keeps_no_byte_back(setup: Setup) {
         if !require(Capability::Ext4) {
             return;
@@ -185,7 +185,7 @@ matrix! {
         assert_eq!(panics.0.load(SeqCst), 1);
     }
 
-    /// One that panics when it is woken does not leave the others asleep.
+    /// A waker that panics does not leave the others asleep.
     fn a_waker_that_panics_is_alone_in_it(setup: Setup) {
         let runtime = yamanote_test::builder!(setup).build().unwrap();
         let _context = runtime.enter();
@@ -236,7 +236,7 @@ fn what_was_begun_in_block_on_ends_also_when_nobody_drives() {
                 let mut future = Box::pin(async move {
                     file.sync_all().await.unwrap();
                 });
-                // Over at once, if the disk was fast.
+                // It is over at once if the disk is fast.
                 if poll_once(future.as_mut()).await.is_none() {
                     sync = Some(future);
                 }

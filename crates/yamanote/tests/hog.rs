@@ -1,4 +1,4 @@
-//! A worker that is blocked by its task does not hold up anybody else's sockets, timers or files.
+//! A worker that is blocked by its task holds up no other task's sockets, timers or files.
 //!
 //! These are the fairness tests that look at the clock. They run alone (one at a time, in a binary
 //! of their own), against a control without the hog in the same run, and judge medians of five.
@@ -52,7 +52,7 @@ impl Hog {
     }
 }
 
-/// The longest delay anybody saw, in microseconds, while it is being looked at.
+/// The longest delay seen so far, in microseconds, readable while it is measured.
 #[derive(Clone, Default)]
 struct Longest {
     echo_us: Arc<AtomicU64>,
@@ -179,8 +179,8 @@ tiny_poll_tests! {
 /// Tasks that wake each other and run for a moment each are left to one worker. When one of them
 /// turns out to run for long, the others go on elsewhere.
 ///
-/// The moment is short enough for that in an optimized build only, in which `.ci/run` runs this once
-/// more.
+/// The moment is short enough for that in an optimized build only; `.ci/run` runs this once more in
+/// one.
 fn judge_tiny_polls(setup: Setup, hog: Hog) {
     const TASKS: usize = 8;
     const HOG: Duration = Duration::from_millis(500);
@@ -217,7 +217,7 @@ fn judge_tiny_polls(setup: Setup, hog: Hog) {
         })
     };
 
-    // The other worker is called all the time, for nothing: it sleeps often, but never for long.
+    // The other worker is called all the time for nothing: it sleeps often, but never for long.
     let caller = std::thread::spawn({
         let (longest, handle) = (longest.clone(), runtime.handle().clone());
         move || {
@@ -336,7 +336,7 @@ fn inside(runtime: &Runtime, path: PathBuf, longest: &Longest) {
     }
 }
 
-/// 4,096 bytes at an address O_DIRECT takes.
+/// 4,096 bytes at an address that O_DIRECT accepts.
 fn aligned() -> Slice<Box<[u8]>> {
     let block = vec![0u8; 8192].into_boxed_slice();
     let skip = block.as_ptr().align_offset(4096);

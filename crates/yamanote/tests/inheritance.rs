@@ -91,7 +91,7 @@ matrix! {
         builder!(setup).build().unwrap().block_on(async {
             a_bit_of_everything().await;
             children_are_waited_for().await;
-            // What we have blocked is no child's affair.
+            // What we have blocked does not concern a child.
             let output = sh("grep SigBlk: /proc/self/status").output().await.unwrap();
             assert_eq!(output.stdout, b"SigBlk:\t0000000000000000\n");
         });
@@ -109,7 +109,7 @@ matrix! {
         builder!(setup).build().unwrap().block_on(children_are_waited_for());
     }
 
-    /// The kernel reaps for itself and tells nobody how the child ended: an error, as of std and of
+    /// The kernel reaps by itself and tells nobody how the child ended: an error, as with std and
     /// Tokio, once the child has ended and no earlier.
     alone fn sigchld_ignored(setup: Setup) {
         ignore(libc::SIGCHLD);
@@ -121,7 +121,7 @@ matrix! {
                 assert_eq!(error.raw_os_error(), Some(libc::ECHILD));
                 assert!(started.elapsed() >= Duration::from_millis(200));
             }
-            // What it writes comes all the same.
+            // What it writes arrives all the same.
             let mut child = sh("echo out; sleep 0.2").stdout(Stdio::piped()).spawn().unwrap();
             let mut text = String::new();
             child.stdout.take().unwrap().read_to_string(&mut text).await.unwrap();
@@ -131,7 +131,7 @@ matrix! {
     }
 
     /// A child may be gone before it can be watched. Waiting ends all the same, and the descriptors
-    /// of dropped children go.
+    /// of dropped children are closed.
     alone fn sigchld_ignored_and_children_that_end_at_once(setup: Setup) {
         ignore(libc::SIGCHLD);
         let rt = builder!(setup).build().unwrap();
@@ -161,8 +161,8 @@ matrix! {
         }
     }
 
-    /// Without pidfds the runtime listens to SIGCHLD, so it is not ignored any more once a child is
-    /// being watched.
+    /// Without pidfds the runtime listens to SIGCHLD, so the signal is no longer ignored once a
+    /// child is being watched.
     alone fn sigchld_ignored_and_no_pidfds(setup: Setup) {
         deny_syscall(libc::SYS_pidfd_open, libc::ENOSYS);
         ignore(libc::SIGCHLD);
@@ -173,7 +173,7 @@ matrix! {
         });
     }
 
-    /// Who listens wants to hear, whatever the parent wanted.
+    /// A listener wants to hear the signal, whatever the parent wanted.
     alone fn ignored_signals_are_heard(setup: Setup) {
         ignore_signals();
         builder!(setup).build().unwrap().block_on(async {

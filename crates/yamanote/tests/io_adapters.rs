@@ -18,13 +18,13 @@ fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// A writer that writes down what happens to it, and waits when told to.
+/// A writer that records what happens to it, and waits when it is set to.
 #[derive(Default, Debug)]
 struct Log {
     events: Vec<String>,
-    /// Writes that wait before one goes through.
+    /// Writes that wait before one succeeds.
     waits: usize,
-    /// At most so many bytes per write, if not 0.
+    /// At most this many bytes per write, if not 0.
     most: usize,
     vectored: bool,
     failures: VecDeque<ErrorKind>,
@@ -76,7 +76,7 @@ impl AsyncWrite for Log {
     }
 }
 
-/// While nothing comes, what was written is flushed; at the end too.
+/// While no input comes, what was written is flushed; at the end too.
 #[test]
 fn copy_flushes_before_it_waits() {
     let (mut source, mut reader) = duplex(64);
@@ -237,7 +237,7 @@ fn chain_and_take() {
     block_on(async {
         let mut text = String::new();
         let mut both = (&b"first"[..]).chain(&b"second"[..]);
-        // A read into nothing is not the end of the first.
+        // A read into an empty buffer is not the end of the first reader.
         assert_eq!(both.read(&mut []).await.unwrap(), 0);
         assert_eq!(both.fill_buf().await.unwrap(), b"first");
         both.consume(3);
@@ -282,7 +282,7 @@ fn buf_reader() {
         assert_eq!(reader.read_u8().await.unwrap(), b'3');
         assert_eq!(reader.seek(SeekFrom::Current(-4)).await.unwrap(), 0);
         reader.read_u8().await.unwrap();
-        // Two steps, of which the second cannot succeed: the first one stands.
+        // Two steps, of which the second cannot succeed: the first one remains.
         assert!(reader.seek(SeekFrom::Current(i64::MIN)).await.is_err());
         assert_eq!(reader.get_ref().position(), 1);
         assert_eq!(reader.read_u8().await.unwrap(), b'1');
@@ -303,10 +303,10 @@ fn buf_writer_gathers() {
             writer.write_all(b"abc").await.unwrap();
             writer.write_all(b"def").await.unwrap();
             assert_eq!(writer.buffer(), b"abcdef");
-            // Does not fit: what is there goes first.
+            // It does not fit: what is there goes first.
             writer.write_all(b"ghi").await.unwrap();
             assert_eq!(writer.get_ref().events, ["abcdef"]);
-            // As large as the buffer: goes past it.
+            // As large as the buffer: it goes past it.
             writer.write_all(b"12345678").await.unwrap();
             assert_eq!(writer.get_ref().events[1..], ["ghi", "12345678"]);
 
@@ -330,7 +330,7 @@ fn buf_writer_gathers() {
     });
 }
 
-/// A flush goes on where it stopped, whether it waited, failed or was given up.
+/// A flush resumes where it stopped, whether it waited, failed or was abandoned.
 #[test]
 fn buf_writer_writes_each_byte_once() {
     let log = Log {
@@ -423,7 +423,7 @@ fn empty_repeat_and_sink() {
     });
 }
 
-/// Adapters are pinned as deep as they go: streams that must not move can be used in them.
+/// Pinning goes through all layers of adapters: streams that must not move can be used in them.
 #[test]
 fn adapters_of_pinned_streams() {
     struct Pinned(std::marker::PhantomPinned);

@@ -1,4 +1,4 @@
-//! The methods of `AsyncReadExt` and `AsyncBufReadExt`, and who has the traits: memory and pointers.
+//! The methods of `AsyncReadExt` and `AsyncBufReadExt`; memory and pointers as streams.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -13,7 +13,7 @@ use yamanote::io::{
     BufReader, ReadBuf, duplex, empty,
 };
 
-/// A reader that returns so much per call, with failures and waits in between.
+/// A reader that returns a given piece per call, with failures and waits in between.
 #[derive(Default)]
 struct Steps(VecDeque<Step>);
 
@@ -57,8 +57,8 @@ fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Each number in both orders: the bytes are those of the standard library, and they come back, also
-/// in pieces.
+/// Each number in both orders: the bytes are those of the standard library, and they come back,
+/// also in pieces.
 #[test]
 fn numbers() {
     macro_rules! check {
@@ -128,7 +128,7 @@ fn read_reads_once() {
     assert_eq!(block_on(source.read(&mut buf)).unwrap(), 0);
 }
 
-/// Into any `BufMut`: one that is full gets nothing, one that grows always has room.
+/// Into any `BufMut`: a full one gets nothing, a growing one always has room.
 #[test]
 fn read_buf_fills_the_free_part() {
     let mut full: &mut [u8] = &mut [];
@@ -261,7 +261,7 @@ fn read_until_and_read_line() {
     assert_eq!(text, "half");
 }
 
-/// `read_until` can be given up and taken up again with the same output.
+/// `read_until` can be abandoned and resumed with the same output.
 #[test]
 fn read_until_taken_up_again() {
     let mut source = BufReader::new(steps([Data(b"ab"), Wait, Data(b"c;d")]));
@@ -272,7 +272,7 @@ fn read_until_taken_up_again() {
     assert_eq!(vec, b"abc;");
 }
 
-/// Lines and segments survive that their futures are dropped at every wait.
+/// No line or segment is lost when the futures are dropped at every wait.
 #[test]
 fn lines_and_split() {
     let script = || {

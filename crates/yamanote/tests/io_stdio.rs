@@ -1,5 +1,5 @@
-//! Standard input, output and error, of processes that the tests start for it: this test binary again,
-//! with one of the ignored tests.
+//! Standard input, output and error, of processes that the tests start for it: this test binary
+//! again, with one of the ignored tests.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use yamanote::io::{AsyncReadExt, AsyncWriteExt, stderr, stdin, stdout};
 use yamanote::runtime::{Builder, Runtime};
 
-/// Output of the test harness is outside of these.
+/// The output of the test harness is outside of these.
 const BEGIN: &str = "<<<\n";
 const END: &str = "\n>>>\n";
 
@@ -103,7 +103,7 @@ fn child_accepts() {
 
 const READ_AND_DROPPED: &str = "read and dropped";
 
-/// A read that is given up gives its bytes to the next one, and a small buffer leaves the rest.
+/// An abandoned read gives its bytes to the next one, and a small buffer leaves the rest.
 #[test]
 fn a_dropped_read_loses_nothing() {
     let mut child = start("child_drops_reads", Stdio::inherit());
@@ -151,7 +151,7 @@ fn child_drops_reads() {
     });
 }
 
-/// A failure is told by what comes after the write, once; then the handle can be used again.
+/// A failure is reported once, by the next call after the write; then the handle can be used again.
 #[test]
 fn errors_come_later() {
     let full = File::options().write(true).open("/dev/full").unwrap();

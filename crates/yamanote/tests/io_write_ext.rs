@@ -62,7 +62,7 @@ fn write_all_goes_on_until_written() {
     assert_eq!(error.kind(), ErrorKind::NotConnected);
 }
 
-/// Without an implementation of its own, a vectored write is one of the first buffer with contents.
+/// Without an implementation of its own, a vectored write is a write of the first non-empty buffer.
 #[test]
 fn write_vectored() {
     let bufs = [b"".as_slice(), b"ab", b"cd"].map(IoSlice::new);
@@ -76,7 +76,7 @@ fn write_vectored() {
     assert_eq!(block_on(vec.write_vectored(&[])).unwrap(), 0);
 }
 
-/// A seek that is still going on is completed before the next is ordered.
+/// A seek that is still under way is completed before the next one starts.
 #[test]
 fn seek_waits_for_the_one_before() {
     #[derive(Default)]

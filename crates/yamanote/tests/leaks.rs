@@ -1,4 +1,5 @@
-//! After a runtime is dropped nothing of it is left: descriptors, threads, heap, wakers, operations.
+//! After a runtime is dropped nothing of it is left: descriptors, threads, heap, wakers,
+//! operations.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ yamanote_test::matrix! {
             let ops = std::thread::spawn(move || one_life(setup, &path));
             ops.join().expect("the workload does not panic")
         };
-        // What a process makes once (tables of file systems, a probe's answer) is made here.
+        // What a process makes only once (tables of file systems, a probe's answer) is made here.
         for _ in 0..3 {
             life();
         }

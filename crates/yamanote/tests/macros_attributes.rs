@@ -83,7 +83,7 @@ fn functions_of_every_shape() {
     assert_eq!(*Receiver(1).method(), 2);
 }
 
-// A name of ours that the user took does not get in the way.
+// A name of ours that the user has taken does not get in the way.
 mod shadowed {
     #[allow(dead_code)]
     mod yamanote {}
@@ -100,8 +100,8 @@ mod shadowed {
     }
 }
 
-// Tables of tests are written like this: the body has the hygiene of who wrote it, the function
-// that of the macro.
+// Tables of tests are written like this: the body has the hygiene of the code that wrote it, the
+// function that of the macro.
 mod from_macros {
     use super::{RuntimeFlavor, flavor};
 

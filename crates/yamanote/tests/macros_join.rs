@@ -101,7 +101,7 @@ fn the_first_error_ends_try_join() {
         let two: Result<(Infallible, Infallible), u8> =
             try_join!(biased; ready(Err(1)), ready(Err(2)));
         assert_eq!(two, Err(1));
-        // The second branch is polled in the same round as the failing one only if it came first.
+        // The second branch is polled in the same round as the failing one only if it comes first.
         let polled = Cell::new(false);
         let second = poll_fn(|_| {
             polled.set(true);

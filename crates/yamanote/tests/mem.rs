@@ -19,7 +19,7 @@ use yamanote::io::{
     SimplexStream, WriteHalf, duplex, simplex,
 };
 
-/// The waker of the last poll is woken, the ones before are forgotten.
+/// The waker of the last poll is woken, the earlier ones are forgotten.
 #[test]
 fn the_last_waker_counts() {
     let (mut writer, mut reader) = duplex(1);
@@ -45,12 +45,12 @@ fn the_last_waker_counts() {
     }
     block_on(reader.read_u8()).unwrap();
     assert_eq!((first.count(), second.count()), (1, 1));
-    // Forgotten is freed: only the test holds them.
+    // Forgotten wakers are freed: only the test holds them.
     assert_eq!(Arc::strong_count(&first), 1);
     assert_eq!(Arc::strong_count(&second), 1);
 }
 
-/// A read or write given up leaves nothing behind but its waker.
+/// An abandoned read or write leaves nothing behind but its waker.
 #[test]
 fn dropped_between_polls_nothing_is_lost() {
     let (mut writer, mut reader) = duplex(3);
@@ -70,8 +70,8 @@ fn dropped_between_polls_nothing_is_lost() {
     assert_eq!(block_on(reader.read(&mut buf)).unwrap(), 0);
 }
 
-/// When one end goes, the waiting reader and the waiting writer of the other are both told, though
-/// they wait in different directions.
+/// When one end is dropped, the waiting reader and the waiting writer of the other are both woken,
+/// though they wait for different directions.
 #[test]
 fn a_drop_is_told_in_both_directions() {
     let (mut here, there) = duplex(1);
@@ -92,8 +92,8 @@ fn a_drop_is_told_in_both_directions() {
     assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
 }
 
-/// An end that goes away while its own wakers are registered takes them with it: the other end must
-/// not keep that task in memory.
+/// An end that is dropped while its own wakers are registered takes them with it: the other end
+/// must not keep that task in memory.
 #[test]
 fn a_drop_forgets_its_own_wakers() {
     let (mut here, _there) = duplex(1);
@@ -134,7 +134,7 @@ fn half_closed() {
     });
 }
 
-/// Runs a future to its end inside of the wake-up it waits for.
+/// Runs a future to its end inside the wake-up it waits for.
 fn finish_in_wake(future: impl Future<Output = ()> + Send + 'static) -> Arc<AtomicBool> {
     struct InWake<F> {
         future: Mutex<Pin<Box<F>>>,
@@ -202,7 +202,7 @@ fn wakers_may_use_the_pipe() {
     }
 }
 
-/// A waker that is replaced may own the other end, and close the pipe as it goes.
+/// A waker that is replaced may own the other end, and close the pipe when it is dropped.
 #[test]
 fn a_replaced_waker_may_close_the_pipe() {
     struct Owner {
@@ -218,7 +218,8 @@ fn a_replaced_waker_may_close_the_pipe() {
         assert!(future.as_mut().poll(&mut cx).is_pending());
         drop(waker);
         let mut cx = Context::from_waker(Waker::noop());
-        // The owner goes when its waker is replaced, which is when this poll has registered its own.
+        // The owner is dropped when its waker is replaced, which is when this poll has registered
+        // its own.
         assert!(future.as_mut().poll(&mut cx).is_pending());
         assert!(future.as_mut().poll(&mut cx).is_ready());
     }
@@ -292,7 +293,7 @@ fn capacity_one_between_threads() {
     echo.join().unwrap();
 }
 
-/// A writer of which the reader goes away at a random moment gets its error, and does not hang.
+/// A writer whose reader goes away at a random moment gets an error, and does not hang.
 #[test]
 fn a_reader_that_goes_away_ends_its_writer() {
     for reads in 0..300 {
@@ -315,7 +316,7 @@ fn a_reader_that_goes_away_ends_its_writer() {
 }
 
 yamanote_test::matrix! {
-    /// The ends in two tasks, on whatever workers they come to: a small pipe and a large one, both
+    /// The ends in two tasks, on whatever workers these run: a small pipe and a large one, both
     /// directions at once.
     async fn between_tasks() {
         for capacity in [1, 100, 64 * 1024] {

@@ -1,4 +1,5 @@
-//! Pipes in memory against a model of them, a bounded queue: every result and the number of wake-ups.
+//! Pipes in memory against a model of them, a bounded queue: every result and the number of
+//! wake-ups.
 
 mod mem_support;
 
@@ -249,7 +250,7 @@ fn every_order_of_steps() {
                     check.step(&steps[order % steps.len()]);
                     order /= steps.len();
                 }
-                // Whatever happened: what is in there comes out.
+                // Whatever happened: what is in the pipe comes out.
                 check.step(&Step::Read(9));
                 check.step(&Step::Read(9));
             }

@@ -1,4 +1,4 @@
-//! What much of everything costs in memory, and that it is given back.
+//! How much memory many things of one kind take, and that it is given back.
 
 mod tcp_support;
 
@@ -39,7 +39,7 @@ fn alone(name: &str, workers: &[Option<usize>], test: impl Fn(&Runtime)) {
     });
 }
 
-/// The heap is back at `before`, but for one part in `parts` of the way to the peak.
+/// The heap is back at `before`, except for at most a `parts`-th of the way to the peak.
 fn assert_given_back(before: usize, peak: usize, parts: usize) {
     let deadline = Instant::now() + Duration::from_secs(10);
     let left = || HEAP.live_bytes().saturating_sub(before);
@@ -55,7 +55,7 @@ fn assert_given_back(before: usize, peak: usize, parts: usize) {
     );
 }
 
-/// A task of this does nothing but wait.
+/// A task with such a future does nothing but wait.
 async fn wait_for_ever() {
     std::future::pending().await
 }
@@ -76,7 +76,7 @@ fn idle_connections() {
             let address = listener.local_addr().unwrap();
             // Warm: the set's tables, the queues.
             drop(tcp_support::pair().await);
-            // The set's places stay for the connections to come, so the second crowd adds nothing.
+            // The set's entries stay for the connections to come, so the second crowd adds nothing.
             let mut after_first = 0;
             for is_first in [true, false] {
                 let mut clients = Vec::with_capacity(CONNECTIONS);
@@ -113,7 +113,7 @@ fn idle_connections() {
     });
 }
 
-/// A set that had many tasks keeps nothing of them when they are joined.
+/// A set that had many tasks keeps nothing of them once they are joined.
 #[test]
 fn an_empty_join_set() {
     const TASKS: usize = 100_000;
@@ -140,7 +140,7 @@ fn an_empty_join_set() {
     });
 }
 
-/// Whom a `LocalSet` wakes may panic: the task that was woken is freed all the same.
+/// A waker that a `LocalSet` calls may panic: the task that was woken is freed all the same.
 #[test]
 fn a_panic_on_the_way_of_a_wake() {
     in_own_process(module_path!(), "a_panic_on_the_way_of_a_wake", || {
@@ -168,7 +168,7 @@ fn a_panic_on_the_way_of_a_wake() {
             let waker = own_waker.lock().unwrap().take().unwrap();
             catch_unwind(AssertUnwindSafe(|| waker.wake())).unwrap_err();
         };
-        // What is made once.
+        // What is made only once.
         wake_and_panic();
         let before = HEAP.live_bytes();
         for _ in 0..100 {
@@ -208,7 +208,7 @@ fn a_million_idle_tasks() {
     });
 }
 
-/// A burst does not leave the room behind that it took in queues.
+/// A burst gives back the room that it took in queues.
 fn assert_no_room_left(what: &str, runtime: &Runtime, burst: impl Fn(usize)) {
     const ROOM_LEFT: usize = 16 * 1024;
     burst(100);
@@ -256,7 +256,7 @@ fn a_burst_of_tasks() {
     });
 }
 
-/// L4: jobs that wait for the one thread they may have.
+/// L4: jobs that wait for the only thread they may have.
 #[test]
 fn a_burst_of_blocking_jobs() {
     in_own_process(module_path!(), "a_burst_of_blocking_jobs", || {
@@ -297,7 +297,7 @@ fn a_hundred_thousand_pipes() {
     });
 }
 
-/// L2, C6: a million timers of tasks that are all given up.
+/// L2, C6: a million timers, all of tasks that are abandoned.
 #[test]
 fn a_million_timers() {
     const TIMERS: usize = 1_000_000;
@@ -321,7 +321,8 @@ fn a_million_timers() {
     });
 }
 
-/// L4: wakes of one task from many threads, and of a socket's reader, take no memory however many.
+/// L4: wakes of one task from many threads, and of a socket's reader, take no memory however many
+/// they are.
 #[test]
 fn a_storm_of_wakes() {
     const WAKES: usize = 200_000;

@@ -1,4 +1,4 @@
-//! Users who may lock little memory, which older kernels count rings against.
+//! Users who may lock little memory; some kernels count rings against that limit.
 
 mod program_support;
 mod tcp_support;
@@ -23,7 +23,7 @@ fn many_runtimes_with_little_memory_to_lock() {
         let directory = TempDir::on_ext4();
         let path = directory.path().join("direct");
         std::fs::write(&path, numbered(0..PAGE)).unwrap();
-        // Opened and removed while there is still the right to.
+        // Opened and removed while the process still has the right to.
         let files: Vec<_> = (0..32)
             .map(|_| {
                 let mut options = std::fs::File::options();
@@ -36,8 +36,8 @@ fn many_runtimes_with_little_memory_to_lock() {
             rlim_cur: 64 * 1024,
             rlim_max: 64 * 1024,
         };
-        // SAFETY: `limit` lives through the call; the others involve no memory. The process drops its
-        // rights for good.
+        // SAFETY: `limit` lives through the call; the others involve no memory. The process drops
+        // its rights for good.
         unsafe {
             assert_eq!(libc::setrlimit(libc::RLIMIT_MEMLOCK, &limit), 0);
             assert_eq!(libc::setgid(65534), 0);
@@ -63,8 +63,9 @@ fn many_runtimes_with_little_memory_to_lock() {
     });
 }
 
-/// R9: with room for a few rings only a runtime that insists says so, one that need not works, and says
-/// why some of its operations do not use a ring; and nothing the kernel has is called missing.
+/// R9: with room for a few rings, a runtime that insists on them returns an error, and another one
+/// works and says why some of its operations do not use a ring; and no feature that the kernel has
+/// is called missing.
 #[test]
 fn little_memory_to_lock_is_said() {
     if !require(Capability::Root) || !require(Capability::IoUring) || !require(Capability::Ext4) {
@@ -90,7 +91,7 @@ fn little_memory_to_lock_is_said() {
             assert!(!is_needed || finding.present != Some(false), "{finding:?}");
         }
         match runtime(DriverChoice::Uring, 8) {
-            // Before Linux 6.14 or so rings are not counted against this limit.
+            // Before about Linux 6.14, rings are not counted against this limit.
             Ok(runtime) => {
                 let metrics = runtime.handle().metrics();
                 run_everything(runtime, directory.path());
@@ -98,7 +99,7 @@ fn little_memory_to_lock_is_said() {
             }
             Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOMEM)),
         }
-        // The memory of those that were tried comes back a little later.
+        // The memory of the rings that were tried comes back a little later.
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let runtime = runtime(DriverChoice::Auto, 8).unwrap();
@@ -112,7 +113,8 @@ fn little_memory_to_lock_is_said() {
             if is_whole {
                 return;
             }
-            // Without a reason: the machine was so busy that a call looked stuck, and the pool did it.
+            // Without a reason: the machine was so busy that a call looked stuck, and the pool did
+            // it.
             assert!(Instant::now() < deadline, "{reason:?}");
             std::thread::sleep(Duration::from_millis(300));
         }

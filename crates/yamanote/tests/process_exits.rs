@@ -1,5 +1,5 @@
-//! Children end: every exit is known on both drivers, whichever way it is noticed, by pidfd or, where
-//! a seccomp filter denies those, by SIGCHLD; and nothing stays in the process table.
+//! Children end: every exit is noticed on both drivers, by pidfd or, where a seccomp filter denies
+//! those, by SIGCHLD; and nothing stays in the process table.
 
 mod process_support;
 
@@ -22,7 +22,7 @@ fn exists(pid: u32) -> bool {
     std::path::Path::new(&format!("/proc/{pid}")).exists()
 }
 
-/// Every way to end, known as often as one asks.
+/// Every way to end; the status can be asked for any number of times.
 fn exits(setup: Setup) {
     runtime(setup).block_on(async {
         for code in [0, 1, 7, 255] {
@@ -44,7 +44,7 @@ fn exits(setup: Setup) {
     });
 }
 
-/// A thousand at a rate the machine allows, 50 at a time; none is missed, nothing is left.
+/// A thousand at the rate the machine allows, 50 at a time; none is missed, nothing is left.
 fn a_thousand(setup: Setup) {
     let before = Snapshot::take();
     let rt = runtime(setup);
@@ -73,7 +73,7 @@ fn a_thousand(setup: Setup) {
     assert_eq!(now.descriptor_count(), before.descriptor_count() + BELL);
 }
 
-/// A wait that is dropped, wherever it is, loses nothing.
+/// A wait that is dropped, at whatever point, loses nothing.
 fn cancelled_waits(setup: Setup) {
     runtime(setup).block_on(async {
         for round in 0..40u64 {
@@ -111,7 +111,7 @@ fn dropped_children(setup: Setup) {
     });
 }
 
-/// A child that is not to be killed goes on without us; one that is has no last words.
+/// A child that is not to be killed goes on without us; one that is to be killed has no last words.
 fn kill_on_drop(setup: Setup) {
     runtime(setup).block_on(async {
         for kill in [false, true] {
@@ -159,7 +159,7 @@ fn changed_runtimes(setup: Setup) {
         assert_all_reaped().await;
     });
 
-    // While it is being awaited in the other.
+    // The child is being awaited in the other runtime meanwhile.
     let (input, end) = yamanote_test::pipe();
     let rt = runtime(setup);
     let child = rt.block_on(async { sh("read line; exit 6").stdin(input).spawn() });
@@ -189,7 +189,7 @@ fn is_traced_sleep(pid: i32) -> bool {
     status.starts_with("Name:\tsleep\n") && !status.contains("TracerPid:\t0\n")
 }
 
-/// strace -D is the child of what it traces: the child has exited for the kernel before its tracer
+/// strace -D is the child of what it traces: for the kernel the child has exited before its tracer
 /// lets us have it.
 fn traced(setup: Setup) {
     runtime(setup).block_on(async {
@@ -220,8 +220,8 @@ fn traced(setup: Setup) {
     });
 }
 
-/// As [`traced`], of children that were dropped: the pidfd tells of the exit too early, and nothing
-/// has listened to SIGCHLD before.
+/// As [`traced`], with children that were dropped: the pidfd reports the exit too early, and
+/// nothing has listened to SIGCHLD before.
 fn dropped_and_traced(setup: Setup) {
     runtime(setup).block_on(async {
         let pids: Vec<_> = (0..5)
@@ -267,9 +267,9 @@ matrix! {
         if require(Capability::Strace) { deny_pidfds(); dropped_and_traced(setup) }
     }
 
-    /// Ten thousand who are not waited for: no zombie stays, no descriptor.
+    /// Ten thousand that nobody waits for: neither a zombie nor a descriptor stays.
     alone fn many_dropped_children(setup: Setup) {
-        // Enough on one cell; a tenth on the others.
+        // Enough on one cell; a tenth of it on the others.
         let count = if setup.workers == Some(2) { 10_000 } else { 1_000 };
         let before = Snapshot::take();
         let rt = runtime(setup);
@@ -283,7 +283,7 @@ matrix! {
             assert_all_reaped().await;
         });
         drop(rt);
-        // The set of orphans has its descriptor, mio's waker none.
+        // The set of orphans has its descriptor, mio's waker has none.
         assert_eq!(Snapshot::take().descriptor_count(), before.descriptor_count() + BELL + 1);
     }
 
@@ -297,7 +297,7 @@ matrix! {
                 assert!(sh("exit 0").status().await.unwrap().success());
             }
             assert_all_reaped().await;
-            // Ignored, the kernel reaps for itself, and tells nobody the status.
+            // If it is ignored, the kernel reaps by itself and tells nobody the status.
             // SAFETY: a signal is ignored.
             unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
             let mut child = sh("sleep 0.05").kill_on_drop(true).spawn().unwrap();

@@ -1,5 +1,5 @@
-//! Children that cannot be started, watched or killed as usual: what is missing is an error or has a
-//! way around, and nothing is left behind.
+//! Children that cannot be started, watched or killed as usual: what is missing is an error or is
+//! worked around, and nothing is left behind.
 
 mod process_support;
 
@@ -111,7 +111,7 @@ matrix! {
         assert_eq!(children(), BTreeMap::new());
     }
 
-    /// A set that takes no more pidfds is no reason to lose a child.
+    /// A set that takes no more pidfds loses no child.
     alone fn no_room_for_a_pidfd(setup: Setup) {
         runtime(setup).block_on(async {
             assert!(sh("exit 0").status().await.unwrap().success());
@@ -120,19 +120,19 @@ matrix! {
         });
     }
 
-    /// A kill goes by the pidfd, which cannot mean another process.
+    /// A kill goes by the pidfd, which cannot denote another process.
     alone fn a_kill_by_pidfd(setup: Setup) {
         deny_syscall(libc::SYS_kill, libc::EPERM);
         killed(setup);
     }
 
-    /// Where a filter lets pidfds carry no signals, it goes by number.
+    /// Where a filter does not let pidfds carry signals, a kill goes by number.
     alone fn a_kill_by_number(setup: Setup) {
         deny_syscall(libc::SYS_pidfd_send_signal, libc::EPERM);
         killed(setup);
     }
 
-    /// Descriptors go with the child, not with its drop alone.
+    /// Descriptors are closed when the child ends, not only when it is dropped.
     alone fn descriptors_are_given_back(setup: Setup) {
         let rt = settled(setup);
         let before = Snapshot::take();
@@ -153,8 +153,8 @@ matrix! {
         assert_eq!(Snapshot::take().descriptor_count(), before.descriptor_count() + BELL);
     }
 
-    /// A child that was started and cannot be watched, because the runtime is over, is killed if it
-    /// should not outlive its handle.
+    /// A child that was started and cannot be watched, because the runtime has ended, is killed if
+    /// it should not outlive its handle.
     alone fn kill_on_drop_of_what_cannot_be_watched(setup: Setup) {
         let rt = runtime(setup);
         let handle = rt.handle().clone();

@@ -34,7 +34,7 @@ matrix! {
         assert!(child.wait().await.unwrap().success());
     }
 
-    /// More than the pipes hold on both streams, while the exit is awaited.
+    /// More on both streams than the pipes hold, while the exit is awaited.
     async fn all_the_output() {
         let script = "head -c 300000 /dev/zero; head -c 200000 /dev/zero >&2; exit 3";
         let output = sh(script).output().await.unwrap();
@@ -44,7 +44,8 @@ matrix! {
         assert_eq!((output.stdout.len(), output.stderr.len()), (0, 0), "nothing was piped");
     }
 
-    /// A grandchild holds the pipe: its words count as output, the exit is known before.
+    /// A grandchild holds the pipe: its words count as output, though the exit is known before
+    /// them.
     async fn output_of_a_grandchild() {
         let script = "echo early; (sleep 0.3; echo late) &";
         let output = sh(script).output().await.unwrap();
@@ -60,7 +61,7 @@ matrix! {
         assert!(child.stdin.is_none());
     }
 
-    /// Writing to who does not read any more is an error, not the end of this process.
+    /// Writing to a child that no longer reads is an error, not the end of this process.
     async fn broken_pipe() {
         let mut child = sh("exec <&-; exec sleep 1000")
             .stdin(Stdio::piped())
@@ -91,7 +92,7 @@ matrix! {
         assert_eq!(child.wait_with_output().await.unwrap().stdout, b"one two three");
     }
 
-    /// The output of one child is the input of the next, and blocks as programs expect it.
+    /// The output of one child is the input of the next, and the pipe blocks as programs expect.
     async fn a_pipeline() {
         let mut first = sh("echo hello").stdout(Stdio::piped()).spawn().unwrap();
         let between: Stdio = first.stdout.take().unwrap().try_into().unwrap();

@@ -1,5 +1,6 @@
-//! What rings do to a program that does not use them at the moment: an idle one does not sleep in a ring,
-//! where the machine's figures would have it wait for a disk, and its own blocking calls are left alone.
+//! What rings do to a program that does not use them at the moment: an idle one does not sleep in a
+//! ring, where the machine's statistics would show it as waiting for a disk, and its own blocking
+//! calls are left alone.
 
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -13,7 +14,7 @@ use yamanote_test::{Capability, Setup, TempDir, require};
 
 const PAGE: usize = 4096;
 
-/// Threads of this process that are in `io_uring_enter`. `None` if the kernel does not tell.
+/// Threads of this process that are in `io_uring_enter`. `None` if the kernel does not say.
 fn threads_in_rings() -> Option<usize> {
     let mut number = 0;
     for thread in fs::read_dir("/proc/self/task").unwrap().flatten() {
@@ -66,7 +67,7 @@ yamanote_test::matrix! {
         }
         let watcher = std::thread::spawn(|| {
             let (start, mut quiet) = (Instant::now(), 0);
-            // Once all have gone to sleep none of them is to be found there.
+            // Once all have gone to sleep, none of them is to be found there.
             while quiet < 20 {
                 assert!(start.elapsed() < Duration::from_secs(60), "somebody sleeps in a ring");
                 quiet = match threads_in_rings() {
@@ -83,11 +84,11 @@ yamanote_test::matrix! {
         });
         watcher.join().unwrap();
     }
-    // Alone, for the rings that are tried before a process has its first runtime.
+    // Alone, because of the rings that are tried before a process has its first runtime.
     alone fn a_blocking_call_after_the_start(setup: Setup) {
         let (mut reader, _writer) = UnixStream::pair().unwrap();
         reader.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
-        // Another thread than the one that has seen whether there are rings for these tests.
+        // Another thread than the one that found out whether there are rings for these tests.
         let builds = move || {
             for _ in 0..3 {
                 let runtime = yamanote_test::builder!(setup).build().unwrap();

@@ -1,5 +1,5 @@
-//! Beside a ring nobody waits for long: neither sockets nor operations, whatever other threads of the
-//! runtime are stuck in.
+//! Beside a ring nothing waits for long: neither sockets nor operations, whatever other threads of
+//! the runtime are stuck in.
 
 mod ring_support;
 
@@ -15,7 +15,7 @@ use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::runtime::{Builder, Runtime};
 use yamanote_test::{Capability, Driver, Setup, TempDir, builder, require};
 
-/// All workers are in long polls; who asks from elsewhere waits for none of them.
+/// All workers are in long polls; a caller outside waits for none of them.
 #[test]
 fn who_is_no_worker_does_not_wait_for_workers() {
     const LONG: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ fn who_is_no_worker_does_not_wait_for_workers() {
     runtime.block_on(job).unwrap();
     let elapsed = start.elapsed();
     assert!(hogs.iter().all(|hog| !hog.is_finished()), "{elapsed:?}");
-    // In `block_in_place` the worker is another thread's.
+    // In `block_in_place` the worker belongs to another thread.
     for hog in hogs {
         runtime.block_on(hog).unwrap();
     }
@@ -66,8 +66,8 @@ fn who_is_no_worker_does_not_wait_for_workers() {
     runtime.block_on(in_place).unwrap();
 }
 
-/// Puts this thread into a sleep that only a fatal signal ends, as a slow disk or a process being
-/// spawned does.
+/// Puts this thread into a sleep that only a fatal signal ends, as a slow disk or the start of a
+/// process does.
 fn sleep_uninterruptibly(time: Duration) {
     extern "C" fn child(micros: *mut libc::c_void) -> libc::c_int {
         // SAFETY: sleeps and exits, on a stack of its own.
@@ -89,8 +89,8 @@ fn sleep_uninterruptibly(time: Duration) {
     assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
 }
 
-/// The poll that tells a sleeping ring of its sockets must be the present thread's: of one left
-/// behind nothing is heard while the thread that armed it is in an uninterruptible sleep.
+/// The poll that tells a sleeping ring of its sockets must be the present thread's: a poll left
+/// behind reports nothing while the thread that armed it is in an uninterruptible sleep.
 fn sockets_are_served_while_the_last_thread_is_stuck(runtime: &Runtime, leave: impl Fn() + Sync) {
     let dir = TempDir::on_ext4();
     let path = numbered_file(&dir);
@@ -173,7 +173,7 @@ fn sockets_are_served_while_a_lender_is_stuck() {
     });
 }
 
-/// Polls of `tasks` tasks that compute for long and yield, while a page is read so many times.
+/// Counts the polls of `tasks` tasks that compute for long and yield, while `reads` pages are read.
 async fn polls_of_others(path: PathBuf, tasks: usize, reads: usize) -> u64 {
     let file = open_direct(&path).await;
     let (stop, polls) = (
@@ -203,8 +203,8 @@ async fn polls_of_others(path: PathBuf, tasks: usize, reads: usize) -> u64 {
     polls
 }
 
-/// An operation needs two looks of the worker that it belongs to. Beside tasks in long polls these come
-/// about as soon as a thread of the pool could tell its end.
+/// An operation needs two turns of the worker that it belongs to. Beside tasks in long polls they
+/// come about as soon as a thread of the pool could report its end.
 #[test]
 fn an_operation_does_not_wait_for_many_polls_of_others() {
     const TASKS: usize = 32;
@@ -212,8 +212,8 @@ fn an_operation_does_not_wait_for_many_polls_of_others() {
     if !require(Capability::Ext4) {
         return;
     }
-    // On current_thread each task has its turn before, and every 31st poll something from outside; a
-    // worker takes that much sooner.
+    // On current_thread each task has its turn before, and every 31st poll something from outside;
+    // a worker takes that much sooner.
     for (workers, at_most) in [(None, 2 * TASKS), (Some(1), TASKS / 2)] {
         for driver in [Driver::Uring, Driver::Epoll] {
             let setup = Setup { driver, workers };
@@ -232,7 +232,8 @@ fn an_operation_does_not_wait_for_many_polls_of_others() {
     }
 }
 
-/// A paused clock moves only when there is nothing to be done; a socket that is ready is something.
+/// A paused clock moves only when there is nothing to do; a socket that is ready is something to
+/// do.
 #[test]
 fn a_paused_clock_waits_for_sockets_beside_a_ring() {
     let dir = TempDir::on_ext4();

@@ -1,6 +1,6 @@
-//! Threads come and go while their operations are in the ring. The kernel runs an operation's end on
-//! the thread that submitted it, and gives up what that thread leaves behind when it exits; users of
-//! the runtime see neither.
+//! Threads come and go while their operations are in the ring. The kernel runs the end of an
+//! operation on the thread that submitted it, and gives up what that thread leaves behind when it
+//! exits; users of the runtime notice neither.
 
 mod ring_support;
 
@@ -30,7 +30,7 @@ fn fifo(dir: &TempDir) -> PathBuf {
 }
 
 matrix! {
-    /// Built here, used there; then the user is gone and another comes.
+    /// Built here, used there; then that thread is gone and another comes.
     fn built_on_one_thread_used_on_others(setup: Setup) {
         if !require(Capability::Ext4) {
             return;
@@ -121,8 +121,8 @@ matrix! {
         assert_eq!(runtime.metrics().live_ops(), 0);
     }
 
-    /// The main future of `block_on` is no worker's, unless there is but one thread: where nobody turns
-    /// a ring for it, the pool works for it.
+    /// The main future of `block_on` belongs to no worker, unless there is only one thread: where
+    /// nobody turns a ring for it, the pool works for it.
     fn the_main_future_reads_and_writes(setup: Setup) {
         if !require(Capability::Ext4) {
             return;
@@ -189,7 +189,8 @@ impl std::task::Wake for Unpark {
     }
 }
 
-/// Runs a future to its end with no runtime that drives anything; it is polled when it was woken.
+/// Runs a future to its end with no runtime that drives anything; it is polled again when it was
+/// woken.
 fn run_alone<F: Future + Unpin>(mut future: F) -> F::Output {
     let waker = std::task::Waker::from(Arc::new(Unpark(thread::current())));
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -204,7 +205,7 @@ fn run_alone<F: Future + Unpin>(mut future: F) -> F::Output {
     }
 }
 
-/// Nothing that files are asked for takes a thread of the kernel: these are few, and count where
+/// No file operation takes a thread of the kernel: there are few of these, and they count where
 /// threads are limited.
 #[test]
 fn no_thread_of_the_kernel_is_needed() {
@@ -335,7 +336,7 @@ fn an_open_that_waits_survives_its_thread() {
     file.unwrap();
 }
 
-/// So does a pipe's read, on a thread of the pool.
+/// So does the read of a pipe, on a thread of the pool.
 #[test]
 fn a_read_that_waits_survives_its_threads() {
     let Some(runtime) = current_thread() else {

@@ -146,7 +146,7 @@ fn an_unknown_driver_is_an_error_that_names_the_known() {
     );
 }
 
-/// A read that would be done at once waits for a thread of the pool instead.
+/// A read that would otherwise be done at once waits for a thread of the pool.
 #[test]
 fn the_operator_keeps_files_off_the_workers() {
     with_variable(
@@ -226,7 +226,8 @@ fn a_thread_that_is_not_to_be_had_is_an_error_also_where_futures_run() {
     assert_eq!(error.kind(), ErrorKind::WouldBlock);
 }
 
-/// B3: without rings on any kernel, the refusal and its errno say so, and epoll is taken unasked.
+/// B3: a 32-bit program has no rings on any kernel; the refusal and its errno say so, and epoll is
+/// taken by default.
 #[cfg(target_pointer_width = "32")]
 #[test]
 fn rings_in_a_32_bit_program() {

@@ -1,5 +1,5 @@
 //! A worker that always has tasks to run and takes one readiness event at a time: slow, but every
-//! event arrives, also the one that comes when the last task falls silent.
+//! event arrives, also the one that comes when the last task stops.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The current-thread runtime: who drives, who waits, and what survives a panic.
+//! The current-thread runtime: which thread drives, which waits, and what survives a panic.
 
 use std::cell::RefCell;
 use std::future::{pending, poll_fn};
@@ -16,7 +16,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Pending until told, from any thread.
+/// Pending until it is opened, from any thread.
 #[derive(Clone, Default)]
 struct Gate(Arc<Mutex<(bool, Vec<Waker>)>>);
 
@@ -113,7 +113,7 @@ fn each_block_on_may_come_from_another_thread() {
     assert_eq!(got, 9);
 }
 
-/// Whoever has the core leaves at a random moment; the rest must go on.
+/// The thread that has the core leaves at a random moment; the others must go on.
 #[test]
 fn many_threads_block_on_at_once_and_hand_the_core_over() {
     const THREADS: usize = 4;
@@ -412,7 +412,7 @@ fn the_park_hook_may_make_work() {
             if counted.fetch_add(1, Ordering::SeqCst) == 3 {
                 opened.open();
             }
-            // Keeps the runtime from sleeping until then.
+            // Keeps the runtime awake until then.
             Handle::current().spawn(async {});
         })
         .build()

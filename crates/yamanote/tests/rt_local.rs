@@ -139,7 +139,7 @@ fn its_end_drops_every_future_here() {
             }
         }
         rt.block_on(task::yield_now());
-        // From another thread: noted, and carried out here.
+        // From another thread the abort is only noted; it is carried out here.
         thread::spawn(move || aborts.iter().for_each(|abort| abort.abort()))
             .join()
             .unwrap();
@@ -185,7 +185,7 @@ fn the_ways_to_end_it() {
     });
 }
 
-/// Also the jobs that wait for a thread when the runtime goes, and none that come later.
+/// Also the jobs that wait for a thread when the runtime ends, and none that come later.
 #[test]
 fn its_end_runs_the_jobs_that_wait() {
     for end in [

@@ -1,4 +1,4 @@
-//! What the metrics say of single workers.
+//! What the metrics say about single workers.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -73,8 +73,8 @@ fn time_between_two_calls_is_not_busy() {
     assert!(metrics.worker_total_busy_duration(0) - before < Duration::from_millis(200));
 }
 
-/// An idle worker is parked once, however often it wakes to see whether others need help; the number
-/// is odd meanwhile, and even when it has ended.
+/// An idle worker is parked once, however often it wakes to see whether others need help; the count
+/// is odd meanwhile, and even when that has ended.
 #[test]
 fn an_idle_worker_is_parked_once() {
     let rt = multi_thread(2);

@@ -1,4 +1,4 @@
-//! The multi-thread runtime: who runs what, what a stuck worker holds up, and how it ends.
+//! The multi-thread runtime: which worker runs what, what a stuck worker holds up, and how it ends.
 
 use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -137,7 +137,8 @@ fn a_ping_pong_pair_lets_a_third_task_run() {
     stop.store(true, SeqCst);
 }
 
-/// A task wakes others (one is in the LIFO place, some overflow the queue) and then blocks its thread.
+/// A task wakes others (one is in the LIFO place, some overflow the queue) and then blocks its
+/// thread.
 #[test]
 fn tasks_behind_a_stuck_one_are_taken_by_a_sibling() {
     for behind in [1, 2, 600] {
@@ -220,8 +221,8 @@ fn block_in_place_lets_the_other_tasks_go_on() {
     assert_eq!(rt.block_on(task).unwrap(), [0, 1]);
 }
 
-/// A thread that has lent its worker does not take down what it submitted: reads in flight, with
-/// threads that would like to end at once.
+/// A thread that has lent its worker does not take with it what it submitted: reads in flight, with
+/// threads that would like to exit at once.
 #[test]
 fn block_in_place_with_file_reads_in_flight() {
     let rt = Builder::new_multi_thread()

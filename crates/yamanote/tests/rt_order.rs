@@ -1,4 +1,4 @@
-//! In which order a current-thread runtime does things: in Tokio's. What is expected here is what
+//! The order in which a current-thread runtime does things: Tokio's. What is expected here is what
 //! Tokio 1.54.1 does; `cargo xtask order` compares random programs.
 #![forbid(unsafe_code)]
 
@@ -91,7 +91,7 @@ matrix! {
         log.assert("0.0 1.0 2.0 2.1 1.1 0.1 0.2 1.2 2.2");
     }
 
-    // Waking oneself is another thing than yielding: one goes to the end of the queue.
+    // To wake oneself is not to yield: one goes to the end of the queue.
     fn who_wakes_itself_runs_before_who_has_yielded(setup: Setup) {
         let Some(runtime) = build(setup) else { return };
         let log = Log::default();
@@ -214,7 +214,7 @@ matrix! {
         log.assert("a b spent");
     }
 
-    // However long the streak of yields is.
+    // However long the run of yields is.
     fn a_socket_is_looked_at_whenever_something_yields(setup: Setup) {
         let Some(runtime) = build(setup) else { return };
         let log = Log::default();
@@ -240,14 +240,14 @@ matrix! {
         log.assert(&[0, 1, 2, 3].map(round).join(" "));
     }
 
-    // However little it is set for, and however long its first poll takes to come: what was runnable
+    // However short the time is, and however long its first poll takes to come: what was runnable
     // comes first.
     fn a_timer_waits_for_the_next_turn(setup: Setup) {
         let Some(runtime) = build(setup) else { return };
         for wait in [Duration::from_nanos(1), Duration::from_micros(1), Duration::from_micros(100)] {
             let log = Log::default();
             runtime.block_on(async {
-                // A turn, so that the next one is not about to come.
+                // A turn, so that the next one is not due at once.
                 yield_now().await;
                 let timer = sleep(wait);
                 std::thread::sleep(Duration::from_millis(2));
@@ -333,7 +333,8 @@ matrix! {
         assert_eq!(*log.borrow(), [(0, 0), (1, 0), (2, 0), (2, 1), (1, 1), (0, 1)]);
     }
 
-    // The wake-up of a `block_on` that is over polls the future of the next, for both have one waker.
+    // The wake-up of a `block_on` that is over polls the future of the next, because both have one
+    // waker.
     fn block_ons_share_their_waker(setup: Setup) {
         let Some(runtime) = build(setup) else { return };
         let waker = runtime.block_on(poll_fn(|cx| Poll::Ready(cx.waker().clone())));
@@ -355,7 +356,8 @@ matrix! {
         });
     }
 
-    // Outputs that nobody takes go after the tasks that still run, in the order of their ends.
+    // Outputs that nobody takes are dropped after the tasks that still run, in the order in which
+    // they ended.
     fn a_dropped_set_of_tasks_drops_in_order(setup: Setup) {
         struct Drops(Log, &'static str);
         impl Drop for Drops {
@@ -419,7 +421,7 @@ matrix! {
         log.assert("1700@2000 1200@2000 1900@2000 2100@3000");
     }
 
-    // A timer that is moved to a later time comes to its new place when the old one is reached.
+    // A timer that is moved to a later time goes to its new position when the old one is reached.
     fn a_timer_that_is_put_off_loses_its_place(setup: Setup) {
         let Some(runtime) = paused(setup) else { return };
         let log = Log::default();

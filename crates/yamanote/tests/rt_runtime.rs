@@ -100,7 +100,7 @@ yamanote_test::matrix! {
         let text = panic_text(|| rt.handle().block_on(async { rt.block_on(async {}) }));
         assert!(text.starts_with(entered), "{text}");
 
-        // In a task the panic is the task's.
+        // In a task the panic belongs to the task.
         let other = Arc::new(other);
         let inner = other.clone();
         let error = rt
@@ -208,7 +208,7 @@ yamanote_test::matrix! {
         server.abort();
     }
 
-    /// What one thread has given to the kernel may be finished by another, also when the first is
+    /// What one thread has given to the kernel may be finished by another, also after the first has
     /// gone.
     fn work_begun_on_a_thread_that_exits_is_finished_elsewhere(setup: Setup) {
         let rt = Arc::new(runtime(setup));
@@ -217,7 +217,8 @@ yamanote_test::matrix! {
             let path = directory.path().join(round.to_string());
             let first = rt.clone();
             let join = thread::spawn(move || {
-                // Spawned here, polled by whoever drives: first by this thread's `block_on`.
+                // Spawned here, polled by the thread that drives: first in this thread's
+                // `block_on`.
                 let join = first.spawn(async move {
                         let mut file = fs::File::create(&path).await?;
                         file.write_all(&[7; 10_000]).await?;

@@ -1,5 +1,5 @@
-//! A process that is short of descriptors: whatever cannot be made says so, leaves nothing behind, and
-//! can be made later; and what needs no descriptor of its own goes on.
+//! A process that is short of descriptors: what cannot be made returns an error, leaves nothing
+//! behind, and can be made later; and what needs no descriptor of its own goes on.
 
 use std::future::Future;
 use std::io;
@@ -30,7 +30,7 @@ use yamanote_test::{
 /// More than anything here takes.
 const ENOUGH: u64 = 8;
 
-/// What the things to be made are made of.
+/// What is needed to make the things below.
 struct Scene {
     directory: TempDir,
     server: std::net::TcpListener,
@@ -143,8 +143,8 @@ fn runtime(setup: Setup) -> Runtime {
     builder!(setup).build().unwrap()
 }
 
-/// Descriptors there are, but for rings: a runtime makes those when it first needs them, and keeps
-/// them.
+/// The descriptors there are, without those of rings: a runtime makes rings when it first needs
+/// them, and keeps them.
 fn descriptors() -> usize {
     let links = std::fs::read_dir("/proc/self/fd").unwrap();
     let targets = links.filter_map(|link| std::fs::read_link(link.ok()?.path()).ok());
@@ -163,8 +163,8 @@ fn assert_descriptors(count: usize, what: &str) {
 }
 
 matrix! {
-    /// With 0 to 8 descriptors left, each thing is made or refused with EMFILE, in a process that has
-    /// made nothing before and in one that has made everything.
+    /// With 0 to 8 descriptors left, each thing is made or refused with EMFILE, in a process that
+    /// has made nothing before and in one that has made everything.
     alone fn everything_is_made_or_refused(setup: Setup) {
         let scene = Scene::new();
         for is_first in [true, false] {
@@ -190,7 +190,7 @@ matrix! {
         }
     }
 
-    /// The same of runtimes.
+    /// The same for runtimes.
     alone fn a_runtime_is_made_or_refused(setup: Setup) {
         drop(runtime(setup));
         for left in 0..=ENOUGH {
@@ -208,8 +208,8 @@ matrix! {
         runtime(setup);
     }
 
-    /// Where a ring is wanted and none can be had, the pool does it: a file that is open can be read
-    /// and synced, from a task and from the thread that blocks on the runtime.
+    /// Where a ring is wanted and none can be had, the pool does it: a file that is open can be
+    /// read and synced, from a task and from the thread that blocks on the runtime.
     alone fn an_open_file_needs_no_descriptor(setup: Setup) {
         if !require(Capability::Ext4) {
             return;
@@ -250,7 +250,7 @@ matrix! {
     }
 }
 
-/// A runtime that could not be made for want of a descriptor does not decide for those to come.
+/// A runtime that cannot be made because descriptors are lacking decides nothing for later ones.
 #[test]
 fn a_shortage_at_the_start_does_not_rule_out_rings() {
     yamanote_test::in_own_process(

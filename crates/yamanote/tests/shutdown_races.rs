@@ -239,7 +239,7 @@ matrix! {
             drop(reader.join().unwrap());
             let other = yamanote::runtime::Builder::new_current_thread().build().unwrap();
             let _inside = other.enter();
-            // Whatever it says, it says it.
+            // Whatever the result is, there is one.
             let _ = wait(file.read(&mut [0; 8])).map_err(|error| {
                 assert_ne!(error.kind(), ErrorKind::WouldBlock);
             });

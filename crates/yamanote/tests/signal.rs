@@ -1,5 +1,5 @@
-//! Signals: every listener hears, in whichever runtime, whatever the drivers are doing. A signal is
-//! a matter of the whole process, so each test has one of its own.
+//! Signals: every listener hears, in whichever runtime, whatever the drivers are doing. A signal
+//! concerns the whole process, so each test has a process of its own.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -36,14 +36,15 @@ async fn hear(listener: &mut Signal) {
         .expect("never None");
 }
 
-/// Nothing more comes; asked without a runtime's help.
+/// Nothing more comes; asked without the help of a runtime.
 fn is_silent(listener: &mut Signal) -> bool {
     let mut cx = Context::from_waker(Waker::noop());
     listener.poll_recv(&mut cx).is_pending()
 }
 
-/// Lets what was raised up to now be delivered: signals that come later have been. Two of them, since
-/// whoever delivers the first may have looked before; and a while for another thread that is at it.
+/// Waits until what has been raised so far is delivered: it is once later signals are. There are
+/// two of these, because the thread that delivers the first may have looked before; and a while for
+/// another thread that is still delivering.
 async fn delivered() {
     let kind = SignalKind::io();
     let mut fence = signal(kind).unwrap();
@@ -63,7 +64,7 @@ fn panic_text(f: impl FnOnce()) -> String {
 }
 
 matrix! {
-    /// Several listeners to one signal, and others to others.
+    /// Several listeners to one signal, and listeners to other signals.
     alone fn every_listener_gets_one(setup: Setup) {
         runtime(setup).block_on(async {
             let usr1 = SignalKind::user_defined1();
@@ -88,7 +89,7 @@ matrix! {
                     hear(listener).await;
                     assert!(is_silent(listener));
                 }
-                // Let the tasks take theirs before the next, which would be one with it.
+                // Let the tasks take theirs before the next, which would otherwise merge with it.
                 let start = Instant::now();
                 while heard.load(SeqCst) < 10 * round {
                     assert!(start.elapsed() < PATIENCE, "a task did not hear");
@@ -105,7 +106,7 @@ matrix! {
         });
     }
 
-    /// Signals that nobody has taken yet are one.
+    /// Signals that nobody has taken yet merge into one.
     alone fn signals_coalesce(setup: Setup) {
         runtime(setup).block_on(async {
             let mut listener = signal(SignalKind::hangup()).unwrap();
@@ -120,7 +121,7 @@ matrix! {
         });
     }
 
-    /// Each in its runtime, each runtime asleep in its own way.
+    /// Each listener in its runtime, each runtime asleep in its own way.
     alone fn every_runtime_hears(setup: Setup) {
         let kind = SignalKind::hangup();
         for _ in 0..5 {
@@ -150,7 +151,7 @@ matrix! {
         }
     }
 
-    /// A listener outlives its runtime, and hears from the next what came in between.
+    /// A listener outlives its runtime, and hears in the next one what came in between.
     alone fn a_listener_changes_runtimes(setup: Setup) {
         let kind = SignalKind::user_defined1();
         let first = runtime(setup);
@@ -167,7 +168,7 @@ matrix! {
         }
     }
 
-    /// Made in a runtime that is not driven, heard in one that was there before any listener was.
+    /// Made in a runtime that is not driven, heard in one that existed before any listener did.
     alone fn an_undriven_runtime_is_not_needed(setup: Setup) {
         let driven = runtime(setup);
         let idle = Builder::new_current_thread().enable_all().build().unwrap();
@@ -213,7 +214,7 @@ matrix! {
             }
             assert_eq!(refusal(65).1, "signal too large");
             assert_eq!(refusal(i32::MAX).1, "signal too large");
-            // The C library keeps it for itself.
+            // The C library keeps this signal for itself.
             assert_eq!(refusal(32).0, std::io::ErrorKind::InvalidInput);
         });
         drop(rt);
@@ -232,7 +233,7 @@ matrix! {
         );
     }
 
-    /// Who was there first is still called.
+    /// A handler that was there first is still called.
     alone fn earlier_handlers_stay(setup: Setup) {
         static CALLS: AtomicUsize = AtomicUsize::new(0);
         extern "C" fn count(_signal: libc::c_int) {
@@ -249,7 +250,7 @@ matrix! {
         assert_eq!(CALLS.load(SeqCst), 1);
     }
 
-    /// Listening begins with the first poll, and the default action ends with it.
+    /// Listening begins with the first poll, and ends the default action.
     alone fn ctrl_c_from_the_first_poll(setup: Setup) {
         runtime(setup).block_on(async {
             let mut interrupted = pin!(ctrl_c());
@@ -260,9 +261,9 @@ matrix! {
             .await;
             raise(SignalKind::interrupt());
             timeout(PATIENCE, interrupted).await.unwrap().unwrap();
-            // Nobody listens; we live.
+            // Nobody listens; the process lives on.
             raise(SignalKind::interrupt());
-            // A listener made while that one is on its way would hear it or not.
+            // A listener made while that signal is under way might hear it or not.
             delivered().await;
             let mut again = signal(SignalKind::interrupt()).unwrap();
             assert!(is_silent(&mut again));
@@ -288,7 +289,8 @@ matrix! {
         });
     }
 
-    /// A dropped listener leaves no waker behind, and a place that is used again wakes only its own.
+    /// A dropped listener leaves no waker behind, and an entry that is used again wakes only its
+    /// new owner.
     alone fn wakers(setup: Setup) {
         runtime(setup).block_on(async {
             let counting = CountingWaker::new();
@@ -308,8 +310,8 @@ matrix! {
         });
     }
 
-    /// A storm from another thread beside sockets and files: I/O sees no EINTR, every pause in the
-    /// storm finds that the listener was told of its end.
+    /// A storm from another thread beside sockets and files: I/O sees no EINTR, and in every pause
+    /// of the storm the listener has heard of the last signal.
     alone fn a_storm(setup: Setup) {
         runtime(setup).block_on(async {
             let kind = SignalKind::user_defined2();
@@ -356,7 +358,7 @@ matrix! {
             stop.store(true, SeqCst);
             assert!(storm.join().unwrap() > 0);
             assert!(heard > 0);
-            // The last of the storm is one more, at the most; then silence, then a new one.
+            // At most one more comes from the storm; then silence, then a new signal.
             let _ = timeout(Duration::from_millis(200), listener.recv()).await;
             while timeout(Duration::from_millis(50), listener.recv()).await.is_ok() {}
             raise(kind);

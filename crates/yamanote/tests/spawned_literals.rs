@@ -1,6 +1,6 @@
 //! Futures that hold literals can be spawned. Whether a future is `Send` is asked for references of
-//! any lifetime, so a promise made for `&'static` ones only is as good as none there ("implementation
-//! is not general enough"). A file that compiles is all this is.
+//! any lifetime, so a promise made for `&'static` ones only is worthless there ("implementation is
+//! not general enough"). The test is that this file compiles.
 #![forbid(unsafe_code)]
 #![allow(dead_code)]
 

@@ -1,4 +1,4 @@
-//! Whoever is always busy lets the others run: sockets, pipes, timers, spawned and woken tasks.
+//! A task that is always busy lets the others run: sockets, pipes, timers, spawned and woken tasks.
 
 mod tcp_support;
 
@@ -18,8 +18,8 @@ use yamanote_test::{Setup, TempDir, builder};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// As many tasks as the runtime has workers, and one more, do `step` for ever; another one, a timer
-/// and a client get their turn all the same.
+/// As many tasks as the runtime has workers, and one more, do `step` for ever; another task, a
+/// timer and a client get their turn all the same.
 async fn others_run_beside<F>(workers: Option<usize>, make: impl AsyncFn() -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -177,7 +177,7 @@ yamanote_test::matrix! {
         .await;
     }
 
-    // T10: who yields is not the next to run.
+    // T10: a task that yields is not the next to run.
     async fn by_yielding(setup: Setup) {
         others_run_beside(setup.workers, async || async {
             loop {
@@ -219,7 +219,7 @@ yamanote_test::matrix! {
         outside.join().unwrap();
     }
 
-    // T10: what the task that blocks has woken last waits in the place for the next one.
+    // T10: the task that the blocking task has woken last waits in the LIFO place.
     fn the_next_task_of_a_blocking_one_runs(setup: Setup) {
         let Some(workers @ 1..) = setup.workers else { return };
         let runtime = builder!(setup).build().unwrap();
@@ -241,7 +241,7 @@ yamanote_test::matrix! {
         assert_eq!(runtime.handle().metrics().num_workers(), workers);
     }
 
-    // C6: while a hundred thousand timers become due at one instant a socket is served.
+    // C6: while a hundred thousand timers become due at one instant, a socket is served.
     async fn by_a_hundred_thousand_timers() {
         const TIMERS: usize = 100_000;
         let deadline = yamanote::time::Instant::now() + Duration::from_millis(200);

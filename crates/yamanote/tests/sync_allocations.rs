@@ -15,7 +15,7 @@ fn allocations<R>(work: impl FnOnce() -> R) -> (R, usize) {
     (result, HEAP.allocations() - before)
 }
 
-/// One test: a second one would allocate beside it.
+/// Only one test: a second one would allocate beside it.
 #[test]
 fn channels_allocate_once_and_values_never() {
     let mut cx = Context::from_waker(Waker::noop());
@@ -29,7 +29,7 @@ fn channels_allocate_once_and_values_never() {
     });
     assert_eq!(count, 1);
 
-    // The channel, its first block, and the one that takes turns with it.
+    // The channel, its first block, and the block that alternates with it.
     let ((), count) = allocations(|| {
         let (tx, mut rx) = mpsc::unbounded_channel();
         for n in 0..10_000 {
@@ -52,7 +52,7 @@ fn channels_allocate_once_and_values_never() {
     });
     assert_eq!(count, 3);
 
-    // A long queue takes a block for 32 values and gives all but one back.
+    // A long queue takes a block for 32 values and gives back all but one.
     let (tx, mut rx) = mpsc::unbounded_channel();
     let empty = HEAP.live_bytes();
     for n in 0..32_000_u64 {
@@ -60,7 +60,7 @@ fn channels_allocate_once_and_values_never() {
     }
     let full = HEAP.live_bytes() - empty;
     assert!(full < 32_000 * 10, "{full} bytes for 32,000 values of 8");
-    // As they empty: what is still queued does not keep what was received.
+    // While the queue empties: what is still queued does not keep what was received.
     for n in 0..16_000 {
         assert_eq!(rx.try_recv(), Ok(n));
     }
@@ -74,7 +74,7 @@ fn channels_allocate_once_and_values_never() {
     assert!(left < 1_000, "{left} bytes left");
     drop((tx, rx));
 
-    // Those who wait stand in lists through their futures, those who are told on the stack.
+    // Waiters stand in lists through their futures, wakers that are being called are on the stack.
     let ((), count) = allocations(|| {
         let notify = Notify::new();
         for _ in 0..100 {
@@ -99,7 +99,7 @@ fn channels_allocate_once_and_values_never() {
     });
     assert_eq!(count, 1);
 
-    // The channel and its slots.
+    // The channel and its cells.
     let ((), count) = allocations(|| {
         let (tx, mut rx) = broadcast::channel(4);
         for n in 0..100 {

@@ -31,7 +31,8 @@ fn zero_and_one_wait_for_nobody() {
     }
 }
 
-/// A waiter of a round that is complete passes although the next round has begun, and is woken once.
+/// A waiter of a round that is complete passes although the next round has begun, and is woken
+/// once.
 #[test]
 fn rounds_do_not_mix() {
     let barrier = Barrier::new(2);
@@ -49,7 +50,7 @@ fn rounds_do_not_mix() {
     assert_eq!(leads(poll(next.as_mut(), Waker::noop())), Some(false));
 }
 
-/// As documented: polled once is arrived.
+/// As documented: polled once counts as arrived.
 #[test]
 fn who_gives_up_has_arrived() {
     let barrier = Barrier::new(2);

@@ -73,7 +73,7 @@ fn values_are_dropped_by_the_last_reader_the_overwriter_or_the_channel() {
     assert_eq!(count(), 2);
     drop(second.try_recv().unwrap());
     assert_eq!(count(), 1);
-    // Two more overwrite one that both have yet to read.
+    // Two more overwrite one that both receivers have yet to read.
     sender.send(value.clone()).unwrap();
     sender.send(value.clone()).unwrap();
     assert_eq!(count(), 2);
@@ -89,7 +89,7 @@ fn values_are_dropped_by_the_last_reader_the_overwriter_or_the_channel() {
     assert_eq!(count(), 0);
 }
 
-/// A value's drop may use the channel, whoever drops it.
+/// The drop of a value may use the channel, whichever end drops it.
 #[test]
 fn drops_run_outside_the_locks() {
     struct Sends(Option<Sender<Sends>>, Arc<AtomicUsize>);
@@ -159,8 +159,8 @@ fn a_panicking_clone_counts_as_read_and_poisons_nothing() {
     assert_eq!(receiver.try_recv(), Ok(Panics(false)));
 }
 
-/// A value whose drop panics while its last receiver goes: the rest is given back all the same, and
-/// senders hear of it.
+/// A value whose drop panics while its last receiver is dropped: the rest is given back all the
+/// same, and senders learn of it.
 #[test]
 fn a_panicking_drop_leaves_nothing_behind() {
     #[derive(Clone)]
@@ -337,7 +337,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The dumb version of a receiver: its own queue of what is left, and what it missed.
+/// The naive version of a receiver: its own queue of what is left, and what it missed.
 #[derive(Default)]
 struct Naive {
     unread: VecDeque<u64>,
@@ -432,7 +432,7 @@ matrix! {
         }
     }
 
-    // Receivers come and go while it is sent; in the end nothing is left unread.
+    // Receivers come and go during the sending; in the end nothing is left unread.
     async fn receivers_come_and_go() {
         let sender = Sender::new(8);
         let tasks: Vec<_> = (0..4)

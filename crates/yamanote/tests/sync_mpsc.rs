@@ -141,7 +141,8 @@ matrix! {
         threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
 
-    /// The receiver goes while eight send: every value is dropped once, and all are told.
+    /// The receiver goes while eight send: every value is dropped once, and all senders learn of
+    /// it.
     async fn the_receiver_goes_under_load() {
         struct Counted(Arc<AtomicUsize>);
         impl Drop for Counted {
@@ -240,7 +241,7 @@ matrix! {
     }
 }
 
-/// Whoever sends what is awaited wakes, and no other; so does the last sender that goes.
+/// Sending what is awaited wakes its receiver and nobody else; so does dropping the last sender.
 #[test]
 fn one_wait_one_wake() {
     let waker = CountingWaker::new();
@@ -267,7 +268,7 @@ fn one_wait_one_wake() {
     assert_eq!(waker.alive(), 1);
 }
 
-/// Room goes to one who waits at a time; closing tells all of them.
+/// Room goes to one waiter at a time; closing wakes all of them.
 #[test]
 fn who_waits_for_room_is_woken_in_turn() {
     let (tx, mut rx) = mpsc::channel(1);
@@ -284,7 +285,7 @@ fn who_waits_for_room_is_woken_in_turn() {
     assert_eq!(rx.try_recv(), Ok(0));
     let wakes = || wakers.iter().map(CountingWaker::wakes).collect::<Vec<_>>();
     assert_eq!(wakes(), [1, 0, 0]);
-    // Given up, though it was its turn: the next one has it.
+    // Abandoned, though it was its turn: the next one has it.
     drop(sends.remove(0));
     assert_eq!(wakes(), [1, 1, 0]);
     rx.close();
@@ -296,7 +297,7 @@ fn who_waits_for_room_is_woken_in_turn() {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Disconnected));
 }
 
-/// Of a closed channel: what was promised still comes, and the end only after it.
+/// A closed channel: what was promised still comes, and the end only after it.
 #[test]
 fn a_closed_channel_keeps_its_promises() {
     let waker = CountingWaker::new();
@@ -466,7 +467,6 @@ fn closing_races_with_sending() {
     }
 }
 
-/// What a permit sends to nobody is dropped with the channel, not kept by weak senders for ever.
 /// Every way to receive from an unbounded channel.
 #[test]
 fn an_unbounded_receiver_receives() {
@@ -490,6 +490,7 @@ fn an_unbounded_receiver_receives() {
     assert_eq!(rx.blocking_recv_many(&mut batch, 2), 0);
 }
 
+/// A value that a permit sends to nobody is dropped with the channel; weak senders do not keep it.
 #[test]
 fn a_permit_outlives_the_receiver() {
     let value = Arc::new(());

@@ -24,7 +24,7 @@ fn is_locked<T: ?Sized>(mutex: &Mutex<T>) -> bool {
     mutex.try_lock().is_err()
 }
 
-/// Dropped in each state: never polled, waiting, called but not polled since, with the guard.
+/// Dropped in each state: never polled, waiting, woken but not polled since, with the guard.
 #[test]
 fn dropped_in_every_state_the_next_gets_the_lock() {
     for polled_since in [false, true] {

@@ -1,4 +1,5 @@
-//! `Notify`: a permit is kept once, handed on when its waiter goes, and told to all only once.
+//! `Notify`: a permit is kept once, and handed on when its waiter is dropped; `notify_waiters`
+//! reaches each waiter only once.
 #![forbid(unsafe_code)]
 
 use std::cell::RefCell;
@@ -44,7 +45,7 @@ fn a_ready_future_stays_ready_and_takes_nothing_more() {
     assert!(is_ready(pin!(notify.notified())));
 }
 
-/// Dropped in each state: never polled, enabled, queued, told by each of the three, ready.
+/// Dropped in each state: never polled, enabled, queued, notified in each of the three ways, ready.
 #[test]
 fn dropped_in_every_state_nothing_is_lost_or_doubled() {
     type Tell = fn(&Notify);
@@ -116,7 +117,8 @@ fn notify_waiters_reaches_exactly_those_created_before() {
     assert!(!is_ready(pin!(notify.notified())));
 }
 
-/// More than one batch of wakers, each of which makes a new future wait: those are not told.
+/// More than one batch of wakers, each of which makes a new future wait: the new ones are not
+/// notified.
 #[test]
 fn wakers_that_wait_again_are_not_told_again() {
     thread_local! {
@@ -156,8 +158,8 @@ fn wakers_that_wait_again_are_not_told_again() {
     }
 }
 
-/// While a waker of `notify_waiters` runs: a permit given then is not swallowed by those who are
-/// being told anyway, and they may be polled or dropped.
+/// While a waker of `notify_waiters` runs: a permit given then is not swallowed by the waiters that
+/// are being notified anyway, and they may be polled or dropped.
 #[test]
 fn in_the_middle_of_notify_waiters() {
     struct Middle(Box<dyn Fn() + Send + Sync>);
@@ -199,7 +201,7 @@ fn in_the_middle_of_notify_waiters() {
     assert!(!is_ready(pin!(notify.notified())));
 }
 
-/// A waker that panics in the middle: the others are told and woken all the same.
+/// A waker that panics in the middle: the others are notified and woken all the same.
 #[test]
 fn a_panicking_waker_takes_nobody_with_it() {
     struct Panics;
@@ -245,7 +247,7 @@ fn wakers_may_notify_when_cloned_and_dropped() {
     // Replaced by another waker.
     let mut future = pin!(notify.notified());
     assert!(poll(future.as_mut(), &waker()).is_pending());
-    // The drop of the old waker tells this very future, when its new waker is in place.
+    // The drop of the old waker notifies this very future, when its new waker is in place.
     let counting = CountingWaker::new();
     assert!(poll(future.as_mut(), &counting.waker()).is_pending());
     assert_eq!(counting.wakes(), 1);
@@ -258,13 +260,14 @@ fn wakers_may_notify_when_cloned_and_dropped() {
     assert!(is_ready(pin!(notify.notified())));
 }
 
-/// A clone was made to wait with, and is not needed, for meanwhile all are being told.
+/// A clone was made to wait with, and is not needed, because all are notified meanwhile.
 #[test]
 fn a_clone_for_nothing_may_use_the_notify_when_dropped() {
     let notify = Arc::new(Notify::new());
     let (told, is_told) = mpsc::channel();
     let (go_on, may_go_on) = mpsc::channel::<()>();
-    // More than are told at once, so that the last is still waiting when the first is woken.
+    // More than are notified in one batch, so that the last is still waiting when the first is
+    // woken.
     let mut crowd = Vec::new();
     let may_go_on = Mutex::new(may_go_on);
     let first = hooked_waker(move |call| {

@@ -55,7 +55,7 @@ enum Kind {
 
 type Waiting = (Pin<Box<OwnedNotified>>, CountingWaker, Waker);
 
-/// The dumb version: a vector of who waits and a permit.
+/// The naive version: a vector of waiters and a permit.
 #[derive(Default)]
 struct Naive {
     futures: Vec<Option<Model>>,

@@ -1,4 +1,4 @@
-//! `OnceCell`: filled once, by the first who manages to.
+//! `OnceCell`: filled once, by the first initializer that succeeds.
 #![forbid(unsafe_code)]
 
 use std::future::{Future, pending};
@@ -15,7 +15,8 @@ fn poll<F: Future + ?Sized>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Outpu
     future.poll(&mut Context::from_waker(waker))
 }
 
-/// The one who fills goes away, panics or fails: the next in line takes over, and only it is called.
+/// The one that fills goes away, panics or fails: the next in line takes over, and only it is
+/// called.
 #[test]
 fn whoever_fails_makes_room_for_the_next() {
     for way in 0..3 {
@@ -68,7 +69,7 @@ fn a_waiter_that_goes_is_not_missed() {
     let waker = CountingWaker::new();
     let mut waits = Box::pin(cell.get_or_init(|| async { 1 }));
     assert!(poll(waits.as_mut(), &waker.waker()).is_pending());
-    // Called, and gone before it looks.
+    // Woken, and gone before it looks.
     drop(fills);
     assert_eq!(waker.wakes(), 1);
     drop(waits);

@@ -177,7 +177,7 @@ fn every_order_of_steps() {
     extend(&mut Vec::new());
 }
 
-/// The waker kept is that of the last poll, and the same one is not cloned again.
+/// The waker of the last poll is kept, and the same one is not cloned again.
 #[test]
 fn the_last_task_to_poll_is_woken() {
     let (first, second) = (CountingWaker::new(), CountingWaker::new());
@@ -240,7 +240,7 @@ matrix! {
         }
     }
 
-    /// Polled in turns with something else, and dropped: the value is for the next who asks.
+    /// Polled in turns with something else, and dropped: the value goes to the next receive.
     async fn a_cancelled_wait_loses_nothing() {
         let (tx, mut rx) = oneshot::channel();
         let sender = yamanote::spawn(async move {

@@ -1,4 +1,4 @@
-//! Wakers that panic, several of a crowd: all others are woken, and the first panic comes out.
+//! Some of a crowd's wakers panic: all others are woken, and the first panic comes out.
 #![forbid(unsafe_code)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use std::task::{Context, Wake, Waker};
 use yamanote::sync::{Notify, Semaphore, broadcast, mpsc, watch};
 use yamanote_test::CountingWaker;
 
-/// More than are woken in one go, with the lock taken again in between.
+/// More than are woken in one batch; the lock is taken again in between.
 const CROWD: usize = 50;
 
 /// Counts its wake-ups and panics at each.

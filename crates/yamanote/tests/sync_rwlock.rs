@@ -62,7 +62,7 @@ fn a_writer_that_waits_is_not_overtaken_and_its_going_lets_readers_in() {
     assert_eq!((writer.alive(), reader.alive()), (0, 0));
 }
 
-/// Dropped in each state: never polled, waiting with some permits, called but not polled since.
+/// Dropped in each state: never polled, waiting with some permits, woken but not polled since.
 #[test]
 fn dropped_in_every_state_the_next_gets_the_lock() {
     for called in [false, true] {
@@ -312,7 +312,7 @@ matrix! {
         assert_eq!(held(&lock), Held::Free);
     }
 
-    /// Counts who is inside: any number of readers, or minus one writer.
+    /// Counts those inside: any number of readers, or minus one writer.
     async fn readers_together_or_one_writer() {
         let lock = Arc::new(RwLock::with_max_readers(0, 5));
         let inside = Arc::new(AtomicIsize::new(0));

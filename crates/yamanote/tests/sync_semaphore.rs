@@ -1,4 +1,5 @@
-//! `Semaphore`: the count is exact, the line is kept, and who goes leaves everything behind.
+//! `Semaphore`: the count is exact, the line is kept, and a waiter that gives up leaves everything
+//! behind.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -16,8 +17,8 @@ fn poll<F: Future + ?Sized>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Outpu
     future.poll(&mut Context::from_waker(waker))
 }
 
-/// Dropped in each state, with none, a part or all of what it wants: everything goes to the next,
-/// who is woken once.
+/// Dropped in each state, with none, a part or all of what it wants: everything goes to the next
+/// waiter, which is woken once.
 #[test]
 fn dropped_in_every_state_the_permits_go_on() {
     for given_before in 0..=3 {
@@ -76,7 +77,7 @@ fn nobody_overtakes() {
     let semaphore = Semaphore::new(1);
     let mut many = pin!(semaphore.acquire_many(3));
     assert!(poll(many.as_mut(), Waker::noop()).is_pending());
-    // A permit comes back: it is for the one that waits for three.
+    // A permit comes back: it goes to the one that waits for three.
     semaphore.add_permits(1);
     assert_eq!(semaphore.available_permits(), 0);
     assert_eq!(
@@ -85,7 +86,7 @@ fn nobody_overtakes() {
     );
     let mut one = pin!(semaphore.acquire());
     assert!(poll(one.as_mut(), Waker::noop()).is_pending());
-    // None is for nobody: that does not wait.
+    // To acquire none is not to wait.
     assert!(poll(pin!(semaphore.acquire_many(0)), Waker::noop()).is_ready());
     semaphore.add_permits(1);
     assert!(poll(one.as_mut(), Waker::noop()).is_pending());
@@ -122,7 +123,7 @@ fn closing_goes_before_permits_that_were_not_looked_at() {
         Poll::Ready(Err(AcquireError { .. }))
     ));
     assert_eq!(semaphore.available_permits(), 2);
-    // What it keeps it keeps closed.
+    // The permits that it keeps do not open it again.
     assert_eq!(semaphore.forget_permits(1), 1);
     semaphore.add_permits(5);
     assert!(semaphore.is_closed());
@@ -152,7 +153,7 @@ fn closing_calls_everybody_once() {
     assert_eq!(semaphore.available_permits(), 1);
 }
 
-/// A waker whose last copy gives a permit back, as a task does that is dropped by its own wake-up.
+/// A waker whose last copy gives a permit back, like a task that is dropped by its own wake-up.
 struct Reenters {
     semaphore: Arc<Semaphore>,
     _permit: Option<OwnedSemaphorePermit>,
@@ -280,7 +281,7 @@ fn too_many_added() {
 
 #[test]
 fn the_place_of_a_panic_is_the_callers() {
-    // The hook is the process's.
+    // The hook belongs to the process.
     in_own_process(
         module_path!(),
         "the_place_of_a_panic_is_the_callers",

@@ -1,4 +1,4 @@
-//! `SetOnce`: one value, and everybody who waits gets it.
+//! `SetOnce`: one value, and every waiter gets it.
 #![forbid(unsafe_code)]
 
 use std::future::Future;

@@ -55,7 +55,7 @@ fn a_value_that_nobody_receives_comes_back_and_changes_nothing() {
     assert_eq!(*sender.borrow(), 1);
     assert_eq!(sender.send_replace(3), 1);
     sender.send_modify(|value| *value += 1);
-    // Sent without a receiver; a new one has seen it.
+    // Sent without a receiver; a new receiver has seen it.
     let receiver = sender.subscribe();
     assert_eq!(*receiver.borrow(), 4);
     assert!(!receiver.has_changed().unwrap());

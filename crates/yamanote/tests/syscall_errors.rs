@@ -55,7 +55,7 @@ fn the_program() {
     }
 }
 
-/// Runs the program under strace, which makes one call fail as told.
+/// Runs the program under strace, which makes one call fail as `inject` says.
 fn run_traced(inject: &str, expect: &str, workers: usize) -> Output {
     let calls = inject.split(':').next().unwrap();
     let output = Command::new("strace")
@@ -78,7 +78,7 @@ fn run_traced(inject: &str, expect: &str, workers: usize) -> Output {
         output.status.success() && stdout.contains("1 passed"),
         "{inject}, {expect}, {workers} workers: {stdout}\n{stderr}"
     );
-    // A fallback is told in the metrics, never on the application's output.
+    // A fallback is reported in the metrics, never on the application's output.
     assert!(!stderr.to_lowercase().contains("uring"), "{stderr}");
     output
 }
@@ -104,7 +104,7 @@ fn errors_of_enter_lose_nothing() {
 }
 
 /// R10: a program that leaves the choice to the runtime goes on with epoll, whatever the reason; a
-/// program that insists is told the reason.
+/// program that insists gets the reason.
 #[test]
 fn without_rings_there_is_epoll_or_an_error() {
     if !can_trace() {
@@ -164,7 +164,8 @@ fn interrupted_calls_are_repeated() {
     }
 }
 
-/// R14: signals without SA_RESTART reach every thread all the time, also those that shut down.
+/// R14: signals without SA_RESTART reach every thread all the time, also those that are shutting
+/// down.
 #[test]
 fn a_storm_of_signals_is_not_noticed() {
     if !require(Capability::Ext4) {
@@ -311,7 +312,7 @@ fn a_sandbox_that_knows_no_rings() {
     });
 }
 
-/// L7: the call would be the end of the process, so both switches really keep it from being made.
+/// L7: the call would end the process, so this shows that both switches keep it from being made.
 #[test]
 fn a_sandbox_that_kills() {
     if !require(Capability::Ext4) {
@@ -326,7 +327,7 @@ fn a_sandbox_that_kills() {
                 directory.path(),
             );
         }
-        // The operator's word, with a program that did not think of it.
+        // The operator's choice, with a program that made none.
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "the_program", "--ignored"])
             .envs([

@@ -1,11 +1,13 @@
-//! A whole program in which one system call begins to fail: each of those a runtime makes, with every
-//! errno that it may have, once or for good, before the start or in the middle. It ends with the right
-//! result, or once with an error; it neither spins nor hangs, nor does it end by a signal.
+//! A whole program in which one system call begins to fail: each call that a runtime makes, with
+//! every errno that it may have, once or for good, before the start or in the middle. The program
+//! ends with the right result, or once with an error; it neither spins nor hangs, nor does it end
+//! by a signal.
 //!
-//! Memory and futexes are taken for granted, as by everything else in the process; what makes threads
-//! cannot be counted here and is looked at elsewhere (`syscall_errors`, the tests of the pool).
+//! Memory and futexes are taken for granted, as by everything else in the process. The calls that
+//! make threads cannot be counted here; other tests look at them (`syscall_errors`, the tests of
+//! the pool).
 //!
-//! Some of all cases; every one with `YAMANOTE_INJECTIONS=all`.
+//! A selection of the cases; all of them with `YAMANOTE_INJECTIONS=all`.
 
 #![cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 
@@ -40,14 +42,14 @@ struct Case {
     driver: DriverChoice,
     /// 0: a current-thread runtime.
     workers: usize,
-    /// The call fails from the start on, not only when the program has been running.
+    /// The call fails from the start, not only after the program has been running.
     from_start: bool,
 }
 
-/// How a case may end, so that it is right.
+/// How a case may end if all is right.
 const WELL: i32 = 0;
 const WITH_AN_ERROR: i32 = 3;
-/// ... and so that it is wrong.
+/// ... and if it is wrong.
 const WRONG_BYTES: i32 = 4;
 
 /// In the child; the status is how it ended.
@@ -166,7 +168,7 @@ fn waits(name: &str) -> bool {
     ["io_uring_enter", "epoll_wait", "ppoll"].contains(&name)
 }
 
-/// Every case, or those of a change: each call with each errno, the rest of it in turn.
+/// Every case, or those for a single change: each call with each errno, the rest in turn.
 fn cases(all: bool) -> Vec<Case> {
     let mut cases = Vec::new();
     let mut turn = 0_usize;
@@ -192,7 +194,7 @@ fn cases(all: bool) -> Vec<Case> {
                     from_start,
                 })
                 .filter(|case| case.driver == DriverChoice::Auto || !name.starts_with("io_uring"))
-                // What std repeats when it is interrupted it repeats for ever.
+                // Where std repeats an interrupted call, it repeats it for ever.
                 .filter(|case| errno != libc::EINTR || !case.injection.forever || waits(name))
                 .collect();
             if all {
@@ -203,8 +205,8 @@ fn cases(all: bool) -> Vec<Case> {
                 }
                 continue;
             }
-            // A stride that has no factor in common with the number of cases meets them all in turn.
-            // Not the thousandth calls, which take seconds.
+            // A stride that has no factor in common with the number of cases meets them all in
+            // turn. Without the thousandth calls, which take seconds.
             let quick: Vec<_> = whens
                 .into_iter()
                 .filter(|c| c.injection.nth < 100)
@@ -278,7 +280,7 @@ async fn open_direct(path: &Path) -> io::Result<File> {
     options.open(path).await
 }
 
-/// The first page, of a file that begins as `numbered`.
+/// Reads the first page of a file that begins as `numbered`.
 async fn read_page(file: &File) {
     let bytes = vec![0; 2 * PAGE];
     let start = bytes.as_ptr().align_offset(PAGE);
@@ -287,7 +289,7 @@ async fn read_page(file: &File) {
     assert_numbered(0, &bytes);
 }
 
-/// Polls it once in `runtime`, and the rest of it where nobody drives that.
+/// Polls the future once in `runtime`, and the rest of it where nobody drives the runtime.
 fn end_what_is_left(runtime: &yamanote::runtime::Runtime, future: impl Future<Output = ()>) {
     let mut left = Box::pin(future);
     let is_over = runtime.block_on(std::future::poll_fn(|cx| {
@@ -343,8 +345,8 @@ yamanote_test::matrix! {
         }
     }
 
-    /// Who listens to a signal has taken its effect from it, and hears of it whatever fails; children
-    /// that nobody owns are reaped.
+    /// A listener has taken the default action from its signal, and hears of it whatever fails;
+    /// children that nobody owns are reaped.
     alone fn signals_are_heard_when_epoll_wait_is_denied(setup: yamanote_test::Setup) {
         let runtime = builder!(setup).build().unwrap();
         runtime.block_on(async {

@@ -79,7 +79,7 @@ matrix! {
         assert_eq!(handle.await.unwrap(), 7);
     }
 
-    /// A task that holds its own join handle, or its neighbour's, is no leak when aborted.
+    /// A task that holds its own join handle, or its neighbour's, does not leak when aborted.
     async fn a_cycle_of_handles() {
         let (first, drops) = waiting();
         let abort_first = first.abort_handle();

@@ -23,14 +23,14 @@ fn ends(test: impl FnOnce() + Send + 'static) {
     thread.join().unwrap().unwrap();
 }
 
-/// Whether the runtime took no job any more when it was offered this one.
+/// Whether the runtime refused this job.
 fn is_over(offered: JoinHandle<()>) -> bool {
     offered.is_finished()
         && futures::executor::block_on(offered).is_err_and(|error| error.is_cancelled())
 }
 
 matrix! {
-    /// As many jobs at once as there are, none waiting for another.
+    /// As many jobs at once as there may be, none waiting for another.
     async fn jobs_run_at_the_same_time() {
         let all = Arc::new(Barrier::new(20));
         let jobs: Vec<_> = (0..20)
@@ -93,7 +93,7 @@ matrix! {
         assert!(most.load(SeqCst) <= 2);
     }
 
-    /// The shutdown waits for a started job, or not, as told (T4).
+    /// The shutdown waits for a started job, or not, as asked (T4).
     fn the_shutdown_waits_as_told(setup: yamanote_test::Setup) {
         for patience in [None, Some(Duration::from_millis(20)), Some(Duration::ZERO)] {
             let runtime = yamanote_test::builder!(setup).build().unwrap();
@@ -123,8 +123,8 @@ matrix! {
         }
     }
 
-    /// Every job that was queued when the shutdown began runs, in the runtime's context, however the
-    /// runtime ends; what comes later is cancelled (T4).
+    /// Every job that is queued when the shutdown begins runs, in the runtime's context, however
+    /// the runtime ends; a job that comes later is cancelled (T4).
     fn what_was_queued_runs_whatever_the_end(setup: yamanote_test::Setup) {
         let ends: [fn(Runtime); 5] = [
             drop,
@@ -192,9 +192,10 @@ matrix! {
         assert_eq!(futures::executor::block_on(runs).unwrap(), 1);
     }
 
-    /// A thread that cannot be named is an error, or a panic, once; and the runtime goes on, and ends.
+    /// A thread that cannot be named is an error, or a panic, once; and the runtime goes on, and
+    /// ends.
     fn threads_that_cannot_be_named(setup: yamanote_test::Setup) {
-        /// How many threads are named before one cannot be.
+        /// How many threads get a name before one cannot.
         fn nul_after(named: usize) -> impl Fn() -> String + Send + Sync + 'static {
             let count = AtomicUsize::new(0);
             move || match count.fetch_add(1, SeqCst) < named {

@@ -27,7 +27,7 @@ matrix! {
             coop::poll_proceed(cx).map(|unit| unit.made_progress())
         }));
         assert_eq!(units.await.unwrap(), 128);
-        // What made no progress costs nothing.
+        // A step that makes no progress costs nothing.
         let free = yamanote::spawn(in_one_poll(|cx| coop::poll_proceed(cx).map(drop)));
         assert_eq!(free.await.unwrap(), 1000);
     }

@@ -72,7 +72,8 @@ matrix! {
         assert_eq!(handle.await.unwrap(), "kept");
     }
 
-    /// The output of a task that nobody joins is dropped, as is the handle's of a finished one.
+    /// The output of a task that nobody joins is dropped, and so is that of a finished one whose
+    /// handle goes.
     async fn outputs_are_dropped_once() {
         let drops = Arc::new(AtomicUsize::new(0));
         for joined in 0..4 {
@@ -87,7 +88,7 @@ matrix! {
             match joined {
                 0 => drop(handle.take()),
                 1 => {
-                    // Its waker is registered when it goes.
+                    // Its waker is registered when it is dropped.
                     let handle = handle.take().unwrap();
                     yamanote::select! {
                         biased;
@@ -138,7 +139,7 @@ matrix! {
         assert_eq!(blocking.await.unwrap(), id);
     }
 
-    /// Large futures are boxed on the way, small ones are not, none is cut.
+    /// Large futures are boxed on the way, small ones are not, none is truncated.
     async fn a_large_future_keeps_its_bytes() {
         const LEN: usize = if cfg!(miri) { 20_000 } else { 300_000 };
         let bytes = [0x5A_u8; LEN];

@@ -1,4 +1,4 @@
-//! `JoinSet`: what comes out, in which order, what is dropped and who is woken.
+//! `JoinSet`: what comes out, in which order, what is dropped and which tasks are woken.
 
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn, ready};
@@ -327,7 +327,7 @@ fn threads_that_end_at_once_lose_nothing() {
     });
 }
 
-/// Who asks an empty set is told at once, and nothing of it is kept.
+/// An empty set answers at once, and keeps nothing of the caller.
 #[test]
 fn an_empty_set_keeps_no_waker() {
     let mut set = JoinSet::<()>::new();

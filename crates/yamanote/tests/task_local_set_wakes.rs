@@ -1,5 +1,5 @@
-//! Wakes of a `LocalSet` and of its tasks: from its own thread, from others, from destructors, and after
-//! its end.
+//! Wakes of a `LocalSet` and of its tasks: from its own thread, from others, from destructors, and
+//! after the set has ended.
 
 use std::cell::Cell;
 use std::future::{Future, pending, poll_fn};
@@ -17,7 +17,7 @@ fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// Waits until its waker, which it leaves outside, was woken. Counts its polls.
+/// Leaves its waker in `place` and waits until it is woken. Counts its polls.
 fn parked(
     place: &Arc<Mutex<Option<Waker>>>,
     polls: &Rc<Cell<u32>>,

@@ -1,5 +1,5 @@
-//! Sockets and files in one runtime: a worker that has a ring sleeps there, and the ring must tell it
-//! of the sockets.
+//! Sockets and files in one runtime: a worker that has a ring sleeps there, and the ring must tell
+//! it of the sockets.
 
 mod tcp_support;
 
@@ -17,7 +17,7 @@ use yamanote_test::{Capability, Driver, Setup, TempDir, require};
 
 const PAGE: usize = 4096;
 
-/// Reads from the device, one page after the other, until told; each is a completion.
+/// Reads from the device, one page after the other, until it is stopped; each read is a completion.
 async fn read_the_device(path: std::path::PathBuf, over: Arc<AtomicBool>) -> usize {
     let mut options = OpenOptions::new();
     let file = options
@@ -79,7 +79,7 @@ yamanote_test::matrix! {
                         client.read_exact(&mut answer).await.unwrap();
                         assert_eq!(answer, message[..]);
                         if round % 50 == 0 {
-                            // Everybody may fall asleep now and then.
+                            // All of them may fall asleep now and then.
                             sleep(Duration::from_millis(1)).await;
                         }
                     }

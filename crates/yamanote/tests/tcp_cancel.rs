@@ -13,7 +13,7 @@ use yamanote::time::sleep;
 
 const MIB: usize = 1024 * 1024;
 
-/// `future`'s output, unless chance drops it first: after some polls, or after some time.
+/// The output of `future`, unless chance drops it first: after some polls, or after some time.
 async fn or_dropped<F: Future>(chance: &mut Chance, future: F) -> Option<F::Output> {
     let (polls, pause) = (chance.below(4), chance.below(200) as u64);
     let by_polls = chance.one_in(2);
@@ -158,7 +158,8 @@ yamanote_test::matrix! {
 
     // Every client is accepted once, though most accepts are dropped.
     async fn dropped_accepts_lose_no_client() {
-        // With both ends of each, of every cell at once, within the usual limits on descriptors.
+        // With both ends of each connection, of every cell at once, within the usual limits on
+        // descriptors.
         const CLIENTS: u32 = 100;
         yamanote_test::raise_descriptor_limit();
         let mut chance = Chance::new("dropped_accepts_lose_no_client");

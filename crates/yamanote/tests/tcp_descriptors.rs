@@ -19,7 +19,7 @@ fn every_setup() -> impl Iterator<Item = Setup> {
         .filter(|setup| setup.is_possible())
 }
 
-/// All the ways a socket can end, in each the descriptor is closed.
+/// All the ways a socket can end; in each, the descriptor is closed.
 #[test]
 fn every_end_closes_the_descriptor() {
     in_own_process(module_path!(), "every_end_closes_the_descriptor", || {
@@ -117,8 +117,8 @@ fn connecting_to_a_full_queue_can_be_dropped() {
     );
 }
 
-/// With no descriptor left, accept fails and says so; the client that waits is served once there
-/// is one again.
+/// With no descriptor left, accept fails with an error; the client that waits is served as soon as
+/// there is one again.
 #[test]
 fn accept_survives_emfile() {
     in_own_process(module_path!(), "accept_survives_emfile", || {

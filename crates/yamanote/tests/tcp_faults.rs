@@ -33,7 +33,7 @@ fn processor_time() -> Duration {
 }
 
 /// R8: a server that waits a little after each failed accept costs next to nothing while it has no
-/// descriptor, and then serves everybody who has waited.
+/// descriptor, and then serves every client that has waited.
 #[test]
 fn a_crowd_before_a_server_without_descriptors() {
     const CLIENTS: usize = 200;
@@ -148,7 +148,8 @@ fn a_gibibyte_through_the_smallest_buffer() {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let socket = TcpSocket::new_v4().unwrap();
             socket.set_send_buffer_size(1).unwrap();
-            // Segments smaller than the buffer, or each would wait for a delayed acknowledgement.
+            // Segments are smaller than the buffer, or each would wait for a delayed
+            // acknowledgement.
             let segment: libc::c_int = 536;
             // SAFETY: the value lives through the call, and its size is given.
             let result = unsafe {
@@ -194,7 +195,7 @@ fn a_gibibyte_through_the_smallest_buffer() {
     }
 }
 
-/// The child of the next test: eleven ports are to be had.
+/// The child of the next test: only eleven ports are free.
 #[test]
 #[ignore = "started by `no_port_is_left`"]
 fn with_eleven_ports() {
@@ -225,7 +226,7 @@ fn with_eleven_ports() {
                 assert_eq!(error.kind(), ErrorKind::AddrInUse);
             }
             assert_eq!(Snapshot::take().descriptor_count(), count);
-            // A reset leaves no port waiting; then there is one again.
+            // A reset leaves no port waiting; then a port is free again.
             let (client, server) = streams.pop().unwrap();
             client.set_zero_linger().unwrap();
             drop((client, server));
@@ -297,7 +298,7 @@ yamanote_test::matrix! {
         assert!(text(refused.unwrap_err()).starts_with("Registering a blocking socket"));
     }
 
-    // N10: after a read that was dropped on its way every other path sees all the bytes.
+    // N10: after a read that was dropped on its way, every other path sees all the bytes.
     async fn every_path_after_a_dropped_read() {
         for path in 0..6 {
             let (mut client, server) = pair().await;

@@ -60,7 +60,7 @@ fn with_server(test: &str, chosen: &[&str], client: impl AsyncFn(u16) -> usize +
         let connections =
             runtime.block_on(async { timeout(LIMIT, client(port)).await.expect("in time") });
         drop(runtime);
-        // The end of its input tells the server to look back.
+        // The end of its input tells the server to check what is left.
         drop(server.stdin.take());
         assert_eq!(read_number(&mut output, "SERVED "), connections);
         output.read_to_end(&mut Vec::new()).unwrap();
@@ -102,7 +102,7 @@ fn read_number(output: &mut impl BufRead, mark: &str) -> usize {
     panic!("the server said no {mark:?}");
 }
 
-/// Echoes until the input ends, and then expects that every connection has been closed.
+/// Echoes until the input ends, and then expects every connection to have been closed.
 fn serve(setup: Setup) {
     raise_descriptor_limit();
     let before = Snapshot::take().descriptor_count();
@@ -152,7 +152,7 @@ async fn echo(mut stream: TcpStream) {
     }
 }
 
-/// One message of its own for each connection and round, there and back.
+/// A message of its own for each connection and round, there and back.
 async fn exchange(stream: &mut TcpStream, number: usize, round: usize) {
     let at = (number * 100 + round) * 64;
     let message = numbered(at..at + 64);

@@ -104,7 +104,7 @@ yamanote_test::matrix! {
         }
     }
 
-    // Reading into no room is not the end of the stream.
+    // A read into an empty buffer is not the end of the stream.
     async fn an_empty_read_is_not_the_end() {
         let (mut client, mut server) = pair().await;
         client.write_all(b"abc").await.unwrap();
@@ -118,7 +118,7 @@ yamanote_test::matrix! {
         assert!(waiting.is_err(), "nothing came, and nothing ended");
     }
 
-    // A reset is told once; afterwards the stream has ended, and nothing spins or hangs.
+    // A reset is reported once; afterwards the stream has ended, and nothing spins or hangs.
     async fn a_reset_is_told_once() {
         let (mut client, server) = pair().await;
         server.set_zero_linger().unwrap();
@@ -138,8 +138,8 @@ yamanote_test::matrix! {
         assert!(client.ready(Interest::READABLE).await.unwrap().is_read_closed());
     }
 
-    // With the smallest buffers a writer gets ahead by little, sleeps while nobody reads, and every
-    // byte arrives.
+    // With the smallest buffers a writer gets only a little ahead, sleeps while nobody reads, and
+    // every byte arrives.
     async fn back_pressure_lets_the_writer_sleep() {
         const LEN: usize = 2 * MIB;
         let listening = TcpSocket::new_v4().unwrap();
@@ -227,7 +227,8 @@ yamanote_test::matrix! {
         sender.await.unwrap();
     }
 
-    // The operations that do not wait say so, and what they leave is there for those that do.
+    // The operations that do not wait return `WouldBlock`, and what they leave is there for those
+    // that do.
     async fn try_operations_and_peek() {
         let (client, mut server) = pair().await;
         // An accepted stream is tried before the first event, and found empty.
@@ -326,7 +327,7 @@ yamanote_test::matrix! {
     // Refused connections, several addresses, names.
     async fn connecting() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // It has the port, so that nobody else does, and does not listen.
+        // It holds the port, so that nobody else takes it, but does not listen.
         let deaf = TcpSocket::new_v4().unwrap();
         deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let refusing = deaf.local_addr().unwrap();
@@ -445,7 +446,7 @@ fn sockets_want_a_runtime_with_io() {
              Call `enable_io` on the runtime builder to enable IO."
         )
     );
-    // Polling something else is no crime.
+    // Polling something else is allowed.
     let value = without.block_on(poll_fn(|_| Poll::Ready(7)));
     assert_eq!(value, 7);
 }

@@ -111,7 +111,7 @@ matrix! {
         assert_eq!(fired.load(Relaxed), 100_000);
     }
 
-    // A stopped clock waits for files, whichever way they are read and written.
+    // A stopped clock waits for files, in whichever way they are read and written.
     fn files_take_no_time(setup: yamanote_test::Setup) {
         if setup.workers.is_some() {
             return;

@@ -1,4 +1,5 @@
-//! The stopped clock: it moves when told, and by itself only when nothing else can happen.
+//! The stopped clock: it moves when it is advanced, and by itself only when nothing else can
+//! happen.
 #![forbid(unsafe_code)]
 
 use std::future::pending;
@@ -115,7 +116,7 @@ matrix! {
         });
     }
 
-    // Time does not pass for whoever only waits for itself, nor is it needed.
+    // Time does not pass for a task that only waits for itself, and need not.
     fn a_busy_runtime_does_not_move_it(setup: Setup) {
         let Some(runtime) = paused(setup) else { return };
         runtime.block_on(async {

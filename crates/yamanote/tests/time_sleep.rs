@@ -1,4 +1,4 @@
-//! `sleep`: never early, once, as often reset as one likes, and gone when dropped.
+//! `sleep`: never early, once, reset any number of times, and gone when dropped.
 #![forbid(unsafe_code)]
 
 use futures::executor;
@@ -36,7 +36,7 @@ matrix! {
         }
     }
 
-    // Each task checks itself; all are done long before they would be one after the other.
+    // Each task checks itself; all end long before they would one after the other.
     async fn a_thousand_at_once() {
         let start = Instant::now();
         let tasks: Vec<_> = (0..1000u64)
@@ -65,12 +65,13 @@ matrix! {
             assert!(!sleep.is_elapsed());
             assert!(poll(sleep.as_mut(), Waker::noop()).is_ready());
             assert!(sleep.is_elapsed());
-            // And stays so.
+            // And it stays so.
             assert!(poll(sleep.as_mut(), Waker::noop()).is_ready());
         }
     }
 
-    // On a current-thread runtime a deadline that has passed since the last turn waits for the next one.
+    // On a current-thread runtime a deadline that has passed since the last turn waits for the next
+    // one.
     async fn a_deadline_that_has_just_passed_is_ready_after_a_turn(setup: Setup) {
         if setup.workers.is_some() {
             return;
@@ -107,7 +108,7 @@ matrix! {
             let waker = CountingWaker::new();
             let deadline = Instant::now() + ms(1 + n % 3);
             let polled = poll(pin!(sleep_until(deadline)), &waker.waker());
-            // One that was not dropped in time has fired, as it should.
+            // A timer that was not dropped in time has fired, as it should.
             if Instant::now() < deadline {
                 assert!(polled.is_pending());
                 assert_eq!(waker.alive(), 0);
@@ -147,7 +148,7 @@ matrix! {
         assert!(start.elapsed() >= ms(30));
         assert!(poll(sleep.as_mut(), &waker.waker()).is_ready());
 
-        // From completed to waiting, then to what has passed: that wakes at once.
+        // From completed to waiting, then to a time that has passed: that wakes at once.
         sleep.as_mut().reset(Instant::now() + Duration::from_secs(1000));
         assert!(!sleep.is_elapsed());
         assert!(poll(sleep.as_mut(), &waker.waker()).is_pending());

@@ -30,14 +30,14 @@ async fn connected() -> (UdpSocket, UdpSocket) {
     (one, other)
 }
 
-/// An address at which nobody is for others, and nobody comes as long as the socket lives.
+/// An address at which no other socket receives, and none will as long as this socket lives.
 async fn nobody() -> (UdpSocket, SocketAddr) {
     let (socket, address) = bound().await;
     socket.connect(address).await.unwrap();
     (socket, address)
 }
 
-/// Readiness ends though nothing is found, after at most `sent` events that are told late.
+/// Readiness ends though nothing is found, after at most `sent` events that come late.
 async fn falls_asleep(socket: &UdpSocket, sent: usize) {
     for _ in 0..sent {
         match timeout(SHORT, socket.readable()).await {
@@ -63,7 +63,7 @@ yamanote_test::matrix! {
         let too_long = one.send(&buf[..65_508]).await.unwrap_err();
         assert_eq!(too_long.raw_os_error(), Some(libc::EMSGSIZE));
 
-        // One that is cut takes nothing from the next, nor does an empty one end anything.
+        // A datagram that is cut takes nothing from the next, nor does an empty one end anything.
         for sent in [&b"0123456789"[..], b"", b"next"] {
             one.send(sent).await.unwrap();
         }
@@ -166,7 +166,8 @@ yamanote_test::matrix! {
         assert_eq!(other.recv(&mut buf).await.unwrap(), 8);
     }
 
-    /// A refused datagram is told to whoever waits, once, and then everything goes on as before.
+    /// A refused datagram is reported once, to the one that waits, and then everything goes on as
+    /// before.
     async fn a_refusal_is_told_once() {
         let (socket, its) = bound().await;
         let (_keeps_it, address) = nobody().await;
@@ -188,7 +189,7 @@ yamanote_test::matrix! {
         assert_eq!(timeout(LONG, socket.recv(&mut buf)).await.unwrap().unwrap(), 5);
     }
 
-    /// Futures dropped before they wait, while they wait, and when they could go on.
+    /// Futures dropped before they wait, while they wait, and when they could continue.
     async fn dropped_futures_take_nothing() {
         let ((one, its), (other, others)) = (bound().await, bound().await);
         let mut buf = [0; 16];

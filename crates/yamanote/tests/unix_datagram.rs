@@ -1,5 +1,5 @@
-//! Unix sockets for datagrams: none is lost, cut ones take nothing from others, full queues let the
-//! sender sleep.
+//! Unix sockets for datagrams: none is lost, one that is cut takes nothing from others, a full
+//! queue makes the sender sleep.
 
 use std::io::ErrorKind;
 use std::net::Shutdown;
@@ -17,7 +17,7 @@ use yamanote_test::{Snapshot, TempDir};
 const LONG: Duration = Duration::from_secs(20);
 const SHORT: Duration = Duration::from_millis(30);
 
-/// Fills the queue of the peer; tells how many datagrams that took.
+/// Fills the queue of the peer; returns how many datagrams that took.
 fn fill(sender: &UnixDatagram) -> u64 {
     let mut sent = 0_u64;
     loop {
@@ -142,8 +142,8 @@ yamanote_test::matrix! {
         assert_eq!(other.try_recv(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
     }
 
-    /// To epoll an error looks like a close, which never ends. It must not make a sender believe for
-    /// ever that there is room.
+    /// To epoll an error looks like a close, which never ends. It must not make a sender believe
+    /// for ever that there is room.
     async fn a_sender_sleeps_also_after_an_error() {
         let directory = TempDir::new();
         let at = |name: &str| directory.path().join(name);
@@ -152,7 +152,7 @@ yamanote_test::matrix! {
         one.connect(at("other")).unwrap();
         other.connect(at("one")).unwrap();
         one.writable().await.unwrap();
-        // What lies in the queue is thrown away, and the sender told.
+        // What is in the queue is thrown away, and the sender is told.
         one.send(b"unread").await.unwrap();
         other.connect(at("third")).unwrap();
         let mut buf = [0; 16];

@@ -1,4 +1,4 @@
-//! Pipes and FIFOs: every byte arrives, ends and broken pipes are told, other ends come and go.
+//! Pipes and FIFOs: every byte arrives, ends and broken pipes are reported, other ends come and go.
 
 mod tcp_support;
 
@@ -136,8 +136,8 @@ yamanote_test::matrix! {
         assert!(receiver.read(&mut buf).now_or_never().is_none());
     }
 
-    /// A reader whose senders all went reads the end, again and again, until another comes; then it
-    /// sleeps again when there is nothing.
+    /// A reader whose senders have all gone reads the end, again and again, until another comes;
+    /// then it sleeps again when there is nothing.
     async fn a_fifo_gets_another_sender() {
         let (path, _directory) = fifo();
         let options = OpenOptions::new();

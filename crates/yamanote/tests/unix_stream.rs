@@ -1,4 +1,5 @@
-//! Unix streams: every byte arrives once and in order, ends and errors are told, nothing is left open.
+//! Unix streams: every byte arrives once and in order, ends and errors are reported, nothing is
+//! left open.
 
 mod tcp_support;
 
@@ -27,7 +28,7 @@ fn listening() -> (UnixListener, PathBuf, TempDir) {
     (UnixListener::bind(&path).unwrap(), path, directory)
 }
 
-/// Fills both buffers of the connection; tells how many numbered bytes that took.
+/// Fills both buffers of the connection; returns how many numbered bytes that took.
 fn fill(stream: &UnixStream) -> usize {
     let mut sent = 0;
     while let Some(written) = unless_blocked(stream.try_write(&numbered(sent..sent + 4096))) {
@@ -250,7 +251,7 @@ yamanote_test::matrix! {
         other.shutdown().await.unwrap();
         other.shutdown().await.unwrap();
 
-        // What the peer has not read when it goes is a reset, told once.
+        // What the peer has not read when it goes is a reset, reported once.
         let (mut one, other) = UnixStream::pair().unwrap();
         one.write_all(b"unread").await.unwrap();
         drop(other);

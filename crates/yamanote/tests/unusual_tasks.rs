@@ -1,5 +1,5 @@
-//! Tasks that hold themselves, that are large, that run on little stack; a minute's worth of wake-ups
-//! in a second; runtimes entered and dropped where one does not expect it.
+//! Tasks that hold themselves, that are large, that run on little stack; a minute's worth of
+//! wake-ups in a second; runtimes entered and dropped in unexpected places.
 
 use std::cell::RefCell;
 use std::future::{Future, pending, poll_fn};
@@ -26,12 +26,12 @@ impl Drop for CountDrops {
     }
 }
 
-/// What has not come by then does not come. A sync of a busy disk takes ten seconds and more.
+/// What has not come by then never will. A sync of a busy disk takes ten seconds and more.
 const LOST: Duration = Duration::from_secs(60);
 
 yamanote_test::matrix! {
-    // T14: the only waker of a task is in the task, and two tasks hold each other's handles. They end
-    // with the runtime, and not later.
+    // T14: the only waker of a task is in the task, and two tasks hold each other's handles. They
+    // end with the runtime, and not later.
     fn tasks_that_hold_themselves(setup: Setup) {
         let drops = Arc::new(AtomicUsize::new(0));
         let runtime = builder!(setup).build().unwrap();
@@ -71,7 +71,7 @@ yamanote_test::matrix! {
     fn a_large_future_on_little_stack(setup: Setup) {
         let runtime = builder!(setup).thread_stack_size(64 * 1024).build().unwrap();
         let handle = runtime.handle().clone();
-        // Making it takes the stack it takes, several times over without optimization.
+        // Without optimization, making it takes several times its size on the stack.
         let spawning = thread::Builder::new().stack_size(64 << 20).spawn(move || {
             [false, true].map(|endless| {
                 handle.spawn(async move {
@@ -94,7 +94,7 @@ yamanote_test::matrix! {
     }
 
     // T12: tasks, a foreign thread, timers, a socket and files wake each other at random for a
-    // while; whoever makes no progress for a minute has missed a wake-up.
+    // while; a task that makes no progress for a minute has missed a wake-up.
     fn wake_ups_of_every_origin(setup: Setup) {
         let runtime = builder!(setup).build().unwrap();
         let directory = TempDir::new();
@@ -269,8 +269,8 @@ yamanote_test::matrix! {
         let in_a_task = blocks(&other);
         runtime.block_on(runtime.spawn(async move { drop(in_a_task) })).unwrap();
         refused(told.recv().unwrap());
-        // The output of a task nobody joins is dropped by the worker or, if the task was faster, here,
-        // where blocking is allowed.
+        // The output of a task that nobody joins is dropped by the worker or, if the task was
+        // faster, here, where blocking is allowed.
         let output = blocks(&other);
         drop(runtime.spawn(async move { output }));
         runtime.block_on(async { sleep(Duration::from_millis(1)).await });
@@ -294,7 +294,8 @@ yamanote_test::matrix! {
         assert_eq!(other.block_on(async { 3 }), 3);
     }
 
-    // T3: the last of several owners drops it, on whichever thread that is; also a thread's end.
+    // T3: the last of several owners drops the runtime, on whichever thread that is; also at the
+    // end of a thread.
     fn dropped_by_the_last_owner(setup: Setup) {
         thread_local! {
             static KEPT: RefCell<Option<Arc<Runtime>>> = const { RefCell::new(None) };
@@ -325,7 +326,8 @@ yamanote_test::matrix! {
         }
     }
 
-    // T2: tasks panic with an operation under way each; it ends, and takes nothing with it.
+    // T2: each task panics with an operation under way; the operation ends, and takes nothing with
+    // it.
     fn panics_with_operations_under_way(setup: Setup) {
         use yamanote::buf::IoBuf;
         if !yamanote_test::require(yamanote_test::Capability::Ext4) {
@@ -372,7 +374,7 @@ yamanote_test::matrix! {
         });
     }
 
-    // C1: the farthest future is waited for, and given up, by everything that takes a time.
+    // C1: everything that takes a time can wait for the farthest future, and give up.
     async fn the_farthest_future() {
         let now = yamanote::time::Instant::now();
         let years = |n: u64| Duration::from_secs(n * 365 * 86_400);
@@ -380,7 +382,8 @@ yamanote_test::matrix! {
             let mut future = future;
             poll_fn(|cx: &mut Context<'_>| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
         };
-        // Beyond the reach of a wheel of six levels of 64 milliseconds, and beyond that of an `Instant`.
+        // Beyond the reach of a wheel of six levels of 64 milliseconds, and beyond that of an
+        // `Instant`.
         for far in [years(3), years(30), years(1000), Duration::from_secs(u64::MAX >> 1), Duration::MAX] {
             assert!(is_pending(std::pin::pin!(sleep(far))).await);
             assert!(is_pending(std::pin::pin!(async { timeout(far, pending::<()>()).await.unwrap() })).await);
@@ -395,7 +398,7 @@ yamanote_test::matrix! {
             let mut ticks = interval_at(at, Duration::from_secs(1));
             assert!(is_pending(std::pin::pin!(async { let _ = ticks.tick().await; })).await);
         }
-        // A near one is not held up by them.
+        // A near timer is not held up by them.
         let _far = sleep(Duration::MAX);
         sleep(Duration::from_millis(1)).await;
     }

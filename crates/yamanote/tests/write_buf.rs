@@ -1,5 +1,5 @@
-//! `AsyncWriteExt::write_buf` makes one write and keeps the buffer in step with it, whatever the writer
-//! does; `write_all_buf` goes on to the end.
+//! `AsyncWriteExt::write_buf` makes one write and keeps the buffer in step with it, whatever the
+//! writer does; `write_all_buf` goes on to the end.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -15,13 +15,13 @@ use yamanote::io::{AsyncWrite, AsyncWriteExt, duplex};
 #[derive(Clone, Debug)]
 enum Answer {
     Pending,
-    /// Takes at most so many bytes.
+    /// Takes at most this many bytes.
     Take(usize),
     Fail(io::ErrorKind),
 }
 use Answer::{Fail, Pending, Take};
 
-/// A writer that follows a script, and writes down what it was asked.
+/// A writer that follows a script, and records what it was asked.
 #[derive(Default)]
 struct Script {
     answers: VecDeque<Answer>,
@@ -155,7 +155,7 @@ fn a_partial_write_moves_the_buffer_by_that_part() {
         let mut buf = Cursor::new(&b"hello world"[..]);
         assert_eq!(block_on(writer.write_buf(&mut buf)).unwrap(), 4);
         assert_eq!(buf.position(), 4);
-        // Zero is what the writer says, so it is what the caller hears.
+        // The writer returned zero, so the caller gets zero.
         assert_eq!(block_on(writer.write_buf(&mut buf)).unwrap(), 0);
         assert_eq!(buf.position(), 4);
         assert_eq!(block_on(writer.write_buf(&mut buf)).unwrap(), 7);
@@ -197,7 +197,7 @@ fn at_most_64_chunks_go_together() {
     assert_eq!(writer.taken, expected);
 }
 
-/// `Pending` and errors leave the buffer where it was, and errors come through as they are.
+/// `Pending` and errors leave the buffer where it was, and errors come through unchanged.
 #[test]
 fn pending_and_errors_do_not_move_the_buffer() {
     for vectored in [false, true] {
@@ -228,7 +228,8 @@ fn pending_and_errors_do_not_move_the_buffer() {
     }
 }
 
-/// A future given up before it is ready has written nothing: another one goes on from the same place.
+/// A future abandoned before it is ready has written nothing: another one goes on from the same
+/// place.
 #[test]
 fn dropped_between_polls_it_has_written_nothing() {
     let (mut here, mut there) = duplex(4);
@@ -267,7 +268,7 @@ fn write_all_buf_goes_on_after_interruptions_and_stops_where_the_writer_does() {
         let error = block_on(writer.write_all_buf(&mut buf)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         assert_eq!(rest(&buf), b"twothree");
-        // Given up in the middle, and taken up again.
+        // Abandoned in the middle, and taken up again.
         assert!(poll_once(pin!(writer.write_all_buf(&mut buf))).is_pending());
         let error = block_on(writer.write_all_buf(&mut buf)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WriteZero);

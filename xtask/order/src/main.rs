@@ -1,5 +1,5 @@
-//! Random programs on the real Tokio and on Yamanote: on a current-thread runtime, do the same things
-//! happen in the same order?
+//! Random programs on the real Tokio and on Yamanote: on a current-thread runtime, do the same
+//! things happen in the same order?
 //!
 //! A program is data (`program`), made from a seed (`generate`). One interpreter is compiled twice,
 //! with each of the runtimes; it writes down every poll, every step, every park and every drop
@@ -38,8 +38,8 @@ use program::Program;
 /// Run random programs on the real Tokio 1.54.1 and on Yamanote and compare the order in which
 /// things happen on a current-thread runtime.
 ///
-/// Exits with 0 if all logs are equal, with 1 if a program's differ: the smallest such program found
-/// is printed, with both logs and its seed.
+/// Exits with 0 if all logs are equal, with 1 if a program's differ: the smallest such program
+/// found is printed, with both logs and its seed.
 #[derive(Parser)]
 #[command(name = "cargo xtask order")]
 struct Args {

@@ -190,8 +190,8 @@ fn conclude(
     let verdict = Verdict::of(tokio, shim);
     report::print_verdict(&verdict);
     println!("{expected} tests are expected to pass, because they do with the real Tokio");
-    // Released tests compile with what they were released for. Where they do not, it is this machine or
-    // this program, and they would go missing from what is expected.
+    // Released tests compile with what they were released for. Where they do not, it is this
+    // machine or this program, and they would go missing from what is expected.
     let refused = tokio
         .files
         .iter()

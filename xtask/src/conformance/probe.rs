@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::process;
 
 /// Runs the probe with `driver`: both its runtimes must name that driver, and submit to a ring
-/// where it is io_uring, and only there. On file systems without direct reads the latter is not seen.
+/// where it is io_uring, and only there. On file systems without direct reads the latter is not
+/// seen.
 pub fn check(probe: &Path, directory: &Path, scratch: &Path, driver: &str) -> Result<(), String> {
     let mut command = std::process::Command::new(probe);
     command

@@ -1,9 +1,9 @@
 //! `cargo xtask miri`: tests of the unsafe rooms, and of whole runtimes on epoll, interpreted.
 //!
 //! Miri watches every access: bounds, initialised bytes, aliasing (by Stacked Borrows and by Tree
-//! Borrows, which find different faults), data races, and what is left unfreed at the end. It has no
-//! io_uring and no files worth the name, so the ring is there through its simulated kernel, which
-//! writes through the pointers it was given as the real one does.
+//! Borrows, which find different faults), data races, and what is left unfreed at the end. It has
+//! no io_uring and no files worth the name, so the ring is there through its simulated kernel,
+//! which writes through the pointers it was given as the real one does.
 //!
 //! It is a few hundred times slower than the machine, and runs one thread at a time. The tests know
 //! it (`cfg!(miri)`, `PROPTEST_CASES`) and do fewer rounds.

@@ -12,8 +12,8 @@ use super::catalogue::Mutant;
 /// What the tests do not need.
 const LEFT_OUT: [&str; 5] = [".git", "target", "benches", "examples", "fuzz"];
 
-/// Makes or renews the copy; returns where it is. A file that stays the same is not touched, so that
-/// what was built of it stays valid.
+/// Makes or renews the copy; returns where it is. A file that stays the same is not touched, so
+/// that what was built of it stays valid.
 pub fn plant(root: &Path, mutants: &[Mutant]) -> Result<PathBuf, String> {
     let tree = root.join("target/mutants/tree");
     let mut changed = changed_files(root, mutants)?;

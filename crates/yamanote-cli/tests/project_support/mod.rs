@@ -1,5 +1,5 @@
-//! Small projects that Cargo really resolves, without a network: what is not Yamanote's comes from a
-//! directory of packages made up for the purpose.
+//! Small projects that Cargo really resolves, without a network: what is not Yamanote's comes from
+//! a directory of packages made up for the purpose.
 #![allow(dead_code)]
 #![forbid(unsafe_code)]
 

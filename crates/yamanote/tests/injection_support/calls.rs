@@ -1,7 +1,8 @@
 //! The system calls that a runtime makes, and the errors that they may have.
 
-/// What the calls of a runtime may fail with by their manual pages. Each also fails with EPERM, ENOSYS
-/// and ENOMEM. Not the EAGAIN of sockets: it says that an event will come, and who believes it waits.
+/// What the calls of a runtime may fail with by their manual pages. Each also fails with EPERM,
+/// ENOSYS and ENOMEM. Without the EAGAIN of sockets: it says that an event will come, and a caller
+/// that believes it waits.
 pub const CALLS: &[(&str, libc::c_long, &[i32])] = &[
     (
         "io_uring_enter",

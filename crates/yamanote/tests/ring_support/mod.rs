@@ -1,4 +1,5 @@
-//! What the tests of rings share: a file of numbered pages on a disk, and work on it past the cache.
+//! What the tests of rings share: a file of numbered pages on a disk, and work on it past the
+//! cache.
 #![allow(dead_code)]
 
 use std::path::{Path, PathBuf};

@@ -114,8 +114,8 @@ impl Here<'_> {
         sequence(self.world, self.name.clone(), ops, self.local)
     }
 
-    /// In a runtime's context. Spawning elsewhere panics; in Tokio after it has taken an id, and it is
-    /// by their ids that tasks are dropped with their runtime.
+    /// In a runtime's context. Spawning elsewhere panics; in Tokio after it has taken an id, and it
+    /// is by their ids that tasks are dropped with their runtime.
     fn can_spawn(&self) -> bool {
         let is_inside = rt::runtime::Handle::try_current().is_ok();
         if !is_inside {
