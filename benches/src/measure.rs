@@ -56,7 +56,7 @@ impl Drop for Files {
     }
 }
 
-/// One run's orders.
+/// What one run is to do.
 pub struct Job<'a> {
     pub flavor: Flavor,
     pub ops: u64,

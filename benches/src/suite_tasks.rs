@@ -164,7 +164,7 @@ pub fn semaphore_contended(job: &Job) {
     });
 }
 
-/// Two tasks call each other.
+/// Two tasks wake each other in turn.
 pub fn notify_ping(job: &Job) {
     let ops = job.ops;
     run(job, async move {
@@ -186,7 +186,7 @@ pub fn notify_ping(job: &Job) {
     });
 }
 
-/// One value after another for eight listeners who need only the latest.
+/// One value after another for eight listeners that need only the latest.
 pub fn watch_eight(job: &Job) {
     let ops = job.ops;
     run(job, async move {

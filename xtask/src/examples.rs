@@ -1,4 +1,4 @@
-//! `cargo xtask examples`: programs with crates of others, run on both drivers.
+//! `cargo xtask examples`: programs that use other people's crates, run on both drivers.
 //!
 //! They are the workspace in `examples/`, whose crates come from the registry unchanged; its lock
 //! file must know one Tokio, ours. Each test program is a process of its own with a time limit,
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 const DRIVERS: [&str; 2] = ["uring", "epoll"];
 
-/// What a program says is kept here, below `examples`.
+/// The output of the programs is kept here, below `examples`.
 const LOGS: &str = "target/logs";
 
 /// The slowest program takes a few seconds.
@@ -63,7 +63,8 @@ pub fn run(root: &Path, args: &[String]) -> ExitCode {
     }
 }
 
-/// Whether the one `tokio` of a lock file has no source, as is so for a path; else what is there.
+/// `Ok` if the one `tokio` of a lock file has no source, as is the case for a path; else what is
+/// there.
 fn only_ours(lock: &str) -> Result<(), String> {
     let tokios: Vec<&str> = lock
         .split("[[package]]")
@@ -116,7 +117,7 @@ struct Run<'a> {
     name: String,
     program: &'a Path,
     driver: &'a str,
-    /// Without this it finds no server that is installed, and brings its own.
+    /// Without this it does not find an installed server, and uses its own.
     path_is_kept: bool,
 }
 

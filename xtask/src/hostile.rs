@@ -11,21 +11,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-/// Who owns nothing.
+/// The user that owns nothing.
 const NOBODY: &str = "65534";
 
 /// What a shell sets before it becomes `"$@"`. The terminal is left last, in a new session. The
 /// locked memory is what systemd allows; all rings of a user share it, so with much less the tests
-/// that run beside each other would take it from each other.
+/// that run at the same time would take it from each other.
 const SCRIPT: &str =
     r#"umask 077; ulimit -c 0; ulimit -n 1024; ulimit -l 8192; cd /; exec setsid -w "$@""#;
 
 /// A test binary.
 struct Binary {
-    /// Of its target, such as `signal`.
+    /// The name of its target, such as `signal`.
     name: String,
     path: PathBuf,
-    /// Whether it starts the tool, which nobody cannot if the repository is in a private place.
+    /// Whether it starts the tool, which the user nobody cannot if the repository is in a private
+    /// place.
     needs_tool: bool,
 }
 
@@ -85,9 +86,9 @@ fn build(root: &Path) -> Option<Vec<Binary>> {
     Some(messages.lines().filter_map(binary).collect())
 }
 
-/// A test binary that one of Cargo's messages tells of. The project's own tasks are left out: they
-/// work on the repository, which is not nobody's. So are macros, which are linked to the compiler's
-/// library and run in no process of their own.
+/// The test binary that one of Cargo's messages names. The project's own tasks are left out,
+/// because they work on the repository, which does not belong to nobody. So are macros, which are
+/// linked to the compiler's library and run in no process of their own.
 fn binary(message: &str) -> Option<Binary> {
     let message: serde_json::Value = serde_json::from_str(message).ok()?;
     if message["profile"]["test"] != true {

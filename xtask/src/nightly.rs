@@ -2,8 +2,8 @@
 //!
 //! More seeds of the simulated kernel, longer orders of the task's machine, more preemptions in the
 //! models, the tests of the file system, the pipe and the channels against their models with more
-//! cases, more random programs beside Tokio's order, Tokio's own tests three times in a row, Miri
-//! in whole and the sanitizers.
+//! cases, more random programs beside Tokio's order, Tokio's own tests three times in a row, the
+//! whole of Miri and the sanitizers.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -99,7 +99,7 @@ const STEPS: &[Step] = &[
         ],
         &[],
     ),
-    // Unoptimized, the tiny polls of one of them are none.
+    // Without optimization, the tiny polls of one of them are not tiny.
     (
         "stuck workers, optimized",
         &["test", "--release", "-p", "yamanote", "--test", "hog"],

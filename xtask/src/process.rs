@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// Of what a process wrote, no more than this is kept, from the end.
+/// No more than this of a process's output is kept, from its end.
 const KEPT: u64 = 64 * 1024;
 
 pub struct Ended {
@@ -34,8 +34,8 @@ impl Ended {
     }
 }
 
-/// Runs `command` in a process group of its own, both its outputs going to the file `output`, which
-/// is gone afterwards. Nothing of the group outlives the call.
+/// Runs `command` in a process group of its own, with both outputs going to the file `output`,
+/// which is removed afterwards. Nothing of the group outlives the call.
 ///
 /// A file and not a pipe: a grandchild that keeps a pipe open would keep us waiting.
 pub fn run(command: &mut Command, output: &Path, timeout: Duration) -> io::Result<Ended> {
@@ -53,7 +53,7 @@ pub fn run(command: &mut Command, output: &Path, timeout: Duration) -> io::Resul
         .spawn()?;
     let status = wait(&mut child, Instant::now() + timeout);
     let group = Pid::from_child(&child);
-    // If the group is empty already there is nobody left to kill.
+    // If the group is already empty, there is nothing left to kill.
     let _ = kill_process_group(group, Signal::KILL);
     child.wait()?;
 
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(ended.how(), "timed out");
         let stat = format!("/proc/{}/stat", ended.output.trim());
         let deadline = Instant::now() + Duration::from_secs(60);
-        // Nobody may be there to reap it, so being a zombie is being dead.
+        // There may be no process to reap it, so a zombie counts as dead.
         while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
             assert!(Instant::now() < deadline, "the child still runs");
             thread::sleep(Duration::from_millis(10));

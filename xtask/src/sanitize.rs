@@ -1,12 +1,12 @@
 //! `cargo xtask sanitize address|thread`: the workspace's tests, built with a sanitizer.
 //!
-//! AddressSanitizer finds accesses to freed memory and beyond its ends, LeakSanitizer, which comes
-//! with it, what nothing points to at the end of a process; neither sees what the kernel writes.
-//! ThreadSanitizer finds data races; the standard library is built with it, for otherwise it knows
-//! nothing of what happens inside a channel or a lock of std.
+//! AddressSanitizer finds accesses to freed memory and beyond its ends; LeakSanitizer, which comes
+//! with it, finds what nothing points to at the end of a process; neither sees what the kernel
+//! writes. ThreadSanitizer finds data races; the standard library is built with it, because
+//! otherwise it knows nothing of what happens inside a channel or a lock of std.
 //!
-//! What a sanitizer cannot run is named in [`LEFT_OUT`], what it is told to keep silent about in
-//! the files beside this one; both with the reason.
+//! What a sanitizer cannot run is named in [`LEFT_OUT`], what it must keep silent about in the
+//! files beside this one; both with the reason.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -64,7 +64,7 @@ impl Sanitizer {
     }
 }
 
-/// Test binary (none: all), test, by which sanitizer it is not run, and why.
+/// Test binary (none: all), test, the sanitizers that do not run it, and why.
 const LEFT_OUT: &[(&str, &str, &[Sanitizer], &str)] = &[(
     "syscall_injection",
     "any_call_may_begin_to_fail",
@@ -146,7 +146,7 @@ pub fn run(root: &Path, args: &[String]) -> ExitCode {
 struct Binary {
     name: String,
     executable: PathBuf,
-    /// Where cargo would start it.
+    /// The directory in which cargo would start it.
     package: PathBuf,
 }
 
@@ -176,7 +176,7 @@ fn build(root: &Path, sanitizer: Sanitizer) -> Result<Vec<Binary>, String> {
 }
 
 impl Binary {
-    /// Of a line in which cargo tells what it has built.
+    /// The test binary in a line in which cargo says what it has built.
     fn of_message(line: &str) -> Option<Binary> {
         let message: Value = serde_json::from_str(line).ok()?;
         let is_test = message["profile"]["test"].as_bool()?;

@@ -36,7 +36,7 @@ impl Source {
         found
     }
 
-    /// The lines of code outside of tests and comments, numbered from one.
+    /// The lines of code outside tests and comments, numbered from one.
     pub fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let mut lines = self.text.lines().enumerate().peekable();
         std::iter::from_fn(move || {

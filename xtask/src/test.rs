@@ -108,7 +108,7 @@ impl Totals {
         }
     }
 
-    /// Ignored tests that are no half of another.
+    /// Ignored tests that are not the child half of another.
     fn really_ignored(&self) -> usize {
         self.ignored.saturating_sub(self.halves)
     }

@@ -1,5 +1,5 @@
 //! The shim declares every feature of Tokio, the implicit ones too: if one were missing, Cargo
-//! would drop the patch for whoever asks for it and link the real Tokio without an error.
+//! would drop the patch for any crate that asks for it and link the real Tokio without an error.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};

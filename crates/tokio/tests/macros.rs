@@ -1,4 +1,4 @@
-//! The macros, by the name of the shim.
+//! The macros, under the shim's name.
 #![forbid(unsafe_code)]
 #![deny(unfulfilled_lint_expectations)]
 
@@ -37,8 +37,8 @@ fn main_runs_on_several() {
     assert_eq!(flavor(), MultiThread);
 }
 
-// The compiler says nothing of a function that it takes for a macro's own. That it does say it of
-// this one is the test.
+// The compiler gives no warning for a function that it takes for a macro's own. This test is that
+// it does warn about this one.
 #[expect(dead_code)]
 #[tokio::main]
 async fn a_function_that_is_never_called_is_reported() {}

@@ -1,4 +1,5 @@
-//! Output that goes nowhere: an error of the command where it is lost, none where nobody reads on.
+//! Output that goes nowhere: where it is lost, the command fails; where nobody reads on, it does
+//! not.
 #![forbid(unsafe_code)]
 
 use std::fs::OpenOptions;
@@ -53,7 +54,7 @@ fn a_reader_that_has_gone_is_no_error() {
     }
 }
 
-/// An error that cannot be told is still one, with the status that it has elsewhere.
+/// An error that cannot be printed is still an error, with the status that it has elsewhere.
 #[test]
 fn a_full_disk_under_standard_error() {
     for (args, status) in [
@@ -74,7 +75,7 @@ fn a_demanded_ring_that_is_denied() {
     if !require(Capability::Seccomp) {
         return;
     }
-    // The filter is that of the thread, and of the children it starts.
+    // The filter applies to the thread, and to the children it starts.
     let outputs = std::thread::spawn(|| {
         deny_syscall(libc::SYS_io_uring_setup, libc::EPERM);
         [&["doctor"][..], &["serve", "--port", "0"], &["--version"]].map(|args| {
@@ -96,7 +97,7 @@ fn a_demanded_ring_that_is_denied() {
     }
 }
 
-/// Where files cannot be made is no fault of the runtime's.
+/// A place where no file can be made is no fault of the runtime's.
 #[test]
 fn a_missing_place_for_temporary_files() {
     let output = yamanote(&["doctor"])

@@ -81,7 +81,7 @@ fn a_dependency_that_asks_for_a_newer_tokio() {
 fn a_dependency_that_asks_for_a_newer_tokio_than_is_locked() {
     let patch = "[patch.crates-io]\ntokio = { path = \"../tokio\" }";
     let project = Project::new("tokio = \"1\"", patch).with_tokio("1.60.0");
-    // In place of ours, whose dependencies this registry has not.
+    // In place of ours, whose dependencies this registry does not have.
     let yamanote = "[dependencies]\nyamanote = { path = \"../yamanote\" }";
     project.package("tokio", "1.54.99", yamanote);
     project.package("yamanote", "0.1.0", "");
@@ -175,7 +175,7 @@ fn a_lock_file_that_lacks_what_the_manifest_asks_for() {
         assert_eq!(advice, "run: cargo update --workspace");
     }
 
-    // Who knows which Tokio it asks for.
+    // A package that knows which Tokio it asks for.
     let project = Project::new(TOKIO, &patch()).with_our_lock();
     project.cargo(&["update", "--workspace"]);
     project.append("Cargo.toml", "nobody-has-this-package-here = \"2\"");

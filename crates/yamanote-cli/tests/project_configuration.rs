@@ -15,7 +15,7 @@ fn a_patch_outside_of_the_manifest() {
     project.cargo(&["update", "--workspace", "--config", config]);
     let output = project.doctor(&["--config", config]);
     assert!(output.status.success(), "{output:?}");
-    // And one in the user's configuration, which Cargo finds by itself.
+    // And a patch in the user's configuration, which Cargo finds by itself.
     project.append(".cargo/config.toml", &patch());
     assert!(project.diagnosis().is_switched());
 }
@@ -60,7 +60,7 @@ fn the_last_configuration_wins() {
     assert!(text.contains("where there is no package tokio"), "{text}");
 }
 
-/// The toolchain is that of the project, also where `cargo run` starts the doctor, and none is
+/// The toolchain is the project's, also where `cargo run` starts the doctor, and none is
 /// downloaded.
 #[test]
 fn the_toolchain_is_the_projects() {
@@ -122,7 +122,7 @@ fn what_does_not_compile_is_told_beforehand() {
     assert_eq!(project.diagnosis().names(), ["target"]);
 }
 
-/// Flags that do not reach the build, each beside ones that do.
+/// Flags that do not reach the build, each beside flags that do.
 #[test]
 fn flags_count_as_cargo_counts_them() {
     let project = Project::new(TOKIO, &patch()).with_our_lock();
@@ -154,7 +154,7 @@ fn flags_count_as_cargo_counts_them() {
     for text in [
         format!("[target.'cfg(windows)']\n{set}"),
         format!("[target.aarch64-apple-darwin]\n{set}"),
-        // The flags of the target go before those of all builds.
+        // The flags of the target take precedence over those of all builds.
         format!("[build]\n{set}\n[{own}]\n{other}"),
         "build.rustflags = \"--check-cfg=cfg(tokio_unstable)\"".to_owned(),
         "build.rustflags = \"--cfg not_tokio_unstable\"".to_owned(),
@@ -175,7 +175,7 @@ fn flags_count_as_cargo_counts_them() {
         ("", &[("CARGO_BUILD_RUSTFLAGS", flag)], true),
         ("", &[("CARGO_ENCODED_RUSTFLAGS", encoded)], true),
         ("", &[(&of_target[..], flag)], true),
-        // One variable silences the files, and each the one that it goes before.
+        // One variable overrides the files, and each the one after it.
         (&in_file, &[("RUSTFLAGS", "--cfg other")], false),
         (
             &in_file,
@@ -233,7 +233,7 @@ fn flags_in_an_included_file() {
     }
 }
 
-/// The target of a build is one of several places' word, the nearest one's.
+/// Several places may name the target of a build; the nearest one counts.
 #[test]
 fn a_target_that_is_overruled() {
     let project = Project::new(TOKIO, &patch()).with_our_lock();

@@ -225,7 +225,7 @@ fn an_unreadable_file_is_forbidden() {
     let private = temp.path().join("private");
     std::fs::write(&private, "x").unwrap();
     allow(&private, 0o600);
-    // Nobody may look into it, whatever the umask.
+    // Nobody else may look into it, whatever the umask.
     allow(temp.path(), 0o755);
     let server = Started::new().by_nobody().serve(temp.path(), &[]);
     assert_eq!(
@@ -285,7 +285,7 @@ fn errors_are_clear_and_usage_errors_exit_with_2() {
             "give one of them",
         ),
         (
-            // RFC 6761: no such name is ever found.
+            // RFC 6761: no such name ever resolves.
             vec!["serve", directory, "--addr", "nowhere.invalid"],
             1,
             "nowhere.invalid: no address is known",

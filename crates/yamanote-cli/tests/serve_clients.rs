@@ -1,4 +1,4 @@
-//! `yamanote serve` and clients that are many, slow, silent or gone; and its end.
+//! `yamanote serve` with many, slow, silent or vanished clients; and its end.
 
 mod client;
 mod server;
@@ -29,8 +29,8 @@ fn directory() -> TempDir {
 
 const LARGE: usize = 32 << 20;
 
-/// More clients than the server may have descriptors, each of which keeps its connection, ask
-/// several times over.
+/// More clients than the server may have descriptors; each keeps its connection and asks several
+/// times.
 #[test]
 fn a_crowd_larger_than_the_limit_on_descriptors_is_served() {
     const DESCRIPTORS: u64 = 128;
@@ -150,7 +150,7 @@ fn the_soft_limit_on_descriptors_is_raised() {
     });
 }
 
-/// A client that says it has no more to say still wants the answer.
+/// A client that has no more to say still wants the answer.
 #[test]
 fn a_client_that_half_closes_is_answered() {
     on_both(|started| {
@@ -207,15 +207,15 @@ fn a_reader_that_does_not_read_is_ended() {
     });
 }
 
-/// One that reads all the time, so slowly that the server's buffer takes longer to have room again
-/// than the limit on silence is.
+/// A client that reads all the time, but so slowly that the server's buffer takes longer to have
+/// room again than the limit on silence allows.
 #[test]
 fn a_reader_slower_than_the_buffer_is_not_ended() {
     on_both(|started| {
         let temp = directory();
         let server = started.serve(temp.path(), &["--timeout", "2"]);
         let mut client = Client::connect(server.address);
-        // A large one is told to the server in steps that would take seconds, too.
+        // With a large buffer the server would learn of the progress in steps of seconds, too.
         set_socket_recv_buffer_size(client.socket(), 1 << 16).unwrap();
         client.send("GET", "/large", &[]);
         client.read_head();
@@ -229,7 +229,7 @@ fn a_reader_slower_than_the_buffer_is_not_ended() {
     });
 }
 
-/// A reader that is slow but reads gets all of it, in more time than the limit on its silence.
+/// A reader that is slow but does read gets all of it, in more time than the limit on its silence.
 #[test]
 fn a_slow_reader_is_not_ended() {
     on_both(|started| {
@@ -289,7 +289,7 @@ fn idle_connections_do_not_delay_the_end() {
         let mut silent = Client::connect(server.address);
         let mut half = Client::connect(server.address);
         half.socket().write_all(b"GET /sm").unwrap();
-        // So that all have been accepted.
+        // So that all of them have been accepted.
         assert_eq!(
             Client::connect(server.address).get("/small", &[]).status,
             200
@@ -301,7 +301,7 @@ fn idle_connections_do_not_delay_the_end() {
     });
 }
 
-/// Ctrl-C says what it waits for; the second one ends the wait, and the exit status tells.
+/// Ctrl-C prints what it waits for; the second one ends the wait, and the exit status shows it.
 #[test]
 fn the_second_stop_cuts_off_and_says_so() {
     on_both(|started| {
@@ -324,7 +324,7 @@ fn the_second_stop_cuts_off_and_says_so() {
     });
 }
 
-/// What is too slow for the time of grace is cut off, which is no success either.
+/// What is too slow for the grace period is cut off, which is no success either.
 #[test]
 fn the_grace_after_a_stop_ends() {
     on_both(|started| {

@@ -47,7 +47,7 @@ fn files_of_any_date_are_served_and_listed() {
         ] {
             let answer = client.get(&format!("/{name}"), &[]);
             assert_eq!((answer.status, &*answer.body), (200, name.as_bytes()));
-            // RFC 9110, 8.8.2.1: no date of the future is told, but the present.
+            // RFC 9110, 8.8.2.1: no date in the future is sent, but the present one.
             let date = answer.header("last-modified");
             assert_eq!(date.contains(" 20"), dated, "{name}: {date:?}");
             assert!(!date.contains(" 2100 "), "{date:?}");
@@ -101,7 +101,7 @@ fn text_is_served_as_text_and_listed_with_its_size() {
             let path = format!("/{name}");
             let answer = client.get(&path, &[]);
             assert_eq!(answer.header("content-type"), expected, "{name}");
-            // The other ways to ask say the same.
+            // The other ways to ask give the same answer.
             let head = client.request("HEAD", &path, &[]);
             assert_eq!(head.header("content-type"), expected, "{name}");
             if !answer.body.is_empty() {
@@ -187,7 +187,7 @@ fn conditions_hold_in_the_order_of_the_rfc() {
                 }
             };
             check(&client.get("/file", &headers));
-            // HEAD has the conditions, and no ranges (RFC 9110, 14.2).
+            // HEAD takes the conditions, and no ranges (RFC 9110, 14.2).
             if !headers.iter().any(|(name, _)| *name == "Range") {
                 check(&client.request("HEAD", "/file", &headers));
             }
@@ -198,8 +198,8 @@ fn conditions_hold_in_the_order_of_the_rfc() {
     });
 }
 
-/// No directory is the present one; a name has a port of its own, or the one given, at each of its
-/// addresses.
+/// Without a directory it serves the present one; a name has a port of its own, or the one given,
+/// at each of its addresses.
 #[test]
 fn it_listens_where_it_is_told() {
     on_both(|started| {

@@ -16,7 +16,7 @@ use crate::{on_tokio, on_yamanote};
 /// A program takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Who runs the programs.
+/// The runtime that runs the programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Subject {
     Tokio,
@@ -44,7 +44,8 @@ impl Subject {
     }
 }
 
-/// The child's side: says who it is, then the log of each program of the file, a line each.
+/// The child's side: says which runtime it is, then the log of each program of the file, a line
+/// each.
 pub fn serve(subject: Subject, path: &Path) {
     std::panic::set_hook(Box::new(|_| ()));
     let run: fn(&Program) -> String = match subject {

@@ -5,8 +5,8 @@ use fastrand::Rng;
 
 use crate::program::{Body, Kind, Missed, Op, Phase, Program, SetEnd};
 
-/// Lengths of time in microseconds that are told apart by whole milliseconds, by the slots of a
-/// timer wheel, or not at all.
+/// Lengths of time in microseconds that differ in whole milliseconds, in the entry of a timer
+/// wheel, or in neither.
 const TIMES: [u64; 20] = [
     0, 1, 400, 500, 999, 1000, 1001, 1500, 2000, 2500, 3000, 5000, 10_000, 62_500, 63_000, 64_000,
     65_000, 100_000, 127_500, 4_096_000,

@@ -63,7 +63,7 @@ struct Args {
     serve: Option<Vec<String>>,
 }
 
-/// Of a hundred programs Tokio may run as many differently the second time.
+/// Of a hundred programs, Tokio may run this many differently the second time.
 const MAX_PERCENT_DROPPED: usize = 1;
 
 fn main() -> ExitCode {

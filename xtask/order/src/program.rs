@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Program {
     /// The clock is paused. Only then are there timers.
     pub paused: bool,
-    /// With sockets, so that it waits in another place.
+    /// With sockets, so that the runtime waits in another place.
     pub io: bool,
     pub event_interval: Option<u32>,
     pub global_queue_interval: Option<u32>,
@@ -35,7 +35,7 @@ pub struct Phase {
     pub before: Vec<Body>,
     /// Spawned into the `LocalSet` before, if there is one.
     pub local_before: Vec<Body>,
-    /// What happens then, outside of any runtime, as far as it does not wait.
+    /// What happens then, outside any runtime, up to the point where it would wait.
     pub outside: Vec<Op>,
     pub main: Vec<Op>,
 }
@@ -47,21 +47,21 @@ pub struct Body {
     pub ops: Vec<Op>,
 }
 
-/// What a future does next. Numbers that name something (a channel, a lock) are taken modulo how
-/// many there are; those of tasks are the ids of their bodies.
+/// What a future does next. Numbers that name something (a channel, a lock) are taken modulo the
+/// number of such things; those of tasks are the ids of their bodies.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     Yield,
     /// Wakes itself and is pending once.
     WakeSelf,
-    /// Spends so many units of the cooperative budget.
+    /// Spends this many units of the cooperative budget.
     Spend(u32),
     Unconstrained(Vec<Op>),
 
     Spawn(Body),
     /// On the `LocalSet` or `LocalRuntime` this runs in; on the runtime if there is none.
     SpawnLocal(Body),
-    /// So many tasks that do the same.
+    /// This many tasks that do the same.
     SpawnMany(u32, Body),
     Join(u32),
     Abort(u32),
@@ -89,18 +89,19 @@ pub enum Op {
     },
     /// A future that is polled here once, and handed to a new task.
     HandOver(Body),
-    /// Awaits a task of which others may also hold the handle; the last one to ask is told.
+    /// Awaits a task whose handle others may also hold; the last one to poll it is woken.
     JoinShared(u32),
     /// Polls the handle of a task once.
     PeekTask(u32),
     Panic,
-    /// The first are done, as far as they do not wait, when the guard of the others is dropped.
+    /// The first operations run, up to the point where they would wait, when the guard of the
+    /// others is dropped.
     Guard(Vec<Op>, Vec<Op>),
 
     /// Pending until [`Op::Unpark`] of the same number.
     Park(u32),
     Unpark(u32),
-    /// Wakes who parks there without letting it go.
+    /// Wakes the future that parks there without releasing it.
     WakeInVain(u32),
     ThreadUnpark(u32),
     ThreadNotify(u32),
@@ -128,7 +129,7 @@ pub enum Op {
     OneshotClosed(u32),
     WatchSend,
     WatchChanged,
-    /// Waits for a value that is so much later.
+    /// Waits for the value this many sends later.
     WatchFor(u32),
     DropWatch,
     WatchClosed,
@@ -151,11 +152,11 @@ pub enum Op {
     OnceCell(Vec<Op>),
     SetOnce,
     WaitOnce,
-    /// So many bytes through a pipe in memory.
+    /// This many bytes through a pipe in memory.
     PipeWrite(u32, u32),
     PipeRead(u32, u32),
     PipeEnd(u32),
-    /// So many KiB, from `repeat` to `sink`.
+    /// This many KiB, from `repeat` to `sink`.
     Copy(u32),
 
     /// `select!` with `biased`.
@@ -174,7 +175,7 @@ pub enum Op {
     Advance(u64),
     Timeout(u64, Vec<Op>),
     Interval(u64, u32),
-    /// An interval of which ticks are missed. It starts after the first time.
+    /// An interval whose ticks are missed. It starts after the first time.
     Ticks {
         first: u64,
         period: u64,

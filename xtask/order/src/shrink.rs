@@ -59,7 +59,7 @@ fn smaller_ops(ops: &[Op]) -> Vec<Vec<Op>> {
     }
     for (i, op) in ops.iter().enumerate() {
         for inner in op.inner() {
-            // What it does, without it.
+            // What the operation contains, without the operation.
             let mut inlined = ops.to_vec();
             inlined.splice(i..=i, inner.iter().cloned());
             found.push(inlined);

@@ -33,7 +33,7 @@ Usage: cargo xtask api [--extra] [--target-dir DIR]
 Exit status 1 if something is missing or differs without a reason in docs/api.toml.
 ";
 
-/// Stable, and everything on.
+/// Stable, with every feature.
 const FEATURES: [&str; 2] = ["full", "test-util"];
 
 /// The same with std's locks.
@@ -88,7 +88,7 @@ fn compare(root: &Path, target: &Path, wants_extra: bool) -> Result<bool, String
     let without = document_tokio(&scratch, target, &WITHOUT_PARKING_LOT)?;
     let without = surface::of(&Side::new(vec![without], None));
     let ours = vec![
-        // The attribute macros' own names are hidden, and with them what offers them here.
+        // The attribute macros' own names are hidden, and with them the re-exports of them here.
         Crate::document(
             root,
             "tokio",
@@ -120,7 +120,7 @@ fn document_tokio(scratch: &Path, target: &Path, features: &[&str]) -> Result<Cr
 }
 
 /// What is safe to unwind through depends on the locks inside, which come with a feature that
-/// programs may leave out: what holds with or without it is asked for.
+/// programs may leave out: the comparison asks for what holds with and without it.
 fn demand_either(theirs: &mut Surface, without: Surface) {
     for (name, text) in without {
         if let Some(with) = theirs
@@ -197,8 +197,8 @@ fn print(theirs: &Surface, ours: &Surface, reasons: &Table, wants_extra: bool) -
     counts.0 == 0 && counts.1 == 0
 }
 
-/// Whether `ours` promises what `theirs` does. To name the caller in a panic, or to be `const`,
-/// where Tokio does not is no difference to its users.
+/// Whether `ours` promises what `theirs` does. Naming the caller in a panic, or being `const`,
+/// where Tokio does not, makes no difference to users.
 fn is_as_good(ours: &str, theirs: &str) -> bool {
     let more = |text: &str| {
         text.replace(" #[track_caller]", "")

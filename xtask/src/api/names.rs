@@ -26,7 +26,7 @@ pub enum Target {
     Foreign(String),
 }
 
-/// Kinds that may share a name stand in different name spaces.
+/// Kinds of items that may share a name are in different name spaces.
 fn space(kind: &str) -> &'static str {
     match kind {
         "function" | "constant" | "static" => "fn",
@@ -73,8 +73,8 @@ impl Side {
         self.crates[number].item(id)
     }
 
-    /// What a path may call an item: its public path, where it is defined if it is none of ours, or
-    /// `None` if it is ours and cannot be named.
+    /// The name of an item in a path: its public path, the place of its definition if it is not one
+    /// of ours, or `None` if it is ours and cannot be named.
     pub fn name(&self, number: usize, id: u64) -> Option<String> {
         match self.resolve(number, id)? {
             Target::Own(item) => self.names.get(&item).cloned(),
@@ -94,7 +94,7 @@ impl Side {
         let name = path.split("::").next().unwrap_or_default();
         match self.crates.iter().position(|one| one.name == name) {
             Some(other) if other != number => {
-                // What its crate hides is offered all the same; attribute macros are.
+                // What its crate hides is offered all the same; attribute macros are hidden.
                 match self.crates[other].find(&path) {
                     Some(id) => Some(Target::Own((other, id))),
                     None => Some(Target::Foreign(path)),

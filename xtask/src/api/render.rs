@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::names::Side;
 use super::rustdoc::each;
 
-/// In what an item is rendered: its crate, and what its type parameters are called.
+/// The context in which an item is rendered: its crate, and the names of its type parameters.
 #[derive(Clone)]
 pub struct Scope<'a> {
     side: &'a Side,
@@ -155,7 +155,7 @@ impl<'a> Scope<'a> {
             .and_then(|id| self.side.name(self.crate_number, id));
         let name = match named {
             Some(name) => name,
-            // It has no name outside, so whatever it is called here says nothing.
+            // It has no name outside, so its name in here means nothing.
             None if path["id"].is_u64() => return "(unnameable)".to_owned(),
             None => path["name"].as_str().unwrap_or("?").to_owned(),
         };
@@ -288,7 +288,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// `const unsafe fn(...) -> ...`. An `async fn` is what it returns.
+    /// `const unsafe fn(...) -> ...`. An `async fn` is shown as what it returns.
     pub fn signature(&self, sig: &Value, header: &Value, word: &str) -> String {
         let mut text = String::new();
         for (flag, word) in [("is_const", "const "), ("is_unsafe", "unsafe ")] {

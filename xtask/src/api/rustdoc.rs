@@ -15,7 +15,7 @@ const FORMATS: std::ops::RangeInclusive<u64> = 45..=60;
 pub struct Crate {
     pub name: String,
     json: Value,
-    /// Where the crate's own items are defined, with modules nobody outside can name.
+    /// Where the crate's own items are defined, with modules that cannot be named from outside.
     by_path: HashMap<String, u64>,
 }
 
@@ -44,7 +44,7 @@ impl Crate {
                 "--cap-lints=allow",
             ])
             .args(flags)
-            // JSON is behind an unstable option, which the stable toolchain takes only so.
+            // JSON is behind an unstable option, which the stable toolchain accepts only this way.
             .env("RUSTC_BOOTSTRAP", "1")
             .output()
             .map_err(|error| format!("cannot start cargo: {error}"))?;

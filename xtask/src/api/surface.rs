@@ -1,4 +1,4 @@
-//! Everything a user can see of a side, flat: a line of text for each thing, by its name.
+//! Everything that a user can see of a side, flat: a line of text for each thing, by its name.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -12,7 +12,8 @@ use super::rustdoc::{each, kind};
 /// By name: `fn tokio::fs::read`, `impl Debug for tokio::fs::File`.
 pub type Surface = BTreeMap<String, String>;
 
-/// Traits whose implementation is no promise: what a type does when it goes, or how it is derived.
+/// Traits whose implementation is no promise: what a type does when it is dropped, or how it is
+/// derived.
 const SILENT: [&str; 6] = [
     "core::ops::drop::Drop",
     "core::marker::StructuralPartialEq",
@@ -43,7 +44,7 @@ fn one(side: &Side, id: Item, path: &str, lines: &mut Surface) {
     let Some(item) = side.item(id) else {
         return;
     };
-    // What has another name is described there.
+    // An item that has another main name is described under that.
     let main = side.name(id.0, id.1);
     if let Some(main) = main.filter(|main| main != path) {
         if !matches!(kind(item).0, "module" | "macro" | "proc_macro") {
@@ -205,7 +206,7 @@ fn impls(side: &Side, number: usize, content: &Value, path: &str, lines: &mut Su
             continue;
         }
         let of = inner.path(&content["trait"]);
-        // An unnameable trait seals others, and promises nothing.
+        // A trait that cannot be named seals others, and promises nothing.
         if SILENT.contains(&of.as_str()) || of.starts_with("(unnameable)") {
             continue;
         }
@@ -230,7 +231,7 @@ fn impls(side: &Side, number: usize, content: &Value, path: &str, lines: &mut Su
     }
 }
 
-/// What else is promised or said of an item.
+/// What else an item promises or states.
 fn notes(item: &Value) -> String {
     let mut text = String::new();
     for attribute in each(&item["attrs"]) {

@@ -56,7 +56,7 @@ fn said(command: &mut Command) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// What the file holds, if it holds here and now: whole files only.
+/// What the file holds, if it is valid here and now: whole files only.
 pub fn load(path: &Path, circumstances: &Circumstances, timeout: u64) -> Known {
     let parsed = fs::read_to_string(path)
         .ok()
@@ -86,7 +86,7 @@ fn outcomes(runs: &Value) -> Vec<Outcome> {
     runs.as_array().into_iter().flatten().map(one).collect()
 }
 
-/// Adds files that were run whole. Who else wrote meanwhile loses nothing but time.
+/// Adds files that were run whole. A process that writes at the same time loses nothing but time.
 pub fn store(
     path: &Path,
     circumstances: &Circumstances,

@@ -19,7 +19,7 @@ use super::workspace::{PROBE, Subject, Workspace, package_name};
 /// A suite and one of its test files, without `.rs`.
 pub type FileId = (&'static str, String);
 
-/// What became of the files: a binary, or what the compiler said.
+/// What became of the files: a binary, or the compiler's messages.
 pub struct Built {
     pub files: BTreeMap<FileId, Result<PathBuf, String>>,
     pub probe: Option<PathBuf>,
@@ -44,9 +44,9 @@ pub fn wanted(released: &[Released], options: &Options) -> BTreeSet<FileId> {
     files
 }
 
-/// One invocation for each suite, whatever is asked for of it: cargo unites the features of what it
-/// builds together, and other features would mean to compile everything anew. A suite whose library
-/// does not compile so leaves the others alone, too.
+/// One invocation for each suite, whatever of it is asked for: cargo unites the features of what it
+/// builds together, and other features would mean compiling everything anew. So a suite whose
+/// library does not compile leaves the others alone, too.
 pub fn build(
     workspace: &Workspace,
     wanted: &BTreeSet<FileId>,
@@ -89,7 +89,7 @@ pub fn build(
     Ok(built)
 }
 
-/// What the compiler said of other things than the tests. An error is one of cargo's own.
+/// The compiler's messages about other things than the tests. An error is one of cargo's own.
 fn cargo(
     workspace: &Workspace,
     args: &[&str],
@@ -193,7 +193,7 @@ fn file_of(message: &Value, wanted: &BTreeSet<FileId>) -> Option<FileId> {
         .cloned()
 }
 
-/// What is compiled under the name `tokio` is what the lock file says; seen here once more.
+/// What is compiled under the name `tokio` is what the lock file says; checked here once more.
 fn check_linked(workspace: &Workspace, artifact: &Value) -> Result<(), String> {
     let id = artifact["package_id"].as_str().unwrap_or_default();
     let is_tokio = artifact["target"]["name"] == "tokio"

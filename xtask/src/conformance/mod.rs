@@ -149,7 +149,7 @@ fn compare(root: &Path, options: &Options) -> Result<bool, String> {
     conclude(root, &columns, options, &circumstances)
 }
 
-/// Puts the kept results of real Tokio among those found now.
+/// Puts the kept results of the real Tokio among those found now.
 fn add_known(tokio: &mut Column, known: Known, options: &Options) {
     for (id, mut tests) in known {
         tests.retain(|test, _| options.wants_test(&id.1, test));
@@ -190,8 +190,8 @@ fn conclude(
     let verdict = Verdict::of(tokio, shim);
     report::print_verdict(&verdict);
     println!("{expected} tests are expected to pass, because they do with the real Tokio");
-    // Released tests compile with what they were released for. Where they do not, it is this
-    // machine or this program, and they would go missing from what is expected.
+    // Released tests compile with what they were released for. Where they do not, this machine or
+    // this program is at fault, and they would go missing from what is expected.
     let refused = tokio
         .files
         .iter()

@@ -1,4 +1,4 @@
-//! What `cargo xtask conformance` can be asked for.
+//! The options of `cargo xtask conformance`.
 #![forbid(unsafe_code)]
 
 use std::num::NonZeroUsize;

@@ -97,8 +97,8 @@ pub fn update(
     Ok(())
 }
 
-/// The reasons, by the names [`name`] gives. One for Tokio's own failure does not explain a failure
-/// here where Tokio passes.
+/// The reasons, by the names [`name`] gives. A reason for Tokio's own failure does not explain a
+/// failure here where Tokio passes.
 struct Reasons {
     differs: BTreeMap<String, String>,
     fails_for_tokio: BTreeMap<String, String>,
@@ -134,7 +134,7 @@ impl Reasons {
             .map_or("**not explained**", String::as_str)
     }
 
-    /// What Tokio says itself is reason enough if none was written.
+    /// Tokio's own message is reason enough if none was written.
     fn of_tokio(&self, key: &str, one: &Unsteady) -> String {
         if let Some(reason) = self.fails_for_tokio.get(key) {
             return reason.clone();

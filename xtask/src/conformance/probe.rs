@@ -1,4 +1,4 @@
-//! Whether the shim really waits with the driver that is asked for.
+//! Whether the shim really waits with the driver that was asked for.
 #![forbid(unsafe_code)]
 
 use std::path::Path;

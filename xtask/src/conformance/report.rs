@@ -7,10 +7,10 @@ use super::build::FileId;
 use super::suites::SUITES;
 use super::verdict::{Column, Counts, Difference, Unsteady, Verdict};
 
-/// Of a failure's output, so many lines from the end.
+/// How many lines of a failure's output are shown, from the end.
 const LINES: usize = 14;
 
-/// One cell: what a column makes of one file, or of many.
+/// One cell: the results of a column for one file, or for many.
 #[derive(Default, Clone, Copy)]
 struct Cell {
     refused: usize,
@@ -139,8 +139,8 @@ pub fn print_verdict(verdict: &Verdict) {
     );
 }
 
-/// What the compiler says is the same for every driver, and for every file if it speaks of a
-/// library: it is printed once.
+/// The compiler's messages are the same for every driver, and for every file if they are about a
+/// library: they are printed once.
 fn print_difference(one: &Difference, earlier: Option<&Difference>) {
     let name = name(&one.file, one.test.as_deref());
     println!("\n--- DIFFERENCE: {name} [{}]: {}", one.column, one.what);
@@ -199,7 +199,7 @@ pub fn shares(one: &Unsteady) -> String {
     format!("passed: tokio {passed}/{runs}{}", shim.collect::<String>())
 }
 
-/// What the compiler says first, indented.
+/// The compiler's first messages, indented.
 fn beginning_of(said: &str) -> String {
     let errors = said
         .lines()

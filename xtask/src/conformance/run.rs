@@ -99,7 +99,7 @@ impl Runner<'_> {
         Ok(filled)
     }
 
-    /// What is there to be run, run by run and test by test; and the columns, without outcomes.
+    /// What there is to run, run by run and test by test; and the columns, without outcomes.
     fn plan(&self, columns: Vec<Empty<'_>>) -> Result<(Vec<Column>, Vec<Job>), String> {
         let mut jobs = Vec::new();
         let mut filled = Vec::new();
@@ -189,7 +189,7 @@ impl Runner<'_> {
         })
     }
 
-    /// A test runs in its package's directory, as cargo has it, and knows nothing of this one.
+    /// A test runs in its package's directory, as with cargo, and knows nothing of this one.
     fn command(&self, (suite, _): &FileId, binary: &Path, column: &str) -> Command {
         let mut command = Command::new(binary);
         if let Some(package) = self.released.iter().find(|one| one.suite.package == *suite) {

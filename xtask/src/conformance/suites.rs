@@ -13,7 +13,7 @@ use std::process::Command;
 
 use sha2::{Digest, Sha256};
 
-/// A released package, and the features its own repository tests it with.
+/// A released package, and the features with which its own repository tests it.
 pub struct Suite {
     pub package: &'static str,
     pub version: &'static str,
@@ -62,7 +62,7 @@ pub fn versions() -> String {
         .join(", ")
 }
 
-/// A package lying unpacked, and its manifest.
+/// An unpacked package, and its manifest.
 pub struct Released {
     pub suite: &'static Suite,
     pub directory: PathBuf,
@@ -162,7 +162,8 @@ fn unpack(suite: &Suite, archive: &Path, into: &Path) -> Result<(), String> {
     let directory = place(suite, into);
     let _ = fs::remove_dir_all(&directory);
     let mut unpacked = tar::Archive::new(flate2::read::GzDecoder::new(&bytes[..]));
-    // With its old time a file that was changed and is now restored would look built to cargo.
+    // With its old time, a file that was changed and is now restored would look already built to
+    // cargo.
     unpacked.set_preserve_mtime(false);
     unpacked
         .unpack(into)

@@ -1,4 +1,4 @@
-//! What a test, a file and a column of results came to, and when two columns differ.
+//! The outcome of a test, a file and a column of results, and when two columns differ.
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +22,7 @@ pub struct Column {
 
 #[derive(Default)]
 pub struct File {
-    /// What the compiler said, if it refused.
+    /// The compiler's messages, if it refused.
     pub refused: Option<String>,
     /// Outcomes of every run, of every test the binary lists.
     pub tests: BTreeMap<String, Vec<Outcome>>,
@@ -63,7 +63,7 @@ pub fn passes(runs: &[Outcome]) -> usize {
     runs.iter().filter(|run| **run == Outcome::Passed).count()
 }
 
-/// The end of what a run wrote that did not pass.
+/// The end of the output of a run that did not pass.
 pub fn said(runs: &[Outcome]) -> Option<&str> {
     runs.iter().find_map(|run| match run {
         Outcome::Passed => None,

@@ -188,8 +188,8 @@ fn pin(dependencies: &mut Table, tokio: &str) {
     }
 }
 
-/// A program that links the shim and Yamanote. That it compiles says that they are the same; what
-/// it prints says which driver a runtime built through the shim has, and that it did something.
+/// A program that links the shim and Yamanote. If it compiles, they are the same; what it prints
+/// says which driver a runtime built through the shim has, and that it did something.
 fn write_probe(directory: &Path, tokio: &str, root: &Path) -> Result<(), String> {
     let yamanote = root.join("crates").join("yamanote");
     let manifest = format!(

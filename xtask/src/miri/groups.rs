@@ -6,18 +6,18 @@
 pub struct Group {
     pub name: &'static str,
     pub what: &'static str,
-    /// The binary, as cargo is told of it.
+    /// The binary, as arguments for cargo.
     pub target: &'static [&'static str],
     /// The beginnings or parts of their names.
     pub tests: &'static [&'static str],
     /// Parts of names, and why these are not run.
     pub left_out: &'static [(&'static str, &'static str)],
     pub is_quick: bool,
-    /// By both models also in the quick run.
+    /// Whether the quick run takes it under both models.
     pub is_quick_by_both: bool,
     /// Schedules of each test in the whole run.
     pub seeds: u32,
-    /// If leaking is what they are about.
+    /// Why they leak, if leaking is what they are about.
     pub leaks_because: Option<&'static str>,
 }
 

@@ -6,7 +6,7 @@
 //! which writes through the pointers it was given as the real one does.
 //!
 //! It is a few hundred times slower than the machine, and runs one thread at a time. The tests know
-//! it (`cfg!(miri)`, `PROPTEST_CASES`) and do fewer rounds.
+//! this (`cfg!(miri)`, `PROPTEST_CASES`) and do fewer rounds.
 #![forbid(unsafe_code)]
 
 mod groups;
@@ -40,7 +40,7 @@ Needs the nightly toolchain with miri and rust-src; what is missing is installed
 Exit status 0: nothing was found. 1: something was, or a group has no tests. 2: it could not be run.
 ";
 
-/// No group takes a quarter of this alone; a loop that does not end is found out.
+/// No group takes a quarter of this alone; a loop that does not end is found.
 const LIMIT: Duration = Duration::from_secs(3600);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,7 +145,7 @@ fn positive<N: std::str::FromStr + PartialOrd + From<u8>>(
     number.ok_or(format!("{option} {text}: not a positive number"))
 }
 
-/// A group by one model.
+/// A group under one model.
 #[derive(Debug, Clone, Copy)]
 struct Run {
     group: &'static Group,
@@ -168,7 +168,7 @@ impl Run {
         }
         let mut flags = vec![
             "-Zmiri-env-forward=PROPTEST_CASES".to_owned(),
-            // proptest looks for a file of known failures, and does without.
+            // proptest looks for a file of known failures, and can do without.
             "-Zmiri-isolation-error=hide".to_owned(),
             // An SQE holds addresses as numbers.
             "-Zmiri-permissive-provenance".to_owned(),

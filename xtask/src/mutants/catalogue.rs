@@ -9,7 +9,7 @@ pub struct Mutant {
     pub bug: String,
     /// Relative to the workspace.
     pub file: PathBuf,
-    /// Where the old text is to be looked for: behind this, or everywhere.
+    /// Where to look for the old text: after this, or everywhere.
     pub after: Option<String>,
     pub old: String,
     pub new: String,

@@ -1,9 +1,9 @@
 //! `cargo xtask mutants`: bugs planted on purpose, each with the test that must find it.
 //!
 //! The bugs are the tables in `xtask/mutants/*.toml`. All of them are planted at once in a copy of
-//! the tree, each behind a switch that an environment variable turns on: so every test binary is
-//! built once, and not once for each bug. A test that passes beside its bug is a hole in the proof,
-//! and the task fails.
+//! the tree, each behind a switch that an environment variable turns on, so that every test binary
+//! is built once and not once for each bug. A test that passes beside its bug is a hole in the
+//! proof, and the task fails.
 #![forbid(unsafe_code)]
 
 mod catalogue;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use catalogue::Mutant;
 use trial::Outcome;
 
-/// Names the bug that is to be there.
+/// Names the bug to be switched on.
 const SWITCH: &str = "YAMANOTE_MUTANT";
 
 const HELP: &str = "\

@@ -13,7 +13,7 @@ use super::catalogue::Mutant;
 const LEFT_OUT: [&str; 5] = [".git", "target", "benches", "examples", "fuzz"];
 
 /// Makes or renews the copy; returns where it is. A file that stays the same is not touched, so
-/// that what was built of it stays valid.
+/// that what was built from it stays valid.
 pub fn plant(root: &Path, mutants: &[Mutant]) -> Result<PathBuf, String> {
     let tree = root.join("target/mutants/tree");
     let mut changed = changed_files(root, mutants)?;
@@ -22,7 +22,7 @@ pub fn plant(root: &Path, mutants: &[Mutant]) -> Result<PathBuf, String> {
         Some(text) => text,
         None => read(&root.join(&library))?,
     };
-    // What stands behind a switch is not written for people.
+    // Code behind a switch is not written for people.
     text = text.replacen("#![", "#![allow(warnings)]\n#![", 1);
     text.push_str(&switch());
     changed.insert(library, text);
@@ -52,7 +52,7 @@ fn read(file: &Path) -> Result<String, String> {
 }
 
 fn with_bugs(text: &str, mutants: &[&Mutant]) -> Result<String, String> {
-    // By where it begins; the end is the same for all bugs of one place.
+    // By where it begins; the end is the same for all bugs at one place.
     let mut places: BTreeMap<usize, Vec<&Mutant>> = BTreeMap::new();
     for mutant in mutants {
         places.entry(place(text, mutant)?).or_default().push(mutant);
@@ -72,7 +72,7 @@ fn with_bugs(text: &str, mutants: &[&Mutant]) -> Result<String, String> {
     Ok(result)
 }
 
-/// Where the old text begins: the first one behind `after`, or the only one.
+/// Where the old text begins: the first one after `after`, or the only one.
 fn place(text: &str, mutant: &Mutant) -> Result<usize, String> {
     let within = |what| format!("{}: {what}", mutant.name);
     match &mutant.after {
@@ -126,7 +126,7 @@ pub(crate) mod mutants {{
     )
 }
 
-/// Copies what is below `dir`, with the contents of `changed` instead of theirs.
+/// Copies what is below `dir`, with the contents in `changed` where there are any.
 fn copy(
     root: &Path,
     dir: &Path,
@@ -173,7 +173,7 @@ mod tests {
     use super::*;
     use crate::mutants::catalogue;
 
-    /// A bug whose text has changed is to be looked at, not to be forgotten.
+    /// A bug whose text has changed must be looked at, not forgotten.
     #[test]
     fn every_bug_has_its_place() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

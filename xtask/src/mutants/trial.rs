@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::SWITCH;
 use super::catalogue::Mutant;
 
-/// What a test does without a bug takes less.
+/// A test without a bug takes less.
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// By `lib`, `loom`, or the name of an integration test.
@@ -26,7 +26,7 @@ type Binaries = BTreeMap<String, PathBuf>;
 /// What was built.
 pub struct Tests {
     binaries: Binaries,
-    /// Where they run, as Cargo would have them. What a test writes down when it fails stays there.
+    /// The directory they run in, as with Cargo. What a test writes down when it fails stays there.
     package: PathBuf,
 }
 
@@ -108,7 +108,7 @@ fn cargo(
     Ok(binaries)
 }
 
-/// Runs cargo; returns what it says on stdout.
+/// Runs cargo; returns its standard output.
 fn output(command: &mut Command) -> Result<String, String> {
     let mut child = command
         .stdout(Stdio::piped())
@@ -221,7 +221,7 @@ impl Tests {
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(errors)
-            // With its children it can be ended.
+            // So that it can be ended with its children.
             .process_group(0);
         if let Some(bug) = bug {
             command.env(SWITCH, bug);

@@ -42,7 +42,7 @@ impl Project {
         path
     }
 
-    /// Puts a directory in place of crates.io in which there is this Tokio and nothing else.
+    /// Puts a directory in place of crates.io that holds this Tokio and nothing else.
     pub fn with_tokio(self, version: &str) -> Project {
         let path = format!("registry/tokio-{version}");
         let features = "[features]\nfull = []\nrt = []\nbrand-new = []";
@@ -100,7 +100,7 @@ impl Project {
             .args(args)
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
-            // Of the one who runs the tests.
+            // Set by the cargo that runs the tests.
             .env_remove("CARGO_PKG_NAME")
             .envs(variables.iter().copied())
             .output()

@@ -111,7 +111,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub driver: String,
     child: Child,
-    /// None if nobody reads it any more.
+    /// `None` if nobody reads it any more.
     stdout: Option<BufReader<ChildStdout>>,
 }
 
@@ -184,7 +184,7 @@ impl Server {
         self.wait();
     }
 
-    /// Descriptors it has open, once that number has come to rest.
+    /// The descriptors it has open, once that number has come to rest.
     pub fn descriptors(&self) -> usize {
         let count = || {
             std::fs::read_dir(format!("/proc/{}/fd", self.child.id()))
@@ -203,7 +203,7 @@ impl Server {
     }
 }
 
-/// How a server ended, and what it wrote since it was asked last.
+/// How a server ended, and what it has written since it was last asked.
 pub struct Ended {
     pub status: Option<i32>,
     pub output: String,

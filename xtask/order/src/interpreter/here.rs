@@ -98,7 +98,7 @@ pub(super) struct Here<'a> {
 
 impl Here<'_> {
     pub(super) fn done(&self, what: impl Display) {
-        // Outside of a runtime time goes on.
+        // Outside a runtime, time goes on.
         let is_inside = rt::runtime::Handle::try_current().is_ok();
         match START.get().filter(|_| is_inside) {
             Some(start) => log(format_args!(
@@ -114,8 +114,8 @@ impl Here<'_> {
         sequence(self.world, self.name.clone(), ops, self.local)
     }
 
-    /// In a runtime's context. Spawning elsewhere panics; in Tokio after it has taken an id, and it
-    /// is by their ids that tasks are dropped with their runtime.
+    /// In a runtime's context. Spawning elsewhere panics; in Tokio after it has taken an id, and
+    /// the ids give the order in which tasks are dropped with their runtime.
     fn can_spawn(&self) -> bool {
         let is_inside = rt::runtime::Handle::try_current().is_ok();
         if !is_inside {
@@ -246,7 +246,7 @@ impl Here<'_> {
                 let mut future = Box::pin(task(world, body, world.is_local));
                 let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await;
                 self.done(polled.is_ready());
-                // Who yields inside what `block_on` polls last is never woken by Tokio.
+                // A future that yields inside what `block_on` polls last is never woken by Tokio.
                 rt::task::yield_now().await;
                 if polled.is_pending() && self.can_spawn() {
                     world.keep(body.id, rt::spawn(SendWrapper::new(future)));

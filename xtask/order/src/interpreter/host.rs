@@ -14,7 +14,7 @@ use crate::program::{Kind, Program};
 use rt::runtime::{Builder, LocalOptions, LocalRuntime, Runtime};
 use rt::task::LocalSet;
 
-/// A runtime that has nothing to do and cannot be woken any more is stuck: its main future is told.
+/// A runtime that has nothing to do and can no longer be woken is stuck: its main future is woken.
 pub(super) static STUCK: AtomicBool = AtomicBool::new(false);
 pub(super) static MAIN: Mutex<Option<Waker>> = Mutex::new(None);
 

@@ -23,7 +23,7 @@ pub(super) fn log(text: impl Display) {
     });
 }
 
-/// Says so when it is dropped.
+/// Writes its name down when it is dropped.
 pub(super) struct Dropped(pub(super) String);
 
 impl Drop for Dropped {
@@ -32,10 +32,10 @@ impl Drop for Dropped {
     }
 }
 
-/// The output of a task, which is seen to be dropped.
+/// The output of a task; its drop is written down.
 pub(super) struct Output(#[allow(dead_code)] pub(super) Dropped);
 
-/// Says when it is polled.
+/// Writes down when it is polled.
 pub(super) async fn traced(name: String, future: impl Future<Output = ()>) {
     let mut future = pin!(future);
     poll_fn(|cx| {

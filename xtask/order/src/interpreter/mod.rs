@@ -1,5 +1,5 @@
-//! Runs a program and says what happened, in which order. Included twice: once with `rt` meaning
-//! Tokio, once with `rt` meaning Yamanote.
+//! Runs a program and writes down what happened, in which order. Included twice: once with `rt`
+//! meaning Tokio, once with `rt` meaning Yamanote.
 #![forbid(unsafe_code)]
 
 mod channel;
@@ -25,10 +25,10 @@ use host::{Host, MAIN, STUCK, until_stuck};
 use log::{LOG, START, log, traced};
 use world::World;
 
-/// What a program may wait for in all at most, on a paused clock.
+/// The most that a program may wait for in all, on a paused clock.
 const ENOUGH: Duration = Duration::from_secs(3600);
 
-/// What a runtime's name is: says which crate is linked.
+/// The name of a runtime: it says which crate is linked.
 pub fn crate_name() -> &'static str {
     std::any::type_name::<Runtime>()
 }
