@@ -1,6 +1,6 @@
 //! A place for one waker, filled by one task and emptied by anybody who has news for it.
 //!
-//! One word says who may touch the place:
+//! One word says to whom the place belongs:
 //!
 //! | FILLING | WAKING | the place belongs to |
 //! |---------|--------|----------------------|
@@ -15,9 +15,9 @@
 //!    [`wake`](AtomicWaker::wake).
 //! 2. Both begin with a read-modify-write of the word, so one of them is first. Registration first:
 //!    `wake` finds the waker, or leaves WAKING to the registering task. `wake` first: the task sees
-//!    the news when it looks, for its step reads what that of `wake` wrote.
-//! 3. Wakers are woken and dropped outside of the place; only cloning happens inside, and a clone that
-//!    panics leaves the old waker where it was.
+//!    the news when it looks, because its step reads what that of `wake` wrote.
+//! 3. Wakers are woken and dropped outside of the place; only cloning happens inside, and a clone
+//!    that panics leaves the old waker where it was.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind};
@@ -31,14 +31,15 @@ const FREE: usize = 0;
 const FILLING: usize = 1;
 const WAKING: usize = 2;
 
-/// One task's waker; [`register`](Self::register) is for one task at a time, the rest for everybody.
+/// One task's waker; [`register`](Self::register) is for one task at a time, the rest for
+/// everybody.
 pub(crate) struct AtomicWaker {
     state: AtomicUsize,
     place: UnsafeCell<Option<Waker>>,
 }
 
-// SAFETY: the place is touched only by the one thread that `state` says it belongs to (see the table);
-// handing it over is an Acquire that reads a Release. A Waker may be used from any thread.
+// SAFETY: the place is touched only by the one thread that `state` says it belongs to (see the
+// table); handing it over is an Acquire that reads a Release. A Waker may be used from any thread.
 unsafe impl Send for AtomicWaker {}
 // SAFETY: as above.
 unsafe impl Sync for AtomicWaker {}
@@ -54,17 +55,19 @@ impl AtomicWaker {
         }
     }
 
-    /// Puts a clone of `waker` in the place of an earlier one. News published before a concurrent
-    /// [`wake`](Self::wake) is either seen after this returns, or `waker` is woken.
+    /// Puts a clone of `waker` into the place, instead of an earlier one. News published before a
+    /// concurrent [`wake`](Self::wake) is either seen after this returns, or `waker` is woken.
     pub(crate) fn register(&self, waker: &Waker) {
-        // Acquire: pairs with the Release in `leave` and `take`, for the place and for the news (rule 2).
+        // Acquire: pairs with the Release in `Leave::drop` and `take`, for the place and for the
+        // news (rule 2).
         let entered =
             self.state
                 .compare_exchange(FREE, FILLING, Ordering::Acquire, Ordering::Acquire);
         match entered {
             Ok(_) => {}
             Err(WAKING) => {
-                // Whoever is waking may have taken the earlier waker before its news was ours to see.
+                // Whoever is waking may have taken the earlier waker before its news was ours to
+                // see.
                 waker.wake_by_ref();
                 hint::spin_loop();
                 return;
@@ -91,7 +94,7 @@ impl AtomicWaker {
         let _ = catch_unwind(AssertUnwindSafe(|| drop(earlier)));
     }
 
-    /// Wakes the task that registered last, if it was not woken since.
+    /// Wakes the task that registered last, if it has not been woken since.
     pub(crate) fn wake(&self) {
         if let Some(waker) = self.take() {
             waker.wake();
@@ -99,15 +102,15 @@ impl AtomicWaker {
     }
 
     /// Takes the waker out without waking it. `None` also if somebody else is busy with the place,
-    /// who then wakes or has woken the task.
+    /// and then wakes the task or has woken it.
     pub(crate) fn take(&self) -> Option<Waker> {
         // Release: what the caller published is seen by the task that enters after this (rule 2).
-        // Acquire: pairs with the Release in `leave`, for the waker.
+        // Acquire: pairs with the Release in `Leave::drop`, for the waker.
         match self.state.fetch_or(WAKING, Ordering::AcqRel) {
             FREE => {
                 // SAFETY: WAKING was set by this call while nobody had the place.
                 let waker = self.place.with_mut(|place| unsafe { (*place).take() });
-                // Release: pairs with the Acquire of whoever enters next.
+                // Release: pairs with the Acquire in `register` and here.
                 let left = self.state.swap(FREE, Ordering::Release);
                 debug_assert_eq!(left, WAKING);
                 waker

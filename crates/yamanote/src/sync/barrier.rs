@@ -41,7 +41,7 @@ use crate::util::coop;
 pub struct Barrier {
     n: u64,
     arrived: AtomicU64,
-    /// Generations of which all have arrived.
+    /// The number of generations that are complete.
     complete: AtomicU64,
     completed: Notify,
 }
@@ -58,16 +58,16 @@ impl Barrier {
         }
     }
 
-    /// Waits until `n` tasks, this one among them, have arrived. Everything they did before is visible
-    /// to all of them then.
+    /// Waits until `n` tasks, including this one, have arrived. All of them then see everything
+    /// that each did before.
     ///
-    /// The last to arrive does not wait; it is the leader of this round. The barrier can be used for
-    /// the next round at once.
+    /// The last to arrive does not wait; it is the leader of this round. The barrier can be used
+    /// for the next round at once.
     ///
     /// # Cancel safety
     ///
-    /// Not cancel safe: who was polled once has arrived, and is counted although the future is
-    /// dropped.
+    /// Not cancel safe: once the future was polled the task has arrived, and is counted even if the
+    /// future is dropped.
     pub async fn wait(&self) -> BarrierWaitResult {
         // AcqRel: each arrival sees what those before did, so the leader sees all.
         let arrival = self.arrived.fetch_add(1, AcqRel);
@@ -79,12 +79,13 @@ impl Barrier {
             return BarrierWaitResult(true);
         }
         if generation > 0 {
-            // Whoever waits in a later round spends one unit more with Tokio, and so may have to yield.
+            // With Tokio a task that waits in a later round spends one unit more, and so may have
+            // to yield.
             poll_fn(|cx| coop::poll_proceed(cx).map(|unit| unit.made_progress())).await;
         }
         cooperative(async {
             loop {
-                // First ask to be told, then look: the call may be another generation's.
+                // First register, then look: the call may be another generation's.
                 let completed = self.completed.notified();
                 if self.complete.load(Acquire) > generation {
                     return BarrierWaitResult(false);

@@ -4,20 +4,21 @@
 //!
 //! # To tell
 //!
-//! | what | how many values | who sends, who receives |
+//! | what | how many values | senders, receivers |
 //! |---|---|---|
 //! | [`oneshot`] | one | one, one |
 //! | [`mpsc`] | many, in order, each received once; bounded or not | many, one |
-//! | [`broadcast`] | many, each received by everybody; who is slow misses the oldest | many, many |
+//! | [`broadcast`] | many, each received by all; a slow receiver misses the oldest | many, many |
 //! | [`watch`] | the latest only | many, many |
 //! | [`Notify`] | none: a wake-up | many, many |
 //!
-//! A task that owns a resource and serves requests from an [`mpsc`] channel, each with a [`oneshot`]
-//! to answer by, often takes the place of a lock, and the requests keep their order by themselves.
+//! A task that owns a resource and serves requests from an [`mpsc`] channel, each with a
+//! [`oneshot`] to answer by, often takes the place of a lock, and the requests keep their order by
+//! themselves.
 //!
 //! # To share
 //!
-//! | what | who is let in |
+//! | what | lets in |
 //! |---|---|
 //! | [`Mutex`] | one at a time |
 //! | [`RwLock`] | many readers, or one writer |
@@ -31,20 +32,20 @@
 //!
 //! # Common to all
 //!
-//! **Any runtime.** Nothing here needs one: a task waits by leaving its waker, so both sides may run
-//! on different runtimes, on another executor, or on a thread, for which there are the `blocking_`
-//! methods. These panic on a thread that runs tasks, which they would stop. Only
+//! **Any runtime.** Nothing here needs one: a task waits by leaving its waker, so both sides may
+//! run on different runtimes, on another executor, or on a thread, for which there are the
+//! `blocking_` methods. These panic on a thread that runs tasks, which they would stop. Only
 //! `mpsc::Sender::send_timeout` wants a timer.
 //!
-//! **Fairness.** Who waits for a lock or permits gets them in the order of asking. The price is that
-//! a waiter which is dropped loses its place; [`select!`](macro@crate::select) in a loop over one
-//! such future should keep it (`&mut future`) rather than ask anew.
+//! **Fairness.** Locks and permits are given in the order of asking. The price is that a waiter
+//! that is dropped loses its place; [`select!`](macro@crate::select) in a loop over one such future
+//! should keep it (`&mut future`) rather than ask anew.
 //!
-//! **Cancellation.** Dropping a future that waits takes it out of the line. What it was given and had
-//! not looked at yet goes on to the next. Each method says what else dropping it does.
+//! **Cancellation.** Dropping a future that waits takes it out of the line. What it was given and
+//! had not looked at yet goes on to the next. Each method says what else dropping it does.
 //!
-//! **Cooperation.** What succeeds at once still counts against the budget of the task's poll, so that
-//! a loop over a channel that is never empty lets other tasks run.
+//! **Cooperation.** What succeeds at once still counts against the budget of the task's poll, so
+//! that a loop over a channel that is never empty lets other tasks run.
 
 pub(crate) mod atomic_waker;
 mod barrier;

@@ -9,9 +9,9 @@ use super::semaphore_core::{SemaphoreCore, TryAcquireError};
 
 /// A cell that is filled at most once, also by an asynchronous function.
 ///
-/// The first who needs the value computes it in [`get_or_init`](OnceCell::get_or_init); the others
-/// wait for it. If that one gives up or panics, the next takes over. Reading a cell that is filled
-/// costs one atomic load.
+/// The first task that needs the value computes it in [`get_or_init`](OnceCell::get_or_init); the
+/// others wait for it. If that one gives up or panics, the next takes over. Reading a cell that is
+/// filled costs one atomic load.
 ///
 /// # Example
 ///
@@ -37,7 +37,7 @@ pub struct OnceCell<T> {
     to_fill: SemaphoreCore,
 }
 
-/// Why [`OnceCell::set`] did not; it has the value.
+/// Why [`OnceCell::set`] failed, with the value.
 ///
 /// # Examples
 ///
@@ -63,11 +63,8 @@ impl<'a, T> Filling<'a, T> {
     fn fill(self, value: T) -> &'a T {
         let cell = self.0;
         let refused = cell.value.set(value);
-        assert!(
-            refused.is_ok(),
-            "who has the right to fill the place is the only one"
-        );
-        // Those who wait are told by the closing, after which the permit does not matter.
+        assert!(refused.is_ok(), "only one has the right to fill the place");
+        // Closing wakes those that wait; after it the permit does not matter.
         cell.to_fill.close();
         cell.value.get().expect("it was set just now")
     }
@@ -146,7 +143,7 @@ impl<T> OnceCell<T> {
                 Ok(())
             }
             Err(TryAcquireError::Closed) => Err(SetError::AlreadyInitializedError(value)),
-            // Between the setting of the place and the closing it is filled already.
+            // Between the filling of the place and the closing there is a value already.
             Err(TryAcquireError::NoPermits) if self.initialized() => {
                 Err(SetError::AlreadyInitializedError(value))
             }
@@ -159,7 +156,7 @@ impl<T> OnceCell<T> {
     /// While one caller's future runs the others wait. If it panics or is dropped, the next in line
     /// calls its own `f`.
     ///
-    /// A future that needs the same cell waits for itself, for ever.
+    /// A future that needs the same cell waits for itself forever.
     ///
     /// # Cancel safety
     ///
@@ -217,7 +214,7 @@ impl<T> OnceCell<T> {
         }
     }
 
-    /// The right to fill the cell, or the value of who did.
+    /// The right to fill the cell, or the value if it is filled.
     async fn filling(&self) -> Result<Filling<'_, T>, &T> {
         match self.to_fill.acquire(1).await {
             Ok(()) => Ok(Filling(self)),

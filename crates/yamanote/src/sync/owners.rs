@@ -1,6 +1,6 @@
 //! Which of the types of this folder own a list of waiters or a protected value: the promises that
-//! [`waiters`](super::waiters) and [`protected`](super::protected), which know nobody above them, ask
-//! for.
+//! [`waiters`](super::waiters) and [`protected`](super::protected), which know nobody above them,
+//! ask for.
 
 use super::broadcast::shared::Shared;
 use super::mutex::Mutex;

@@ -9,8 +9,8 @@ use crate::sync::Notify;
 
 /// A place for a value that is set at most once, by anybody; tasks can wait for it.
 ///
-/// [`OnceCell`](crate::sync::OnceCell) runs an initializer where it is needed; here somebody else
-/// brings the value. Looking at a value that is there takes one load.
+/// [`OnceCell`](crate::sync::OnceCell) runs an initializer where the value is needed; here somebody
+/// else brings it. Looking at a value that is there takes one load.
 ///
 /// # Examples
 ///
@@ -91,7 +91,7 @@ impl<T> SetOnce<T> {
         self.value.get()
     }
 
-    /// Sets the value and wakes all who wait for it.
+    /// Sets the value and wakes all that wait for it.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl<T> SetOnce<T> {
             if let Some(value) = self.get() {
                 return value;
             }
-            // First ask to be told, then look.
+            // First register, then look.
             let set = self.set.notified();
             if let Some(value) = self.get() {
                 return value;

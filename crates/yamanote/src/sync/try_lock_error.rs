@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::fmt;
 
-/// The lock was not to be had without waiting.
+/// The lock could not be had without waiting.
 ///
 /// Returned by [`Mutex::try_lock`](crate::sync::Mutex::try_lock),
 /// [`RwLock::try_read`](crate::sync::RwLock::try_read),

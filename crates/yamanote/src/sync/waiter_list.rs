@@ -11,10 +11,11 @@
 //!     └──────────────────────────────────────────────────────────────┘ set_stage
 //! ```
 //!
-//! 1. While it is Queued, its links, its waker and its value belong to whoever holds the lock of the
-//!    list, which is what `&mut WaiterList` stands for; otherwise to its owner, the future around it.
-//! 2. It gets into Queued and out of it with the lock held only. Out of it, the store of the stage is
-//!    the last touch: the owner that reads it may free the waiter.
+//! 1. While it is Queued, its links and its entry (waker and value) belong to whoever holds the lock
+//!    of the list, which is what `&mut WaiterList` stands for; otherwise to its owner, the future
+//!    around it.
+//! 2. It enters and leaves Queued only with the lock held. When it leaves, the store of the new
+//!    stage is the last touch: the owner that reads it may free the waiter.
 
 use std::ptr::NonNull;
 use std::task::Waker;
@@ -58,15 +59,15 @@ impl Stage {
 pub(super) struct Waiter<T> {
     stage: AtomicU8,
     links: Links<Waiter<T>>,
-    turn: UnsafeCell<Turn<T>>,
+    entry: UnsafeCell<Entry<T>>,
 }
 
-struct Turn<T> {
+struct Entry<T> {
     waker: Option<Waker>,
     value: T,
 }
 
-// SAFETY: links and turn are touched by whoever rule 1 names, on any thread. The rest is atomic.
+// SAFETY: links and entry are touched by whoever rule 1 names, on any thread. The rest is atomic.
 unsafe impl<T: Send> Send for Waiter<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Waiter<T> {}
@@ -83,14 +84,14 @@ impl<T: Copy> Waiter<T> {
         Waiter {
             stage: AtomicU8::new(Stage::Idle.to_bits()),
             links: Links::new(),
-            turn: UnsafeCell::new(Turn { waker: None, value }),
+            entry: UnsafeCell::new(Entry { waker: None, value }),
         }
     }
 
-    /// Unless the lock is held, who is queued may be notified at any moment: ask once.
+    /// Unless the lock is held, a queued waiter may be notified at any moment: ask once.
     pub(super) fn stage(&self) -> Stage {
-        // Pairs with the Release in `take`: the turn comes back to the owner, who sees what was done
-        // before it was notified.
+        // Pairs with the Release in `take`: the entry comes back to the owner, who sees what was
+        // done before it was notified.
         Stage::from_bits(self.stage.load(Ordering::Acquire))
     }
 
@@ -107,7 +108,7 @@ impl<T: Copy> Waiter<T> {
     /// - The value is the caller's by rule 1.
     pub(super) unsafe fn value(&self) -> T {
         // SAFETY: nobody else touches it.
-        self.turn.with(|turn| unsafe { (*turn).value })
+        self.entry.with(|entry| unsafe { (*entry).value })
     }
 }
 
@@ -115,7 +116,7 @@ impl<T: Copy> Waiter<T> {
 #[cfg(all(test, loom))]
 impl<T> Drop for Waiter<T> {
     fn drop(&mut self) {
-        self.turn.with_mut(|_| ());
+        self.entry.with_mut(|_| ());
     }
 }
 
@@ -136,9 +137,9 @@ impl<T> WaiterList<T> {
     /// The value of the first.
     pub(super) fn first(&mut self) -> Option<&mut T> {
         let first = self.list.first()?;
-        // SAFETY: in the list, so it is alive and its turn the list's (rule 1), which is
+        // SAFETY: in the list, so it is alive and its entry the list's (rule 1), which is
         // borrowed alone.
-        Some(unsafe { first.as_ref().turn.with_mut(|turn| &mut (*turn).value) })
+        Some(unsafe { first.as_ref().entry.with_mut(|entry| &mut (*entry).value) })
     }
 
     /// Notifies the first. The waker is for the caller to wake, the lock released.
@@ -167,10 +168,10 @@ impl<T> WaiterList<T> {
     /// - While it is queued the waiter stays where it is, and is given to no list but this one and
     ///   others behind the same lock.
     pub(super) unsafe fn push(&mut self, waiter: &Waiter<T>, waker: Option<Waker>, value: T) {
-        // SAFETY: the turn is still the owner's, who lends it (rule 1).
+        // SAFETY: the entry still belongs to the owner, the caller (rule 1).
         waiter
-            .turn
-            .with_mut(|turn| unsafe { *turn = Turn { waker, value } });
+            .entry
+            .with_mut(|entry| unsafe { *entry = Entry { waker, value } });
         // SAFETY: the caller's promise.
         unsafe { self.list.push_back(NonNull::from(waiter)) };
         // Relaxed: read by the owner, and by others with the lock held.
@@ -194,8 +195,10 @@ impl<T> WaiterList<T> {
     ///
     /// - `waiter` is in this list, or in another behind the same lock.
     pub(super) unsafe fn waker<'a>(&'a mut self, waiter: &'a Waiter<T>) -> &'a mut Option<Waker> {
-        // SAFETY: the turn is the lock's (rule 1), which is held.
-        waiter.turn.with_mut(|turn| unsafe { &mut (*turn).waker })
+        // SAFETY: the entry is the lock's (rule 1), which is held.
+        waiter
+            .entry
+            .with_mut(|entry| unsafe { &mut (*entry).waker })
     }
 
     /// Moves all of `other` to the end of this list.
@@ -214,13 +217,13 @@ impl<T> WaiterList<T> {
     ///
     /// - `waiter` is in this list.
     unsafe fn take(&mut self, waiter: NonNull<Waiter<T>>, stage: Stage) -> Option<Waker> {
-        // SAFETY: in the list, so it is alive until its stage says otherwise, which is the last touch,
-        // and its turn is the list's (rules 1 and 2).
+        // SAFETY: in the list, so it is alive until its stage says otherwise, which is the last
+        // touch, and its entry is the list's (rules 1 and 2).
         unsafe {
             let was_in_list = self.list.remove(waiter);
-            assert!(was_in_list, "who is queued stands in the list");
+            assert!(was_in_list, "a queued waiter stands in the list");
             let waiter = waiter.as_ref();
-            let waker = waiter.turn.with_mut(|turn| (*turn).waker.take());
+            let waker = waiter.entry.with_mut(|entry| (*entry).waker.take());
             // Pairs with the Acquire in `stage`.
             waiter.stage.store(stage.to_bits(), Ordering::Release);
             waker

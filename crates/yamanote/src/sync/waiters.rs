@@ -9,8 +9,8 @@
 //!
 //! The lock is released every few wakers, so that they run outside it; meanwhile others may come to
 //! wait, who are not meant. Those who are meant stand in a second list, *leaving*: notifying all
-//! begins with a new epoch and moves the queue there in one step. In which of the two lists a waiter
-//! stands follows from the epoch in which it came.
+//! begins with a new epoch and moves the queue there in one step. In which of the two lists a
+//! waiter stands follows from the epoch in which it came.
 
 use std::ops::Deref;
 use std::pin::Pin;
@@ -74,8 +74,8 @@ impl Locked {
     ///
     /// - `waiter` is in a list of this very lock.
     unsafe fn remove(&mut self, waiter: &Waiter<u64>) -> Option<Waker> {
-        // SAFETY: it is queued and the lock is held, so its turn is the caller's. `notify_all` keeps
-        // epoch and list in step.
+        // SAFETY: it is queued and the lock is held, so its entry is the caller's. `notify_all`
+        // keeps epoch and list in step.
         unsafe {
             match waiter.value() == self.epoch {
                 true => self.queue.remove(waiter),
@@ -92,12 +92,13 @@ pub(super) struct Guard<'a> {
 }
 
 impl Guard<'_> {
-    /// Whether somebody waits and is not already being notified.
+    /// Whether a waiter stands in the queue, not counting those already being notified.
     pub(super) fn has_waiters(&self) -> bool {
         !self.locked.queue.is_empty()
     }
 
-    /// Notifies the one that has waited longest. The waker is for the caller to wake, the lock released.
+    /// Notifies the one that has waited longest. The waker is for the caller to wake, the lock
+    /// released.
     ///
     /// # Panics
     ///
@@ -113,7 +114,8 @@ impl Guard<'_> {
         self.locked.queue.take_last(message)
     }
 
-    /// Notifies all that wait now, and wakes them in the order in which they came, the lock released.
+    /// Notifies all that wait now, and wakes them in the order in which they came, the lock
+    /// released.
     pub(super) fn notify_all(mut self, message: Message) {
         let locked = &mut *self.locked;
         if locked.queue.is_empty() {
@@ -158,7 +160,7 @@ impl Guard<'_> {
     }
 }
 
-/// Who has waiters.
+/// What has waiters.
 ///
 /// # Safety
 ///
@@ -214,12 +216,12 @@ impl<C: Carrier> Wait<C> {
         self.waiter.stage()
     }
 
-    /// Stands in the list, at its end if it did not before, and will be woken by `waker`. The message
-    /// that it had before is forgotten.
+    /// Stands in the list, at its end if it did not before, and will be woken by `waker`. The
+    /// message that it had before is forgotten.
     ///
     /// `clone`, if there is one, is a clone of `waker`; a waker that is not needed any more stays
-    /// there, to be dropped when the lock is released. Without `waker` the waiter stands in the list
-    /// and nobody is woken.
+    /// there, to be dropped when the lock is released. Without `waker` the waiter stands in the
+    /// list and nobody is woken.
     ///
     /// # Panics
     ///
@@ -250,8 +252,8 @@ impl<C: Carrier> Wait<C> {
                 return Queue::WantsWaker;
             }
             let epoch = guard.locked.epoch;
-            // SAFETY: this is the owner, and the waiter is not queued; it is pinned, and `drop` takes
-            // it out before its memory goes, for the carrier leads to this list until then.
+            // SAFETY: this is the owner, and the waiter is not queued; it is pinned, and `drop`
+            // takes it out before its memory goes: the carrier leads to this list until then.
             unsafe { guard.locked.queue.push(waiter, clone.take(), epoch) };
         }
         Queue::Stands

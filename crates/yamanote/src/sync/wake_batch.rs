@@ -1,7 +1,7 @@
 //! A handful of wakers collected under a lock and called after it is released, on the stack.
 //!
-//! Who has more than [`WakeBatch::CAPACITY`] to wake releases the lock, wakes and comes back, so
-//! that a lock is never held for long and nothing is allocated.
+//! A caller that has more than [`WakeBatch::CAPACITY`] to wake releases the lock, wakes and comes
+//! back, so that a lock is never held for long and nothing is allocated.
 #![forbid(unsafe_code)]
 
 use std::task::Waker;
@@ -36,8 +36,9 @@ impl WakeBatch {
         self.len += 1;
     }
 
-    /// Wakes all, in the order of collection. One that panics does not take the others with it; the
-    /// panic is left in `panics`, for when also those are woken for whom there was no room here.
+    /// Wakes all, in the order of collection. One that panics does not keep the others from being
+    /// woken; the panic is left in `panics`, to be resumed when those are woken that had no room
+    /// here.
     pub(crate) fn wake_all(mut self, panics: &mut FirstPanic) {
         self.wake_rest(panics);
     }

@@ -1,7 +1,7 @@
 //! A doubly linked list through nodes that belong to others, without an allocation.
 //!
-//! Its contract: from [`List::push_back`] until it is removed a node stays alive and where it is, and
-//! it is given to no list but this one and others behind the same lock.
+//! Its contract: from [`List::push_back`] until it is removed a node stays alive and where it is,
+//! and it is given to no list but this one and others behind the same lock.
 //!
 //! So whoever has the lock, which is what `&mut List` stands for, may follow every link, and nobody
 //! else touches one.
@@ -20,7 +20,7 @@ pub(crate) unsafe trait Node: Sized {
     fn links(&self) -> &Links<Self>;
 }
 
-/// The field of a node that tells its neighbours.
+/// The field of a node that has its neighbours.
 pub(crate) struct Links<N> {
     neighbours: UnsafeCell<Neighbours<N>>,
     /// Neighbours hold the node's address.
@@ -64,8 +64,8 @@ pub(crate) struct List<N> {
     last: Option<NonNull<N>>,
 }
 
-// SAFETY: the pointers are followed by whoever has the list, and show another thread no more of a node
-// than `&N` does.
+// SAFETY: the pointers are followed by whoever has the list, and show another thread no more of a
+// node than `&N` does.
 unsafe impl<N: Sync> Send for List<N> {}
 
 impl<N> List<N> {
@@ -109,8 +109,8 @@ impl<N: Node> List<N> {
     ///
     /// # Safety
     ///
-    /// - `node` is in this list; or it is in none, is alive, and is given to lists behind this one's
-    ///   lock only.
+    /// - `node` is in this list; or it is in none, is alive, and is given to lists behind this
+    ///   one's lock only.
     pub(crate) unsafe fn remove(&mut self, node: NonNull<N>) -> bool {
         // SAFETY: the node is alive, and nobody else touches its links.
         let Neighbours { previous, next } = unsafe {

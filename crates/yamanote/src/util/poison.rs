@@ -1,8 +1,9 @@
 //! Locks, poisoned or not.
 //!
-//! A lock is poisoned by a panic of a thread that holds it. Nothing behind a lock of ours can be left
-//! half changed by one: no code of the user runs under it, or only where its panic does no harm. The
-//! panic has been reported, or it is on its way to whoever asked for the work, so the lock forgets it.
+//! A lock is poisoned by a panic of a thread that holds it. Nothing behind a lock of ours can be
+//! left half changed by one: no code of the user runs under it, or only where its panic does no
+//! harm. The panic has been reported, or it is on its way to whoever asked for the work, so the
+//! lock forgets it.
 #![forbid(unsafe_code)]
 
 use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};

@@ -41,8 +41,8 @@ pub enum RecvError {
     /// All senders are gone and everything was read.
     Closed,
 
-    /// So many values were overwritten before they were read. The next call returns the oldest that is
-    /// there.
+    /// This many values were overwritten before they were read. The next call returns the oldest
+    /// that is there.
     Lagged(u64),
 }
 
@@ -81,8 +81,8 @@ pub enum TryRecvError {
     /// All senders are gone and everything was read.
     Closed,
 
-    /// So many values were overwritten before they were read. The next call returns the oldest that is
-    /// there.
+    /// This many values were overwritten before they were read. The next call returns the oldest
+    /// that is there.
     Lagged(u64),
 }
 

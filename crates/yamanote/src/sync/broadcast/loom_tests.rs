@@ -1,5 +1,5 @@
-//! Every order of sends, a close, a drop and receivers that wait: each gets each value, or is told
-//! that it lagged.
+//! Every order of sends, a close, a drop and receivers that wait: each gets each value, or
+//! learns that it lagged.
 #![forbid(unsafe_code)]
 
 use loom::future::block_on;

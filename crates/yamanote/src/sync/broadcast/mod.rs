@@ -1,25 +1,25 @@
 //! A channel in which every receiver gets every value: many senders, many receivers.
 //!
 //! [`channel`] makes the first [`Sender`] and [`Receiver`]; senders are cloned, receivers made by
-//! [`Sender::subscribe`]. A receiver gets what is sent after its creation, each value as a clone, in
-//! the order in which they were sent, which is the same for all.
+//! [`Sender::subscribe`]. A receiver gets what is sent after its creation, each value as a clone,
+//! in the order in which they were sent, which is the same for all.
 //!
 //! # Lagging
 //!
 //! The channel holds a bounded number of values and sending never waits: when it is full the oldest
-//! value goes, whoever has not read it. Such a receiver is told once, by
-//! [`RecvError::Lagged`](error::RecvError::Lagged) with the number of values that it missed, and goes
-//! on with the oldest that is there. So one slow receiver holds up nobody, and with a larger capacity
-//! it may be slower for longer.
+//! value is overwritten, even if some receivers have not read it. Such a receiver gets
+//! [`RecvError::Lagged`](error::RecvError::Lagged) once, with the number of values that it missed,
+//! and goes on with the oldest that is there. So a slow receiver holds up nobody, and with a larger
+//! capacity it may be slow for longer.
 //!
-//! A value goes when all have read it, when it is overwritten, or with the channel. It is dropped with
+//! A value is dropped when all have read it, when it is overwritten, or with the channel, and with
 //! no lock held.
 //!
 //! # Closing
 //!
 //! When the last sender is dropped, receivers get what is still there and then
-//! [`RecvError::Closed`](error::RecvError::Closed). A [`WeakSender`] does not keep the channel open.
-//! Sending fails while there is no receiver; [`Sender::subscribe`] brings one.
+//! [`RecvError::Closed`](error::RecvError::Closed). A [`WeakSender`] does not keep the channel
+//! open. Sending fails while there is no receiver; [`Sender::subscribe`] brings one.
 //!
 //! # Examples
 //!
@@ -39,7 +39,7 @@
 //! # }
 //! ```
 //!
-//! One that was too slow:
+//! A receiver that was too slow:
 //!
 //! ```
 //! use yamanote::sync::broadcast::{self, error::RecvError};

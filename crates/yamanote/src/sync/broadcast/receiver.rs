@@ -25,8 +25,8 @@ impl<T> Receiver<T> {
         Receiver { shared, next }
     }
 
-    /// How many values were sent that it has not read, those that it missed among them: it may be more
-    /// than the channel holds.
+    /// How many values were sent that it has not read, including those that it missed: they may be
+    /// more than the channel holds.
     ///
     /// ```
     /// let (sender, receiver) = yamanote::sync::broadcast::channel(1);
@@ -90,8 +90,8 @@ impl<T: Clone> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`RecvError::Lagged`] if values were overwritten before they were read, [`RecvError::Closed`] if
-    /// all senders are gone and everything was read.
+    /// [`RecvError::Lagged`] if values were overwritten before they were read,
+    /// [`RecvError::Closed`] if all senders are gone and everything was read.
     ///
     /// # Panics
     ///
@@ -108,8 +108,9 @@ impl<T: Clone> Receiver<T> {
     ///
     /// # Errors
     ///
-    /// [`TryRecvError::Empty`] if it is not, [`TryRecvError::Lagged`] if values were overwritten before
-    /// they were read, [`TryRecvError::Closed`] if all senders are gone and everything was read.
+    /// [`TryRecvError::Empty`] if it is not, [`TryRecvError::Lagged`] if values were overwritten
+    /// before they were read, [`TryRecvError::Closed`] if all senders are gone and everything was
+    /// read.
     ///
     /// ```
     /// use yamanote::sync::broadcast::{self, error::TryRecvError};

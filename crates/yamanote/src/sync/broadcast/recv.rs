@@ -1,4 +1,5 @@
-//! The future behind `Receiver::recv`: reads, or stands in the list until there is something to read.
+//! The future behind `Receiver::recv`: reads, or stands in the list until there is something to
+//! read.
 #![forbid(unsafe_code)]
 
 use std::pin::Pin;
@@ -53,8 +54,8 @@ impl<T: Clone> Future for Recv<'_, T> {
 /// Stands in the list; `false` if there is something to read after all.
 fn stands<T>(wait: Pin<&Wait<&Shared<T>>>, next: u64, waker: &Waker) -> bool {
     let shared = wait.get_ref().owner();
-    // Cloning and dropping wakers is foreign code, so it is done without the lock: the clone before,
-    // and what `clone` holds when this returns after the guard.
+    // Cloning and dropping wakers is foreign code, so it is done without the lock: the clone
+    // before, and what `clone` holds when this returns after the guard.
     let mut clone = None;
     if wait.stage() != Stage::Queued {
         clone = Some(waker.clone());

@@ -30,7 +30,7 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Sends to all receivers there are now, and returns how many that is. Never waits; the oldest
+    /// Sends to all receivers there are now, and returns their number. Never waits; the oldest
     /// value may be overwritten.
     ///
     /// Whether they will read it is not known: they may be dropped, or lag.
@@ -68,9 +68,7 @@ impl<T> Sender<T> {
         WeakSender::new(Arc::clone(&self.shared))
     }
 
-    /// How many values are in the channel that somebody has yet to read.
-    ///
-    /// Where one receiver has read a value and another has not, it counts.
+    /// How many values are in the channel that some receiver has yet to read.
     ///
     /// ```
     /// let (sender, mut first) = yamanote::sync::broadcast::channel(4);
@@ -86,7 +84,7 @@ impl<T> Sender<T> {
         self.shared.len()
     }
 
-    /// Whether everything was read by everybody.
+    /// Whether every receiver has read everything.
     pub fn is_empty(&self) -> bool {
         self.shared.is_empty()
     }
@@ -103,7 +101,8 @@ impl<T> Sender<T> {
 
     /// Waits until there is no receiver.
     ///
-    /// If one subscribes soon after the last went, it may be that this moment is not noticed.
+    /// If a new one subscribes soon after the last was dropped, this may not notice the moment
+    /// between.
     ///
     /// # Cancel safety
     ///
@@ -119,7 +118,7 @@ impl<T> Sender<T> {
     /// ```
     pub async fn closed(&self) {
         loop {
-            // First ask to be told, then look.
+            // First register, then look.
             let abandoned = self.shared.abandoned.notified();
             if self.shared.tail().is_closed() {
                 return;
@@ -128,7 +127,7 @@ impl<T> Sender<T> {
         }
     }
 
-    /// How many senders there are that keep the channel open, this one among them.
+    /// How many senders there are that keep the channel open, including this one.
     pub fn strong_count(&self) -> usize {
         self.shared.senders.load(Acquire)
     }

@@ -1,17 +1,17 @@
 //! What the halves of a `broadcast` channel share: a ring of cells and the tail.
 //!
-//! Values are numbered from zero; number `n` is written into cell `n` modulo the length. The tail is
-//! the number of the next value, in one word with whether the channel is closed. A receiver knows the
-//! number that it reads next, so whether there is something for it costs one load; to read it locks
-//! that cell only.
+//! Values are numbered from zero; number `n` is written into cell `n` modulo the length. The tail
+//! is the number of the next value; its word also says whether the channel is closed. A receiver
+//! knows the number that it reads next, so asking whether there is something for it costs one load;
+//! reading it locks that cell only.
 //!
 //! 1. The tail and the number of receivers change under the lock of the list of waiters; both are
-//!    read without it. So a value is sent to exactly the receivers that are counted, and who finds
-//!    nothing under the lock and stands in the list is told of the next.
+//!    read without it. So a value is sent to exactly the receivers that are counted, and one that
+//!    finds nothing under the lock and stands in the list is notified of the next.
 //! 2. A cell is locked for writing with the list's lock held, for reading without. Never the list's
 //!    lock inside a cell's.
-//! 3. `unread` counts the receivers that have yet to read the cell. Each reads or skips it once; the
-//!    last takes the value away.
+//! 3. `unread` counts the receivers that have yet to read the cell. Each reads or skips it once;
+//!    the last takes the value out.
 //!
 //! A cell's lock is exclusive for readers too: values need not be `Sync`, so two threads must not
 //! clone one at once.
@@ -96,7 +96,8 @@ impl<T> Shared<T> {
     }
 
     pub(super) fn tail(&self) -> Tail {
-        // Pairs with the Release of whoever changed it: with the number the cell is written.
+        // Pairs with the Release in `send`, `receiver_comes`, `receiver_gone` and `sender_gone`:
+        // with the number the cell is written.
         Tail(self.tail.load(Acquire))
     }
 
@@ -109,7 +110,7 @@ impl<T> Shared<T> {
         unpoisoned(self.cells[number as usize & (self.cells.len() - 1)].lock())
     }
 
-    /// Sends to all receivers and returns how many they are; without one the value comes back.
+    /// Sends to all receivers and returns their number; if there is none the value comes back.
     pub(super) fn send(&self, value: T) -> Result<usize, T> {
         let guard = self.waiters.lock();
         // Rule 1: neither changes now.
@@ -132,7 +133,7 @@ impl<T> Shared<T> {
         Ok(receivers)
     }
 
-    /// The value of number `next` to be read, and steps on.
+    /// The value of number `next`, to be read; steps on.
     pub(super) fn read(&self, next: &mut u64) -> Result<Reading<'_, T>, TryRecvError> {
         let tail = self.tail();
         if tail.next() == *next {
@@ -149,7 +150,7 @@ impl<T> Shared<T> {
                 *next += 1;
                 return Ok(Reading { cell: Some(cell) });
             }
-            // Overwritten since the tail was read; perhaps the tail does not yet tell.
+            // Overwritten since the tail was read; perhaps the tail does not show it yet.
             end = (cell.number + 1).max(self.tail().next());
         }
         let oldest = end - length;
@@ -158,7 +159,7 @@ impl<T> Shared<T> {
         Err(TryRecvError::Lagged(missed))
     }
 
-    /// Counts a receiver, and returns the number of the first value that it gets.
+    /// Counts a new receiver, and returns the number of the first value that it gets.
     pub(super) fn receiver_comes(&self) -> u64 {
         let _guard = self.waiters.lock();
         let receivers = self.receivers.load(Relaxed); // rule 1
@@ -166,7 +167,7 @@ impl<T> Shared<T> {
         self.receivers.store(receivers + 1, Release);
         let mut tail = self.tail.load(Relaxed); // rule 1
         if receivers == 0 {
-            // Open again. That the senders were gone is impossible: who calls is or knows one.
+            // Open again. The senders cannot be gone: the caller is one or knows one.
             tail &= !CLOSED;
             self.tail.store(tail, Release);
         }
@@ -200,7 +201,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// How many of the values that are there somebody has yet to read.
+    /// How many values there are that some receiver has yet to read.
     pub(super) fn len(&self) -> usize {
         let _guard = self.waiters.lock(); // nobody sends meanwhile
         let length = self.cells.len();

@@ -8,7 +8,8 @@ use super::shared::Shared;
 use crate::loom::sync::Arc;
 use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-/// Becomes a [`Sender`] again by [`upgrade`](WeakSender::upgrade), if the channel is still open then.
+/// Becomes a [`Sender`] again by [`upgrade`](WeakSender::upgrade), if the channel is still open
+/// then.
 ///
 /// ```
 /// let (sender, mut receiver) = yamanote::sync::broadcast::channel(2);
@@ -48,7 +49,7 @@ impl<T> WeakSender<T> {
         self.shared.senders.load(Acquire)
     }
 
-    /// How many `WeakSender`s there are, this one among them.
+    /// How many `WeakSender`s there are, including this one.
     pub fn weak_count(&self) -> usize {
         self.shared.weak_senders.load(Acquire)
     }

@@ -1,14 +1,14 @@
 //! What both kinds of channel have in common: handles that are counted, waiting, and the end.
 //!
-//! The values go through the [`queue`](super::queue). Beside it stand the receiver's waker, the number
-//! of senders, those who wait for the receiver to go, and the [`Limit`], which makes the difference
-//! between the two kinds.
+//! The values go through the [`queue`](super::queue). Beside it stand the receiver's waker, the
+//! number of senders, the tasks that wait for the receiver to go, and the [`Limit`], in which the
+//! two kinds differ.
 //!
 //! The receiver's waker is called
 //!
 //! * by a push that fills the very cell the receiver awaits, and by no other,
 //! * when the last sender goes,
-//! * when what was reserved comes back unused to a closed channel, for that may be its end.
+//! * when what was reserved comes back unused to a closed channel, which may be its end.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -44,7 +44,7 @@ pub(super) struct Shared<L> {
     /// Written for every value, by either end.
     limit: Padded<L>,
     rx_waker: AtomicWaker,
-    /// Told when the receiver closes.
+    /// Notified when the receiver closes.
     rx_closed: Notify,
     senders: AtomicUsize,
     weak_senders: AtomicUsize,
@@ -132,7 +132,7 @@ impl<T, L: Limit> Tx<T, L> {
     }
 
     pub(super) async fn closed(&self) {
-        // Made first: a close after the question is told to it.
+        // Made first: a close after the question reaches it.
         let closes = self.queue.extra().rx_closed.notified();
         if !self.is_closed() {
             closes.await;
@@ -166,8 +166,8 @@ impl<T, L> Clone for Tx<T, L> {
 
 impl<T, L> Drop for Tx<T, L> {
     fn drop(&mut self) {
-        // Release: pairs with the Acquire of the last one here, so that its `finish` comes after all
-        // that was sent.
+        // Release: pairs with the Acquire of the last one here, so that its `finish` comes after
+        // all that was sent.
         let before = self.queue.extra().senders.fetch_sub(1, Ordering::AcqRel);
         if before == 1 {
             self.queue.finish();
@@ -190,7 +190,7 @@ impl<T, L> Weak<T, L> {
 
     pub(super) fn upgrade(&self) -> Option<Tx<T, L>> {
         let more = |count| (count != 0).then_some(count + 1);
-        // Relaxed: whoever has a handle, weak or not, got it from one who sees the channel.
+        // Relaxed: a handle, weak or not, comes from one that sees the channel.
         self.queue
             .extra()
             .senders
@@ -265,8 +265,8 @@ impl<T, L: Limit> Rx<T, L> {
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
-        // Whether a closed channel has come to its end is asked with the waker left, as Tokio does: the
-        // task is then woken once more by senders that are refused.
+        // The waker is left before it is asked whether a closed channel has come to its end, as in
+        // Tokio: the task is then woken once more by senders that are refused.
         let mut next = self.queue.pop();
         if matches!(next, Pop::Empty | Pop::UnderWay) {
             self.wait(cx);
@@ -347,8 +347,8 @@ impl<T, L: Limit> Rx<T, L> {
         }
     }
 
-    /// Waits the moment it takes a sender to put the value into the place it has taken. To say
-    /// "empty" would be wrong when a value behind it has been sent already.
+    /// Waits until a sender has put its value into the cell it has taken. To say "empty" would be
+    /// wrong when a value behind it has been sent already.
     #[cold]
     fn pop_under_way(&mut self) -> Pop<T> {
         for _ in 0..32 {
@@ -358,7 +358,7 @@ impl<T, L: Limit> Rx<T, L> {
                 next => return next,
             }
         }
-        // A task that polled before waits for this value too; its place is needed.
+        // A task that polled before waits for this value too; the place of its waker is needed.
         self.queue.extra().rx_waker.wake();
         let next = thread_park::block_on(poll_fn(|cx| {
             self.wait(cx);
@@ -371,8 +371,8 @@ impl<T, L: Limit> Rx<T, L> {
         next
     }
 
-    /// Leaves the waker and announces it. The next `pop` sees what came before; what comes after
-    /// wakes.
+    /// Leaves the waker and announces it. The next `pop` sees what was sent before; what is sent
+    /// after wakes.
     fn wait(&mut self, cx: &mut Context<'_>) {
         self.queue.extra().rx_waker.register(cx.waker());
         self.queue.await_next();
@@ -424,7 +424,7 @@ impl<T, L: Limit> fmt::Debug for Rx<T, L> {
     }
 }
 
-/// The text programs have logged so far, whatever the fields are called here.
+/// Tokio's text, which programs may have logged, whatever the fields are called here.
 fn debug<L: fmt::Debug>(
     name: &str,
     position: (*const (), u64),

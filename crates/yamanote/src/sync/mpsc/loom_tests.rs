@@ -18,7 +18,7 @@ fn loom_mpsc_recv_against_send_and_the_last_drop() {
     });
 }
 
-/// Closing with a permit out: the receiver is told when it comes back.
+/// Closing with a permit out: the receiver is woken when it comes back.
 #[test]
 fn loom_mpsc_closed_with_a_permit_out() {
     loom::model(|| {

@@ -10,25 +10,25 @@
 //!
 //! # The end of a channel
 //!
-//! When all senders are dropped, the receiver receives what is left, and then `None`. Weak senders do
-//! not count. When the receiver is dropped, or [closed](Receiver::close), sending fails and gives the
-//! value back; a closed receiver still receives what was sent, and what is sent with room reserved
-//! before. Values nobody received are dropped with the receiver.
+//! When all senders are dropped, the receiver receives what is left, and then `None`. Weak senders
+//! do not count. When the receiver is dropped, or [closed](Receiver::close), sending fails and
+//! gives the value back; a closed receiver still receives what was sent, and what is sent with room
+//! reserved before. Values nobody received are dropped with the receiver.
 //!
 //! # Order
 //!
-//! What one task sends arrives in its order. Who waits for room gets it in the order of asking.
+//! What one task sends arrives in its order. Room is given in the order of asking.
 //!
 //! # Between asynchronous code and threads
 //!
-//! The unbounded sender works anywhere. [`Sender::blocking_send`] and [`Receiver::blocking_recv`] are
-//! for threads that run no futures. The channel belongs to no runtime: its ends may be in two of them,
-//! or in none.
+//! The unbounded sender works anywhere. [`Sender::blocking_send`] and [`Receiver::blocking_recv`]
+//! are for threads that run no futures. The channel belongs to no runtime: its ends may be in two
+//! of them, or in none.
 //!
 //! # Memory
 //!
-//! Values are kept in blocks of 32. A channel that is never long has two of them, in turns: sending
-//! allocates nothing. Blocks that a long queue needed are freed as they empty, but for one.
+//! Values are kept in blocks of 32. A channel that is never long uses two of them in turn: sending
+//! allocates nothing. The blocks of a long queue are freed as they empty, except one.
 //!
 //! # Examples
 //!
@@ -115,8 +115,8 @@ pub fn channel<T>(buffer: usize) -> (Sender<T>, Receiver<T>) {
 
 /// A new channel that takes any number of values.
 ///
-/// Sending never waits. Nothing slows a sender down that is faster than the receiver: the values pile
-/// up until the memory is gone. If that can be, use [`channel`](channel()).
+/// Sending never waits. Nothing slows a sender down that is faster than the receiver: the values
+/// pile up until the memory is gone. If that can be, use [`channel`](channel()).
 ///
 /// # Examples
 ///

@@ -24,8 +24,8 @@ impl<'a, T> Permit<'a, T> {
 impl<T> Permit<'_, T> {
     /// Sends `value`; cannot fail and does not wait.
     ///
-    /// A closed receiver still receives it. If the receiver was dropped meanwhile, the value is dropped
-    /// when the channel is.
+    /// A closed receiver still receives it. If the receiver was dropped meanwhile, the value is
+    /// dropped when the channel is.
     ///
     /// # Examples
     ///

@@ -50,8 +50,8 @@ impl<T> Receiver<T> {
     /// Receives up to `limit` values at once, waiting for one; appends them to `buffer` and returns
     /// how many.
     ///
-    /// It does not wait for the limit: what is there is enough. 0 means the end, or that `limit` is 0.
-    /// The buffer grows as it must; reserve `limit` to have it grow once.
+    /// It does not wait for the limit: what is there is enough. 0 means the end, or that `limit` is
+    /// 0. The buffer grows as it must; reserve `limit` to have it grow once.
     ///
     /// # Cancel safety
     ///
@@ -80,8 +80,8 @@ impl<T> Receiver<T> {
 
     /// The next value, if it is there.
     ///
-    /// Takes no budget and leaves no waker. If another thread is in the middle of sending the next
-    /// value, this waits the moment it takes.
+    /// Spends no budget and leaves no waker. If another thread is just sending the next value, this
+    /// waits until it has.
     ///
     /// # Errors
     ///
@@ -136,9 +136,9 @@ impl<T> Receiver<T> {
 
     /// Lets nothing new in: sending and reserving fail from now on.
     ///
-    /// What was sent before can still be received, and so can what is sent with permits reserved before:
-    /// [`recv`](Self::recv) ends with `None` when all permits are used or dropped. For a value not to
-    /// be lost, receive until then.
+    /// What was sent before can still be received, and so can what is sent with permits reserved
+    /// before: [`recv`](Self::recv) ends with `None` when all permits are used or dropped. Receive
+    /// until then, so that no value is lost.
     ///
     /// # Examples
     ///
@@ -199,12 +199,13 @@ impl<T> Receiver<T> {
         self.chan.len()
     }
 
-    /// For how many values there is room now: see [`Sender::capacity`](super::Sender::capacity).
+    /// The number of values for which there is room now: see
+    /// [`Sender::capacity`](super::Sender::capacity).
     pub fn capacity(&self) -> usize {
         self.chan.limit().permits.available_permits()
     }
 
-    /// For how many values there is room when the channel is empty: what
+    /// The number of values for which there is room when the channel is empty: what
     /// [`channel`](super::channel()) was given.
     pub fn max_capacity(&self) -> usize {
         self.chan.limit().bound
@@ -214,8 +215,8 @@ impl<T> Receiver<T> {
     ///
     /// While it is `Pending`, the task of the latest call, of this or
     /// [`poll_recv_many`](Self::poll_recv_many), is woken when a value comes or the channel ends.
-    /// Spends a unit of the task's cooperative budget; with none left it is `Pending` though there are
-    /// values, and wakes the task at once.
+    /// Spends a unit of the task's cooperative budget; with none left it is `Pending` though there
+    /// are values, and wakes the task at once.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
         self.chan.poll_recv(cx)
     }

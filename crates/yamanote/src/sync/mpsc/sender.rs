@@ -17,8 +17,9 @@ pub struct Sender<T> {
 
 /// A [`Sender`] that does not keep the channel open.
 ///
-/// [`upgrade`](WeakSender::upgrade) makes a sender of it while there is another one. Useful for a task
-/// that receives, and sometimes sends to itself: with a sender of its own it would never see the end.
+/// [`upgrade`](WeakSender::upgrade) makes a sender of it while there is another one. Useful for a
+/// task that receives, and sometimes sends to itself: with a sender of its own it would never see
+/// the end.
 ///
 /// # Examples
 ///
@@ -53,8 +54,8 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, nothing was sent, but the value is dropped too, and so is the place
-    /// in the line of those who wait. To keep the value, [`reserve`](Self::reserve) first.
+    /// Dropped before it is ready, nothing was sent, but the value is dropped too, and so is the
+    /// place in the line. To keep the value, [`reserve`](Self::reserve) first.
     ///
     /// # Examples
     ///
@@ -79,7 +80,8 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Waits until the receiver is dropped or [closed](super::Receiver::close), so that work for it can stop.
+    /// Waits until the receiver is dropped or [closed](super::Receiver::close), so that work for it
+    /// can stop.
     ///
     /// # Cancel safety
     ///
@@ -106,8 +108,8 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] if there is no room, [`TrySendError::Closed`] if the receiver was dropped
-    /// or closed; both have the value.
+    /// [`TrySendError::Full`] if there is no room, [`TrySendError::Closed`] if the receiver was
+    /// dropped or closed; both have the value.
     ///
     /// # Examples
     ///
@@ -130,7 +132,8 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Blocks the thread until there is room, for code that is not asynchronous.
+    /// [`send`](Self::send) for code that is not asynchronous: blocks the thread until there is
+    /// room.
     ///
     /// # Errors
     ///
@@ -171,8 +174,7 @@ impl<T> Sender<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it is ready, nothing is reserved, and the place in the line of those who wait is
-    /// lost.
+    /// Dropped before it is ready, nothing is reserved, and the place in the line is lost.
     ///
     /// # Examples
     ///
@@ -199,7 +201,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// If the receiver was dropped or closed, or the channel never has so much room.
+    /// If the receiver was dropped or closed, or the channel never has that much room.
     ///
     /// # Cancel safety
     ///
@@ -256,7 +258,7 @@ impl<T> Sender<T> {
     }
 
     async fn acquire(&self, n: usize) -> Result<(), SendError<()>> {
-        /// What the reservation had when it fails or is dropped goes back without a permit's drop;
+        /// A reservation that fails or is dropped gives back what it had without a permit's drop;
         /// the receiver of a closed channel may wait for just that.
         struct Unreserved<'a, T>(&'a Tx<T, BoundedLimit>);
         impl<T> Drop for Unreserved<'_, T> {
@@ -310,7 +312,7 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// [`TrySendError::Full`] if there is not, also if the channel never has so much room;
+    /// [`TrySendError::Full`] if there is not, even if the channel never has that much room;
     /// [`TrySendError::Closed`].
     ///
     /// # Examples
@@ -364,7 +366,7 @@ impl<T> Sender<T> {
         self.chan.same_channel(&other.chan)
     }
 
-    /// For how many values there is room now: neither sent nor reserved.
+    /// The number of values for which there is room now, neither taken nor reserved.
     ///
     /// # Examples
     ///
@@ -391,7 +393,8 @@ impl<T> Sender<T> {
         }
     }
 
-    /// For how many values there is room when the channel is empty: what [`channel`](super::channel()) was given.
+    /// The number of values for which there is room when the channel is empty: what
+    /// [`channel`](super::channel()) was given.
     pub fn max_capacity(&self) -> usize {
         self.chan.limit().bound
     }

@@ -47,7 +47,8 @@ impl<T> UnboundedReceiver<T> {
         poll_fn(|cx| self.chan.poll_recv(cx)).await
     }
 
-    /// Receives up to `limit` values at once, as [`Receiver::recv_many`](super::Receiver::recv_many).
+    /// Receives up to `limit` values at once, as
+    /// [`Receiver::recv_many`](super::Receiver::recv_many).
     ///
     /// # Cancel safety
     ///

@@ -29,8 +29,8 @@ impl<T> UnboundedSender<T> {
         self.chan.send_unless_closed(message).map_err(SendError)
     }
 
-    /// Waits until the receiver is dropped or [closed](super::UnboundedReceiver::close), so that work for it
-    /// can stop.
+    /// Waits until the receiver is dropped or [closed](super::UnboundedReceiver::close), so that
+    /// work for it can stop.
     ///
     /// # Cancel safety
     ///
@@ -53,7 +53,8 @@ impl<T> UnboundedSender<T> {
         self.chan.closed().await;
     }
 
-    /// Whether the receiver is dropped or [closed](super::UnboundedReceiver::close), so that sending fails.
+    /// Whether the receiver is dropped or [closed](super::UnboundedReceiver::close), so that
+    /// sending fails.
     pub fn is_closed(&self) -> bool {
         self.chan.is_closed()
     }

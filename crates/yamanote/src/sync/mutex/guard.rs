@@ -35,7 +35,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 
     /// Narrows the guard to a part of the value.
     ///
-    /// Not a method, lest it hide one of the value's: `MutexGuard::map(guard, ...)`.
+    /// Not a method, which would hide one of the value's: `MutexGuard::map(guard, ...)`.
     ///
     /// ```
     /// use yamanote::sync::{Mutex, MutexGuard};

@@ -16,12 +16,12 @@ use crate::util::thread_park;
 
 /// One task at a time sees the value inside; the others wait in the order they asked.
 ///
-/// What it is for is a guard that lives across an `.await`: a connection that one request after the
-/// other uses, say. For plain data that is looked at and put back [`std::sync::Mutex`] is quicker,
-/// also in asynchronous code; keep its guard between two awaits and it cannot go wrong.
+/// It is for guards that live across an `.await`: of a connection, say, that one request after the
+/// other uses. For plain data that is looked at and put back [`std::sync::Mutex`] is quicker, even
+/// in asynchronous code; keep its guard between two awaits and it cannot go wrong.
 ///
-/// A lock nobody holds costs one atomic instruction, and so does giving it back when nobody waits.
-/// Memory is never allocated. The lock is not poisoned: if a task panics with the guard in its hands
+/// Taking a free lock costs one atomic instruction, and so does giving it back when nobody waits.
+/// Memory is never allocated. The lock is not poisoned: if a task panics while it holds the guard,
 /// the next one gets the value as it was left.
 ///
 /// # Example
@@ -85,7 +85,7 @@ impl<T: ?Sized> Mutex<T> {
         }
     }
 
-    /// Waits until nobody before this task has the lock or wants it.
+    /// Waits until nobody has the lock, and nobody earlier wants it.
     ///
     /// # Cancel safety
     ///
@@ -134,8 +134,8 @@ impl<T: ?Sized> Mutex<T> {
         thread_park::block_outside(self.lock_owned())
     }
 
-    /// [`lock`](Mutex::lock) with a guard that keeps the mutex alive instead of borrowing it, so that
-    /// it can be moved into another task.
+    /// [`lock`](Mutex::lock) with a guard that keeps the mutex alive instead of borrowing it, so
+    /// that it can be moved into another task.
     ///
     /// # Cancel safety
     ///
@@ -144,7 +144,7 @@ impl<T: ?Sized> Mutex<T> {
         OwnedMutexGuard::new(protected::exclusive(self).await)
     }
 
-    /// The lock, if it is to be had at once.
+    /// The lock, if it can be had at once.
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl<T: ?Sized> Mutex<T> {
         protected::try_exclusive(self).map(MutexGuard::new)
     }
 
-    /// The value, without locking: who has the mutex mutably has it alone.
+    /// The value, without locking: `&mut self` means that nobody else has it.
     pub fn get_mut(&mut self) -> &mut T {
         self.protected.get_mut()
     }

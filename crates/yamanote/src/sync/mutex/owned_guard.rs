@@ -22,7 +22,8 @@ pub struct OwnedMutexGuard<T: ?Sized> {
 #[must_use = "if unused the Mutex will immediately unlock"]
 pub struct OwnedMappedMutexGuard<T: ?Sized, U: ?Sized = T> {
     view: Exclusive<Permits<Arc<Mutex<T>>, One>, U>,
-    /// Tokio's guard is `Sync` only if `T` is and `U` is `Send`, though nothing would go wrong else.
+    /// Tokio's guard is `Sync` only if `T` is and `U` is `Send`, though nothing would go wrong
+    /// otherwise.
     _sync_with: PhantomData<(Box<T>, Box<std::sync::Mutex<U>>)>,
 }
 
@@ -33,7 +34,7 @@ impl<T: ?Sized> OwnedMutexGuard<T> {
 
     /// Narrows the guard to a part of the value.
     ///
-    /// Not a method, lest it hide one of the value's: `OwnedMutexGuard::map(guard, ...)`.
+    /// Not a method, which would hide one of the value's: `OwnedMutexGuard::map(guard, ...)`.
     ///
     /// ```
     /// use std::sync::Arc;

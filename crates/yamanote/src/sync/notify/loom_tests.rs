@@ -12,7 +12,7 @@ use loom::thread;
 
 use super::Notify;
 
-/// Polls once; whether it was ready. The future is dropped.
+/// Polls once, drops the future, and returns whether it was ready.
 fn once(notify: &Notify) -> bool {
     block_on(async {
         let mut notified = pin!(notify.notified());
@@ -35,7 +35,7 @@ fn loom_notify_one_wakes_or_stays() {
 }
 
 #[test]
-fn loom_notify_goes_on_from_who_gave_up() {
+fn loom_notify_goes_on_from_a_waiter_that_gave_up() {
     loom::model(|| {
         let notify = Arc::new(Notify::new());
         let giving_up = thread::spawn({
@@ -73,7 +73,7 @@ fn loom_notify_waiters_reaches_all_created_before() {
 }
 
 #[test]
-fn loom_notify_waiters_meets_who_gives_up() {
+fn loom_notify_waiters_meets_a_waiter_that_gives_up() {
     loom::model(|| {
         let notify = Arc::new(Notify::new());
         let giving_up = thread::spawn({
@@ -92,10 +92,10 @@ fn loom_notify_waiters_meets_who_gives_up() {
     });
 }
 
-/// Who is told sees what was done before the telling. No wake-up is waited for here, which would
-/// order it too.
+/// Whoever is notified sees what was done before. No wake-up is waited for here, which would order
+/// it too.
 #[test]
-fn loom_notify_the_told_see_what_was_done_before() {
+fn loom_notify_shows_what_was_done_before() {
     loom::model(|| {
         let shared = Arc::new((Notify::new(), AtomicUsize::new(0)));
         let mut notified = pin!(shared.0.notified());

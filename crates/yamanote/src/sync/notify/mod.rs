@@ -1,4 +1,4 @@
-//! `Notify`: telling a task, or all, that something happened, without saying what.
+//! `Notify`: lets a task, or all, know that something happened, without saying what.
 //!
 //! One word holds everything but the list of waiters:
 //!
@@ -9,8 +9,8 @@
 //! - PERMIT: a `notify_one` found nobody; the next to wait takes it.
 //! - WAITERS: somebody stands in the queue of [`Waiters`]. Never together with PERMIT.
 //!
-//! 1. While WAITERS is set, the word changes only under the list's lock; while it is not, by compare
-//!    and exchange of the whole word. So whoever finds it unset needs no lock.
+//! 1. While WAITERS is set, the word changes only under the list's lock; while it is not, by
+//!    compare and exchange of the whole word. So whoever finds it unset needs no lock.
 //! 2. A future remembers the number of calls at its creation. If it differs from the word's, a
 //!    `notify_waiters` came in between, and the future is ready.
 #![forbid(unsafe_code)]
@@ -50,11 +50,11 @@ const ALL: Message = 2;
 /// Wakes one task or all that wait, carrying no data.
 ///
 /// It is a semaphore with at most one permit, which starts with none. [`notify_one`] hands the
-/// permit to a waiting task, or keeps it for the next; [`notified`] waits for it. Keeping it is what
-/// makes a consumer easy to write: look at the shared state, then wait; a change in between is not
-/// missed. [`notify_waiters`] tells all who wait at that moment and keeps nothing.
+/// permit to a waiting task, or keeps it for the next; [`notified`] waits for it. Keeping it is
+/// what makes a consumer easy to write: look at the shared state, then wait; a change in between is
+/// not missed. [`notify_waiters`] notifies all that wait at that moment and keeps nothing.
 ///
-/// Works under any executor. What a task did before it notified is visible to the task it told.
+/// Works under any executor. What a task did before it notified is visible to the task it notified.
 ///
 /// # Examples
 ///
@@ -95,8 +95,8 @@ const ALL: Message = 2;
 /// # }
 /// ```
 ///
-/// One permit is kept at most, so with several consumers a permit may stand for several values: each
-/// must first [`enable`] its future, then look, then wait.
+/// One permit is kept at most, so with several consumers a permit may stand for several values:
+/// each must first [`enable`] its future, then look, then wait.
 ///
 /// [`notify_one`]: Notify::notify_one
 /// [`notified`]: Notify::notified
@@ -140,14 +140,14 @@ impl Notify {
     /// Waits for a notification.
     ///
     /// Ready at once if a permit is kept, which it takes. From its creation on, and before it is
-    /// first polled, the future hears [`notify_waiters`](Notify::notify_waiters); [`notify_one`]
-    /// reaches it when it was polled or [enabled](Notified::enable), in the order in which
-    /// that was done.
+    /// first polled, the future is reached by [`notify_waiters`](Notify::notify_waiters);
+    /// [`notify_one`] reaches futures that were polled or [enabled](Notified::enable), in the order
+    /// in which that was done.
     ///
     /// # Cancel safety
     ///
-    /// The future loses its place in the queue when it is dropped. A notification from [`notify_one`]
-    /// that it got and did not report goes to the next in the queue, or is kept.
+    /// The future loses its place in the queue when it is dropped. A notification from
+    /// [`notify_one`] that it got and did not report goes to the next in the queue, or is kept.
     ///
     /// ```
     /// use std::sync::Arc;
@@ -175,8 +175,8 @@ impl Notify {
     ///
     /// # Cancel safety
     ///
-    /// As [`notified`](Notify::notified): a future that is dropped loses its place in the queue, and a
-    /// notification it did not report goes to the next.
+    /// As [`notified`](Notify::notified): a future that is dropped loses its place in the queue,
+    /// and a notification it did not report goes to the next.
     ///
     /// # Examples
     ///
@@ -196,14 +196,14 @@ impl Notify {
         OwnedNotified::new(self)
     }
 
-    /// Tells the task that has waited longest, or keeps a permit for the next to wait.
+    /// Notifies the task that has waited longest, or keeps a permit for the next to wait.
     ///
     /// One permit is kept at most: two calls that find nobody are one notification.
     pub fn notify_one(&self) {
         self.notify(ONE);
     }
 
-    /// Tells the task that came last, or keeps a permit for the next to wait.
+    /// Notifies the task that came last, or keeps a permit for the next to wait.
     ///
     /// As [`notify_one`](Notify::notify_one), in the opposite order.
     pub fn notify_last(&self) {
@@ -232,8 +232,8 @@ impl Notify {
 
     /// Leaves a permit; `false` if somebody waits.
     fn keep_permit(&self) -> bool {
-        // Release pairs with the Acquire of whoever takes the permit. Written also if one is there:
-        // what was done before this call must be seen too.
+        // Release pairs with the Acquire in `arrive`. Written even if a permit is there: what was
+        // done before this call must be seen too.
         self.word
             .fetch_update(AcqRel, Acquire, |word| {
                 (word & WAITERS == 0).then_some(word | PERMIT)
@@ -248,10 +248,10 @@ impl Notify {
         }
     }
 
-    /// Tells all who wait now; keeps nothing for who comes later.
+    /// Notifies all that wait now; keeps nothing for later.
     ///
-    /// Who waits is every future that [`notified`](Notify::notified) has returned, polled or not. A
-    /// permit that is kept stays.
+    /// Every future that [`notified`](Notify::notified) has returned waits, polled or not. A permit
+    /// that is kept stays.
     ///
     /// ```
     /// use yamanote::sync::Notify;
@@ -275,14 +275,15 @@ impl Notify {
         }
         // Rule 1: nobody else changes the word now.
         let word = self.word.load(Acquire);
-        // Pairs with the Acquire in `Waiting`.
+        // Pairs with the Acquire in `Waiting::new` and `arrive`.
         self.word.store(word.wrapping_add(CALL) & !WAITERS, Release);
         guard.notify_all(ALL);
     }
 
     /// Counts a call of `notify_waiters`; `false` if somebody stands in the queue.
     fn count_call(&self) -> bool {
-        // Release pairs with the Acquire in `Waiting`: what was done before is seen.
+        // Release pairs with the Acquire in `Waiting::new` and `arrive`: what was done before is
+        // seen.
         self.word
             .fetch_update(AcqRel, Acquire, |word| {
                 (word & WAITERS == 0).then_some(word.wrapping_add(CALL))
@@ -290,12 +291,12 @@ impl Notify {
             .is_ok()
     }
 
-    /// Makes a future of `calls` ready if it can be. If not and `to_wait`, says that somebody waits,
-    /// which the caller, holding the lock, then does.
+    /// Makes a future of `calls` ready if it can be. If not and `to_wait`, says that somebody
+    /// waits, which the caller, holding the lock, then does.
     fn arrive(&self, calls: usize, to_wait: bool) -> bool {
         let mut word = self.word.load(Acquire);
         loop {
-            // Before the permit: that one is then for others.
+            // Asked before the permit, which then is for others.
             if calls_in(word) != calls {
                 return true;
             }
@@ -304,7 +305,7 @@ impl Notify {
                 (false, true) if word & WAITERS == 0 => (word | WAITERS, false),
                 (false, _) => return false,
             };
-            // Acquire pairs with the Release of `notify_one` and `notify_waiters`.
+            // Acquire pairs with the Release in `keep_permit`, `count_call` and `notify_waiters`.
             match self.word.compare_exchange_weak(word, next, AcqRel, Acquire) {
                 Ok(_) => return ready,
                 Err(now) => word = now,

@@ -58,9 +58,9 @@ impl OwnedNotified {
 impl Notified<'_> {
     /// Puts the future in the queue without polling it, and returns whether it is ready.
     ///
-    /// From then on [`notify_one`](Notify::notify_one) can reach it. If it is ready it has taken the
-    /// permit, and stays ready. Who looks at shared state between this and the first poll misses
-    /// nothing, also with several tasks waiting:
+    /// From then on [`notify_one`](Notify::notify_one) can reach it. If it is ready it has taken
+    /// the permit, and stays ready. A task that looks at shared state between this and the first
+    /// poll misses nothing, even with several tasks waiting:
     ///
     /// ```
     /// use std::pin::pin;
@@ -118,7 +118,7 @@ impl Future for OwnedNotified {
 }
 
 pin_project! {
-    /// What both futures are.
+    /// What both futures have inside.
     struct Waiting<C>
     where
         C: Carrier,
@@ -148,7 +148,8 @@ where
     C: Deref<Target = Notify>,
 {
     fn new(notify: C) -> Self {
-        // Acquire: whoever notified before is seen; pairs with `notify_waiters`.
+        // Acquire: what was done before an earlier call is seen; pairs with the Release in
+        // `Notify::notify_waiters`.
         let calls = calls_in(notify.word.load(Acquire));
         Waiting {
             wait: Wait::new(notify),
@@ -186,7 +187,7 @@ where
                 return Poll::Ready(());
             }
             if notify.arrive(calls, true) {
-                // If it stood in the list, then among those whom `notify_waiters` is telling.
+                // If it stood in the list, it was one of those that `notify_waiters` is notifying.
                 wait.leave(&mut guard, &mut old);
                 return Poll::Ready(());
             }

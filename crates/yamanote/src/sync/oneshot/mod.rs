@@ -1,8 +1,8 @@
 //! A channel for one value: the answer to a request, a result, the order to stop.
 //!
 //! [`channel`] makes a [`Sender`] and a [`Receiver`]. Sending is not asynchronous: it works from
-//! anywhere, between runtimes and from threads without one. The receiver is a future of the value; it
-//! ends with [`error::RecvError`] if the sender was dropped without sending.
+//! anywhere, between runtimes and from threads without one. The receiver is a future of the value;
+//! it ends with [`error::RecvError`] if the sender was dropped without sending.
 //!
 //! The whole channel is one allocation, and neither end ever takes a lock.
 //!

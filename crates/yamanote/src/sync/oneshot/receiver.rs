@@ -11,12 +11,13 @@ use crate::util::{coop, thread_park, trace};
 
 /// Receives the one value of the [`Sender`](super::Sender) that was made with it.
 ///
-/// It is a future: `receiver.await`, or `(&mut receiver).await` to keep it. Dropping it drops a value
-/// that was sent and not received.
+/// It is a future: `receiver.await`, or `(&mut receiver).await` to keep it. Dropping it drops a
+/// value that was sent and not received.
 ///
 /// # Errors
 ///
-/// [`RecvError`] if the sender was dropped without sending, or the channel was closed before it sent.
+/// [`RecvError`] if the sender was dropped without sending, or the channel was closed before it
+/// sent.
 ///
 /// # Panics
 ///
@@ -143,7 +144,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Blocks the thread until the value is there, for code that is not asynchronous.
+    /// Blocks the thread until the value is there: for code that is not asynchronous.
     ///
     /// # Errors
     ///

@@ -22,8 +22,8 @@ impl<T> Sender<T> {
 
     /// Sends `value`; never waits.
     ///
-    /// `Ok` does not mean that the value was or will be received: the receiver may be dropped, and the
-    /// value with it, at any time after.
+    /// `Ok` does not mean that the value was or will be received: the receiver may be dropped, and
+    /// the value with it, at any time after.
     ///
     /// # Errors
     ///
@@ -42,8 +42,8 @@ impl<T> Sender<T> {
         self.inner.take().expect(HAS_END).send(value)
     }
 
-    /// Waits until the receiver is dropped or [closed](super::Receiver::close): nobody wants the value
-    /// any more.
+    /// Waits until the receiver is dropped or [closed](super::Receiver::close): nobody wants the
+    /// value any more.
     ///
     /// # Cancel safety
     ///
@@ -88,8 +88,8 @@ impl<T> Sender<T> {
 
     /// [`closed`](Self::closed) for futures written by hand.
     ///
-    /// `Ready` once the channel is closed; until then the task of the latest call is woken when that
-    /// happens. Spends a unit of the task's cooperative budget.
+    /// `Ready` once the channel is closed; until then the task of the latest call is woken when
+    /// that happens. Spends a unit of the task's cooperative budget.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));

@@ -5,7 +5,7 @@
 //! word: | RX_WAITS | TX_WAITS | CLOSED | VALUE | DONE |
 //! ```
 //!
-//! * `DONE`: the sender is through, by sending (then with `VALUE`) or by being dropped. Set once.
+//! * `DONE`: the sender is done, by sending (then with `VALUE`) or by being dropped. Set once.
 //! * `CLOSED`: the receiver wants nothing any more. Set once. A sender that finds it does not set
 //!   `VALUE`, and keeps its value.
 //! * `RX_WAITS`, `TX_WAITS`: that end's waker is offered to the other end.
@@ -15,12 +15,12 @@
 //! 1. The value's place is the sender's until it sets `VALUE`, then the receiver's. Every receiver
 //!    takes the value or drops it, so nothing is left in the place.
 //! 2. An end's waker is its own while it is not offered. Offered, it belongs to whichever of these
-//!    comes first in the order of the word: the other end's last step (`DONE` for the receiver's waker,
-//!    `CLOSED` for the sender's), or its own end taking the offer back. Its own end's last step takes
-//!    it back too.
+//!    comes first in the order of the word: the other end's last step (`DONE` for the receiver's
+//!    waker, `CLOSED` for the sender's), or its own end taking the offer back. Its own end's last
+//!    step takes it back too.
 //! 3. Beside the waker stands its identity, which only its own end touches: it answers "would this
-//!    wake the same task" without looking at a waker that the other end may be taking. While the offer
-//!    stands the waker lives, so its addresses are nobody else's.
+//!    wake the same task" without looking at a waker that the other end may be taking. While the
+//!    offer stands the waker lives, so its addresses are nobody else's.
 //!
 //! Every step on the word that hands something over is a Release, every step that may receive
 //! something an Acquire; where both can be, AcqRel. That is all the ordering there is.
@@ -53,8 +53,8 @@ impl<T> TxEnd<T> {
         self.0.word()
     }
 
-    /// Offers a waker for the day the channel is closed; returns the word after. With `CLOSED` in it
-    /// the waker is not kept.
+    /// Offers a waker, to be woken when the channel is closed; returns the word after. With
+    /// `CLOSED` in it the waker is not kept.
     pub(super) fn offer(&mut self, waker: &Waker) -> usize {
         // SAFETY: this is the sender.
         unsafe { self.0.offer(&self.0.tx_waker, TX_WAITS, waker) }
@@ -73,7 +73,8 @@ impl<T> TxEnd<T> {
     }
 }
 
-/// The receiver's end. There is one of each channel; who drops it closes it and takes the value first.
+/// The receiver's end. There is one of each channel; it is closed and its value taken before it is
+/// dropped.
 pub(super) struct RxEnd<T>(Arc<Shared<T>>);
 
 impl<T> RxEnd<T> {
@@ -81,14 +82,14 @@ impl<T> RxEnd<T> {
         self.0.word()
     }
 
-    /// Offers a waker for the day the sender is through; returns the word after. With `DONE` or
+    /// Offers a waker, to be woken when the sender is done; returns the word after. With `DONE` or
     /// `CLOSED` in it the waker is not kept.
     pub(super) fn offer(&mut self, waker: &Waker) -> usize {
         // SAFETY: this is the receiver.
         unsafe { self.0.offer(&self.0.rx_waker, RX_WAITS, waker) }
     }
 
-    /// Wants nothing any more, but what was sent already.
+    /// Wants nothing any more but what was sent already.
     pub(super) fn close(&mut self) {
         // SAFETY: this is the receiver.
         unsafe { self.0.close() }
@@ -96,7 +97,8 @@ impl<T> RxEnd<T> {
 
     /// The value, if there is one.
     pub(super) fn into_value(self) -> Option<T> {
-        // SAFETY: this is the receiver, VALUE was seen, and `self` is given up: the value is taken once.
+        // SAFETY: this is the receiver, VALUE was seen, and `self` is given up: the value is taken
+        // once.
         (self.word() & VALUE != 0).then(|| unsafe { self.0.take_value() })
     }
 }
@@ -114,7 +116,7 @@ unsafe impl<T: Send> Send for Shared<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Shared<T> {}
 
-/// A waker and, for its own end, whom it wakes.
+/// A waker and, for its own end, the identity of the task that it wakes.
 struct Offer {
     waker: UnsafeCell<MaybeUninit<Waker>>,
     identity: UnsafeCell<(usize, usize)>,
@@ -192,7 +194,8 @@ impl<T> Shared<T> {
             self.value
                 .with_mut(|place| unsafe { (*place).write(value) });
             loop {
-                // Release: hands value and receiver's task on. Acquire: for the receiver's waker, or our own.
+                // Release: hands value and receiver's task on. Acquire: for the receiver's waker,
+                // or our own.
                 let done = self.word.compare_exchange_weak(
                     before,
                     before | VALUE | DONE,
@@ -311,7 +314,8 @@ impl<T> Shared<T> {
             unsafe { offer.put(fresh) };
             let after = self.stand(waits);
             let settled = self.settle(offer, waits, after);
-            // Another task's; it may do anything when dropped, so all is in order before.
+            // It is another task's and may do anything when dropped, so everything is in order
+            // before that.
             drop(earlier);
             return settled;
         }

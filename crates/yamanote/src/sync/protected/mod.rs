@@ -1,9 +1,9 @@
 //! A value behind a semaphore: the unsafe half of `Mutex` and `RwLock`.
 //!
-//! The semaphore has as many permits as may look at the value at once. Who has one of them may read
-//! it, who has all may write it. Permits are taken here only, and what comes out is a view
-//! ([`Exclusive`], [`Shared`]) that holds its permits for as long as it lives; the guards are thin
-//! and safe wraps of views.
+//! The semaphore has one permit for each that may look at the value at once. One of them is the
+//! right to read it, all are the right to write it. Permits are taken here only, and what comes out
+//! is a view ([`Exclusive`], [`Shared`]) that holds its permits as long as it lives; the guards are
+//! thin, safe wrappers of views.
 
 mod permits;
 mod view;
@@ -17,15 +17,15 @@ use std::ops::Deref;
 use crate::sync::semaphore_core::SemaphoreCore;
 use crate::sync::try_lock_error::TryLockError;
 
-/// `all` permits of `core` make a writer; the core was created with as many and is never closed.
+/// `all` permits of `core` make a writer; the core was created with that many and is never closed.
 pub(super) struct Protected<All, T: ?Sized> {
     core: SemaphoreCore,
     all: All,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: with one permit in all there is one thread at the value at a time. It gets `&mut T`, so the
-// value must be allowed to change threads.
+// SAFETY: with one permit in all there is one thread at the value at a time. It gets `&mut T`, so
+// the value must be allowed to change threads.
 unsafe impl<T: ?Sized + Send> Sync for Protected<One, T> {}
 // SAFETY: as above; and with several permits there are several threads at the value, with `&T`.
 unsafe impl<T: ?Sized + Send + Sync> Sync for Protected<Many, T> {}
@@ -92,7 +92,7 @@ pub(super) unsafe trait Lock {
     fn protected(&self) -> &Protected<Self::All, Self::Value>;
 }
 
-/// What all permits of the lock behind `H` allow to see.
+/// The value behind `H`, with all permits of its lock.
 type Whole<H> = Exclusive<
     Permits<H, <<H as Deref>::Target as Lock>::All>,
     <<H as Deref>::Target as Lock>::Value,
@@ -154,7 +154,7 @@ async fn acquire(acquire: crate::sync::semaphore_core::Acquire<'_>) {
 
 /// # Safety
 ///
-/// All permits are the caller's, who gives them away here.
+/// The caller has all permits, and gives them away here.
 unsafe fn assume_exclusive<H>(holder: H) -> Whole<H>
 where
     H: Holder + Deref<Target: Lock>,
@@ -168,13 +168,13 @@ where
 
 /// # Safety
 ///
-/// A permit is the caller's, who gives it away here.
+/// The caller has a permit, and gives it away here.
 unsafe fn assume_shared<H, T: ?Sized>(holder: H) -> Shared<Permits<H, One>, T>
 where
     H: Holder + Deref<Target: Lock<All = Many, Value = T>>,
 {
     let value = holder.protected().value.get();
-    // SAFETY: the permit is there (contract), so nobody has all of them. It is returned when the view
-    // goes; and the holder keeps the value where it is until then.
+    // SAFETY: the permit is there (contract), so nobody has all of them. It is returned when the
+    // view goes; and the holder keeps the value where it is until then.
     unsafe { Shared::new(Permits::assume(holder, One), value) }
 }

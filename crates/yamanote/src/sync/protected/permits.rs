@@ -62,7 +62,7 @@ pub(in crate::sync) struct Permits<H: Holder, N: Count> {
 impl<H: Holder, N: Count> Permits<H, N> {
     /// # Safety
     ///
-    /// `count` permits of `holder` are the caller's, who gives them away here.
+    /// The caller has `count` permits of `holder`, and gives them away here.
     pub(super) unsafe fn assume(holder: H, count: N) -> Self {
         Permits { holder, count }
     }
@@ -73,7 +73,7 @@ impl<H: Holder, N: Count> Permits<H, N> {
 }
 
 impl<'a, L: Lock + ?Sized, N: Count> Permits<&'a L, N> {
-    /// Forgets of what type the lock is.
+    /// Erases the type of the lock.
     pub(in crate::sync) fn of_core(self) -> Permits<&'a SemaphoreCore, N> {
         let this = ManuallyDrop::new(self);
         let lock: &'a L = this.holder;

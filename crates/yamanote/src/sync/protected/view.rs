@@ -1,4 +1,4 @@
-//! A value, or a part of it, together with the permits that allow to see it.
+//! A value, or a part of it, together with the permits to see it.
 //!
 //! A view is never more than its permits: mapping it to a part moves them along, and they return
 //! when the view goes, also if the mapping function panics.
@@ -68,7 +68,7 @@ impl<P, U: ?Sized> Exclusive<P, U> {
 }
 
 impl<'a, L: Lock + ?Sized, N: Count, U: ?Sized> Exclusive<Permits<&'a L, N>, U> {
-    /// Forgets of what type the lock is.
+    /// Erases the type of the lock.
     pub(in crate::sync) fn of_core(self) -> Exclusive<Permits<&'a SemaphoreCore, N>, U> {
         Exclusive {
             value: self.value,
@@ -78,7 +78,7 @@ impl<'a, L: Lock + ?Sized, N: Count, U: ?Sized> Exclusive<Permits<&'a L, N>, U> 
 }
 
 impl<'a, L: Lock + ?Sized, U: ?Sized> Shared<Permits<&'a L, One>, U> {
-    /// Forgets of what type the lock is.
+    /// Erases the type of the lock.
     pub(in crate::sync) fn of_core(self) -> Shared<Permits<&'a SemaphoreCore, One>, U> {
         Shared {
             value: self.value,
@@ -125,7 +125,8 @@ impl<H: Holder, U: ?Sized> Exclusive<Permits<H, Many>, U> {
 impl<P, U: ?Sized> Deref for Exclusive<P, U> {
     type Target = U;
     fn deref(&self) -> &U {
-        // SAFETY: the value is alive and nobody else's while the permits are here (contract of `new`).
+        // SAFETY: the value is alive and nobody else's while the permits are here (contract of
+        // `new`).
         unsafe { &*self.value }
     }
 }

@@ -116,7 +116,7 @@ impl<T: ?Sized> RwLock<T> {
         }
     }
 
-    /// Waits until nobody writes, and no writer waits that came before.
+    /// Waits until nobody writes, and no earlier writer waits.
     ///
     /// # Cancel safety
     ///
@@ -136,8 +136,8 @@ impl<T: ?Sized> RwLock<T> {
         thread_park::block_outside(self.read())
     }
 
-    /// [`read`](RwLock::read) with a guard that keeps the lock alive instead of borrowing it, so that
-    /// it can be moved into another task.
+    /// [`read`](RwLock::read) with a guard that keeps the lock alive instead of borrowing it, so
+    /// that it can be moved into another task.
     ///
     /// # Cancel safety
     ///
@@ -146,7 +146,7 @@ impl<T: ?Sized> RwLock<T> {
         OwnedRwLockReadGuard::new(protected::shared(self).await)
     }
 
-    /// A read lock, if it is to be had at once.
+    /// A read lock, if it can be had at once.
     ///
     /// # Errors
     ///
@@ -164,12 +164,12 @@ impl<T: ?Sized> RwLock<T> {
         protected::try_shared(self).map(OwnedRwLockReadGuard::new)
     }
 
-    /// Waits until nobody reads or writes, and nobody waits who came before.
+    /// Waits until nobody reads or writes, and nobody earlier waits.
     ///
     /// # Cancel safety
     ///
-    /// Dropped before its end it takes nothing, and lets the readers behind it in. The place in line
-    /// is lost.
+    /// Dropped before its end it takes nothing, and lets the readers behind it in. The place in
+    /// line is lost.
     pub async fn write(&self) -> RwLockWriteGuard<'_, T> {
         RwLockWriteGuard::new(protected::exclusive(self).await.of_core())
     }
@@ -193,7 +193,7 @@ impl<T: ?Sized> RwLock<T> {
         OwnedRwLockWriteGuard::new(protected::exclusive(self).await)
     }
 
-    /// The write lock, if it is to be had at once.
+    /// The write lock, if it can be had at once.
     ///
     /// # Errors
     ///
@@ -211,7 +211,7 @@ impl<T: ?Sized> RwLock<T> {
         protected::try_exclusive(self).map(OwnedRwLockWriteGuard::new)
     }
 
-    /// The value, without locking: who has the lock mutably has it alone.
+    /// The value, without locking: `&mut self` means that nobody else has it.
     pub fn get_mut(&mut self) -> &mut T {
         self.protected.get_mut()
     }

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::RwLock;
 use crate::sync::protected::{One, Permits, Shared};
 
-/// The right to read the value of a [`RwLock`] in an `Arc`, or a part `U` of it. Dropping it may let
-/// a writer in.
+/// The right to read the value of a [`RwLock`] in an `Arc`, or a part `U` of it. Dropping it may
+/// let a writer in.
 ///
 /// # Examples
 ///
@@ -44,7 +44,7 @@ impl<T: ?Sized, U: ?Sized> OwnedRwLockReadGuard<T, U> {
 
     /// Narrows the guard to a part of the value.
     ///
-    /// Not a method, lest it hide one of the value's: `OwnedRwLockReadGuard::map(guard, ...)`.
+    /// Not a method, which would hide one of the value's: `OwnedRwLockReadGuard::map(guard, ...)`.
     #[inline]
     pub fn map<F, V: ?Sized>(this: Self, f: F) -> OwnedRwLockReadGuard<T, V>
     where

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::{OwnedRwLockReadGuard, RwLock};
 use crate::sync::protected::{Exclusive, Many, Permits};
 
-/// The right to read and write the value of a [`RwLock`] in an `Arc`, from [`RwLock::write_owned`]. Dropping it
-/// lets the next in line in.
+/// The right to read and write the value of a [`RwLock`] in an `Arc`, from [`RwLock::write_owned`].
+/// Dropping it lets the next in line in.
 ///
 /// # Examples
 ///
@@ -54,7 +54,7 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
 
     /// Narrows the guard to a part of the value.
     ///
-    /// Not a method, lest it hide one of the value's: `OwnedRwLockWriteGuard::map(guard, ...)`.
+    /// Not a method, which would hide one of the value's: `OwnedRwLockWriteGuard::map(guard, ...)`.
     #[inline]
     pub fn map<F, U: ?Sized>(this: Self, f: F) -> OwnedRwLockMappedWriteGuard<T, U>
     where
@@ -63,7 +63,8 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
         OwnedRwLockMappedWriteGuard::new(this.view.map(f))
     }
 
-    /// Narrows the guard to a part of the value and lets other readers in, but no writer in between.
+    /// Narrows the guard to a part of the value and lets other readers in, but no writer in
+    /// between.
     #[inline]
     pub fn downgrade_map<F, U: ?Sized>(this: Self, f: F) -> OwnedRwLockReadGuard<T, U>
     where
@@ -91,11 +92,12 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
         }
     }
 
-    /// [`downgrade_map`](OwnedRwLockWriteGuard::downgrade_map) to a part of the value that may not be there.
+    /// [`downgrade_map`](OwnedRwLockWriteGuard::downgrade_map) to a part of the value that may not
+    /// be there.
     ///
     /// # Errors
     ///
-    /// The guard itself, which still is the only one, if `f` returns `None`.
+    /// The guard itself, still the only one, if `f` returns `None`.
     #[inline]
     pub fn try_downgrade_map<F, U: ?Sized>(
         this: Self,
@@ -110,7 +112,7 @@ impl<T: ?Sized> OwnedRwLockWriteGuard<T> {
         }
     }
 
-    /// [`map`](OwnedRwLockWriteGuard::map) to the whole value, for where a mapped guard is wanted.
+    /// [`map`](OwnedRwLockWriteGuard::map) to the whole value, where a mapped guard is needed.
     #[inline]
     pub fn into_mapped(this: Self) -> OwnedRwLockMappedWriteGuard<T> {
         OwnedRwLockMappedWriteGuard::new(this.view)

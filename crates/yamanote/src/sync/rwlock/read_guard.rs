@@ -8,8 +8,8 @@ use std::ops::Deref;
 use crate::sync::protected::{One, Permits, Shared};
 use crate::sync::semaphore_core::SemaphoreCore;
 
-/// The right to read the value of a [`RwLock`](crate::sync::RwLock), or a part of it. Dropping it may
-/// let a writer in.
+/// The right to read the value of a [`RwLock`](crate::sync::RwLock), or a part of it. Dropping it
+/// may let a writer in.
 #[clippy::has_significant_drop]
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
@@ -27,7 +27,7 @@ impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
 
     /// Narrows the guard to a part of the value.
     ///
-    /// Not a method, lest it hide one of the value's: `RwLockReadGuard::map(guard, ...)`.
+    /// Not a method, which would hide one of the value's: `RwLockReadGuard::map(guard, ...)`.
     ///
     /// ```
     /// use yamanote::sync::{RwLock, RwLockReadGuard};

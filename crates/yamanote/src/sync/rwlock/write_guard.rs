@@ -43,7 +43,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 
     /// Narrows the guard to a part of the value.
     ///
-    /// Not a method, lest it hide one of the value's: `RwLockWriteGuard::map(guard, ...)`.
+    /// Not a method, which would hide one of the value's: `RwLockWriteGuard::map(guard, ...)`.
     ///
     /// ```
     /// use yamanote::sync::{RwLock, RwLockWriteGuard};
@@ -63,7 +63,8 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         RwLockMappedWriteGuard::new(this.view.map(f))
     }
 
-    /// Narrows the guard to a part of the value and lets other readers in, but no writer in between.
+    /// Narrows the guard to a part of the value and lets other readers in, but no writer in
+    /// between.
     #[inline]
     pub fn downgrade_map<F, U: ?Sized>(this: Self, f: F) -> RwLockReadGuard<'a, U>
     where
@@ -88,11 +89,12 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         }
     }
 
-    /// [`downgrade_map`](RwLockWriteGuard::downgrade_map) to a part of the value that may not be there.
+    /// [`downgrade_map`](RwLockWriteGuard::downgrade_map) to a part of the value that may not be
+    /// there.
     ///
     /// # Errors
     ///
-    /// The guard itself, which still is the only one, if `f` returns `None`.
+    /// The guard itself, still the only one, if `f` returns `None`.
     #[inline]
     pub fn try_downgrade_map<F, U: ?Sized>(this: Self, f: F) -> Result<RwLockReadGuard<'a, U>, Self>
     where
@@ -104,7 +106,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
         }
     }
 
-    /// [`map`](RwLockWriteGuard::map) to the whole value, for where a mapped guard is wanted.
+    /// [`map`](RwLockWriteGuard::map) to the whole value, where a mapped guard is needed.
     #[inline]
     pub fn into_mapped(this: Self) -> RwLockMappedWriteGuard<'a, T> {
         RwLockMappedWriteGuard::new(this.view)

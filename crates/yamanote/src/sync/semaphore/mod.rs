@@ -1,4 +1,4 @@
-//! A counting semaphore: so many may do something at once.
+//! A counting semaphore: a number of tasks may do something at once.
 #![forbid(unsafe_code)]
 
 mod permit;
@@ -14,13 +14,13 @@ use crate::util::thread_park;
 /// A number of permits that are taken, one or several at a time, and return when dropped.
 ///
 /// Use it to bound what goes on at once: open files, connections, requests to a slow service; with
-/// [`add_permits`](Semaphore::add_permits) and [`SemaphorePermit::forget`] it also counts things that
-/// are produced here and consumed there.
+/// [`add_permits`](Semaphore::add_permits) and [`SemaphorePermit::forget`] it also counts things
+/// that are produced here and consumed there.
 ///
 /// It is fair: permits go to tasks in the order they asked (that is, first polled
-/// [`acquire`](Semaphore::acquire)). Who asks for many is not overtaken by those who ask for few: what
-/// is free is reserved for the first in line, and [`available_permits`](Semaphore::available_permits)
-/// is 0 while somebody waits.
+/// [`acquire`](Semaphore::acquire)). A task that asks for many is not overtaken by those that ask
+/// for few: what is free is reserved for the first in line, and
+/// [`available_permits`](Semaphore::available_permits) is 0 while somebody waits.
 ///
 /// Taking permits that are free costs one atomic instruction, and so does giving them back when
 /// nobody waits. Memory is never allocated.
@@ -59,7 +59,7 @@ impl Semaphore {
     /// The most permits a semaphore can have: `usize::MAX >> 3`.
     pub const MAX_PERMITS: usize = SemaphoreCore::MAX_PERMITS;
 
-    /// A semaphore with so many permits to begin with.
+    /// A semaphore that has `permits` permits to begin with.
     ///
     /// # Panics
     ///
@@ -89,7 +89,7 @@ impl Semaphore {
         }
     }
 
-    /// Permits that are free now, and that nobody waits for.
+    /// The permits that are free now; none while somebody waits.
     pub fn available_permits(&self) -> usize {
         self.core.available_permits()
     }
@@ -103,7 +103,7 @@ impl Semaphore {
         self.core.add_permits(n);
     }
 
-    /// Takes up to `n` free permits away for ever. Returns how many there were to take.
+    /// Takes up to `n` free permits away forever. Returns how many were taken.
     ///
     /// ```
     /// use yamanote::sync::Semaphore;
@@ -120,7 +120,7 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed, before or meanwhile.
+    /// [`AcquireError`] if the semaphore is closed, before or while it waits.
     ///
     /// # Cancel safety
     ///
@@ -136,7 +136,7 @@ impl Semaphore {
     ///
     /// # Errors
     ///
-    /// [`AcquireError`] if the semaphore is closed, before or meanwhile.
+    /// [`AcquireError`] if the semaphore is closed, before or while it waits.
     ///
     /// # Cancel safety
     ///
@@ -158,7 +158,7 @@ impl Semaphore {
         Ok(SemaphorePermit::new(self, 1))
     }
 
-    /// `n` permits, if so many are free and nobody waits.
+    /// `n` permits, if that many are free and nobody waits.
     ///
     /// # Errors
     ///
@@ -231,7 +231,8 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit::new(self, 1))
     }
 
-    /// [`try_acquire_many`](Semaphore::try_acquire_many) with permits that keep the semaphore alive.
+    /// [`try_acquire_many`](Semaphore::try_acquire_many) with permits that keep the semaphore
+    /// alive.
     ///
     /// # Errors
     ///
@@ -254,8 +255,8 @@ impl Semaphore {
         thread_park::block_outside(self.acquire_owned())
     }
 
-    /// [`acquire_many_owned`](Semaphore::acquire_many_owned) for a thread that runs no tasks: blocks
-    /// it.
+    /// [`acquire_many_owned`](Semaphore::acquire_many_owned) for a thread that runs no tasks:
+    /// blocks it.
     ///
     /// # Errors and panics
     ///
@@ -268,8 +269,8 @@ impl Semaphore {
         thread_park::block_outside(self.acquire_many_owned(n))
     }
 
-    /// No permit is given any more; who waits gets an error. Permits that are out may return and are
-    /// counted.
+    /// Gives no permits any more; all that wait get an error. Permits that are out may return and
+    /// are counted.
     ///
     /// ```
     /// use yamanote::sync::{Semaphore, TryAcquireError};

@@ -1,4 +1,4 @@
-//! Permits in somebody's hands.
+//! Permits that were acquired.
 #![forbid(unsafe_code)]
 
 use std::sync::Arc;
@@ -58,7 +58,7 @@ impl<'a> SemaphorePermit<'a> {
         SemaphorePermit { sem, permits }
     }
 
-    /// The permits never return: the semaphore has so many fewer.
+    /// The permits never return: the semaphore has that many fewer.
     ///
     /// ```
     /// use yamanote::sync::Semaphore;
@@ -86,7 +86,7 @@ impl<'a> SemaphorePermit<'a> {
         other.permits = 0;
     }
 
-    /// Takes `n` of these permits out; `None` if they are not so many.
+    /// Takes `n` of these permits out; `None` if there are fewer.
     ///
     /// ```
     /// use yamanote::sync::Semaphore;
@@ -107,7 +107,7 @@ impl<'a> SemaphorePermit<'a> {
         self.sem
     }
 
-    /// How many they are.
+    /// How many permits there are.
     pub fn num_permits(&self) -> usize {
         self.permits
     }
@@ -118,7 +118,7 @@ impl OwnedSemaphorePermit {
         OwnedSemaphorePermit { sem, permits }
     }
 
-    /// The permits never return: the semaphore has so many fewer.
+    /// The permits never return: the semaphore has that many fewer.
     pub fn forget(mut self) {
         self.permits = 0;
     }
@@ -138,7 +138,7 @@ impl OwnedSemaphorePermit {
         other.permits = 0;
     }
 
-    /// Takes `n` of these permits out; `None` if they are not so many.
+    /// Takes `n` of these permits out; `None` if there are fewer.
     pub fn split(&mut self, n: usize) -> Option<Self> {
         self.permits = self.permits.checked_sub(n)?;
         Some(OwnedSemaphorePermit::new(self.sem.clone(), n))
@@ -149,7 +149,7 @@ impl OwnedSemaphorePermit {
         &self.sem
     }
 
-    /// How many they are.
+    /// How many permits there are.
     pub fn num_permits(&self) -> usize {
         self.permits
     }

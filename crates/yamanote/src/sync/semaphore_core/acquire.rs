@@ -51,7 +51,7 @@ impl<'a> Acquire<'a> {
                 return Stage::Notified(REFUSED);
             }
             if word == WAITING {
-                // Nothing is free, and who waits keeps it so (rule 1), as does the lock.
+                // Nothing is free, which stays so while somebody waits (rule 1) and by the lock.
                 // SAFETY: as below.
                 unsafe { queue.push(&self.waiter, Some(waker), needed) };
                 return Stage::Queued;
@@ -61,15 +61,15 @@ impl<'a> Acquire<'a> {
                 Some(left) => word & WAITING | left << SHIFT,
                 None => WAITING,
             };
-            // Pairs with the Release in `add_permits`.
+            // Pairs with the Release in `SemaphoreCore::add_permits`.
             match core
                 .word
                 .compare_exchange(word, next, Ordering::Acquire, Ordering::Acquire)
             {
                 Ok(_) if free >= needed => return Stage::Notified(GRANTED),
                 Ok(_) => {
-                    // SAFETY: this is the owner's poll and the stage was `Idle`. The future is pinned
-                    // and its drop takes the waiter out of the queue.
+                    // SAFETY: this is the owner's poll and the stage was `Idle`. The future is
+                    // pinned and its drop takes the waiter out of the queue.
                     unsafe { queue.push(&self.waiter, Some(waker), needed - free) };
                     return Stage::Queued;
                 }
@@ -150,7 +150,8 @@ impl Future for Acquire<'_> {
                 return Poll::Ready(Err(AcquireError::closed()));
             }
         }
-        // The budget comes last: a task that spent it keeps its place in line, and here its permits.
+        // The budget comes last: a task that spent it keeps its place in line, and here its
+        // permits.
         let unit = ready!(coop::poll_proceed(cx));
         unit.made_progress();
         this.waiter.set_stage(Stage::Idle);

@@ -1,5 +1,5 @@
-//! A fair counting semaphore: what `Semaphore`, `Mutex`, `RwLock`, `OnceCell` and the bounded channel
-//! wait with.
+//! A fair counting semaphore: what `Semaphore`, `Mutex`, `RwLock`, `OnceCell` and the bounded
+//! channel wait with.
 //!
 //! One word holds the free permits and two flags:
 //!
@@ -7,17 +7,20 @@
 //!   permits << 2 | WAITING | CLOSED
 //! ```
 //!
-//! 1. `WAITING` is set when somebody is in the queue, and then no permit is free: who comes to wait
-//!    takes what there is, and what is released goes to the first in the queue. So nobody overtakes,
-//!    and one compare-and-swap that finds enough permits needs not ask whether somebody waits.
+//! 1. `WAITING` is set when somebody is in the queue, and then no permit is free: a new waiter
+//!    takes what there is, and what is released goes to the first in the queue. So nobody
+//!    overtakes, and a compare-and-swap that finds enough permits need not ask whether somebody
+//!    waits.
 //! 2. The flags change under the queue's lock only. Permits change with a compare-and-swap, under
-//!    the lock or not; acquiring and releasing take the lock only if somebody must wait or waits.
-//! 3. What is `CLOSED` gives no permits any more, has an empty queue, and takes permits back.
+//!    the lock or not; acquiring takes the lock only to wait, releasing only if somebody waits.
+//! 3. A semaphore that is `CLOSED` gives no permits any more, has an empty queue, and takes permits
+//!    back.
 //! 4. No waker is cloned, called or dropped under the lock: it may come back here.
 //!
-//! Memory ordering: what was done before a permit was released is seen by who acquires it. On the
-//! word the Release of [`SemaphoreCore::add_permits`] pairs with the Acquire of [`SemaphoreCore::try_acquire`], through
-//! any compare-and-swaps between them; through the queue, its lock and the stage of the waiter do it.
+//! Memory ordering: whoever acquires a permit sees what was done before it was released. On the
+//! word the Release of [`SemaphoreCore::add_permits`] pairs with the Acquire of
+//! [`SemaphoreCore::try_acquire`], through any compare-and-swaps between them; through the queue,
+//! its lock and the stage of the waiter do it.
 
 mod acquire;
 mod error;
@@ -50,7 +53,7 @@ const GRANTED: Message = 0;
 /// To a waiter of a semaphore that was closed; it may have a part of its permits.
 const REFUSED: Message = 1;
 
-/// A fair counting semaphore without guards: who acquires must release.
+/// A fair counting semaphore without guards: whoever acquires must release.
 pub(crate) struct SemaphoreCore {
     word: AtomicUsize,
     /// With the number of permits that are still to come for each waiter.
@@ -101,7 +104,7 @@ impl SemaphoreCore {
         }
     }
 
-    /// Permits nobody has. None while somebody waits.
+    /// The permits that nobody has. None while somebody waits.
     pub(crate) fn available_permits(&self) -> usize {
         self.word.load(Ordering::Acquire) >> SHIFT
     }
@@ -152,11 +155,12 @@ impl SemaphoreCore {
         Acquire::new(self, n)
     }
 
-    /// Gives `n` permits, taken or new, to who waits, the rest to whoever comes.
+    /// Gives `n` permits, taken or new, to those that wait; the rest is free.
     ///
     /// # Panics
     ///
-    /// If there would be more than [`SemaphoreCore::MAX_PERMITS`]. Nothing was added then but what went to who waits.
+    /// If there would be more than [`SemaphoreCore::MAX_PERMITS`]. What went to
+    /// waiters has been added then, the rest has not.
     #[inline]
     pub(crate) fn add_permits(&self, n: usize) {
         if n == 0 {
@@ -165,7 +169,7 @@ impl SemaphoreCore {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & WAITING == 0 {
             let next = word_with_added(word, n);
-            // Pairs with the Acquire in `try_acquire` and `enqueue`.
+            // Pairs with the Acquire in `try_acquire` and `Acquire::enqueue`.
             match self
                 .word
                 .compare_exchange(word, next, Ordering::Release, Ordering::Relaxed)
@@ -197,13 +201,13 @@ impl SemaphoreCore {
         }
     }
 
-    /// Ends the giving of permits, for those who wait too.
+    /// Gives no permits any more. Whoever waits is refused.
     pub(crate) fn close(&self) {
         let mut panics = FirstPanic::default();
         loop {
             let mut wakers = WakeBatch::new();
             let mut queue = self.lock_queue();
-            // Pairs with the Acquire of who finds it closed.
+            // Pairs with the Acquire in `is_closed`, `try_acquire` and `Acquire::enqueue`.
             self.word.fetch_or(CLOSED, Ordering::Release);
             while !queue.is_empty() && !wakers.is_full() {
                 wakers.push(take_first(&mut queue, REFUSED));
@@ -259,7 +263,7 @@ impl SemaphoreCore {
             // If this panics the flag stays, over an empty queue and no permits. The next release
             // comes here and clears it.
             let next = word_with_added(word & !WAITING, left);
-            // Pairs with the Acquire in `try_acquire` and `enqueue`.
+            // Pairs with the Acquire in `try_acquire` and `Acquire::enqueue`.
             match self
                 .word
                 .compare_exchange(word, next, Ordering::Release, Ordering::Relaxed)
@@ -273,7 +277,7 @@ impl SemaphoreCore {
 
 fn take_first(queue: &mut WaiterList<usize>, message: Message) -> Waker {
     let waker = queue.take_first(message);
-    waker.expect("who waits for permits has a waker")
+    waker.expect("a waiter for permits has a waker")
 }
 
 /// Tokio's text.
@@ -303,8 +307,8 @@ fn word_with_added(word: usize, n: usize) -> usize {
     word + (n << SHIFT)
 }
 
-// Foreign code never runs while anything here is half done. Tokio without `parking_lot` promises it,
-// and so for all that waits in this.
+// Foreign code never runs while anything here is half done. Tokio without `parking_lot` promises
+// it, and so for all that waits in this.
 impl UnwindSafe for SemaphoreCore {}
 impl RefUnwindSafe for SemaphoreCore {}
 

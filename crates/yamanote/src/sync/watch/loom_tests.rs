@@ -27,8 +27,7 @@ fn loom_watch_a_receiver_made_meanwhile() {
     loom::model(|| {
         let (sender, receiver) = channel(0);
         let sending = thread::spawn(move || sender.send(1));
-        // The first of its shard: whoever sends does not know that there is somebody, or it sees
-        // what was sent.
+        // The first of its shard: either the sender knows of it, or it sees what was sent.
         let mut late = receiver.clone();
         block_on(late.changed()).unwrap();
         sending.join().unwrap().unwrap();
@@ -38,7 +37,7 @@ fn loom_watch_a_receiver_made_meanwhile() {
 
 /// Also if it does not look at the value, whose lock would order it.
 #[test]
-fn loom_watch_who_sees_a_change_sees_what_was_done_before() {
+fn loom_watch_a_change_shows_what_was_done_before() {
     loom::model(|| {
         let (sender, receiver) = channel(());
         let done = Arc::new(AtomicUsize::new(0));

@@ -1,7 +1,7 @@
 //! A channel that holds one value, the last: many senders replace it, many receivers look at it.
 //!
-//! For what changes now and then and where only the present state counts: a configuration, the
-//! progress of a job, the order to shut down. [`channel`] makes the first [`Sender`] and
+//! It is for what changes now and then and of which only the present state counts: a configuration,
+//! the progress of a job, the order to shut down. [`channel`] makes the first [`Sender`] and
 //! [`Receiver`] around an initial value; both can be cloned.
 //!
 //! # Seen and unseen
@@ -14,9 +14,9 @@
 //! - [`borrow_and_update`] looks at the value and marks it seen; [`borrow`] only looks. In a loop
 //!   around [`changed`] use the former: a value that comes between the two would otherwise be
 //!   announced once more after it was looked at.
-//! - [`has_changed`] asks without waiting. It fails as soon as the channel is closed; [`changed`] only
-//!   when, besides, nothing is unseen.
-//! - [`wait_for`] waits for a value that suits.
+//! - [`has_changed`] asks without waiting. It fails as soon as the channel is closed; [`changed`]
+//!   fails only when, besides, nothing is unseen.
+//! - [`wait_for`] waits for a value that meets a condition.
 //!
 //! The channel is closed for receivers when the last sender is dropped; they can still look at the
 //! last value. It is closed for senders while there is no receiver; [`Sender::subscribe`] opens it
@@ -24,9 +24,9 @@
 //!
 //! # Looking is locking
 //!
-//! The [`Ref`] that one looks through holds a read lock. Sending waits, the thread blocked, until it
-//! is dropped, and on some systems new readers wait behind a waiting sender: so a thread that holds
-//! one must not borrow again. Hold it briefly, never across an `.await`; clone what is needed longer.
+//! A [`Ref`] holds a read lock. Sending blocks the thread until it is dropped, and on some systems
+//! new readers wait behind a waiting sender, so a thread that holds one must not borrow again. Hold
+//! it briefly, never across an `.await`; clone what is needed longer.
 //!
 //! # Examples
 //!

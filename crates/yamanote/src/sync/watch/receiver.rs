@@ -28,7 +28,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Looks at the value and leaves it unseen if it was.
+    /// Looks at the value; if it was unseen it stays so.
     ///
     /// See [the module](super) for what the lock means, and for when
     /// [`borrow_and_update`](Receiver::borrow_and_update) is better.
@@ -132,9 +132,9 @@ impl<T> Receiver<T> {
 
     /// Waits for a value of which `f` says `true`, marks it seen and returns it borrowed.
     ///
-    /// The present value is asked first, seen or not; then each that comes, some may be skipped. When
-    /// the senders are gone the last one is asked too, if it is unseen. Values that `f` refuses are
-    /// marked seen. `f` runs with the value borrowed, so it must not send.
+    /// The present value is tried first, seen or not, then those that come; some may be skipped.
+    /// When the senders are gone the last one is tried too, if it is unseen. Values that `f`
+    /// refuses are marked seen. `f` runs with the value borrowed, so it must not send.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl<T> Receiver<T> {
                     let value = shared.read();
                     let version = shared.state().version();
                     let has_changed = std::mem::replace(seen, version) != version;
-                    // A seen value of a closed channel was asked already.
+                    // A seen value of a closed channel was tried already.
                     if (!closed || has_changed) && f(&value) {
                         return Ok(Ref::new(value, has_changed));
                     }
@@ -207,7 +207,7 @@ async fn wait<T>(shared: &Shared<T>, shard: usize, seen: &mut Version) -> Result
         return result;
     }
     loop {
-        // First ask to be told, then look.
+        // First register, then look.
         let changed = shared.changed(shard).notified();
         if let Some(result) = look(shared, seen) {
             return result;

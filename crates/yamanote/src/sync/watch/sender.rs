@@ -1,4 +1,4 @@
-//! `watch::Sender`: replaces the value and tells the receivers.
+//! `watch::Sender`: replaces the value and notifies the receivers.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -12,7 +12,7 @@ use crate::sync::cooperative::cooperative;
 
 /// The half that sends; can be cloned.
 ///
-/// When the last one is dropped the channel is closed, and receivers are told.
+/// When the last one is dropped the channel is closed, and receivers are notified.
 pub struct Sender<T> {
     shared: Arc<Shared<T>>,
 }
@@ -33,16 +33,16 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Replaces the value and tells all receivers.
+    /// Replaces the value and notifies all receivers.
     ///
-    /// That it returns `Ok` does not mean that somebody will look: receivers may go, or see a later
-    /// value only. Waits for borrows to end, the thread blocked.
+    /// `Ok` does not mean that somebody will look: receivers may be dropped, or only see a later
+    /// value. Blocks the thread until all borrows have ended.
     ///
     /// # Errors
     ///
     /// If there is no receiver; the value stays as it was and the new one comes back.
-    /// [`send_replace`](Sender::send_replace) and [`send_modify`](Sender::send_modify) change it all
-    /// the same.
+    /// [`send_replace`](Sender::send_replace) and [`send_modify`](Sender::send_modify) change it
+    /// all the same.
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         if self.is_closed() {
             return Err(SendError(value));
@@ -51,12 +51,12 @@ impl<T> Sender<T> {
         Ok(())
     }
 
-    /// Changes the value in place and tells all receivers, also if there is none.
+    /// Changes the value in place and notifies all receivers, even if there is none.
     ///
     /// # Panics
     ///
-    /// If `modify` panics. What it did to the value until then stays, receivers are not told, and the
-    /// channel works on. It panics or blocks for ever if `modify` uses this channel.
+    /// If `modify` panics. What it did to the value until then stays, receivers are not notified,
+    /// and the channel works on. It panics or blocks for ever if `modify` uses this channel.
     ///
     /// ```
     /// let (sender, receiver) = yamanote::sync::watch::channel(vec![1]);
@@ -73,9 +73,11 @@ impl<T> Sender<T> {
         });
     }
 
-    /// Changes the value in place, and tells all receivers if `modify` returns `true`; returns that.
+    /// Changes the value in place, notifies all receivers if `modify` returns `true`, and returns
+    /// that.
     ///
-    /// A change made although it returns `false` is seen by who looks, and announced to nobody.
+    /// A change made although it returns `false` is announced to nobody, but seen by everybody that
+    /// looks.
     ///
     /// # Panics
     ///
@@ -104,7 +106,7 @@ impl<T> Sender<T> {
         self.shared.modify(modify)
     }
 
-    /// Replaces the value, tells all receivers, and returns the old value; also if there is no
+    /// Replaces the value, notifies all receivers, and returns the old value, even if there is no
     /// receiver.
     ///
     /// ```
@@ -138,7 +140,8 @@ impl<T> Sender<T> {
 
     /// Waits until there is no receiver.
     ///
-    /// If one subscribes soon after the last went, it may be that this moment is not noticed.
+    /// If a new one subscribes soon after the last was dropped, this may not notice the moment
+    /// between.
     ///
     /// # Cancel safety
     ///
@@ -155,7 +158,7 @@ impl<T> Sender<T> {
     pub async fn closed(&self) {
         cooperative(async {
             while !self.is_closed() {
-                // First ask to be told, then look.
+                // First register, then look.
                 let abandoned = self.shared.abandoned().notified();
                 if !self.is_closed() {
                     abandoned.await;
@@ -184,7 +187,7 @@ impl<T> Sender<T> {
         self.shared.receivers()
     }
 
-    /// How many senders there are, this one among them.
+    /// How many senders there are, including this one.
     pub fn sender_count(&self) -> usize {
         self.shared.senders()
     }

@@ -1,11 +1,12 @@
 //! What the halves of a `watch` channel share.
 //!
-//! The value stands behind a lock; which value it is, and whether all senders are gone, is told by
-//! one atomic word beside it. So whether something is unseen costs one load. The word's version is
-//! stepped under the write lock: who holds a read lock sees value and version of the same moment.
+//! The value stands behind a lock; one atomic word beside it says which value it is, and whether
+//! all senders are gone. So asking whether something is unseen costs one load. The word's version
+//! is stepped under the write lock: a holder of the read lock sees value and version of the same
+//! moment.
 //!
-//! Who waits for a change stands in one of several [`Notify`]s, so that many receivers do not queue
-//! at one lock. A receiver has its own, and those that no receiver ever had are left out.
+//! Receivers wait for a change in one of several [`Notify`]s, so that many of them do not queue at
+//! one lock. Each receiver has its own one, and those that no receiver ever had are left out.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -15,7 +16,7 @@ use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use crate::loom::sync::{RwLock, RwLockReadGuard};
 use crate::sync::Notify;
 use crate::util::first_panic::FirstPanic;
-use crate::util::poison::unpoisoned;
+use crate::util::poison::{unpoisoned, unpoisoned_if_free};
 
 const CLOSED: usize = 1;
 /// The version stands above [`CLOSED`] and wraps.
@@ -31,7 +32,7 @@ const SHARDS: usize = 2;
 pub(super) struct Version(usize);
 
 impl Version {
-    /// One that is not this, for a receiver that shall not have seen it.
+    /// Another one: for a receiver that has not seen this.
     pub(super) fn previous(self) -> Self {
         Version(self.0.wrapping_sub(STEP))
     }
@@ -86,29 +87,29 @@ impl<T> Shared<T> {
         State(self.state.load(Acquire))
     }
 
-    /// A closure that panicked under the lock has left a value all the same; nothing is poisoned.
+    /// A closure that panicked under the lock has left a value all the same.
     pub(super) fn read(&self) -> RwLockReadGuard<'_, T> {
         unpoisoned(self.value.read())
     }
 
-    /// Runs `modify` on the value; if it says so, this is a new version, and receivers are told when
-    /// the lock is released.
+    /// Runs `modify` on the value; if it says so, this is a new version, and receivers are notified
+    /// when the lock is released.
     pub(super) fn modify(&self, modify: impl FnOnce(&mut T) -> bool) -> bool {
         let mut value = unpoisoned(self.value.write());
         if !modify(&mut value) {
             return false;
         }
-        // Pairs with the Acquire in `state`. The value has its lock; this is for who only asks whether
-        // there is a change.
+        // Pairs with the Acquire in `state`, for those that only ask whether there is a change; the
+        // value has its lock.
         self.state.fetch_add(STEP, Release);
         drop(value);
-        self.tell_receivers();
+        self.notify_receivers();
         true
     }
 
-    fn tell_receivers(&self) {
+    fn notify_receivers(&self) {
         // A step of its own in the order of this word: a receiver that adds its bit after it sees
-        // the state as it is now, by the AcqRel there; one that added it before is told.
+        // the state as it is now, by the AcqRel there; one that added it before is notified.
         let used = self.shards_used.fetch_or(0, AcqRel);
         let mut panics = FirstPanic::default();
         for (shard, notify) in self.changed.iter().enumerate() {
@@ -119,7 +120,7 @@ impl<T> Shared<T> {
         panics.resume();
     }
 
-    /// What tells the receivers of this shard.
+    /// What notifies the receivers of this shard.
     pub(super) fn changed(&self, shard: usize) -> &Notify {
         &self.changed[shard].0
     }
@@ -145,14 +146,14 @@ impl<T> Shared<T> {
         // AcqRel: what the other senders did is before the close.
         if self.senders.fetch_sub(1, AcqRel) == 1 {
             self.state.fetch_or(CLOSED, Release); // pairs with the Acquire in `state`
-            self.tell_receivers();
+            self.notify_receivers();
         }
     }
 
     /// Returns the new receiver's shard.
     pub(super) fn add_receiver(&self) -> usize {
         let shard = self.receivers.fetch_add(1, Relaxed) % SHARDS;
-        self.shards_used.fetch_or(1 << shard, AcqRel); // pairs with `tell_receivers`
+        self.shards_used.fetch_or(1 << shard, AcqRel); // pairs with `notify_receivers`
         shard
     }
 
@@ -167,14 +168,9 @@ impl<T: fmt::Debug> fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
         let mut shared = f.debug_struct("Shared");
-        match self.value.try_read() {
-            Ok(value) => shared.field("value", &*value),
-            Err(std::sync::TryLockError::Poisoned(poisoned)) => {
-                shared.field("value", &*poisoned.into_inner())
-            }
-            Err(std::sync::TryLockError::WouldBlock) => {
-                shared.field("value", &format_args!("<locked>"))
-            }
+        match unpoisoned_if_free(self.value.try_read()) {
+            Some(value) => shared.field("value", &*value),
+            None => shared.field("value", &format_args!("<locked>")),
         };
         shared
             .field("version", &state.version())

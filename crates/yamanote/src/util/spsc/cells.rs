@@ -45,8 +45,8 @@ mod plain {
         /// * No other call touches that part at the same time.
         pub(crate) unsafe fn write(&self, at: usize, data: &[u8]) {
             debug_assert!(at + data.len() <= self.capacity);
-            // SAFETY: within the allocation and exclusive, says the caller; `data` is elsewhere, since
-            // a slice of this memory lives only inside `read`, whose part is another one.
+            // SAFETY: within the allocation and exclusive, says the caller; `data` is elsewhere,
+            // since a slice of this memory lives only inside `read`, whose part is another one.
             unsafe {
                 let to = self.start.as_ptr().add(at);
                 to.copy_from_nonoverlapping(data.as_ptr(), data.len());

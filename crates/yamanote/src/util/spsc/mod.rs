@@ -9,22 +9,23 @@
 //!   read -------^                                               ^-------- written
 //! ```
 //!
-//! The bytes lie in a segment, which is a ring. If the writer has more to write than fits into it, while
-//! the pipe as a whole has room, it links a larger segment behind it and goes on there; the reader frees
-//! the old one when it has read its last byte. So memory grows with what is in the pipe at most, not
-//! with its bound, and in the long run there is one segment and no allocation.
+//! The bytes lie in a segment, which is a ring. If the writer has more to write than fits into it,
+//! while the pipe as a whole has room, it links a larger segment behind it and goes on there; the
+//! reader frees the old one when it has read its last byte. So memory grows with what is in the
+//! pipe, not with its bound, and in the long run there is one segment and no allocation.
 //!
-//! Two [`Signal`]s tell how far each side has come; each is written by its own side alone, and is where
-//! the other side parks. Bytes are copied first and published, all at once, after that:
+//! Two [`Signal`]s say how far each side has come; each is moved by its own side alone, and is
+//! where the other side parks. Bytes are copied first and published, all at once, after that:
 //! [`Producer::push`] and [`Producer::publish`], [`Consumer::pop`] and [`Consumer::release`].
 //!
 //! # Rules
 //!
-//! 1. A byte between `read` and `written`, as published, belongs to the reader. All others, in the tail
-//!    segment, belong to the writer.
-//! 2. The writer touches only the tail segment. Its last access to a segment is the store to `next`.
-//! 3. The reader touches `head` and the segments before the tail; it frees a segment when it has read up
-//!    to its `end` and `next` is set. Before that, the writer (rule 2) is done with it.
+//! 1. A byte between `read` and `written`, as published, belongs to the reader. All others, in the
+//!    tail segment, belong to the writer.
+//! 2. The writer touches only the tail segment. Its last access to a segment is the store to
+//!    `next`.
+//! 3. The reader touches `head` and the segments before the tail; it frees a segment when it has
+//!    read up to its `end` and `next` is set. Before that, the writer (rule 2) is done with it.
 //! 4. A byte is published only after the segment it lies in is linked.
 
 mod cells;
@@ -46,8 +47,8 @@ use signal::{Position, Signal};
 /// The first segment is not smaller than this, unless the pipe is.
 const SMALLEST_SEGMENT: usize = if cfg!(all(test, loom)) { 2 } else { 256 };
 
-/// A larger bound would be none: this is beyond what can be addressed. Positions keep their meaning as
-/// long as they are not further apart.
+/// A larger bound would be none: this is beyond what can be addressed. Positions keep their meaning
+/// as long as they are not further apart.
 const MAX_CAPACITY: usize = usize::MAX >> 5;
 
 /// Makes a pipe that holds at most `capacity` bytes.
@@ -88,8 +89,8 @@ struct Pipe {
     written: OwnLine<Signal>,
     /// Moved by the reader.
     read: OwnLine<Signal>,
-    /// The segment that is read from; null before the first byte. Set first by the writer, then by the
-    /// reader.
+    /// The segment that is read from; null before the first byte. Set first by the writer, then by
+    /// the reader.
     head: AtomicPtr<Segment>,
     capacity: usize,
 }
@@ -109,8 +110,8 @@ pub(crate) struct Producer {
     pipe: Arc<Pipe>,
     /// The segment that is written to; null before the first byte.
     tail: *mut Segment,
-    /// A position in the tail segment before which nothing is left to read: its beginning, or, once the
-    /// reader has come there, where the reader was seen.
+    /// A position in the tail segment before which nothing is left to read: its beginning, or, once
+    /// the reader has come there, where the reader was seen.
     tail_floor: Position,
     /// Where the next byte goes.
     written: Position,
@@ -139,24 +140,26 @@ pub(crate) struct Consumer {
 pub(crate) struct HangUp {
     /// The other side, if it is parked.
     pub(crate) to_wake: Option<Waker>,
-    /// This side, if it had parked. Nobody waits there any more, but dropping a waker may run any code.
+    /// This side, if it had parked. Nobody waits there any more, but dropping a waker may run any
+    /// code.
     pub(crate) to_drop: Option<Waker>,
 }
 
 // SAFETY: there is one producer for a pipe; `tail` points to a segment that this side may touch by
-// rule 2 from whatever thread it is on, and the segment is Sync. `&self` gives access to atomics only.
+// rule 2 from whatever thread it is on, and the segment is Sync. `&self` gives access to atomics
+// only.
 unsafe impl Send for Producer {}
 // SAFETY: as for Send.
 unsafe impl Sync for Producer {}
 
 impl Producer {
-    /// Whether writing makes no sense any more: either side closed the pipe.
+    /// Whether either side has closed the pipe, so that writing makes no sense any more.
     pub(crate) fn is_closed(&self) -> bool {
         self.pipe.written.0.is_closed()
     }
 
-    /// Copies as much from the front of `data` as there is room for, and returns how much that is. The
-    /// reader sees it after [`publish`](Producer::publish).
+    /// Copies as much from the front of `data` as there is room for, and returns how many bytes
+    /// that is. The reader sees them after [`publish`](Producer::publish).
     pub(crate) fn push(&mut self, data: &[u8]) -> usize {
         let n = data.len().min(self.room_for(data.len()));
         if n == 0 {
@@ -172,9 +175,10 @@ impl Producer {
         let cells = unsafe { &(*self.tail).cells };
         let at = self.written.index(cells.capacity());
         let (before_wrap, after_wrap) = data[..n].split_at(n.min(cells.capacity() - at));
-        // SAFETY: `index` is below the capacity, and neither part reaches beyond its end. They are the
-        // next `n` bytes of the ring, of which at least `n` are the writer's by rule 1. What the reader
-        // did there happened before it released them, which `look_at_reader` has acquired.
+        // SAFETY: `index` is below the capacity, and neither part reaches beyond its end. They are
+        // the next `n` bytes of the ring, of which at least `n` are the writer's by rule 1. What
+        // the reader did there happened before it released them, which `look_at_reader` has
+        // acquired.
         unsafe {
             cells.write(at, before_wrap);
             cells.write(0, after_wrap);
@@ -199,14 +203,15 @@ impl Producer {
         self.pipe.read.0.park(self.read, waker)
     }
 
-    /// The end: the reader gets what was published and nothing more. Returns it if it is parked, to be
-    /// woken.
+    /// The end: the reader gets what was published and nothing more. Returns it if it is parked, to
+    /// be woken.
     #[must_use = "the reader has to be woken"]
     pub(crate) fn close(&mut self) -> Option<Waker> {
         self.pipe.written.0.close()
     }
 
-    /// The writer goes away: the end, as by [`close`](Producer::close), and nobody will wait for room.
+    /// The writer goes away: the end, as by [`close`](Producer::close), and nobody will wait for
+    /// room.
     pub(crate) fn hang_up(&mut self) -> HangUp {
         HangUp {
             to_wake: self.pipe.written.0.close(),
@@ -246,8 +251,9 @@ impl Producer {
     fn grow(&mut self, n: usize) {
         let in_pipe = self.written.since(self.read);
         let bound = self.pipe.capacity.next_power_of_two();
-        // What is in the pipe now will be read elsewhere, but counting it makes this the last growth of
-        // a pipe that stays as full. It is at least a doubling: the tail is too small for a part of it.
+        // What is in the pipe now will be read elsewhere, but counting it makes this the last
+        // growth of a pipe that stays as full. It is at least a doubling: the tail is too small for
+        // a part of it.
         let capacity = (in_pipe + n)
             .max(SMALLEST_SEGMENT)
             .next_power_of_two()
@@ -258,15 +264,15 @@ impl Producer {
             end: AtomicU64::new(0),
         }));
         if self.tail.is_null() {
-            // Relaxed: the reader looks here only after it has seen a published byte (rule 4), by the
-            // Release of `Signal::advance`.
+            // Relaxed: the reader looks here only after it has seen a published byte (rule 4), by
+            // the Release of `Signal::advance`.
             self.pipe.head.store(segment, Ordering::Relaxed);
         } else {
             // SAFETY: not null, and the writer's by rule 2 until the store to `next`.
             let tail = unsafe { &*self.tail };
             tail.end.store(self.written.to_bits(), Ordering::Relaxed);
-            // Release: pairs with the Acquire in `Consumer::pop`, which may see this before a byte in
-            // the new segment is published. The last access to the old segment.
+            // Release: pairs with the Acquire in `Consumer::pop`, which may see this before a byte
+            // in the new segment is published. The last access to the old segment.
             tail.next.store(segment, Ordering::Release);
         }
         self.tail = segment;
@@ -275,8 +281,8 @@ impl Producer {
 }
 
 impl Consumer {
-    /// Shows at most `max` bytes to `sink`, in order, in as many pieces as it takes, and counts them as
-    /// read. The writer may use their place after [`release`](Consumer::release).
+    /// Shows at most `max` bytes to `sink`, in order, in as many pieces as it takes, and counts
+    /// them as read. The writer may use their room after [`release`](Consumer::release).
     ///
     /// Returns their number; 0 at the end (or if `max` is 0), `None` if there are none now.
     pub(crate) fn pop(&mut self, max: usize, mut sink: impl FnMut(&[u8])) -> Option<usize> {
@@ -317,7 +323,7 @@ impl Consumer {
         Some(n)
     }
 
-    /// Gives the place of what was read back to the writer. Returns it if it is parked, to be woken.
+    /// Gives the room of what was read back to the writer. Returns it if it is parked, to be woken.
     #[must_use = "the writer has to be woken"]
     pub(crate) fn release(&mut self) -> Option<Waker> {
         let n = self.read.since(self.released);
@@ -345,8 +351,8 @@ impl Drop for Pipe {
     fn drop(&mut self) {
         let mut segment = self.head.load(Ordering::Relaxed);
         while !segment.is_null() {
-            // SAFETY: made by `Box::into_raw`; both sides are gone, and the segments before it, which
-            // the reader freed, are not in this list.
+            // SAFETY: made by `Box::into_raw`; both sides are gone, and the segments before it,
+            // which the reader freed, are not in this list.
             let freed = unsafe { Box::from_raw(segment) };
             segment = freed.next.load(Ordering::Relaxed);
         }

@@ -1,6 +1,7 @@
-//! How far one side of a pipe has come, and who wants to be told when it goes on.
+//! How far one side of a pipe has come, and the waker of the other side if it waits for a move.
 //!
-//! One atomic word holds the position in bytes and three flags; beside it there is a place for a waker:
+//! One atomic word holds the position in bytes and three flags; beside it there is a place for a
+//! waker:
 //!
 //! ```text
 //! | position modulo 2^61 | CLOSED | TAKING | PARKED |      | place |
@@ -8,32 +9,32 @@
 //!
 //! * The side whose position it is, the *mover*, adds to it. Nobody else does.
 //! * The other side, the *waiter*, reads it, and parks here when it has to wait for the next move.
-//! * Either may close it, once and for ever.
+//! * Either may close it, once and forever.
 //!
-//! Since a move and the question whether somebody is parked are one operation on one word, and so are
-//! the question whether there was a move and parking, no wake-up is lost and no fence is needed: the
-//! two operations have an order.
+//! Since a move and the question whether somebody is parked are one operation on one word, and so
+//! are the question whether there was a move and parking, no wake-up is lost and no fence is
+//! needed: the two operations have an order.
 //!
 //! Whose the place is:
 //!
-//! | PARKED | TAKING | place  | belongs to                                                  |
-//! |--------|--------|-------|-------------------------------------------------------------|
+//! | PARKED | TAKING | place | belongs to                                                   |
+//! |--------|--------|-------|--------------------------------------------------------------|
 //! | 0      | 0      | any   | the waiter, which parks by putting a waker in, then `PARKED` |
-//! | 1      | 0      | full  | who clears `PARKED`: the waiter, for itself, or who sets `TAKING` in the same step |
-//! | 0      | 1      | any   | who set `TAKING`, until clearing it                          |
+//! | 1      | 0      | full  | the side that clears `PARKED`: the waiter, or by setting `TAKING` |
+//! | 0      | 1      | any   | the side that set `TAKING`, until it clears it               |
 //!
-//! A waiter that finds `TAKING` set after it has seen all moves cannot park now, and need not wait for
-//! the two instructions it takes to clear it: it wakes itself.
+//! A waiter that finds `TAKING` set after it has seen all moves cannot park now, and does not wait
+//! for the two instructions until it is cleared: it wakes itself.
 //!
 //! # Memory ordering
 //!
-//! The promise: what the mover did before a move (or before closing) is seen by the waiter that sees
-//! the move. The Release of every step that moves or closes pairs with the Acquire of
+//! The promise: what the mover did before a move (or before closing) is seen by the waiter that
+//! sees the move. The Release of every step that moves or closes pairs with the Acquire of
 //! [`load`](Signal::load) and [`park`](Signal::park).
 //!
 //! The place: the Release that sets `PARKED` in `park` pairs with the Acquire that sets `TAKING` in
-//! [`take`](Signal::take); the Release that clears `TAKING` pairs with the Acquire in `park`, before the
-//! place is written again.
+//! [`take`](Signal::take); the Release that clears `TAKING` pairs with the Acquire in `park`,
+//! before the place is written again.
 
 use std::panic::RefUnwindSafe;
 use std::task::Waker;
@@ -70,7 +71,7 @@ impl Position {
         (self.0 >> FLAG_BITS) as usize & (len - 1)
     }
 
-    /// For the keeping in an atomic of its own.
+    /// To be kept in another atomic.
     pub(super) fn to_bits(self) -> u64 {
         self.0
     }
@@ -98,8 +99,9 @@ pub(super) struct Signal {
     place: UnsafeCell<Option<Waker>>,
 }
 
-// SAFETY: the place, which is Send, is touched only by the side it belongs to, see the table above. This
-// holds for one mover and one waiter; the types that contain a signal have one of each, by `&mut`.
+// SAFETY: the place, which is Send, is touched only by the side it belongs to, see the table above.
+// This holds for one mover and one waiter; the types that contain a signal have one of each, by
+// `&mut`.
 unsafe impl Sync for Signal {}
 // A panicking waker leaves the word and the place in one of the states of the table.
 impl RefUnwindSafe for Signal {}
@@ -158,7 +160,8 @@ impl Signal {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & PARKED != 0 {
             let taking = (word - PARKED).wrapping_add(step) | TAKING;
-            // Release: for the step, as in `advance`. Acquire: the waker in the place; pairs with `park`.
+            // Release: for the step, as in `advance`. Acquire: the waker in the place; pairs with
+            // `park`.
             let moved =
                 self.word
                     .compare_exchange_weak(word, taking, Ordering::AcqRel, Ordering::Relaxed);
@@ -215,9 +218,9 @@ impl Signal {
             }
         }
         let same = self.place.with(|place| {
-            // SAFETY: neither flag is set, and only the waiter sets PARKED: the place belongs to it.
-            // The mover's last access to it happened before it cleared TAKING, which the load of
-            // `word` has acquired.
+            // SAFETY: neither flag is set, and only the waiter sets PARKED: the place belongs to
+            // it. The mover's last access to it happened before it cleared TAKING, which the load
+            // of `word` has acquired.
             let old = unsafe { (*place).as_ref() };
             old.is_some_and(|old| old.will_wake(waker))
         });
@@ -319,7 +322,8 @@ mod loom_tests {
         });
     }
 
-    /// Both sides go at once: the waiter's waker is taken by one of them, or left with nobody to see it.
+    /// Both sides go at once: the waiter's waker is taken by one of them, or left with nobody to
+    /// see it.
     #[test]
     fn loom_spsc_both_go() {
         ::loom::model(|| {

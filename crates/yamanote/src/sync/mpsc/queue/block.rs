@@ -5,9 +5,9 @@
 //! ```
 //!
 //! A cell is used once in the life of its block: a producer writes the value and sets "filled"; the
-//! consumer reads it. Before it goes to sleep the consumer sets "awaited" on the cell that comes next.
-//! Both are one operation on one word, so either the consumer sees the value or the producer sees that
-//! it is awaited, and the producers of all other cells know that there is nobody to wake.
+//! consumer reads it. Before it goes to sleep the consumer sets "awaited" on the cell that comes
+//! next. Both are one operation on one word, so either the consumer sees the value or the producer
+//! sees that it is awaited, and the producers of all other cells know that there is nobody to wake.
 
 use std::alloc::{Layout, alloc, handle_alloc_error};
 use std::mem::MaybeUninit;
@@ -16,7 +16,7 @@ use std::ptr::{self, NonNull};
 use crate::loom::cell::UnsafeCell;
 use crate::loom::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
-/// As many as one word can tell of.
+/// As many as one word has bits for.
 #[cfg(not(all(test, loom)))]
 pub(super) const CELLS: usize = 32;
 /// Few, so that a model meets the seam between blocks.
@@ -35,7 +35,8 @@ pub(super) struct Block<T> {
     /// The block after this one, put there once by whoever needs it first.
     next: AtomicPtr<Block<T>>,
     word: AtomicU64,
-    /// See `Shared::move_hint`. Written once in the life of the block, by whoever moves the hint on.
+    /// See `Shared::move_hint`. Written once in the life of the block, by whoever moves the hint
+    /// on.
     free_at: AtomicU64,
     cells: [UnsafeCell<MaybeUninit<T>>; CELLS],
 }
@@ -84,7 +85,7 @@ impl<T> Block<T> {
     pub(super) unsafe fn reset(block: NonNull<Block<T>>) {
         // SAFETY: the caller's promise.
         let block = unsafe { block.as_ref() };
-        // Relaxed: the block is handed on by a Release of whoever puts it somewhere.
+        // Relaxed: the block is handed on by the Release in `Shared::keep` or `append`.
         block.next.store(ptr::null_mut(), Ordering::Relaxed);
         block.word.store(0, Ordering::Relaxed);
         block.free_at.store(NOT_PASSED, Ordering::Relaxed);
@@ -182,11 +183,11 @@ impl<T> Block<T> {
     }
 
     pub(super) fn set_free_at(&self, ticket: u64) {
-        // Relaxed: who writes has a lower ticket to fill, which orders it, or is the consumer.
+        // Relaxed: the writer has a lower ticket to fill, which orders it, or is the consumer.
         self.free_at.store(ticket, Ordering::Relaxed);
     }
 
-    /// When so many values were taken nobody has the block any more.
+    /// When this many values have been taken nobody uses the block any more.
     pub(super) fn free_at(&self) -> u64 {
         self.free_at.load(Ordering::Relaxed) // see `set_free_at`
     }

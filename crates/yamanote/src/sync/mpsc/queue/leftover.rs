@@ -11,15 +11,15 @@ pub(super) struct Leftover<T> {
 }
 
 impl<T> Leftover<T> {
-    /// What begins at `cell` of `head`; the blocks begin with `oldest`. Whoever drops it must be the
-    /// only one left that knows them.
+    /// The values from `cell` of `head` on; the blocks begin with `oldest`. Nobody else may know
+    /// them when this is dropped.
     pub(super) fn new(head: NonNull<Block<T>>, cell: usize, oldest: NonNull<Block<T>>) -> Self {
         Leftover { head, cell, oldest }
     }
 
     fn next_value(&mut self) -> Option<T> {
         if self.cell == CELLS {
-            // SAFETY: nobody has the blocks but the one who drops the queue.
+            // SAFETY: nobody has the blocks but whoever drops the queue.
             self.head = unsafe { self.head.as_ref() }.next()?;
             self.cell = 0;
         }
@@ -50,7 +50,7 @@ impl<T> Drop for Blocks<T> {
     fn drop(&mut self) {
         let mut at = Some(self.0);
         while let Some(block) = at {
-            // SAFETY: nobody has the blocks but the one who drops the queue.
+            // SAFETY: nobody has the blocks but whoever drops the queue.
             at = unsafe { block.as_ref() }.next();
             // SAFETY: as above.
             unsafe { Block::free(block) };

@@ -7,22 +7,33 @@
 //! ```
 //!
 //! A producer takes a ticket by adding to `tail`, finds the block its ticket belongs to, writes the
-//! value into its cell and says so in the block's word ([`block`]). The consumer reads the cells in the
-//! order of the tickets. So sending is two read-modify-writes, and receiving is one load for all that
-//! has come into a block since the last.
+//! value into its cell and says so in the block's word ([`block`]). The consumer reads the cells in
+//! the order of the tickets. So sending is two read-modify-writes, and receiving is one load for
+//! all that has come into a block since the last.
 //!
 //! Rules:
 //!
-//! 1. *Finding.* A producer takes its ticket first and loads `hint` then. `hint` passes a block only
-//!    when all its cells are filled, so it never passes the block of a ticket that is not filled: from
-//!    `hint` on, every block can be found by walking, and is appended by whoever needs it first.
-//! 2. *Freeing.* Whoever moves `hint` past a block looks at `tail` after that, by a read-modify-write,
-//!    and notes it in the block. A producer that took its ticket later reads what that wrote, and does
-//!    not find the block any more. All earlier ones are through with it when the consumer has taken
-//!    their values: then the block is free, and is kept for the next to be appended. So a long queue
-//!    keeps no block for long after its last value was taken, for `hint` is near the tail; and of one
-//!    that is never long two blocks take turns: no value costs an allocation. The consumer, when it
-//!    leaves a block, sees to it that `hint` has passed.
+//! 1. *Finding.* A producer takes its ticket first and loads `hint` then. `hint` passes a block
+//!    only when all its cells are filled, so it never passes the block of a ticket that is not
+//!    filled: from `hint` on, every block can be found by walking, and is appended by whoever needs
+//!    it first.
+//! 2. *Freeing.* Whoever moves `hint` past a block looks at `tail` after that, by a
+//!    read-modify-write, and notes it in the block it has left, as `free_at`:
+//!
+//!    ```text
+//!      tickets 0 to 7     tickets 8 to 15
+//!     [ ######## ] ----> [ #.#..... ]
+//!       free_at = 11       ^ hint       tail = 11
+//!    ```
+//!
+//!    A producer with a later ticket, from 11 on, reads what that wrote, and finds `hint` at the
+//!    second block. One with an earlier ticket may be in the first block still, on its way to the
+//!    second; it is through with it when its own cell is filled. So when the consumer has taken 11
+//!    values nobody is in the first block: it is kept for the next to be appended, or freed. The
+//!    consumer, when it leaves a block, makes sure that `hint` has passed it.
+//!
+//!    A long queue keeps no block long after its last value was taken, because `hint` is near the
+//!    tail. A queue that is never long uses two blocks in turn: no value costs an allocation.
 //! 3. *The end.* `PRODUCERS_GONE` is set by the last producer, after all others. `CLOSED` is set by
 //!    the consumer; with [`Consumer::close_now`] what `tail` was then is the end, and tickets taken
 //!    later by [`Producer::push_unless_closed`] are void, and never filled.
@@ -60,7 +71,7 @@ pub(super) fn queue<T, E>(extra: E) -> (Producer<T, E>, Consumer<T, E>) {
     (Producer(shared), consumer)
 }
 
-/// A handle to send with. That it is dropped means nothing: see [`Producer::finish`].
+/// A handle to send with. Dropping it says nothing to the consumer: see [`Producer::finish`].
 pub(super) struct Producer<T, E>(Arc<Shared<T, E>>);
 
 impl<T, E> Producer<T, E> {
@@ -78,7 +89,7 @@ impl<T, E> Producer<T, E> {
 
     /// As [`push`](Self::push), unless the consumer has closed the queue.
     pub(super) fn push_unless_closed(&self, value: T) -> Result<bool, T> {
-        // Without this question tickets would go on being taken.
+        // Without this, tickets would be taken without end.
         if self.0.tail(Ordering::Relaxed) & CLOSED != 0 {
             return Err(value);
         }
@@ -176,9 +187,8 @@ impl<T, E> Consumer<T, E> {
         Pop::Value(value)
     }
 
-    /// Announces that the next value is awaited. The consumer's waker must be in its place before; a
-    /// push that comes before this is seen by the next [`pop`](Self::pop), a later one asks for a
-    /// wake-up.
+    /// Announces that the next value is awaited. The consumer's waker must be in its place before
+    /// this. The next [`pop`](Self::pop) sees an earlier push; a later one asks for a wake-up.
     pub(super) fn await_next(&mut self) {
         if self.cell == CELLS {
             // SAFETY: as in `pop`.
@@ -190,7 +200,7 @@ impl<T, E> Consumer<T, E> {
         self.seen = unsafe { self.head.as_ref() }.awaiting(self.cell);
     }
 
-    /// Ends the queue with the tickets taken so far, for those who push unless it is closed.
+    /// Ends the queue with the tickets taken so far, for [`Producer::push_unless_closed`].
     pub(super) fn close_now(&mut self) {
         let tail = self.mark_closed();
         self.end.get_or_insert(tail >> TICKET_SHIFT);
@@ -206,7 +216,7 @@ impl<T, E> Consumer<T, E> {
         self.shared.tail(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// Values sent and not taken, those under way included.
+    /// Values sent and not taken, including those under way.
     pub(super) fn len(&self) -> usize {
         // Relaxed: a number that may be old when it is read.
         let tail = self.shared.tail(Ordering::Relaxed) >> TICKET_SHIFT;
@@ -220,7 +230,7 @@ impl<T, E> Consumer<T, E> {
 
     /// Why there is no value.
     fn nothing(&mut self) -> Pop<T> {
-        // Nothing to do, so time to look after the block left last: its time has come by now.
+        // Nothing else to do: the block that was left last can be freed by now.
         self.free_used();
         // Acquire: pairs with the Release in `finish`, for all that was pushed before.
         let tail = self.shared.tail(Ordering::Acquire);
@@ -240,7 +250,7 @@ impl<T, E> Consumer<T, E> {
         let Some(next) = used.next() else {
             return false;
         };
-        // The hint is here or has passed; after this it has passed.
+        // The hint points here or has passed; after this it has passed.
         self.shared.move_hint(used, next);
         self.head = next;
         self.cell = 0;
@@ -259,8 +269,8 @@ impl<T, E> Consumer<T, E> {
                 break;
             }
             let next = block.next().expect("a block that was left has a next one");
-            // SAFETY: rule 2: all who could find the block have filled their tickets, which this
-            // consumer has seen; its values are taken.
+            // SAFETY: rule 2: all producers that could find the block have filled their tickets,
+            // which this consumer has seen; its values are taken.
             unsafe { self.shared.keep(self.oldest) };
             self.oldest = next;
         }
@@ -277,8 +287,8 @@ impl<T, E> Drop for Consumer<T, E> {
     }
 }
 
-// A panic leaves nothing half done in the queue: values are moved in and out whole, and none of their
-// code runs inside.
+// A panic leaves nothing half done in the queue: values are moved in and out whole, and none of
+// their code runs inside.
 impl<T, E> UnwindSafe for Producer<T, E> {}
 impl<T, E> RefUnwindSafe for Producer<T, E> {}
 impl<T, E> UnwindSafe for Consumer<T, E> {}

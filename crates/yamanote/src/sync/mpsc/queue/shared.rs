@@ -14,7 +14,7 @@ pub(super) const PRODUCERS_GONE: u64 = 2;
 const TICKET: u64 = 4;
 pub(super) const TICKET_SHIFT: u32 = 2;
 
-/// `E` is what the user of the queue wants to have beside it.
+/// `E` is what the user of the queue keeps beside it.
 pub(super) struct Shared<T, E> {
     tail: Padded<AtomicU64>,
     blocks: Padded<Blocks<T>>,
@@ -30,8 +30,8 @@ struct Blocks<T> {
 }
 
 // SAFETY: a value is written by one thread and read by another, never looked at by two: it must be
-// Send. Blocks are shared by rules 1 and 2. `leftover` is written by the consumer, which goes, and read
-// by the last owner. `extra` is shared as it is.
+// Send. Blocks are shared by rules 1 and 2. `leftover` is written by the consumer, which goes, and
+// read by the last owner. `extra` is shared as it is.
 unsafe impl<T: Send, E: Send> Send for Shared<T, E> {}
 // SAFETY: as above.
 unsafe impl<T: Send, E: Sync> Sync for Shared<T, E> {}
@@ -64,8 +64,8 @@ impl<T, E> Shared<T, E> {
 
     /// Takes a ticket; returns the tail before, which has its number and the flags.
     pub(super) fn take_ticket(&self) -> u64 {
-        // Acquire: pairs with the Release in `move_hint`: what `hint` was before that is not seen any
-        // more (rule 2).
+        // Acquire: pairs with the Release in `move_hint`: an older `hint` is not seen any more
+        // (rule 2).
         self.tail.0.fetch_add(TICKET, Ordering::Acquire)
     }
 
@@ -90,7 +90,8 @@ impl<T, E> Shared<T, E> {
     /// The block of a ticket that the caller has taken and not filled.
     fn find(&self, ticket: u64) -> NonNull<Block<T>> {
         let wanted = block::first_of(ticket);
-        // Acquire: pairs with the Release of whoever moved it, for the block's beginnings.
+        // Acquire: pairs with the Release in `move_hint`, for what `Block::allocate` and
+        // `Block::set_first` wrote.
         let hint = self.blocks.0.hint.load(Ordering::Acquire);
         let mut at = NonNull::new(hint).expect("the hint is never null");
         let mut at_hint = true;
@@ -108,9 +109,9 @@ impl<T, E> Shared<T, E> {
         }
     }
 
-    /// Moves the hint from a full block to the next one, if it is still there, and notes when the block
-    /// is free (rule 2). By the consumer, or with a ticket that is not filled: the block lives until
-    /// then.
+    /// Moves the hint from a full block to the next one, if it is still there, and notes when the
+    /// block is free (rule 2). By the consumer, or with a ticket that is not filled: the block
+    /// lives until then.
     pub(super) fn move_hint(&self, full: &Block<T>, next: NonNull<Block<T>>) -> bool {
         // Release: hands on what made `next`. Relaxed: a failure is not looked into.
         let moved = self.blocks.0.hint.compare_exchange(
@@ -159,7 +160,8 @@ impl<T, E> Shared<T, E> {
     pub(super) unsafe fn keep(&self, block: NonNull<Block<T>>) {
         // SAFETY: the caller's promise.
         unsafe { Block::reset(block) };
-        // Release: pairs with the Acquire in `next_or_append`. Relaxed: a failure is not looked into.
+        // Release: pairs with the Acquire in `next_or_append`. Relaxed: a failure is not looked
+        // into.
         let kept = self.blocks.0.spare.compare_exchange(
             ptr::null_mut(),
             block.as_ptr(),
