@@ -35,7 +35,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let mut command = Args::command();
-    // Finding the driver out takes a system call or two, which other commands need not wait for.
+    // Finding out the driver takes a system call or two, which other commands need not wait for.
     if std::env::args_os().any(|arg| arg == "--version" || arg == "-V") {
         command = command.version(version::text());
     }
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints what the arguments are answered with, in colour where that is wanted.
+/// Prints clap's answer to the arguments, in colour where that is wanted.
 fn say(text: &clap::Error) -> ExitCode {
     let status = ExitCode::from(u8::try_from(text.exit_code()).unwrap_or(1));
     match text.print().and_then(|()| io::stdout().flush()) {

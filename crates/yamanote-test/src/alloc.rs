@@ -1,11 +1,11 @@
-//! A global allocator that knows how much of the heap lives.
+//! A global allocator that knows how much of the heap is in use.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 thread_local! {
-    /// Without a destructor, so that it is there for every allocation and needs none itself.
+    /// It has no destructor, so it exists for every allocation and needs none itself.
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
@@ -17,7 +17,7 @@ pub struct CountingAlloc {
 }
 
 impl CountingAlloc {
-    /// Counts nothing yet.
+    /// Has counted nothing yet.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         CountingAlloc {
@@ -30,8 +30,8 @@ impl CountingAlloc {
         self.live.load(Relaxed)
     }
 
-    /// Allocations of the calling thread since its start: the test harness has a thread of its own,
-    /// which allocates when it likes.
+    /// Allocations of the calling thread since its start. Other threads do not count, because that
+    /// of the test harness allocates at any time.
     pub fn allocations(&self) -> usize {
         ALLOCATIONS.get()
     }

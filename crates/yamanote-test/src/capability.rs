@@ -1,4 +1,4 @@
-//! What a machine may lack, asked for in one place, so that every skip is counted.
+//! What a machine may lack. Tests ask for it in one place, so that every skip is counted.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 /// Something a test needs and a machine may not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Capability {
-    /// This process may set up an io_uring, and is one in which the runtime uses it.
+    /// This process may set up an io_uring, and the runtime uses rings in such a process.
     IoUring,
     /// Effective uid 0.
     Root,
@@ -18,8 +18,8 @@ pub enum Capability {
     Ext4,
     /// A writable tmpfs at `/dev/shm`.
     Tmpfs,
-    /// A writable directory on a file system whose cached files are read inline. The overlay of a
-    /// container is none.
+    /// A writable directory on a file system whose cached files are read inline, unlike the overlay
+    /// of a container.
     InlineFiles,
     /// The loopback interface has `::1`.
     Ipv6,
@@ -50,7 +50,7 @@ pub fn require(capability: Capability) -> bool {
             .append(true)
             .create(true)
             .open(path)
-            // In one piece: other tests are writing to it.
+            // In one write, because other tests write to it too.
             .and_then(|mut file| {
                 file.write_all(format!("{test}\t{capability:?}\t{why}\n").as_bytes())
             })
@@ -100,7 +100,7 @@ impl Capability {
             Capability::PermissionEvents => permission_events(),
             Capability::LoopMounts => loop_mounts(),
             Capability::Seccomp => std::thread::spawn(|| {
-                // A call that no kernel has.
+                // The number of a call that no kernel has.
                 crate::try_deny_syscall(0xfff, libc::ENOSYS).map_err(|error| error.to_string())
             })
             .join()

@@ -1,14 +1,14 @@
 //! System calls that fail, as on a kernel that lacks them or under a container's filter.
 
-/// Lets the system call `number` fail with `errno` from now on, in this thread and in those it
-/// starts. There is no way back: for tests that run alone in a process.
+/// Lets the system call `number` fail with `errno` from now on, in this thread and in those that it
+/// starts. This cannot be undone: for tests that run alone in a process.
 pub fn deny_syscall(number: libc::c_long, errno: i32) {
     if let Err(error) = try_deny_syscall(number, errno) {
         panic!("no filter to be had: {error}");
     }
 }
 
-/// As [`deny_syscall`], for a child between fork and exec, where a panic has nobody to tell.
+/// As [`deny_syscall`], for a child between fork and exec, where nobody would learn of a panic.
 pub fn try_deny_syscall(number: libc::c_long, errno: i32) -> std::io::Result<()> {
     const LOAD_SYSCALL_NUMBER: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;

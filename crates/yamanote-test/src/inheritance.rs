@@ -1,16 +1,16 @@
-//! What a process inherits through fork and exec, and tests do not choose: signals that are blocked
-//! or ignored.
+//! What a process inherits through fork and exec whether it likes it or not: signals that are
+//! blocked or ignored.
 //!
-//! A script ignores SIGINT for what it starts in the background, `nohup` SIGHUP, and a careless
-//! daemon has SIGCHLD blocked or ignored. Tests pass under all of them: what makes it impossible to
-//! wait for children or to hear signals is undone before `main`, and a test in a process of its own
-//! begins with every signal as it is by default. What the runtime does under such an inheritance is
-//! tested by those tests that ask for it, with [`ignore_signals`] and [`block_signals`].
+//! A script ignores SIGINT in what it starts in the background, `nohup` ignores SIGHUP, and a
+//! careless daemon has SIGCHLD blocked or ignored. Tests pass under all of them: what makes it
+//! impossible to wait for children or to receive signals is undone before `main`, and a test in a
+//! process of its own begins with every signal as it is by default. Tests of the runtime under such
+//! an inheritance ask for it, with [`ignore_signals`] and [`block_signals`].
 
 use std::io;
 
-/// The C library calls what stands in this section before `main`, while there is one thread, whose
-/// mask all others will inherit.
+/// The C library calls the functions in this section before `main`, while there is one thread,
+/// whose mask all others will inherit.
 #[cfg(not(miri))]
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -19,12 +19,12 @@ static BEFORE_MAIN: extern "C" fn() = undo_what_stops_tests;
 #[cfg(not(miri))]
 extern "C" fn undo_what_stops_tests() {
     set_mask(libc::SIG_SETMASK, &[]);
-    // The kernel would reap our children, and tell nobody how they ended.
+    // Ignored, it makes the kernel reap our children, and nobody learns how they ended.
     set_action(libc::SIGCHLD, libc::SIG_DFL);
 }
 
-/// Every signal as it is by default, but SIGPIPE, which Rust's `main` ignores. Signals that have a
-/// handler keep it.
+/// Sets every signal to its default, except SIGPIPE, which Rust's `main` ignores. Signals that have
+/// a handler keep it.
 pub(crate) fn stop_ignoring_signals() {
     for signal in catchable() {
         if signal != libc::SIGPIPE && is_ignored(signal) {
@@ -33,23 +33,23 @@ pub(crate) fn stop_ignoring_signals() {
     }
 }
 
-/// Ignores every signal that can be, as if the process had inherited that.
+/// Ignores every signal that can be ignored, as if the process had inherited that.
 pub fn ignore_signals() {
     for signal in catchable() {
         set_action(signal, libc::SIG_IGN);
     }
 }
 
-/// Blocks every signal that can be, in this thread and those that it starts, as if the process had
-/// inherited that.
+/// Blocks every signal that can be blocked, in this thread and those that it starts, as if the
+/// process had inherited that.
 pub fn block_signals() {
     let all: Vec<libc::c_int> = catchable().collect();
     set_mask(libc::SIG_BLOCK, &all);
 }
 
-/// All signals that a program may do something about.
+/// All signals that a program can catch.
 fn catchable() -> impl Iterator<Item = libc::c_int> {
-    // Between the standard and the real-time ones stand those that the C library keeps for itself.
+    // The C library keeps those between the standard and the real-time ones for itself.
     (1..32)
         .chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
         .filter(|signal| !matches!(*signal, libc::SIGKILL | libc::SIGSTOP))
@@ -63,7 +63,7 @@ fn is_ignored(signal: libc::c_int) -> bool {
     result == 0 && unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN
 }
 
-/// `action`: SIG_DFL or SIG_IGN, which are no functions.
+/// `action` is SIG_DFL or SIG_IGN, neither of which is a function.
 fn set_action(signal: libc::c_int, action: libc::sighandler_t) {
     // SAFETY: no code of ours is called by either action.
     let result = unsafe { libc::signal(signal, action) };

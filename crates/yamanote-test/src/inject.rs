@@ -1,9 +1,10 @@
-//! System calls that begin to fail while a program runs, from the nth one on or just that one.
+//! System calls that begin to fail while a program runs: the nth one, or all from there on.
 //!
-//! A seccomp filter lets the kernel answer the call with a signal. Its handler counts, and makes the
-//! call itself, from the one address the filter lets pass, or does not. Unlike a tracer this costs no
-//! second process and a few microseconds, needs no rights, and can begin at any moment. Calls that
-//! make a thread or a process cannot be made from a handler. On x86-64 only, for the registers.
+//! A seccomp filter makes the kernel answer the call with a signal. The signal's handler counts,
+//! and either makes the call itself, from the one address that the filter lets pass, or fails it.
+//! Compared with a tracer this takes no second process, a few microseconds and no rights, and it
+//! can begin at any moment. Calls that make a thread or a process cannot be made from a handler.
+//! Only for x86-64, because it names registers.
 
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
@@ -12,11 +13,11 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering};
 pub struct Injection {
     /// The number of the system call.
     pub call: libc::c_long,
-    /// What it says instead of being made.
+    /// The error that it returns instead of being made.
     pub errno: i32,
-    /// Which one fails, counted from 1, of all threads together.
+    /// Which one fails, counted from 1 over all threads.
     pub nth: u64,
-    /// All later ones fail too.
+    /// Whether all later ones fail too.
     pub forever: bool,
 }
 
@@ -49,11 +50,11 @@ mod machine {
 
     /// The address that the filter lets pass: where the call returns to.
     pub(super) fn passing_address() -> u64 {
-        // The address is all that is taken.
+        // Only the address is taken.
         (&raw const yamanote_test_call_made) as u64
     }
 
-    /// The number of the call that was not made, and the place for its answer.
+    /// Makes the call that was caught, or gives it `errno` for an answer.
     ///
     /// # Safety
     ///
@@ -90,12 +91,12 @@ extern "C" fn on_call(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut lib
     unsafe { machine::answer(context, fails.then(|| ERRNO.load(Ordering::Relaxed))) };
 }
 
-/// Begins. `count` is the number of calls from now on. There is no way back: for tests that run alone
-/// in a process.
+/// Begins. `count` is the number of calls from now on. This cannot be undone: for tests that run
+/// alone in a process.
 ///
 /// # Panics
 ///
-/// When the kernel does not allow it, or a second time.
+/// If the kernel does not allow it, and when called a second time.
 pub fn inject(injection: Injection, count: &'static AtomicU64) {
     ERRNO.store(injection.errno, Ordering::Relaxed);
     NTH.store(injection.nth, Ordering::Relaxed);
@@ -119,7 +120,7 @@ pub fn inject(injection: Injection, count: &'static AtomicU64) {
     filter(injection.call);
 }
 
-/// All threads of the process get SIGSYS for `call`, unless it comes from the one address.
+/// Makes all threads of the process get SIGSYS for `call`, unless it comes from the one address.
 fn filter(call: libc::c_long) {
     const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
     const JUMP_IF_EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;

@@ -2,13 +2,13 @@
 //!
 //! - [`matrix!`] runs one test body on every driver and flavour, and asserts that it really got
 //!   that driver.
-//! - [`require`] asks for something a machine may lack and records the skip.
+//! - [`require`] asks for something that a machine may lack, and records the skip.
 //! - [`Snapshot`] compares descriptors and threads before and after; [`CountingWaker`] and
 //!   [`CountingAlloc`] count wakers and heap.
 //! - [`in_own_process`] runs such a test alone in a process; [`deny_syscall`] takes a system call
-//!   away from it, [`inject`] lets one fail at any time, [`Scarcity`] takes descriptors;
-//!   [`ignore_signals`] and [`block_signals`] give it what an unkind parent would.
-//! - [`rounds`] says how often to do what is done often.
+//!   away from it, [`inject`] lets one fail at any time, [`Scarcity`] takes descriptors away;
+//!   [`ignore_signals`] and [`block_signals`] set signals as an unkind parent would.
+//! - [`rounds`] says how often to repeat what is repeated often.
 
 mod alloc;
 mod capability;

@@ -30,7 +30,7 @@ impl Driver {
 pub struct Setup {
     /// Which driver.
     pub driver: Driver,
-    /// `None`: current_thread; else multi_thread with so many workers.
+    /// `None`: current_thread; otherwise multi_thread with this many workers.
     pub workers: Option<usize>,
 }
 
@@ -41,17 +41,18 @@ impl Setup {
     }
 }
 
-/// A hung test is a failure with a name, not a silent CI time-out.
+/// A hung test becomes a failure with a name instead of a silent time-out of CI.
 const TEST_LIMIT: Duration = Duration::from_secs(180);
 
 /// Runs `test`; aborts the process with a message if it takes longer than three minutes.
 pub fn run_here(module: &str, name: &str, test: impl FnOnce()) {
-    // It overrides every builder, so half of the matrix would run on the other driver unnoticed.
+    // The variable overrides every builder: half of the matrix would run on the other driver
+    // unnoticed.
     assert!(
         std::env::var_os("YAMANOTE_DRIVER").is_none(),
         "unset YAMANOTE_DRIVER: the tests choose their drivers themselves"
     );
-    // It is slow, and what started it has an eye on the time; it also wants every thread to end.
+    // Miri is slow, is timed by what started it, and wants every thread to end.
     if cfg!(miri) {
         return test();
     }
@@ -67,8 +68,8 @@ pub fn run_here(module: &str, name: &str, test: impl FnOnce()) {
     drop(finished);
 }
 
-/// As [`run_here`], in a process of its own; `test` itself may then not notice the watchdog's thread,
-/// which stays in the parent.
+/// As [`run_here`], in a process of its own. The watchdog's thread stays in the parent, where
+/// `test` does not see it.
 pub fn run_alone(module: &str, name: &str, test: impl FnOnce()) {
     match crate::process::is_child(module, name) {
         true => {
@@ -83,8 +84,8 @@ pub fn run_alone(module: &str, name: &str, test: impl FnOnce()) {
 ///
 /// The body is `async fn name() { .. }` or `async fn name(setup: Setup) { .. }`, run by `block_on`
 /// of a fresh runtime with everything enabled, or `fn name(setup: Setup) { .. }`, which builds its
-/// own with [`builder!`](crate::builder). With `alone` before it, `alone fn name(setup: Setup)`, each
-/// cell runs in a process of its own.
+/// own with [`builder!`](crate::builder). With `alone` before it, `alone fn name(setup: Setup)`,
+/// each cell runs in a process of its own.
 ///
 /// ```text
 /// yamanote_test::matrix! {

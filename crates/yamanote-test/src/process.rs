@@ -1,4 +1,4 @@
-//! Tests that look at the whole process run alone in one.
+//! Tests that look at a whole process, each alone in one.
 
 use crate::inheritance;
 use std::process::Command;
@@ -35,7 +35,7 @@ pub(crate) fn is_child(module: &str, name: &str) -> bool {
     std::env::var_os(CHILD_MARK).is_some_and(|mark| mark == *libtest_name(module, name))
 }
 
-/// libtest names a test by its path without the crate.
+/// The name of a test for libtest: its path without the crate.
 fn libtest_name(module: &str, name: &str) -> String {
     match module.split_once("::") {
         Some((_crate, inner)) => format!("{inner}::{name}"),

@@ -1,8 +1,8 @@
-//! Less of the same for an interpreter.
+//! Fewer repetitions for an interpreter.
 #![forbid(unsafe_code)]
 
-/// How often to do what is worth doing `many` times: that often, and under Miri, for which each time
-/// takes hundreds of times as long, a few times.
+/// How often to do what is worth doing `many` times: that often, but only a few times under Miri,
+/// which takes hundreds of times as long.
 pub const fn rounds(many: usize) -> usize {
     match (cfg!(miri), many / 100) {
         (false, _) => many,

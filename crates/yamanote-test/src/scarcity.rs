@@ -5,11 +5,11 @@ use std::os::fd::AsRawFd;
 
 use crate::process::{descriptor_limit, set_descriptor_limit};
 
-/// While this lives only so many descriptors can be opened. For tests that run alone in a process.
+/// Limits how many descriptors can be opened while it lives. For tests that run alone in a process.
 #[derive(Debug)]
 pub struct Scarcity {
     soft: u64,
-    /// They fill the gaps between the descriptors there are.
+    /// They fill the gaps between the open descriptors.
     _fillers: Vec<File>,
 }
 

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 /// What `/proc/self/fd` and `/proc/self/task` showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
-    /// Number to target. A socket's target names its inode, so a descriptor that was closed and
-    /// replaced differs.
+    /// By number, what each leads to. For a socket that names its inode, so a descriptor that was
+    /// closed and replaced differs.
     descriptors: BTreeMap<i32, String>,
-    /// Thread id to name, without the kernel's io_uring workers (`iou-*`) and without those that are
-    /// exiting: a thread that was joined may be listed for a moment longer.
+    /// Names by thread id, without the kernel's io_uring workers (`iou-*`) and without threads that
+    /// are exiting: a thread that was joined may be listed for a moment longer.
     threads: BTreeMap<i32, String>,
 }
 
@@ -26,7 +26,7 @@ impl Snapshot {
             if let Ok(target) = fs::read_link(entry.path()) {
                 let number = entry.file_name().to_string_lossy().parse().unwrap_or(-1);
                 let target = target.to_string_lossy().into_owned();
-                // libc's allocator counts the processors when a new thread first asks it.
+                // libc's allocator counts the processors when a new thread first allocates.
                 let is_libcs = target.starts_with("/sys/devices/system/cpu");
                 if !target.ends_with("/fd") && !is_libcs {
                     descriptors.insert(number, target);
@@ -60,7 +60,7 @@ impl Snapshot {
         self.threads.len()
     }
 
-    /// Waits at most five seconds until the process is again as it was here.
+    /// Waits, for at most five seconds, until the process is as it was again.
     ///
     /// # Panics
     ///
@@ -83,7 +83,7 @@ impl Snapshot {
 
 /// The name of the thread that `/proc/self/task/N/stat` describes, unless it is exiting.
 fn name_of_living(stat: &str) -> Option<&str> {
-    /// PF_EXITING of the kernel, set before the join of the thread returns.
+    /// PF_EXITING of the kernel, which it sets before the join of the thread returns.
     const EXITING: u64 = 4;
     // PID (NAME) STATE PPID PGRP SESSION TTY TPGID FLAGS ...
     let (start, rest) = stat.rsplit_once(')')?;
@@ -96,7 +96,7 @@ fn name_of_living(stat: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    /// The kernel tells the joiner before it takes the thread from its list.
+    /// The kernel wakes the joining thread before it takes the joined one from its list.
     #[test]
     fn a_joined_thread_is_not_listed() {
         let test = "a_joined_thread_is_not_listed";

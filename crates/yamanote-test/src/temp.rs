@@ -10,7 +10,7 @@ const TMPFS_MAGIC: u32 = 0x0102_1994;
 const XFS_MAGIC: u32 = 0x5846_5342;
 const BTRFS_MAGIC: u32 = 0x9123_683E;
 
-/// A directory that is removed with all in it when dropped.
+/// A directory that is removed, with everything in it, when dropped.
 #[derive(Debug)]
 pub struct TempDir(PathBuf);
 
@@ -47,7 +47,7 @@ impl TempDir {
             let path = parent.join(name);
             match std::fs::create_dir(&path) {
                 Ok(()) => return TempDir(path),
-                // Left over from a process that was killed and whose id came again.
+                // Left over from a process that was killed and had the same id.
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(error) => panic!("a directory in {}: {error}", parent.display()),
             }
@@ -72,8 +72,8 @@ impl Drop for TempDir {
     }
 }
 
-/// What `TMPDIR` names, or what is there on every machine, for whoever starts us may name a directory
-/// that is not there.
+/// The directory that `TMPDIR` names, or `/tmp` if that does not exist: the environment is not of
+/// our making.
 pub fn directory_for_all() -> PathBuf {
     let named = std::env::temp_dir();
     match named.is_dir() {

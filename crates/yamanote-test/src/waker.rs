@@ -1,4 +1,4 @@
-//! Wakers that count what is done to them, or do something themselves.
+//! Wakers that count what is done to them, or call a hook for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -16,12 +16,12 @@ struct Counts {
 pub struct CountingWaker(Arc<Counts>);
 
 impl CountingWaker {
-    /// Nothing counted yet.
+    /// Has counted nothing yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A waker; it and all its clones count here.
+    /// A waker. It and all its clones are counted here.
     pub fn waker(&self) -> Waker {
         self.0.created.fetch_add(1, SeqCst);
         // SAFETY: the pointer is an Arc's, given up to the vtable below, which treats each waker as
@@ -96,9 +96,9 @@ pub enum WakerCall {
     Drop,
 }
 
-/// A waker that calls `hook` with all that is done to it and its clones. Wakes nobody.
+/// A waker that calls `hook` for all that is done to it and its clones. Wakes nobody.
 ///
-/// A clone or drop of a waker is foreign code as much as its wake is, and may do anything.
+/// Cloning and dropping a waker runs foreign code just as waking it does, and that may do anything.
 pub fn hooked_waker(hook: impl Fn(WakerCall) + Send + Sync + 'static) -> Waker {
     let hook: Hook = Box::new(hook);
     // SAFETY: the pointer is an Arc's, given up to the vtable below, which treats each waker as one

@@ -1,4 +1,4 @@
-//! Where files are read inline: tried, not looked up in a table.
+//! Where files are read inline, found by trying.
 #![forbid(unsafe_code)]
 
 use serde_json::{Value, json};
@@ -14,12 +14,12 @@ pub struct Place {
     path: PathBuf,
     /// The type of the file system, as `mount` prints it.
     file_system: Option<String>,
-    /// Whether what is in the page cache is read inline.
+    /// Whether data in the page cache is read inline.
     inline: bool,
 }
 
-/// The directory for temporary files, where the trial has written `file`, and the working directory,
-/// if there is a small file in it.
+/// The directory for temporary files, into which the trial has written `file`, and the working
+/// directory, if there is a small file in it.
 pub async fn look(file: &Path) -> Vec<Place> {
     let mut places = Vec::new();
     let here = PathBuf::from(".");
@@ -38,8 +38,8 @@ pub async fn look(file: &Path) -> Vec<Place> {
     places
 }
 
-/// The first reads of a file system are made where they may wait, to see how long they take. The pool
-/// of the runtime has one thread, which is kept busy: what ends all the same was inline.
+/// The runtime makes the first reads of a file system on the pool, to see how long they take. Its
+/// pool has one thread, which is kept busy here: a read that ends all the same was inline.
 async fn is_read_inline(file: &Path) -> bool {
     for _ in 0..20 {
         let (release, released) = mpsc::channel::<()>();
@@ -57,7 +57,7 @@ async fn is_read_inline(file: &Path) -> bool {
     false
 }
 
-/// One that would be read inline anywhere.
+/// A file so small that it would be read inline anywhere.
 fn a_small_file(directory: &Path) -> Option<PathBuf> {
     const LARGEST: u64 = 64 * 1024;
     let entries = std::fs::read_dir(directory).ok()?;
@@ -69,7 +69,7 @@ fn a_small_file(directory: &Path) -> Option<PathBuf> {
     })
 }
 
-/// That of the mount with the longest path above `directory`.
+/// The file system of the mount with the longest path above `directory`.
 fn file_system(directory: &Path) -> Option<String> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     file_system_of(&mounts, directory)
@@ -78,19 +78,19 @@ fn file_system(directory: &Path) -> Option<String> {
 fn file_system_of(mounts: &str, directory: &Path) -> Option<String> {
     let above = mounts.lines().filter_map(|line| {
         let (place, kind) = line.split_once(" - ")?;
-        // proc(5): octal escapes for what would end the field.
+        // proc(5): characters that would end the field are escaped in octal.
         let place = place.split(' ').nth(4)?.replace("\\040", " ");
         let is_above = directory.starts_with(&place);
         is_above.then(|| (place.len(), kind.split(' ').next().unwrap_or_default()))
     });
-    // The last of several at one place is the one that is seen.
+    // Of several mounts at one place the last one is seen.
     above
         .max_by_key(|&(len, _)| len)
         .map(|(_, kind)| kind.to_owned())
 }
 
 impl Place {
-    /// A line of its own.
+    /// The line to print.
     pub fn sentence(&self) -> String {
         let kind = self.file_system.as_deref().unwrap_or("unknown");
         let how = match (self.inline, kind) {
@@ -113,7 +113,7 @@ impl Place {
     }
 }
 
-/// What the operator has to say about inline files.
+/// The environment's word on inline files.
 pub fn override_value() -> Option<String> {
     std::env::var("YAMANOTE_INLINE_FILES").ok()
 }

@@ -27,13 +27,13 @@ pub fn examine(json: bool) -> (String, ExitCode) {
     }
 }
 
-/// A runtime with default settings, really started.
+/// A runtime with default settings, actually started.
 enum Trial {
     Works {
         driver: String,
         reason: Option<String>,
         ops_submitted: u64,
-        /// Why no trial file could be written, which is no fault of the runtime's.
+        /// Why no trial file could be written, which is not the runtime's fault.
         no_place: Option<String>,
         places: Vec<Place>,
         inline_file_stalls: u64,
@@ -44,7 +44,7 @@ enum Trial {
 impl Trial {
     fn run() -> Trial {
         let mut builder = Builder::new_current_thread();
-        // One thread of the pool, which can be kept busy, shows what needs none.
+        // A pool of one thread that is kept busy shows which operations need none.
         builder.enable_all().max_blocking_threads(1);
         let runtime = match builder.build() {
             Ok(runtime) => runtime,
@@ -72,8 +72,8 @@ impl Trial {
     }
 }
 
-/// A name for a temporary file where the system lets one be written without a runtime: as `TMPDIR`
-/// says, or where memory is a file system.
+/// A name for a temporary file in a directory where one can be written without a runtime: what
+/// `TMPDIR` names, or a file system in memory.
 fn place_for_a_file() -> Result<PathBuf, String> {
     let mut refusals = Vec::new();
     for directory in [std::env::temp_dir(), "/tmp".into(), "/dev/shm".into()] {
@@ -87,8 +87,8 @@ fn place_for_a_file() -> Result<PathBuf, String> {
     Err(refusals.join("; "))
 }
 
-/// Writes, syncs and reads a temporary file, the last also past the cache: through the ring if there is
-/// one.
+/// Writes, syncs and reads a temporary file, and reads it past the cache too: through the ring, if
+/// there is one.
 async fn use_a_file(path: &Path) -> io::Result<Vec<Place>> {
     let places = match write_and_read(path).await {
         Ok(()) => Ok(files::look(path).await),
@@ -106,11 +106,11 @@ async fn write_and_read(path: &Path) -> io::Result<()> {
         b"doctor" => {}
         other => return Err(io::Error::other(format!("read {other:?} back"))),
     }
-    // After the first read of its mount, by which that is judged.
+    // After the first read on its mount, which decides how the mount is read.
     read_past_the_cache(path).await
 }
 
-/// A direct read, where the file system has such.
+/// A direct read, if the file system has direct reads.
 async fn read_past_the_cache(path: &Path) -> io::Result<()> {
     const PAGE: usize = 4096;
     let mut options = fs::OpenOptions::new();

@@ -12,7 +12,8 @@ use std::process::ExitCode;
 /// Say which driver the runtime takes on this machine, and why.
 ///
 /// Sets up a ring, asks the kernel what it knows, writes a temporary file through the runtime and
-/// counts the operations that went through the ring. Exit status 0 if the runtime works, on either driver.
+/// counts the operations that went through the ring. Exit status 0 if the runtime works, on either
+/// driver.
 ///
 /// With --project it looks at a Cargo project instead: whether its Tokio is Yamanote, and if not,
 /// what is in the way. Nothing is changed or downloaded. Exit status 0 if the next build runs on

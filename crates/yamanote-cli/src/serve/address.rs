@@ -1,4 +1,4 @@
-//! Where to listen: what the user wrote, the addresses it means, and the listeners on them.
+//! Where to listen: what the user wrote, which addresses that means, and the listeners on them.
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
@@ -11,7 +11,7 @@ use yamanote::net::{TcpListener, TcpSocket, TcpStream, lookup_host};
 
 const DEFAULT_PORT: u16 = 8080;
 
-/// Connections that may wait in the kernel until they are accepted; it takes fewer where
+/// How many connections may wait in the kernel until they are accepted; fewer where
 /// `net.core.somaxconn` is lower.
 const BACKLOG: u32 = 4096;
 
@@ -82,10 +82,10 @@ pub fn with_ports(addresses: &[Address], port: Option<u16>) -> Result<Vec<(Strin
         .collect()
 }
 
-/// Listeners on every address asked for; at least one.
+/// Listeners on every address that was asked for; at least one.
 pub struct Listeners {
     all: Vec<TcpListener>,
-    /// Who is asked first next time, so that no flood at one hides the others.
+    /// The listener to ask first next time, so that a flood at one does not starve the others.
     first: Cell<usize>,
 }
 
@@ -139,11 +139,11 @@ async fn listen_on_all(
         let address = SocketAddr::new(address.ip(), port);
         match listen(address) {
             Ok(listener) => {
-                // The other addresses of the name get the port that the first was given.
+                // The first address was given a free port: the name's other addresses get the same.
                 port = listener.local_addr()?.port();
                 listeners.push(listener);
             }
-            // `localhost` has an IPv6 address also where the kernel has no IPv6.
+            // `localhost` has an IPv6 address even where the kernel has no IPv6.
             Err(error) if is_absent(&error) => failure = Some((address, error)),
             Err(error) => return Err(explained(address, &error)),
         }
@@ -160,7 +160,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // A port whose last connections are not forgotten yet can be had again.
+    // A port can be used again although the kernel still remembers its last connections.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)

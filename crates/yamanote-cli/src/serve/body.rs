@@ -1,4 +1,5 @@
-//! Response bodies: a few bytes in memory, or a stretch of a file read as the client takes it.
+//! Response bodies: a few bytes in memory, or a stretch of a file that is read as the client takes
+//! it.
 #![forbid(unsafe_code)]
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ const CHUNK: u64 = 128 * 1024;
 
 type Reading = Pin<Box<dyn Future<Output = (io::Result<usize>, Vec<u8>)> + Send + Sync>>;
 
-/// What is told when a body ends: how many bytes went out.
+/// Called when a body ends, with the number of bytes that went out.
 pub type OnEnd = Box<dyn FnOnce(u64) + Send + Sync>;
 
 pub struct Body {
@@ -83,7 +84,7 @@ impl Body {
             if wanted <= CHUNK {
                 let buffer = Vec::with_capacity(wanted as usize);
                 let (result, mut buffer) = stretch.open.file.read_at(buffer, position).await;
-                // A file that is shorter by now, or an error, is met again on the way.
+                // If the file has become shorter or fails, the body meets that again.
                 if result.is_ok_and(|count| count as u64 >= wanted) {
                     buffer.truncate(wanted as usize);
                     self.content = Content::Memory(buffer.into());

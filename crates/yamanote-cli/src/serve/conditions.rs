@@ -11,22 +11,22 @@ use std::os::unix::fs::MetadataExt;
 
 /// What tells one state of a file from the next.
 pub struct Validators {
-    /// A strong one: inode, size and modification time to the nanosecond.
+    /// A strong tag: inode, size and modification time to the nanosecond.
     pub etag: String,
     /// Seconds since 1970.
     modified: i64,
-    /// The present of this answer.
+    /// When this answer is made.
     now: i64,
 }
 
-/// What a request's conditions come to.
+/// What follows from a request's conditions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// As if there were none.
+    /// The answer as if there were none.
     Answer,
     /// 304: the client has it.
     NotModified,
-    /// 412: it is not what the client thinks.
+    /// 412: the file is not what the client thinks.
     Failed,
 }
 
@@ -45,12 +45,12 @@ impl Validators {
         }
     }
 
-    /// The header, where it can be told.
+    /// The header, if HTTP can express the date.
     pub fn last_modified(&self) -> Option<String> {
         date::last_modified(self.modified, self.now)
     }
 
-    /// Judges the conditions in the order of RFC 9110, 13.2.2; but for If-Range, see
+    /// Judges the conditions in the order of RFC 9110, 13.2.2, except If-Range: see
     /// [`range_holds`](Self::range_holds).
     pub fn judge(&self, headers: &HeaderMap) -> Verdict {
         let holds = match headers.contains_key(IF_MATCH) {
@@ -70,13 +70,13 @@ impl Validators {
         }
     }
 
-    /// Whether a range may be sent: one of another version would be glued to the client's old part.
+    /// Whether a range may be sent: the client would join one of another version to its old part.
     pub fn range_holds(&self, headers: &HeaderMap) -> bool {
         let Some(condition) = headers.get(IF_RANGE) else {
             return true;
         };
         let condition = condition.to_str().unwrap_or_default();
-        // A file may change twice in one second, and only a date older than that tells.
+        // A file may change twice within a second, so only an older date is sure.
         let is_dated = || date::parse_http(condition) == Some(self.modified);
         condition == self.etag || (is_dated() && self.modified < self.now)
     }
@@ -87,7 +87,7 @@ impl Validators {
             .get_all(name)
             .iter()
             .filter_map(|value| value.to_str().ok())
-            // Ours has no comma; what another's are cut to is not equal to it.
+            // Our tag has no comma, so no piece of a tag that was cut at one equals it.
             .flat_map(|tags| tags.split(','))
             .map(str::trim)
             .any(|tag| {
@@ -107,7 +107,7 @@ enum Comparison {
     Strong,
 }
 
-/// The date of a header that is there once and is one; what is no date is to be ignored.
+/// The date of a header that occurs once and is a date; anything else is to be ignored.
 fn single_date(headers: &HeaderMap, name: HeaderName) -> Option<i64> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -161,7 +161,7 @@ mod tests {
             (&[(UNMODIFIED, AFTER)], Answer),
             (&[(UNMODIFIED, BEFORE)], Failed),
             (&[(UNMODIFIED, "yesterday")], Answer),
-            // The first makes the second void, either way.
+            // The first header makes the second void, whatever its result.
             (&[(MATCH, "\"a\""), (UNMODIFIED, BEFORE)], Answer),
             (&[(MATCH, "\"b\""), (UNMODIFIED, AFTER)], Failed),
             (&[(NONE, "\"a\"")], NotModified),

@@ -21,8 +21,8 @@ use std::time::{Instant, SystemTime};
 use yamanote::net::TcpStream;
 use yamanote::sync::watch;
 
-/// Serves `stream` until its client has had enough, is too slow or has to make room for another, or
-/// the server `stops`.
+/// Serves `stream` until its client has had enough, is too slow or has to make room for another
+/// one, or the server `stops`.
 pub async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
@@ -32,18 +32,18 @@ pub async fn serve(
 ) {
     // Small responses should not wait for the acknowledgement of the one before.
     let _ = stream.set_nodelay(true);
-    // Who takes nothing of an answer for so long is disconnected by the kernel. A write that cannot go on
-    // tells less: a third of the socket's buffer, a megabyte and more, must be taken before it can, and
-    // a slow reader takes that long.
-    let patience_ms = i32::try_from(shared.timeout.as_millis()).unwrap_or(i32::MAX);
-    let _ = set_tcp_user_timeout(&stream, patience_ms.max(1) as u32);
+    // The kernel disconnects a client that takes nothing of an answer for this long. A write that
+    // makes no progress would tell less: it can go on only when a third of the socket's buffer, a
+    // megabyte and more, was taken, and a slow reader needs that long.
+    let limit_ms = i32::try_from(shared.timeout.as_millis()).unwrap_or(i32::MAX);
+    let _ = set_tcp_user_timeout(&stream, limit_ms.max(1) as u32);
     let stream = TokioIo::new(stream);
     let member = &entry.member;
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        // It limits the wait for the next request, too.
+        // This limits the wait for the next request too.
         .header_read_timeout(shared.timeout)
-        // Who has no more to say may still want to hear the answer.
+        // A client that has closed its sending half may still wait for the answer.
         .half_close(true)
         .serve_connection(
             stream,
@@ -51,11 +51,11 @@ pub async fn serve(
         );
     let mut connection = pin!(connection);
     let result = yamanote::select! {
-        // What has arrived is looked at first.
+        // Requests that have arrived come first.
         biased;
         result = connection.as_mut() => result,
         () = last_call(&mut stops, member) => {
-            // Half a request is owed nothing, and could be a whole one in a long time only.
+            // Half a request is owed no answer, and might take long to become a whole one.
             if member.is_new() {
                 return;
             }
@@ -63,7 +63,7 @@ pub async fn serve(
             connection.await
         }
     };
-    // What else goes wrong (reset, time-out, bad request) is the client's affair.
+    // Other errors (reset, time-out, bad request) are the client's affair.
     if let Some(error) = result.err().filter(hyper::Error::is_user) {
         let source = error
             .source()
@@ -75,7 +75,7 @@ pub async fn serve(
     }
 }
 
-/// Completes when the answer under way, if there is one, shall be the last.
+/// Completes when the answer under way, if there is one, has to be the last.
 async fn last_call(stops: &mut watch::Receiver<bool>, member: &Member) {
     yamanote::select! {
         _ = stops.wait_for(|stops| *stops) => {}

@@ -1,10 +1,10 @@
-//! The open connections: how many there may be, what each is doing, and who has to go when there is
-//! no place for one more.
+//! The open connections: how many there may be, what each is doing, and which has to go when there
+//! is no place for one more.
 //!
 //! A connection is *waiting* for a request or *answering* one. When all places are taken and a
-//! client knocks, the connection that has waited longest is closed: a client that wants to go on
-//! opens another. If none has waited for a while, the next answer is told to be its connection's
-//! last, which the client reads in its head and so loses nothing by.
+//! client connects, the connection that has waited longest is closed: its client can open another.
+//! If none has waited for a while, the next answer says in its head that it is its connection's
+//! last, so that the client loses nothing.
 #![forbid(unsafe_code)]
 
 use hyper::{Method, Request, Uri};
@@ -16,24 +16,24 @@ use std::time::{Duration, Instant};
 use yamanote::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use yamanote::time::sleep;
 
-/// Between two looks for somebody who may be sent away.
+/// The time between two looks for a connection that may be sent away.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A connection that has waited for less is about to send its next request.
+/// A connection that has waited for less is probably about to send its next request.
 const BETWEEN_REQUESTS: Duration = Duration::from_millis(250);
 
-/// The first request may take longer, for the way there and back.
+/// The first request may take longer, by the time of the way there and back.
 const BEFORE_THE_FIRST: Duration = Duration::from_secs(3);
 
 pub struct Connections {
     places: Arc<Semaphore>,
-    open: Mutex<Open>,
-    /// The next answer shall be its connection's last.
+    open: Mutex<Members>,
+    /// The next answer has to be its connection's last.
     is_place_wanted: AtomicBool,
 }
 
 #[derive(Default)]
-struct Open {
+struct Members {
     next_id: u64,
     members: HashMap<u64, Arc<Member>>,
 }
@@ -47,7 +47,7 @@ impl Connections {
         })
     }
 
-    /// Waits for a free place, and sees to it that there is one. Cancel safe.
+    /// Waits for a free place, and makes room for it if need be. Cancel safe.
     pub async fn place(&self) -> Place {
         if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
             return Place { _permit: permit };
@@ -70,7 +70,7 @@ impl Connections {
         }
     }
 
-    /// Enters a connection in the list, for as long as the entry lives.
+    /// Adds a connection to the list, for as long as the entry lives.
     pub fn enter(self: &Arc<Self>, peer: SocketAddr, place: Place) -> Entry {
         let member = Arc::new(Member {
             peer,
@@ -93,12 +93,12 @@ impl Connections {
         }
     }
 
-    /// Whether the answer being made shall be its connection's last.
+    /// Whether the answer being made has to be its connection's last.
     pub fn wants_this_place(&self) -> bool {
         self.is_place_wanted.load(Relaxed) && self.is_place_wanted.swap(false, Relaxed)
     }
 
-    /// What is being answered, as `GET /path for 127.0.0.1`; connections that wait are left out.
+    /// The requests being answered, as `GET /path for 127.0.0.1`.
     pub fn requests(&self) -> Vec<String> {
         let open = self.lock();
         let mut requests: Vec<_> = open
@@ -132,7 +132,7 @@ impl Connections {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Open> {
+    fn lock(&self) -> MutexGuard<'_, Members> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -165,7 +165,7 @@ enum State {
 }
 
 impl Member {
-    /// A request's head has come whole.
+    /// A request's head has arrived.
     pub fn answers<B>(&self, request: &Request<B>) {
         *self.lock() = State::Answering {
             method: request.method().clone(),
@@ -181,7 +181,7 @@ impl Member {
         };
     }
 
-    /// Completes when the connection shall close for another's sake. Cancel safe.
+    /// Completes when the connection has to close for another's sake. Cancel safe.
     pub async fn sent_away(&self) {
         self.sent_away.notified().await;
     }
@@ -196,7 +196,7 @@ impl Member {
 
     fn send_away(&self) {
         let mut state = self.lock();
-        // A request that came since the look keeps it here.
+        // If a request came since the look, it stays.
         if let State::Waiting { is_first, .. } = *state {
             *state = State::SentAway { is_first };
             drop(state);
@@ -204,7 +204,7 @@ impl Member {
         }
     }
 
-    /// For how much longer it has waited than is usual.
+    /// How much longer than usual it has waited.
     fn overdue(&self) -> Option<Duration> {
         match *self.lock() {
             State::Waiting { since, is_first } => {

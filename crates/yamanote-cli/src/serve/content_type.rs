@@ -1,6 +1,6 @@
-//! Content types: from a file's name, or from its first bytes where the name does not tell.
+//! Content types: from a file's name, or from its first bytes if the name does not tell.
 //!
-//! What is text is served as such, so that a browser shows a source file instead of saving it.
+//! Text is served as text, so that a browser shows a source file instead of saving it.
 #![forbid(unsafe_code)]
 
 use mime_guess::Mime;
@@ -12,9 +12,9 @@ pub const LOOKED_AT: usize = 1024;
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
 
-/// Extensions that mean a kind of source text as well as the format that is registered for them:
-/// `.ts` is TypeScript and a video stream. Of the others the registered type makes browsers save
-/// the file.
+/// Extensions that mean a kind of source text besides the format that is registered for them: `.ts`
+/// is TypeScript and a video stream. The registered types of the others make browsers save the
+/// file.
 const AMBIGUOUS: &[&str] = &[
     "asm", "bat", "cmd", "crt", "csh", "cts", "dart", "java", "mts", "pem", "php", "pl", "pm",
     "sh", "sql", "tcl", "tex", "ts",
@@ -54,7 +54,7 @@ impl ByName {
 
 fn with_charset(mime: &Mime) -> String {
     match (mime.type_().as_str(), mime.subtype().as_str()) {
-        // RFC 9239 took the other name back; modules are run under either.
+        // RFC 9239 retired the other name; browsers run modules under either.
         ("application", "javascript") => "text/javascript; charset=utf-8".to_owned(),
         ("text", _) => format!("{mime}; charset=utf-8"),
         _ => mime.to_string(),
@@ -71,7 +71,7 @@ fn is_text(first: &[u8]) -> bool {
         }
         Err(_) => return false,
     };
-    // Escape: what programs write for a terminal is text, too.
+    // Escape: output for a terminal is text too.
     let is_allowed = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r' | '\x0c' | '\x1b');
     valid.chars().all(is_allowed)
 }

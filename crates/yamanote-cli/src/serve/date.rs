@@ -1,10 +1,10 @@
-//! Dates as HTTP and as a listing tell them, from seconds since 1970, whatever their number: a file
-//! may be dated long before, or after the year 9999.
+//! Dates as HTTP and as a listing write them, from any number of seconds since 1970: a file may be
+//! dated long before that, or after the year 9999.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The last second that HTTP can tell.
+/// The last second that HTTP can express.
 const LAST: i64 = 253_402_300_799;
 
 /// Seconds since 1970.
@@ -12,13 +12,13 @@ pub fn now() -> i64 {
     from_system(SystemTime::now())
 }
 
-/// Reads a date of a header.
+/// Reads the date in a header.
 pub fn parse_http(text: &str) -> Option<i64> {
     httpdate::parse_http_date(text).ok().map(from_system)
 }
 
 /// The `Last-Modified` of a file modified at `seconds`. A date in the future becomes the present
-/// (RFC 9110, 8.8.2.1); one before 1970 is not told.
+/// (RFC 9110, 8.8.2.1); one before 1970 is left out.
 pub fn last_modified(seconds: i64, now: i64) -> Option<String> {
     let seconds = u64::try_from(seconds.min(now).min(LAST)).ok()?;
     let time = UNIX_EPOCH + Duration::from_secs(seconds);

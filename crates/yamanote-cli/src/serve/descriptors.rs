@@ -1,12 +1,12 @@
-//! Descriptors: how many the process may have, and who gets them.
+//! Descriptors: how many the process may have, and what they are for.
 #![forbid(unsafe_code)]
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Connections served at once where descriptors abound. Each may hold some hundred KiB.
+/// Connections served at once if there are enough descriptors. Each may hold some hundred KiB.
 const CONNECTIONS: u64 = 10_000;
 
-/// Raises the soft limit on descriptors as far as the server can use them; returns what there are.
+/// Raises the soft limit on descriptors as far as the server can use them; returns the limit.
 pub fn raise_limit() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let current = current.unwrap_or(u64::MAX);
@@ -31,11 +31,11 @@ pub struct Shares {
     pub files: usize,
 }
 
-/// Divides `limit` descriptors. A connection needs one file at a time, and not while it is idle or
-/// its file is small; so where there is no room for a file each, a fourth goes to files.
+/// Divides `limit` descriptors. A connection needs one file at a time, and none while it is idle or
+/// its file is small; so if there is no room for a file each, a quarter goes to files.
 pub fn shares(limit: u64, workers: usize, connections: Option<u32>) -> Shares {
-    // For the runtime's own (a ring and its companions for each worker), standard streams,
-    // listeners, listings, and what a library may open for a moment.
+    // For the runtime (a ring and its companions for each worker), standard streams, listeners,
+    // listings, and what a library may open for a moment.
     let own = 48 + 4 * workers as u64;
     let left = limit.saturating_sub(own).max(2);
     let most = connections.map_or(CONNECTIONS, u64::from);

@@ -1,4 +1,4 @@
-//! What a directory has, with sizes and dates.
+//! What a directory contains, with sizes and dates.
 #![forbid(unsafe_code)]
 
 use super::root::Root;
@@ -15,14 +15,14 @@ pub struct Entry {
     /// Directories come first.
     pub is_file: bool,
     pub name: OsString,
-    /// In bytes; directories have none, nor has a link that leads nowhere.
+    /// In bytes; a directory has none, and neither has a link that leads nowhere.
     pub size: Option<u64>,
     /// Seconds since 1970.
     pub modified: Option<i64>,
 }
 
-/// Reads `directory`, which is what `url_path` names in `root`. Blocks, and uses a descriptor more
-/// for a moment.
+/// Reads `directory`, which `url_path` names in `root`. Blocks, and uses another descriptor for a
+/// moment.
 pub fn read(root: &Root, url_path: &str, directory: &File) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut buffer = Vec::with_capacity(32 * 1024);
@@ -35,9 +35,9 @@ pub fn read(root: &Root, url_path: &str, directory: &File) -> io::Result<Vec<Ent
         }
         let name = OsStr::from_bytes(name.to_bytes());
         match found.file_type() {
-            // What it leads to counts, if the root lets it lead there.
+            // Its target counts, if the root lets it lead there.
             FileType::Symlink => entries.push(linked(root, url_path, name)),
-            // One that has just been removed is left out.
+            // An entry that has just been removed is left out.
             _ => entries.extend(direct(directory, name)),
         }
     }

@@ -1,4 +1,4 @@
-//! What the server writes: lines leave through a thread, so that a slow pipe does not hold up a
+//! What the server writes. A thread writes the lines, so that a slow pipe does not hold up a
 //! worker.
 #![forbid(unsafe_code)]
 
@@ -7,7 +7,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-/// Lines that may wait to be written; with more, requests wait too, rather than memory grow.
+/// How many lines may wait to be written; beyond that requests wait, so that memory does not grow.
 const BACKLOG: usize = 4096;
 
 /// A handle; clones write to the same place.
@@ -72,7 +72,7 @@ impl Log {
     fn send(&self, line: Line) {
         let lines = self.writer().as_ref().map(|writer| writer.lines.clone());
         if let Some(lines) = lines {
-            // The thread takes lines as long as there is a sender.
+            // Never fails: the thread takes lines as long as there is a sender.
             let _ = lines.send(line);
         }
     }

@@ -23,7 +23,7 @@ use crate::refusal;
 use address::Address;
 use log::Log;
 use root::Root;
-use server::{Ended, Server};
+use server::{Outcome, Server};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -120,8 +120,8 @@ fn start(args: Args, log: &Log) -> ExitCode {
     let result = runtime.block_on(server.run(&addresses, &args.directory));
     runtime.shutdown_timeout(Duration::from_secs(1));
     match result {
-        Ok(Ended::Complete) => ExitCode::SUCCESS,
-        Ok(Ended::CutOff(count)) => {
+        Ok(Outcome::Complete) => ExitCode::SUCCESS,
+        Ok(Outcome::CutOff(count)) => {
             let connections = if count == 1 {
                 "connection was"
             } else {

@@ -7,7 +7,7 @@ use hyper::StatusCode;
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use std::os::unix::ffi::OsStrExt;
 
-/// What may not stand for itself in one segment of a URL.
+/// The characters that have to be encoded in a segment of a URL.
 const SEGMENT: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -28,7 +28,7 @@ const SEGMENT: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// For a telephone as for a desk: below a certain width a line's size and date stand below its name.
+/// For narrow screens too: below a certain width a line's size and date stand below its name.
 const STYLE: &str = "\
 :root{color-scheme:light dark}\
 body{font:1rem/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem}\
@@ -113,7 +113,7 @@ fn size(bytes: u64) -> String {
     }
     let mut amount = bytes as f64 / 1024.0;
     let mut unit = 0;
-    // What would be rounded up to 1024 is one of the next unit.
+    // A number that would be rounded up to 1024 is one of the next unit.
     while amount >= 1023.5 {
         amount /= 1024.0;
         unit += 1;

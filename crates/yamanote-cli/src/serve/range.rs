@@ -1,11 +1,11 @@
 //! The `Range` header (RFC 9110, section 14).
 #![forbid(unsafe_code)]
 
-/// What of a file of some length is asked for.
+/// Which part of a file is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Requested {
-    /// All of it: there is no range, one we need not honour (several ranges, another unit), or one
-    /// that is no range at all.
+pub enum Selection {
+    /// All of it: there is no range, or one that need not be honoured (several ranges, another
+    /// unit), or something that is not a range at all.
     Whole,
     /// These bytes; not empty.
     Part {
@@ -13,19 +13,19 @@ pub enum Requested {
         /// Exclusive.
         end: u64,
     },
-    /// Bytes it does not have.
+    /// Bytes that it does not have.
     Unsatisfiable,
 }
 
 /// Reads a `Range` header for a file of `length` bytes.
-pub fn requested(header: Option<&str>, length: u64) -> Requested {
+pub fn select(header: Option<&str>, length: u64) -> Selection {
     let Some(ranges) = header.and_then(|header| header.trim().strip_prefix("bytes=")) else {
-        return Requested::Whole;
+        return Selection::Whole;
     };
     let Some((first, last)) = ranges.split_once('-') else {
-        return Requested::Whole;
+        return Selection::Whole;
     };
-    // `1-2,5-6` has its comma in `last` and is no number there.
+    // In `1-2,5-6` the comma comes to stand in `last`, which then is not a number.
     match (number(first), number(last)) {
         (Some(Number::Is(start)), Some(Number::Absent)) => part(start, u64::MAX, length),
         (Some(Number::Is(start)), Some(Number::Is(last))) if start <= last => {
@@ -36,7 +36,7 @@ pub fn requested(header: Option<&str>, length: u64) -> Requested {
             if suffix == 0 { 0 } else { length },
             length,
         ),
-        _ => Requested::Whole,
+        _ => Selection::Whole,
     }
 }
 
@@ -57,11 +57,11 @@ fn number(text: &str) -> Option<Number> {
     Some(Number::Is(text.parse().unwrap_or(u64::MAX)))
 }
 
-fn part(start: u64, end: u64, length: u64) -> Requested {
+fn part(start: u64, end: u64, length: u64) -> Selection {
     let end = end.min(length);
     match start < end {
-        true => Requested::Part { start, end },
-        false => Requested::Unsatisfiable,
+        true => Selection::Part { start, end },
+        false => Selection::Unsatisfiable,
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn ranges_are_read_as_the_rfc_says() {
-        let part = |start, end| Requested::Part { start, end };
+        let part = |start, end| Selection::Part { start, end };
         for (header, expected) in [
             ("bytes=0-0", part(0, 1)),
             ("bytes=2-5", part(2, 6)),
@@ -79,19 +79,19 @@ mod tests {
             ("bytes=-3", part(7, 10)),
             ("bytes=-30", part(0, 10)),
             ("bytes=9-99999999999999999999999", part(9, 10)),
-            ("bytes=10-", Requested::Unsatisfiable),
-            ("bytes=-0", Requested::Unsatisfiable),
-            ("bytes=99999999999999999999999-", Requested::Unsatisfiable),
-            ("bytes=5-2", Requested::Whole),
-            ("bytes=0-1,4-5", Requested::Whole),
-            ("bytes=-", Requested::Whole),
-            ("bytes=a-b", Requested::Whole),
-            ("bytes=+1-2", Requested::Whole),
-            ("lines=1-2", Requested::Whole),
+            ("bytes=10-", Selection::Unsatisfiable),
+            ("bytes=-0", Selection::Unsatisfiable),
+            ("bytes=99999999999999999999999-", Selection::Unsatisfiable),
+            ("bytes=5-2", Selection::Whole),
+            ("bytes=0-1,4-5", Selection::Whole),
+            ("bytes=-", Selection::Whole),
+            ("bytes=a-b", Selection::Whole),
+            ("bytes=+1-2", Selection::Whole),
+            ("lines=1-2", Selection::Whole),
         ] {
-            assert_eq!(requested(Some(header), 10), expected, "{header}");
+            assert_eq!(select(Some(header), 10), expected, "{header}");
         }
-        assert_eq!(requested(None, 10), Requested::Whole);
-        assert_eq!(requested(Some("bytes=0-"), 0), Requested::Unsatisfiable);
+        assert_eq!(select(None, 10), Selection::Whole);
+        assert_eq!(select(Some("bytes=0-"), 0), Selection::Unsatisfiable);
     }
 }

@@ -1,8 +1,8 @@
 //! The served directory: opens what a request names, and nothing outside.
 //!
 //! The kernel keeps the promise, not string comparison: paths are opened with `openat2(2)` and
-//! `RESOLVE_BENEATH`, which refuses `..` and symbolic links that lead out, also when somebody
-//! exchanges a directory for a link at that moment.
+//! `RESOLVE_BENEATH`, which refuses `..` and symbolic links that lead out, even if a directory is
+//! exchanged for a link at that moment.
 #![forbid(unsafe_code)]
 
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
@@ -24,7 +24,7 @@ pub struct Root {
 /// Why a request's path is not opened.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It has a segment no file can be named by.
+    /// It has a segment that no file can be named by.
     BadPath,
     NotFound,
     Forbidden,
@@ -32,7 +32,7 @@ pub enum Refusal {
     TooLong,
 }
 
-/// What went wrong when opening.
+/// Why opening has failed.
 #[derive(Debug)]
 pub enum OpenError {
     Refused(Refusal),
@@ -52,7 +52,7 @@ impl Root {
                 false => ResolveFlags::BENEATH,
             },
         };
-        // Tried once here, so that an old kernel is told at the start and not by every request.
+        // Tried once here, so that an old kernel is reported at the start and not by every request.
         openat2(
             &root.directory,
             ".",
@@ -70,19 +70,20 @@ impl Root {
         Ok(root)
     }
 
-    /// What is known of the entry `name` of the directory a URL path names, links followed. Blocks.
+    /// The metadata of the entry `name` of the directory that a URL path names, links followed.
+    /// Blocks.
     pub fn metadata(&self, url_path: &str, name: &OsStr) -> io::Result<Metadata> {
         let mut path = relative_path(url_path).map_err(|_| io::ErrorKind::NotFound)?;
         path.push(name);
         let flags = OFlags::PATH | OFlags::CLOEXEC;
-        let opened = open_patiently(&self.directory, &path, flags, self.resolve)?;
+        let opened = open_retrying(&self.directory, &path, flags, self.resolve)?;
         File::from(opened).metadata()
     }
 
-    /// Opens the file or directory a URL path names.
+    /// Opens the file or directory that a URL path names.
     pub async fn open_path(&self, url_path: &str) -> Result<File, OpenError> {
         let path = relative_path(url_path).map_err(OpenError::Refused)?;
-        // Non-blocking matters for FIFOs only, whose open would wait for a writer.
+        // Non-blocking matters only for FIFOs, whose opening would wait for a writer.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
         // What the kernel has in its caches is opened here; the rest may wait for a disk and goes
         // to the pool.
@@ -91,7 +92,7 @@ impl Root {
             Err(Errno::AGAIN | Errno::INVAL) => {
                 let (directory, resolve) = (Arc::clone(&self.directory), self.resolve);
                 yamanote::task::spawn_blocking(move || {
-                    open_patiently(&directory, &path, flags, resolve)
+                    open_retrying(&directory, &path, flags, resolve)
                 })
                 .await
                 .map_err(|error| OpenError::Failed(error.into()))?
@@ -110,8 +111,8 @@ impl Root {
     }
 }
 
-/// EAGAIN: a rename elsewhere made the kernel unsure; it asks to try again.
-fn open_patiently(
+/// EAGAIN means that a rename elsewhere made the kernel unsure: it asks to try again.
+fn open_retrying(
     directory: &File,
     path: &Path,
     flags: OFlags,
@@ -140,7 +141,7 @@ fn relative_path(url_path: &str) -> Result<PathBuf, Refusal> {
     let mut path = PathBuf::new();
     for segment in url_path.split('/').filter(|segment| !segment.is_empty()) {
         let name: Vec<u8> = percent_encoding::percent_decode_str(segment).collect();
-        // A decoded slash is part of a name, and no name has one.
+        // A decoded slash would be part of a name, and no name has one.
         if name == b".." || name.contains(&b'/') || name.contains(&0) {
             return Err(Refusal::BadPath);
         }

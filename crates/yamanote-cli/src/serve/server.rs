@@ -1,4 +1,4 @@
-//! The server: accepts connections while there is a place for them, and ends in order.
+//! The server: accepts connections while there is a place for them, and ends in an orderly way.
 #![forbid(unsafe_code)]
 
 use super::address::Listeners;
@@ -21,21 +21,21 @@ use yamanote::time::sleep;
 /// How long running requests may take to end after Ctrl-C.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How long the end may take before the user is told what it waits for.
+/// How long stopping may take before the user is told what it waits for.
 const UNREMARKED: Duration = Duration::from_millis(200);
 
-/// Directories listed at once; each needs a descriptor or two that no connection answers for.
+/// Directories listed at once; each needs a descriptor or two beyond those of its connection.
 const LISTINGS: usize = 8;
 
-/// Requests named when the end waits for them.
+/// How many requests are named when stopping waits for them.
 const NAMED: usize = 5;
 
 /// How the server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum Outcome {
     /// Every answer that was begun is complete, or its client has gone.
     Complete,
-    /// So many connections were still open.
+    /// This many connections were still open.
     CutOff(usize),
 }
 
@@ -62,7 +62,7 @@ impl Server {
     }
 
     /// Serves until Ctrl-C or SIGTERM.
-    pub async fn run(mut self, hosts: &[(String, u16)], directory: &Path) -> io::Result<Ended> {
+    pub async fn run(mut self, hosts: &[(String, u16)], directory: &Path) -> io::Result<Outcome> {
         let listeners = Listeners::bind(hosts).await?;
         let mut stop = Stop::on_signals()?;
         let handle = Handle::current();
@@ -98,8 +98,8 @@ impl Server {
                 }
                 // The client is gone already.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                // Others have taken the system's last descriptor, or its memory. Without the pause
-                // this would spin.
+                // Other programs have taken the system's last descriptor, or its memory. Without
+                // the pause this would spin.
                 Err(error) => {
                     self.shared.log.complain(&format!(
                         "no connection can be accepted: {error}; trying again in a second"
@@ -111,7 +111,7 @@ impl Server {
     }
 
     /// Lets running requests end, as long as `GRACE` and the user allow.
-    async fn finish(mut self, stop: &mut Stop) -> Ended {
+    async fn finish(mut self, stop: &mut Stop) -> Outcome {
         self.stops.send_replace(true);
         let Server { shared, tasks, .. } = &mut self;
         let ended = async { while tasks.join_next().await.is_some() {} };
@@ -122,13 +122,13 @@ impl Server {
             () = wait_aloud(shared) => {}
         }
         match tasks.len() {
-            0 => Ended::Complete,
-            count => Ended::CutOff(count),
+            0 => Outcome::Complete,
+            count => Outcome::CutOff(count),
         }
     }
 }
 
-/// Completes after `GRACE`, and says meanwhile what is waited for.
+/// Completes after `GRACE`, and meanwhile says what is waited for.
 async fn wait_aloud(shared: &Shared) {
     sleep(UNREMARKED).await;
     let requests = shared.connections.requests();

@@ -4,7 +4,7 @@
 use super::body::{Body, OpenFile};
 use super::conditions::{Validators, Verdict};
 use super::content_type::{self, ByName};
-use super::range::{Requested, requested};
+use super::range::{Selection, select};
 use super::root::{OpenError, Refusal};
 use super::shared::Shared;
 use super::{listing, page};
@@ -21,7 +21,7 @@ use yamanote::sync::OwnedSemaphorePermit;
 use yamanote::task::spawn_blocking;
 use yamanote::time::timeout;
 
-/// Answers one request. It has no error: what fails becomes a response.
+/// Answers one request. There is no error: a failure becomes a response.
 pub async fn respond<B>(shared: &Shared, request: &Request<B>) -> Response<Body> {
     let head_only = request.method() == Method::HEAD;
     let response = if request.method() == Method::GET || head_only {
@@ -51,7 +51,7 @@ fn failure<B>(shared: &Shared, request: &Request<B>, error: &OpenError) -> Respo
             let path = request.uri().path();
             shared.log.complain(&format!("{path}: {error}"));
             match Errno::from_io_error(error) {
-                // The system has no descriptor or memory left, and may have in a moment.
+                // The system has no descriptor or memory left, but may have in a moment.
                 Some(Errno::NFILE | Errno::MFILE | Errno::NOMEM) => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             }
@@ -74,37 +74,37 @@ async fn find<B>(shared: &Shared, request: &Request<B>) -> Result<Response<Body>
         }
         return directory(shared, request, opened).await;
     }
-    // What only looks like a directory by its slash is none.
+    // A file does not become a directory by a slash.
     if !opened.metadata.is_file() || url_path.ends_with('/') {
         return Err(OpenError::Refused(Refusal::NotFound));
     }
     Ok(send_file(request, url_path, opened).await)
 }
 
-/// What a path names, and the right to have it open.
-struct Opened {
+/// The file or directory that a path names, and the right to have it open.
+struct Target {
     file: std::fs::File,
     metadata: Metadata,
     permit: OwnedSemaphorePermit,
 }
 
-async fn open(shared: &Shared, url_path: &str) -> Result<Opened, OpenError> {
+async fn open(shared: &Shared, url_path: &str) -> Result<Target, OpenError> {
     let permit = timeout(shared.timeout, Arc::clone(&shared.files).acquire_owned())
         .await
         .map_err(|_| OpenError::Busy)?
         .expect("the semaphore is never closed");
     let file = shared.root.open_path(url_path).await?;
     let metadata = file.metadata().map_err(OpenError::Failed)?;
-    Ok(Opened {
+    Ok(Target {
         file,
         metadata,
         permit,
     })
 }
 
-/// Relative links of a listing need the slash.
+/// The relative links of a listing need the slash.
 fn redirect_to_directory<B>(request: &Request<B>) -> Response<Body> {
-    // Slashes at the front would make the rest a host name for the browser.
+    // After several slashes at the front a browser would read a host name.
     let mut location = format!("/{}/", request.uri().path().trim_matches('/'));
     if let Some(query) = request.uri().query() {
         location.push('?');
@@ -118,10 +118,10 @@ fn redirect_to_directory<B>(request: &Request<B>) -> Response<Body> {
 async fn directory<B>(
     shared: &Shared,
     request: &Request<B>,
-    directory: Opened,
+    directory: Target,
 ) -> Result<Response<Body>, OpenError> {
     let url_path = request.uri().path();
-    // One file at a time is what a request may have open.
+    // A request may have one file open at a time.
     drop(directory);
     match open(shared, &format!("{url_path}index.html")).await {
         Ok(index) if index.metadata.is_file() => {
@@ -141,7 +141,7 @@ async fn directory<B>(
     Ok(html(StatusCode::OK, page.map_err(OpenError::Failed)?))
 }
 
-async fn send_file<B>(request: &Request<B>, name: &str, opened: Opened) -> Response<Body> {
+async fn send_file<B>(request: &Request<B>, name: &str, opened: Target) -> Response<Body> {
     let validators = Validators::of(&opened.metadata);
     let mut response = match validators.judge(request.headers()) {
         Verdict::Answer => content(request, name, opened, &validators).await,
@@ -162,24 +162,24 @@ async fn send_file<B>(request: &Request<B>, name: &str, opened: Opened) -> Respo
 async fn content<B>(
     request: &Request<B>,
     name: &str,
-    opened: Opened,
+    opened: Target,
     validators: &Validators,
 ) -> Response<Body> {
     let length = opened.metadata.len();
-    // RFC 9110, 14.2: of all methods GET alone has ranges.
+    // RFC 9110, 14.2: only GET has ranges.
     let honours_ranges =
         request.method() == Method::GET && validators.range_holds(request.headers());
     let range = request.headers().get(RANGE).filter(|_| honours_ranges);
-    let requested = requested(range.and_then(|range| range.to_str().ok()), length);
-    if requested == Requested::Unsatisfiable {
+    let selection = select(range.and_then(|range| range.to_str().ok()), length);
+    if selection == Selection::Unsatisfiable {
         let mut response = error_page(StatusCode::RANGE_NOT_SATISFIABLE);
         set(&mut response, CONTENT_RANGE, &format!("bytes */{length}"));
         return response;
     }
     let open = OpenFile::new(opened.file, opened.permit);
     let content_type = content_type(name, &open.file).await;
-    let mut response = match requested {
-        Requested::Part { start, end } => {
+    let mut response = match selection {
+        Selection::Part { start, end } => {
             let body = Body::file(open, start, end);
             let mut response = with_status(StatusCode::PARTIAL_CONTENT, body);
             let range = format!("bytes {start}-{}/{length}", end - 1);
@@ -201,7 +201,7 @@ async fn content_type(name: &str, file: &fs::File) -> String {
     let (result, first) = file.read_at(buffer, 0).await;
     match result {
         Ok(_) => by_name.with_content(&first),
-        // The body will meet the error, too.
+        // The body will meet the error too.
         Err(_) => by_name.with_content(b"\0"),
     }
 }
@@ -223,13 +223,13 @@ fn with_status(status: StatusCode, body: Body) -> Response<Body> {
 }
 
 fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
-    // Paths reach this percent-encoded as the client sent them, everything else is our own text.
+    // Paths are still percent-encoded as the client sent them; everything else is our own text.
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
 }
 
-/// The answer to HEAD: the length that GET would have sent, and nothing of it.
+/// The answer to HEAD: the length of what GET would have sent, and nothing of it.
 fn without_content(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     if head.status != StatusCode::NOT_MODIFIED {

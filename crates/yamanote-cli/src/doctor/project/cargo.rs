@@ -7,30 +7,30 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 pub struct Cargo<'a> {
-    /// Where it is run: the directory decides about toolchain and configuration.
+    /// Where it is run: toolchain and configuration depend on the directory.
     dir: &'a Path,
     config: &'a [String],
 }
 
 pub struct Workspace {
     pub root: PathBuf,
-    /// What `cargo metadata` says of the packages of the workspace, and of nothing else.
+    /// What `cargo metadata` says about the packages of the workspace alone.
     pub members: Value,
-    /// Of the member that promises the oldest: its name, and the version.
+    /// The lowest Rust version that a member promises to build with, and that member's name first.
     pub rust_version: Option<(String, Version)>,
 }
 
 /// What a build is for.
 #[derive(Debug, PartialEq)]
 pub struct Target {
-    /// As `cfg(target_os)` has it.
+    /// As `cfg(target_os)` spells it.
     pub os: String,
     /// Whether code is compiled under `cfg(tokio_unstable)`.
     pub is_unstable: bool,
 }
 
-/// Of a build for one system, with the features that are on by default, or of all that Cargo looks at
-/// when it chooses versions.
+/// The dependencies of a build for one system with the default features, or all that Cargo
+/// considers when it chooses versions.
 #[derive(Clone, Copy)]
 pub enum View<'a> {
     Build(&'a Compiler),
@@ -48,7 +48,7 @@ impl<'a> Cargo<'a> {
         Cargo { dir, config }
     }
 
-    /// The workspace, without a look at what it depends on.
+    /// The workspace, without its dependencies.
     pub fn workspace(&self) -> Result<Workspace, String> {
         let metadata = self.json(&["--no-deps"])?;
         let root = metadata["workspace_root"].as_str().unwrap_or_default();
@@ -68,22 +68,22 @@ impl<'a> Cargo<'a> {
         })
     }
 
-    /// The graph of packages as it is locked. Fails where Cargo would have to change the lock file
+    /// The graph of packages as it is locked. Fails if Cargo would have to change the lock file
     /// first.
     pub fn metadata(&self, view: View) -> Result<Value, String> {
         match view {
-            // What is for other systems only need not have been downloaded.
+            // Packages for other systems need not have been downloaded.
             View::Build(compiler) => self.json(&["--locked", "--filter-platform", &compiler.host]),
             View::Lock => self.json(&["--locked", "--all-features"]),
         }
     }
 
-    /// Each target that a build here is for, under the flags that Cargo gives the compiler: of all the
-    /// files, tables and variables that may hold some it knows best which count.
+    /// Each target that a build here is for, under the flags that Cargo gives the compiler. They
+    /// may stand in many files, tables and variables, and Cargo knows best which of these count.
     pub fn targets(&self) -> Result<Vec<Target>, String> {
-        // One answer for each target, with an empty line between. The option is an unstable one of a
-        // command that only asks the compiler, which the variable allows on a stable Cargo; with the
-        // other it leaves no trace in `target`.
+        // One answer for each target, with an empty line between. The command only asks the
+        // compiler. Its option is unstable: the first variable allows it on a stable Cargo. With
+        // the second one it leaves no trace in `target`.
         let args = ["rustc", "-Zunstable-options", "--print", "cfg"];
         let output = self.output(
             self.command("cargo")
@@ -113,7 +113,8 @@ impl<'a> Cargo<'a> {
             .stdin(Stdio::null())
             // A toolchain that the project names and that is not here would be downloaded.
             .env("RUSTUP_AUTO_INSTALL", "0");
-        // `cargo run` of this tool tells its own toolchain, and rustup takes that for the project's.
+        // `cargo run` of this tool names its own toolchain, and rustup would use that for the
+        // project.
         if std::env::var_os("CARGO_PKG_NAME").is_some_and(|it| it == env!("CARGO_PKG_NAME")) {
             command.env_remove("RUSTUP_TOOLCHAIN");
         }
@@ -131,7 +132,7 @@ impl<'a> Cargo<'a> {
             .map_err(|error| format!("cargo cannot be started: {error}"))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            // The warnings before it tell what this tool tells too.
+            // This tool says itself what the warnings before the error say.
             let error = said.find("error: ").map_or(&*said, |at| &said[at..]);
             return Err(error.trim().to_owned());
         }

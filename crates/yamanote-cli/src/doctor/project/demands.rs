@@ -15,13 +15,12 @@ pub struct Demand {
     pub is_member: bool,
     pub version: VersionReq,
     pub features: BTreeSet<String>,
-    /// Where it wants it from, if that is not crates.io.
+    /// The source it wants Tokio from, if that is not crates.io.
     pub elsewhere: Option<String>,
 }
 
 impl Demand {
-    /// The version below `version` that this holds Tokio down to, or under, as it is written; `None`
-    /// if it does not.
+    /// If this keeps Tokio below `version`: the bound, as it is written.
     pub fn holds_below(&self, version: &Version) -> Option<String> {
         let bound = |it: &&Comparator| {
             let lowest = Version::new(it.major, it.minor.unwrap_or(0), it.patch.unwrap_or(0));
@@ -78,8 +77,8 @@ pub fn demands(metadata: &Value) -> Vec<Demand> {
     found
 }
 
-/// What the manifests of the workspace ask for themselves, from `cargo metadata --no-deps`. What is
-/// optional counts, since Cargo locks a version for it too.
+/// What the manifests of the workspace themselves ask for, from `cargo metadata --no-deps`.
+/// Optional dependencies count, because Cargo locks a version for them too.
 pub fn of_members(metadata: &Value) -> Vec<Demand> {
     let mut found = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
@@ -94,8 +93,8 @@ pub fn of_members(metadata: &Value) -> Vec<Demand> {
     found
 }
 
-/// Each package that the manifests of the workspace ask for, from `cargo metadata --no-deps`: who asks,
-/// for what, and which version.
+/// Each package that the manifests of the workspace ask for, from `cargo metadata --no-deps`: the
+/// one that asks, the one that is asked for, and its version.
 pub fn dependencies(metadata: &Value) -> Vec<(&str, &str, VersionReq)> {
     let packages = metadata["packages"].as_array().into_iter().flatten();
     let all = packages.flat_map(|package| {
@@ -109,7 +108,7 @@ pub fn dependencies(metadata: &Value) -> Vec<(&str, &str, VersionReq)> {
     all.collect()
 }
 
-/// Adds to `found` what is not in it.
+/// Adds to `found` what it does not contain yet.
 pub fn join(found: &mut Vec<Demand>, more: Vec<Demand>) {
     for demand in more {
         add(found, demand);

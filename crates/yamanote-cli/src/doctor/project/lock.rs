@@ -29,14 +29,15 @@ pub struct Tokio {
 impl Lock {
     /// Whether there is a package of this name that `version` fits.
     pub fn has(&self, name: &str, version: &VersionReq) -> bool {
-        // A star is any version, one that is not released yet too.
+        // A star stands for any version, pre-releases included.
         let fits = |it: &Version| *version == VersionReq::STAR || version.matches(it);
         self.packages.iter().any(|it| it.0 == name && fits(&it.1))
     }
 }
 
 impl Tokio {
-    /// Whether it is of the 1.x series and comes from crates.io, so that the patch would replace it.
+    /// Whether it is of the 1.x series and comes from crates.io, so that the patch would replace
+    /// it.
     pub fn is_replaceable(&self) -> bool {
         let of_registry = |source: &String| source.starts_with("registry+");
         self.version.major == 1 && self.source.as_ref().is_some_and(of_registry)

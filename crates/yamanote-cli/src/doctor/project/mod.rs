@@ -1,8 +1,8 @@
 //! Whether a Cargo project runs on Yamanote, and what to do where it does not.
 //!
 //! Three things are read and nothing is changed: what Cargo would read to find patches and flags
-//! (`settings`), what it has chosen (`lock`), and what the packages ask for (`demands`). The verdict
-//! (`verdict`) looks at nothing else.
+//! (`settings`), what it has chosen (`lock`), and what the packages ask for (`demands`). The
+//! verdict (`verdict`) looks at nothing else.
 #![forbid(unsafe_code)]
 
 mod cargo;
@@ -28,14 +28,15 @@ struct Project {
     settings: settings::Settings,
     /// `None` if there is no lock file yet.
     lock: Option<Lock>,
-    /// What the packages of a build here ask of Tokio, or why Cargo could not say.
+    /// What the packages of a build here ask of Tokio, or why Cargo could not tell.
     demands: Result<Vec<Demand>, String>,
-    /// What Cargo listens to when it chooses versions, as far as that is known: more, for it counts
-    /// what is for other systems and what is optional.
+    /// The demands that Cargo considers when it chooses versions, as far as they are known. They
+    /// are more, because those for other systems and optional ones count too.
     heard: Vec<Demand>,
-    /// What the manifests ask for and the lock file does not have: who, and what.
+    /// A package that asks for another one in its manifest, and that one, which is not in the lock
+    /// file.
     not_locked: Option<(String, String)>,
-    /// What the next build is for, or why Cargo could not say.
+    /// The targets of the next build, or why Cargo could not tell.
     targets: Result<Vec<cargo::Target>, String>,
     /// The lowest Rust version that a package of the workspace promises to build with.
     rust_version: Option<(String, semver::Version)>,
@@ -75,7 +76,7 @@ fn read(path: &Path, config: &[String]) -> Result<Project, String> {
     let here = path
         .canonicalize()
         .map_err(|error| format!("{}: {error}", path.display()))?;
-    // A manifest will do for the directory it lies in.
+    // A manifest stands for its directory.
     let dir = match here.is_file() {
         true => here.parent().unwrap_or(Path::new("/")),
         false => &here,

@@ -1,5 +1,5 @@
-//! What Cargo reads besides the lock file: patches, compiler flags and targets, from the workspace's
-//! manifest, from configuration files and from the environment.
+//! What Cargo reads besides the lock file: patches, compiler flags and targets, from the
+//! workspace's manifest, from configuration files and from the environment.
 #![forbid(unsafe_code)]
 
 use std::path::{Path, PathBuf};
@@ -10,11 +10,11 @@ pub struct Settings {
     pub root: PathBuf,
     /// The values of `--config`.
     pub config: Vec<String>,
-    /// Every `tokio` of a `[patch]`; of those for one source the one that counts first.
+    /// Every `tokio` of a `[patch]`; of several for one source, the one that counts comes first.
     pub patches: Vec<Patch>,
-    /// Places whose compiler flags speak of `tokio_unstable`. Whether they count, Cargo knows.
+    /// Places whose compiler flags name `tokio_unstable`. Only Cargo knows which of them count.
     pub unstable: Vec<String>,
-    /// Targets to build for, and where that is said. Which count, Cargo knows.
+    /// Targets to build for, and the places that say so. Only Cargo knows which of them count.
     pub targets: Vec<(String, String)>,
 }
 
@@ -96,7 +96,8 @@ impl Settings {
         self.patches.iter().find(|patch| patch.of.is_none())
     }
 
-    /// The patch that counts of a source as the lock file writes it: `git+URL?branch=main#REVISION`.
+    /// The patch that counts for a source, written as in the lock file:
+    /// `git+URL?branch=main#REVISION`.
     pub fn of_source(&self, source: &str) -> Option<&Patch> {
         let short = |url: &str| {
             url.trim_end_matches('/')
@@ -108,7 +109,7 @@ impl Settings {
         self.patches.iter().find(is_it)
     }
 
-    /// With those that it includes, over which it wins; of those the last one does.
+    /// Adds a file and those that it includes. It wins over these, and of these the last one wins.
     fn add_configuration(&mut self, file: &Path) -> Result<(), String> {
         let mut seen = Vec::new();
         let mut files = vec![file.to_owned()];
@@ -122,7 +123,7 @@ impl Settings {
             let base = directory.parent().unwrap_or(directory);
             self.add(&place, base, &table);
             let included = included(&table).into_iter().map(|it| directory.join(it));
-            // Some may be missing.
+            // Included files may be missing.
             files.extend(included.filter(|it| it.is_file()));
             seen.push(file);
         }
@@ -219,10 +220,10 @@ fn configuration_files(dir: &Path) -> Vec<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
     let mut places: Vec<PathBuf> = dir.ancestors().map(|dir| dir.join(".cargo")).collect();
-    // Above many a project it is on the way up.
+    // Above many projects the home directory is on the way up.
     places.extend(home.filter(|home| !dir.ancestors().any(|dir| dir.join(".cargo") == *home)));
     let files = places.iter().filter_map(|place| {
-        // Where both are there, Cargo reads the one without the suffix.
+        // If both exist, Cargo reads the one without the suffix.
         let names = [place.join("config"), place.join("config.toml")];
         names.into_iter().find(|name| name.is_file())
     });
@@ -345,7 +346,7 @@ mod tests {
         }
         for text in [
             "build.rustflags = [\"--cfg\", \"loom\"]",
-            // Cargo gives it to rustc, which does not look at it.
+            // Cargo passes it to rustc, which ignores it.
             "env.RUSTFLAGS = \"--cfg tokio_unstable\"",
         ] {
             assert_eq!(of(text).unstable, [""; 0], "{text}");

@@ -1,4 +1,4 @@
-//! What follows from all that was read, one check after the other, each with what to do about it.
+//! What follows from all that was read: one check after the other, each with advice.
 #![forbid(unsafe_code)]
 
 use super::cargo::Target;
@@ -59,7 +59,7 @@ impl Check {
     }
 }
 
-/// A command of Cargo's, with the configuration that builds of the project are given.
+/// A command of Cargo's, with the configuration that the project's builds are given.
 fn run(project: &Project, command: &str) -> String {
     let mut text = format!("run: cargo {command}");
     for config in &project.settings.config {
@@ -72,7 +72,7 @@ fn run(project: &Project, command: &str) -> String {
     text
 }
 
-/// The command that lets Cargo choose again. Where there are several, the version says which.
+/// The command that lets Cargo choose Tokio's version again. If there are several, it names one.
 fn update(project: &Project) -> String {
     let several = project.lock.as_ref().filter(|lock| lock.tokios.len() > 1);
     let replaced = several.and_then(|lock| {
@@ -85,13 +85,13 @@ fn update(project: &Project) -> String {
     }
 }
 
-/// Whether a patch replaces it, or would if there was one.
+/// Whether a patch replaces it, or would if there were one.
 fn is_reached(project: &Project, tokio: &Tokio) -> bool {
     let source = tokio.source.as_deref();
     tokio.is_replaceable() || source.is_some_and(|it| project.settings.of_source(it).is_some())
 }
 
-/// Who asks for what Yamanote is not, so that Cargo cannot take it.
+/// A demand that Yamanote does not meet, so that Cargo cannot choose it.
 fn refused(project: &Project) -> Option<&Demand> {
     let is_refused = |demand: &&Demand| {
         !is_old(demand) && (!fits(demand) || !unknown_features(demand).is_empty())
@@ -99,7 +99,7 @@ fn refused(project: &Project) -> Option<&Demand> {
     project.heard.iter().find(is_refused)
 }
 
-/// Whether it is for another API and another package to Cargo.
+/// Whether it asks for another API, which to Cargo is another package.
 fn is_old(demand: &Demand) -> bool {
     let comparators = &demand.version.comparators;
     !comparators.is_empty() && comparators.iter().all(|it| it.major == 0)
@@ -128,7 +128,7 @@ pub fn checks(project: &Project) -> Vec<Check> {
     checks
 }
 
-/// Whether Yamanote is what the lock file has.
+/// Whether Yamanote is in the lock file, and nothing that it should replace.
 fn is_switched(lock: &Lock) -> bool {
     let ours = lock.tokios.iter().any(|tokio| tokio.is_yamanote);
     ours && !lock.tokios.iter().any(Tokio::is_replaceable)
@@ -383,7 +383,7 @@ fn unknown_demands(project: &Project, why: &str) -> Check {
         let advice = "Pass --config to this command as to cargo, or patch tokio again.";
         return Check::bad("lock is current", found, advice);
     }
-    // Where it is asked with --offline, Cargo complains of that first.
+    // Asked with --offline, Cargo complains about that first.
     let not_locked = project.not_locked.as_ref();
     let not_locked = not_locked.map(|(by, what)| format!("{by} asks for {what}, which it has not"));
     if why.contains("--locked") || why.contains("offline") && not_locked.is_some() {
@@ -395,7 +395,7 @@ fn unknown_demands(project: &Project, why: &str) -> Check {
             &run(project, "update --workspace"),
         );
     }
-    // It is asked with --offline, and says so where that is in the way.
+    // It is asked with --offline, and says so if that is in the way.
     if !why.contains("offline") {
         let found = format!("Cargo cannot build this: {first}");
         let advice = match why.contains("version for `tokio`") {
