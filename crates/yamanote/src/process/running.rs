@@ -26,7 +26,7 @@ use crate::runtime::context;
 use crate::runtime::driver::process_wide::signals::{self, Listener};
 use crate::runtime::driver::process_wide::strays;
 use crate::sys;
-use crate::util::{coop, trace};
+use crate::util::coop;
 
 pub(super) struct Running {
     /// Empty only in the drop.
@@ -125,7 +125,6 @@ impl Running {
     }
 
     pub(super) fn poll_wait(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<ExitStatus>> {
-        ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
         let result = ready!(self.poll_exit(cx));
         unit.made_progress();

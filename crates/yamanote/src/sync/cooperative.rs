@@ -7,7 +7,6 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::util::coop;
-use crate::util::trace::trace_leaf;
 
 pin_project! {
     /// A type rather than an async function: that would keep room for `future` twice, and copy it
@@ -28,7 +27,6 @@ impl<F: Future> Future for Cooperative<F> {
     type Output = F::Output;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        ready!(trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
         let output = ready!(self.project().future.poll(cx));
         unit.made_progress();

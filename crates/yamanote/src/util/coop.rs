@@ -10,9 +10,10 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use super::defer;
+use super::trace::{self, is_capturing};
 
 /// Units a task may spend in one poll. Tokio's number: its tests count on it.
 const UNITS_PER_POLL: u8 = 128;
@@ -64,9 +65,22 @@ pub(crate) fn budget<R>(f: impl FnOnce() -> R) -> R {
     with_budget(Budget::fresh(), f)
 }
 
-/// Runs `f` without a limit.
+/// Runs `f` without a limit, unless the task is only looked at.
 pub(crate) fn with_unconstrained<R>(f: impl FnOnce() -> R) -> R {
+    if is_capturing() {
+        return f();
+    }
     with_budget(Budget::unconstrained(), f)
+}
+
+/// Runs `f`, one poll of a task, with a spent budget: no leaf makes progress. For
+/// [`capture`](super::trace::capture).
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "task dumps will poll like this")
+)]
+pub(crate) fn with_none<R>(f: impl FnOnce() -> R) -> R {
+    with_budget(Budget(Some(0)), f)
 }
 
 #[inline]
@@ -138,17 +152,26 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     match taken {
         Ok(Some(before)) => Poll::Ready(RestoreOnPending::new(before)),
         Ok(None) => {
-            defer::wake_later_spent(cx.waker());
+            refuse(cx.waker());
             Poll::Pending
         }
         Err(_) => Poll::Ready(RestoreOnPending::new(Budget::unconstrained())),
     }
 }
 
+/// There is no unit left: because they are spent, or because the task is only looked at.
+#[cold]
+fn refuse(waker: &Waker) {
+    match is_capturing() {
+        true => trace::record(waker),
+        false => defer::wake_later_spent(waker),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::trace::capture;
     use super::*;
-    use std::task::Waker;
 
     #[test]
     fn a_poll_may_spend_128_units_and_pending_gives_back() {
@@ -170,6 +193,20 @@ mod tests {
             assert!(poll_proceed(&mut cx).is_pending());
         });
         assert!(has_budget_remaining());
+    }
+
+    #[test]
+    fn in_a_capture_every_leaf_that_spends_budget_is_recorded() {
+        let mut cx = Context::from_waker(Waker::noop());
+        let ((), stacks) = capture(|| {
+            with_none(|| {
+                assert!(poll_proceed(&mut cx).is_pending());
+                with_unconstrained(|| assert!(poll_proceed(&mut cx).is_pending()));
+            });
+        });
+        assert_eq!(stacks.len(), 2);
+        with_none(|| assert!(poll_proceed(&mut cx).is_pending()));
+        with_none(|| with_unconstrained(|| assert!(poll_proceed(&mut cx).is_ready())));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use super::{DEFAULT_BUF_SIZE, uninterrupted};
 use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
-use crate::util::{coop, trace};
+use crate::util::coop;
 
 /// Copies everything from `reader` to `writer`, and returns the number of bytes copied.
 ///
@@ -83,7 +83,6 @@ impl CopyBuffer {
         R: AsyncRead + ?Sized,
         W: AsyncWrite + ?Sized,
     {
-        ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
         loop {
             if self.may_fill() {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use crate::io::{AsyncBufRead, AsyncWrite};
-use crate::util::{coop, trace};
+use crate::util::coop;
 
 /// Copies everything from `reader`, out of its own buffer, to `writer`, and returns the number of
 /// bytes copied.
@@ -65,7 +65,6 @@ impl Progress {
         R: AsyncBufRead + ?Sized,
         W: AsyncWrite + ?Sized,
     {
-        ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
         loop {
             let chunk = match reader.as_mut().poll_fill_buf(cx) {

@@ -20,8 +20,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
 use crate::io::{AsyncRead, AsyncWrite, ReadBuf, ReadHalf, WriteHalf, split};
+use crate::util::coop;
 use crate::util::spsc::{Consumer, Park, Producer, byte_pipe};
-use crate::util::{coop, trace};
 
 /// One end of a pipe in memory that goes both ways.
 ///
@@ -160,7 +160,6 @@ fn poll_read(
     cx: &mut Context<'_>,
     buf: &mut ReadBuf<'_>,
 ) -> Poll<io::Result<()>> {
-    ready!(trace::trace_leaf(cx));
     let unit = ready!(coop::poll_proceed(cx));
     loop {
         if let Some(n) = pipe.pop(buf.remaining(), |piece| buf.put_slice(piece)) {
@@ -183,7 +182,6 @@ fn poll_write<'a>(
     cx: &mut Context<'_>,
     bufs: impl Iterator<Item = &'a [u8]> + Clone,
 ) -> Poll<io::Result<usize>> {
-    ready!(trace::trace_leaf(cx));
     let unit = ready!(coop::poll_proceed(cx));
     loop {
         if pipe.is_closed() {

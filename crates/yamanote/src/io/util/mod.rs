@@ -69,7 +69,7 @@ pub use sink::{Sink, sink};
 
 use std::task::{Context, Poll, ready};
 
-use crate::util::{coop, trace};
+use crate::util::coop;
 
 /// The buffer size of a reader, a writer or a copy whose caller asks for none. As in `std`.
 const DEFAULT_BUF_SIZE: usize = 8 * 1024;
@@ -79,7 +79,6 @@ const MAX_CHUNKS: usize = 64;
 
 /// Begins a poll of a resource that is always ready: traces it and spends budget.
 fn poll_always_ready(cx: &mut Context<'_>) -> Poll<()> {
-    ready!(trace::trace_leaf(cx));
     ready!(coop::poll_proceed(cx)).made_progress();
     Poll::Ready(())
 }

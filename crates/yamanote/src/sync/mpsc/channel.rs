@@ -23,7 +23,7 @@ use crate::loom::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::Notify;
 use crate::sync::atomic_waker::AtomicWaker;
 use crate::util::first_panic::FirstPanic;
-use crate::util::{coop, thread_park, trace};
+use crate::util::{coop, thread_park};
 
 /// How many values may be in the channel, and what closing it means.
 pub(super) trait Limit: fmt::Debug + Sized {
@@ -263,7 +263,6 @@ impl<T, L: Limit> Rx<T, L> {
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
         // The waker is left before it is asked whether a closed channel has come to its end, as in
         // Tokio: the task is then woken once more by senders that are refused.
@@ -290,7 +289,6 @@ impl<T, L: Limit> Rx<T, L> {
         buffer: &mut Vec<T>,
         limit: usize,
     ) -> Poll<usize> {
-        ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
         if limit == 0 {
             unit.made_progress();

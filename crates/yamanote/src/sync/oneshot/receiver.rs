@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::error::{RecvError, TryRecvError};
 use super::shared::{CLOSED, DONE, RxEnd, VALUE};
-use crate::util::{coop, thread_park, trace};
+use crate::util::{coop, thread_park};
 
 /// Receives the one value of the [`Sender`](super::Sender) that was made with it.
 ///
@@ -184,7 +184,6 @@ impl<T> Future for Receiver<T> {
         let Some(end) = &mut this.inner else {
             panic!("called after complete");
         };
-        ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
         if end.offer(cx.waker()) & (DONE | CLOSED) == 0 {
             return Poll::Pending;

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use super::shared::{CLOSED, TxEnd};
-use crate::util::{coop, trace};
+use crate::util::coop;
 
 /// Sends one value to the [`Receiver`](super::Receiver) that was made with it.
 ///
@@ -91,7 +91,6 @@ impl<T> Sender<T> {
     /// `Ready` once the channel is closed; until then the task of the latest call is woken when
     /// that happens. Spends a unit of the task's cooperative budget.
     pub fn poll_closed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
         let end = self.inner.as_mut().expect(HAS_END);
         if end.offer(cx.waker()) & CLOSED == 0 {

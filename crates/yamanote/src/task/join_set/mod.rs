@@ -15,13 +15,14 @@ use std::iter;
 use std::panic;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use self::ready::Ready;
 use self::slab::Slab;
 use super::{AbortHandle, Id, JoinError, JoinHandle, LocalSet};
 use crate::runtime::Handle;
 use crate::util::coop;
+use crate::util::trace::trace_leaf;
 
 /// A set of tasks, whose outputs are handed out in the order in which the tasks end.
 ///
@@ -360,6 +361,7 @@ impl<T: 'static> JoinSet<T> {
                 return Poll::Pending;
             }
         }
+        ready!(trace_leaf(cx));
         Poll::Pending
     }
 

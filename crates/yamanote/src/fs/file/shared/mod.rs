@@ -11,7 +11,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use super::cursor::Cursor;
 use crate::fs::mount::Mount;
@@ -21,6 +21,7 @@ use crate::sync::Notify;
 use crate::sync::atomic_waker::AtomicWaker;
 use crate::util::first_panic::FirstPanic;
 use crate::util::poison::unpoisoned;
+use crate::util::trace::trace_leaf;
 
 #[cfg(all(test, loom))]
 mod loom_tests;
@@ -85,6 +86,7 @@ impl Shared {
         if let Some(answer) = look(self.lock()) {
             return Poll::Ready(answer);
         }
+        ready!(trace_leaf(cx));
         match side {
             Side::Reader => self.reader.register(cx.waker()),
             Side::Writer => self.writer.register(cx.waker()),

@@ -32,9 +32,9 @@ use super::bells;
 use crate::runtime::driver::Driver;
 use crate::runtime::driver::readiness::Bell;
 use crate::sys;
+use crate::util::coop;
 use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
-use crate::util::{coop, trace};
 
 /// One bit for each signal that arrived and was not yet delivered.
 static PENDING: AtomicU64 = AtomicU64::new(0);
@@ -196,7 +196,6 @@ pub(crate) struct Listener {
 impl Listener {
     /// Ready once for all deliveries since the last time. Remembers the task of the last call.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(trace::trace_leaf(cx));
         let unit = ready!(coop::poll_proceed(cx));
         let waker = cx.waker().clone();
         let mut listeners = self.kind.lock();
