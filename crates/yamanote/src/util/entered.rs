@@ -48,19 +48,21 @@ impl Drop for EnteredGuard {
 
 /// Until it is dropped, a thread that runs a runtime's futures may not become one that blocks: what
 /// it runs now cannot move to another thread.
-pub(crate) struct NoBlockInPlace(
-    #[allow(dead_code, reason = "held for its drop")] Option<EnteredGuard>,
-);
+pub(crate) struct NoBlockInPlace {
+    _guard: Option<EnteredGuard>,
+}
 
 impl NoBlockInPlace {
     pub(crate) fn set() -> Self {
         let allowed = Entered::Yes {
             allow_block_in_place: true,
         };
-        NoBlockInPlace((get() == allowed).then(|| {
-            EnteredGuard::set(Entered::Yes {
-                allow_block_in_place: false,
-            })
-        }))
+        NoBlockInPlace {
+            _guard: (get() == allowed).then(|| {
+                EnteredGuard::set(Entered::Yes {
+                    allow_block_in_place: false,
+                })
+            }),
+        }
     }
 }

@@ -58,7 +58,7 @@ pub(super) struct Vtable {
     pub(super) take_output: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops what the stage holds. The caller owns the stage (rules 1 and 3).
     pub(super) drop_stage: unsafe fn(NonNull<Header>),
-    /// Frees the task. The caller was told to by a verb of the state.
+    /// Frees the task. Called when a verb of the state says so.
     pub(super) free: unsafe fn(NonNull<Header>),
 }
 

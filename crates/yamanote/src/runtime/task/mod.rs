@@ -70,7 +70,7 @@ pub(crate) struct Task<S: 'static> {
     scheduler: PhantomData<fn(S)>,
 }
 
-// SAFETY: the word is atomic and tells who may touch what; future and output are Send, or the list
+// SAFETY: the word is atomic and says who may touch what; future and output are Send, or the list
 // the task is in lets one thread only run and drop it; and the scheduler is Send.
 unsafe impl<S> Send for Task<S> {}
 // SAFETY: as above.

@@ -78,7 +78,7 @@ where
 #[repr(align(128))]
 struct Shard {
     list: Mutex<List>,
-    /// `list.length` for those who only want to know it.
+    /// `list.length`, to be read without the lock.
     alive: AtomicUsize,
 }
 

@@ -10,7 +10,7 @@ use loom::thread;
 trait Queue: Default + Send + Sync + 'static {
     fn put(&self);
     fn take(&self) -> bool;
-    /// Whether somebody who looks from outside finds something.
+    /// Whether a look from outside finds something.
     fn look(&self) -> bool;
 }
 

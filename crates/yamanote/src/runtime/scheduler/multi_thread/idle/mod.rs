@@ -1,4 +1,4 @@
-//! Who sleeps, who searches, and whom a new task must wake.
+//! Which workers sleep, which search, and which sleeper a new task must wake.
 //!
 //! # The promise
 //!

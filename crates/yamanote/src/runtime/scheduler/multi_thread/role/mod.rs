@@ -13,7 +13,7 @@
 //!        |       end_sleep         |    |
 //!        +-------------------------+    | call_searcher, call_sentry
 //!        |       end_sleep              v
-//!        +-------------------------- called (and told why; a wake-up is on its way)
+//!        +-------------------------- called, for a reason (a wake-up is on its way)
 //! ```
 //!
 //! * The **watcher** is the sleeper that blocks in the readiness set. Nobody else blocks there;
