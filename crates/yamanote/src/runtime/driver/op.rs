@@ -38,6 +38,7 @@
 //!
 //! The states of an entry are those of [`Lifecycle`](super::ring::table::Lifecycle). The operations
 //! themselves stand in `ops`; nothing here lists what they are.
+#![forbid(unsafe_code)]
 
 use std::any::Any;
 use std::future::Future;
@@ -50,11 +51,11 @@ use std::task::{Context, Poll, Waker, ready};
 use super::ring::payload::Carried;
 use super::ring::table::{Looked, Orphaned};
 use super::ring::{Refused, Ring};
-use crate::sys::uring::sqe::Sqe;
 use crate::util::coop;
 
 use super::ring::completion::Key;
 pub(crate) use super::ring::completion::{BROKEN_OFF, CqeResult, OnDrop};
+pub(crate) use super::ring::payload::Prepare;
 
 /// From a completion to what the caller waits for.
 pub(crate) trait Completable: Sized {
@@ -78,21 +79,9 @@ pub(crate) trait Cancellable: Completable {
     }
 }
 
-/// One kind of operation: its SQE, its plain-system-call twin and, through the super-traits, its
+/// One kind of operation: its plain-system-call twin and, through the super-traits, its SQE and its
 /// decoding.
-///
-/// # Safety
-///
-/// - Everything the SQE of [`prepare`](Operation::prepare) points to is owned by `self`, on the
-///   heap behind it, or static, and stays valid and in place while nobody touches `self`. `prepare`
-///   is called in the box in which `self` stays from then on; the box may move.
-/// - The descriptor in the SQE is kept open by `self`, or is one that is never closed.
-/// - What the kernel writes through those pointers cannot break `self`, whatever it writes and
-///   however often, until the last completion.
-pub(crate) unsafe trait Operation: Cancellable + Send + 'static {
-    /// Fills the submission.
-    fn prepare(&mut self) -> Sqe;
-
+pub(crate) trait Operation: Prepare + Cancellable + Send + 'static {
     /// The same operation by a plain, blocking system call, for the pool.
     fn run_blocking(self) -> Self::Output;
 }

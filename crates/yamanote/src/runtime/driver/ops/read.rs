@@ -6,7 +6,7 @@ use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{check, clamp_len, clamp_offset, retry_interrupted};
 use crate::buf::{BufResult, IoBufMut};
-use crate::runtime::driver::op::{Cancellable, Completable, CqeResult, Operation};
+use crate::runtime::driver::op::{Cancellable, Completable, CqeResult, Operation, Prepare};
 use crate::sys::fs::Wait;
 
 #[derive(Debug)]
@@ -53,22 +53,20 @@ impl<F, B: IoBufMut> Cancellable for Read<F, B> {}
 
 // SAFETY: the SQE points to the buffer, whose address is stable (`IoBufMut`) and which `self` owns;
 // `self` keeps the descriptor; any bytes are valid in the buffer.
-unsafe impl<F: AsFd + Send + 'static, B: IoBufMut + 'static> Operation for Read<F, B> {
+unsafe impl<F: AsFd, B: IoBufMut> Prepare for Read<F, B> {
     fn prepare(&mut self) -> Sqe {
         let fd = self.file.as_fd().as_raw_fd();
         let len = clamp_len(self.buf.bytes_total());
-        let sqe = Sqe::read(
-            fd,
-            self.buf.stable_mut_ptr(),
-            len,
-            clamp_offset(self.offset),
-        );
+        let offset = clamp_offset(self.offset);
+        let sqe = Sqe::read(fd, self.buf.stable_mut_ptr(), len, offset);
         match self.wait {
             Wait::Never => sqe.without_waiting(),
             Wait::Allowed => sqe,
         }
     }
+}
 
+impl<F: AsFd + Send + 'static, B: IoBufMut + 'static> Operation for Read<F, B> {
     fn run_blocking(mut self) -> Self::Output {
         let fd = self.file.as_fd().as_raw_fd();
         let buf = self.buf.stable_mut_ptr().cast();

@@ -6,7 +6,7 @@ use crate::sys::uring::sqe::Sqe;
 
 use super::transfer::{check, clamp_len, clamp_offset, retry_interrupted};
 use crate::buf::{BufResult, IoBuf};
-use crate::runtime::driver::op::{Cancellable, Completable, CqeResult, OnDrop, Operation};
+use crate::runtime::driver::op::{Cancellable, Completable, CqeResult, OnDrop, Operation, Prepare};
 use crate::sys::fs::Wait;
 
 #[derive(Debug)]
@@ -53,17 +53,20 @@ impl<F, B: IoBuf> Cancellable for Write<F, B> {
 
 // SAFETY: the SQE points to the buffer, whose address is stable (`IoBuf`) and which `self` owns;
 // `self` keeps the descriptor; the kernel writes nothing.
-unsafe impl<F: AsFd + Send + 'static, B: IoBuf + 'static> Operation for Write<F, B> {
+unsafe impl<F: AsFd, B: IoBuf> Prepare for Write<F, B> {
     fn prepare(&mut self) -> Sqe {
         let fd = self.file.as_fd().as_raw_fd();
         let len = clamp_len(self.buf.bytes_init());
-        let sqe = Sqe::write(fd, self.buf.stable_ptr(), len, clamp_offset(self.offset));
+        let offset = clamp_offset(self.offset);
+        let sqe = Sqe::write(fd, self.buf.stable_ptr(), len, offset);
         match self.wait {
             Wait::Never => sqe.without_waiting(),
             Wait::Allowed => sqe,
         }
     }
+}
 
+impl<F: AsFd + Send + 'static, B: IoBuf + 'static> Operation for Write<F, B> {
     fn run_blocking(self) -> Self::Output {
         let fd = self.file.as_fd().as_raw_fd();
         let buf = self.buf.stable_ptr().cast();

@@ -4,6 +4,22 @@ use std::any::Any;
 use std::mem::ManuallyDrop;
 
 use super::completion::CqeResult;
+use crate::sys::uring::sqe::Sqe;
+
+/// What can be given to the kernel.
+///
+/// # Safety
+///
+/// - Everything the SQE points to is owned by `self`, on the heap behind it, or static, and stays
+///   valid and in place while nobody touches `self`. `prepare` is called in the box in which `self`
+///   stays from then on; the box may move.
+/// - The descriptor in the SQE is kept open by `self`, or is one that is never closed.
+/// - What the kernel writes through those pointers cannot break `self`, whatever it writes and
+///   however often, until the last completion.
+pub(crate) unsafe trait Prepare {
+    /// Fills the submission.
+    fn prepare(&mut self) -> Sqe;
+}
 
 /// All that the ring knows of an operation: how to give it back.
 pub(crate) trait Carried: Send {

@@ -220,7 +220,7 @@ fn cancelled_opens_and_accepts_leave_no_descriptor() {
 #[test]
 fn bytes_taken_by_a_dropped_read_are_handed_on() {
     use crate::buf::BufResult;
-    use crate::runtime::driver::op::{Cancellable, Completable, CqeResult};
+    use crate::runtime::driver::op::{Cancellable, Completable, CqeResult, Prepare};
     use crate::sys::uring::sqe::Sqe;
     use std::collections::VecDeque;
     use std::sync::Mutex;
@@ -246,10 +246,12 @@ fn bytes_taken_by_a_dropped_read_are_handed_on() {
         }
     }
     // SAFETY: that of `Read`, to which all is passed on; a `KeptRead` owns it.
-    unsafe impl Operation for KeptRead {
+    unsafe impl Prepare for KeptRead {
         fn prepare(&mut self) -> Sqe {
             self.read.prepare()
         }
+    }
+    impl Operation for KeptRead {
         fn run_blocking(self) -> Self::Output {
             self.read.run_blocking()
         }

@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use crate::runtime::driver::op::{Cancellable, Completable, CqeResult, Operation};
+use crate::runtime::driver::op::{Cancellable, Completable, CqeResult, Operation, Prepare};
 use crate::sys::uring::sqe::{Sqe, op};
 
 /// `struct open_how`.
@@ -75,11 +75,13 @@ impl<K> Completable for NewDescriptor<K> {
 impl<K> Cancellable for NewDescriptor<K> {}
 
 // SAFETY: the two functions above keep the word of `fill`; what its pointers lead to is only read.
-unsafe impl<K: Send + 'static> Operation for NewDescriptor<K> {
+unsafe impl<K> Prepare for NewDescriptor<K> {
     fn prepare(&mut self) -> Sqe {
         (self.fill)(&self.kept)
     }
+}
 
+impl<K: Send + 'static> Operation for NewDescriptor<K> {
     fn run_blocking(self) -> Self::Output {
         unreachable!("these tests have a ring")
     }

@@ -203,8 +203,7 @@ fn storm(seed: u64, sq_entries: u32, cq_entries: u32, steps: u32) {
     drop(forgotten);
 }
 
-/// Goal: rows O1-O6, O12, O13, O16-O20, R1, R2 in any order. The seed is in the name of the
-/// panic.
+/// Goal: rows O1-O6, O12, O13, O16-O20, R1, R2 in any order. A failure prints its seed.
 #[test]
 fn every_operation_ends_once_and_nothing_is_touched_after_its_end() {
     let (seeds, steps) = if cfg!(miri) { (3, 60) } else { (300, 600) };
