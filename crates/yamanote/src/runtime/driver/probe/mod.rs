@@ -1,0 +1,16 @@
+//! What this kernel, and whoever confines this process, let us do with io_uring.
+//!
+//! Two questions are answered: may `Auto` choose io_uring ([`usable`], asked once per process as a
+//! rule), and what does an operator want to know when it did not ([`Report`]).
+#![forbid(unsafe_code)]
+
+mod refusal;
+mod report;
+mod trial;
+mod wanted;
+
+pub(super) use refusal::{explain, may_pass};
+pub use report::{Finding, Limit, Report, report};
+pub use trial::io_uring_refusal;
+pub(super) use trial::{room_for, usable};
+pub use wanted::Need;
