@@ -2,18 +2,18 @@
 //!
 //! A wheel can be [frozen](Wheel::freeze) and [thawed](Wheel::thaw). Frozen, a tick is a millisecond,
 //! deadlines are rounded up to one, and timers of one tick fire together, in the order in which they
-//! came to its slot. This is Tokio's wheel in all that can be observed, for the order of a test's
+//! came to its bucket. This is Tokio's wheel in all that can be observed, for the order of a test's
 //! timers is part of what is tested: it has six levels, the highest of which wraps around; a timer
-//! that is moved to a later tick stays in its slot until that is reached; and the next deadline is
-//! that of a slot.
+//! that is moved to a later tick stays in its bucket until that is reached; and the next deadline is
+//! that of a bucket.
 #![forbid(unsafe_code)]
 
-use super::{LEVEL_BITS, Place, SLOTS, Wheel};
+use super::{BUCKETS, LEVEL_BITS, Place, Wheel};
 
 /// A tick of a frozen wheel.
 pub(super) const FROZEN_TICK_NS: u64 = 1_000_000;
 
-/// The highest level of a frozen wheel. Its slots come around every 2^36 ticks, and hold whatever is
+/// The highest level of a frozen wheel. Its buckets come around every 2^36 ticks, and hold whatever is
 /// later, too.
 pub(super) const FROZEN_TOP: u32 = 5;
 
@@ -56,16 +56,16 @@ impl Wheel {
         }
     }
 
-    /// As `first_slot`, of the highest level: the slots after that of `elapsed` come first, it itself
+    /// As `first_bucket`, of the highest level: the buckets after that of `elapsed` come first, it itself
     /// last.
     pub(super) fn first_of_top(&self, occupied: u64) -> (usize, u64) {
         let digit = FROZEN_TOP * LEVEL_BITS;
         let next = (self.elapsed >> digit) + 1;
         let ahead = occupied
-            .rotate_right((next % SLOTS as u64) as u32)
+            .rotate_right((next % BUCKETS as u64) as u32)
             .trailing_zeros();
         let start = next + u64::from(ahead);
-        let list = FROZEN_TOP as usize * SLOTS + start as usize % SLOTS;
+        let list = FROZEN_TOP as usize * BUCKETS + start as usize % BUCKETS;
         (list, start << digit)
     }
 }

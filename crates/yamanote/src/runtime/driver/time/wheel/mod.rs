@@ -4,7 +4,7 @@
 //!
 //! Time is a `u64` of nanoseconds. A *tick* is 2^16 of them (65.5 µs); it groups timers, it does not
 //! round them: a timer fires at the first [`Wheel::fire`] whose `now_ns` has reached its deadline,
-//! exactly. Eight levels of 64 slots cover all 48 bits of a tick, so every `u64` has its place and
+//! exactly. Eight levels of 64 buckets cover all 48 bits of a tick, so every `u64` has its place and
 //! none overflows.
 //!
 //! ```text
@@ -13,20 +13,20 @@
 //! ```
 //!
 //! `elapsed` is the tick up to which everything has been looked at. A timer lives at the level of
-//! the highest digit in which its tick differs from `elapsed`, in the slot that this digit names.
+//! the highest digit in which its tick differs from `elapsed`, in the bucket that this digit names.
 //! From this follow the rules that the code cites:
 //!
-//! 1. A slot above level 0 holds timers later than everything on the levels below it, and its index
+//! 1. A bucket above level 0 holds timers later than everything on the levels below it, and its index
 //!    is greater than the digit of `elapsed` on its level.
-//! 2. So the earliest timer is in the first occupied slot of the lowest occupied level.
-//! 3. The slot of `elapsed` itself, on level 0, holds what is due within this tick, and everything
+//! 2. So the earliest timer is in the first occupied bucket of the lowest occupied level.
+//! 3. The bucket of `elapsed` itself, on level 0, holds what is due within this tick, and everything
 //!    that was overdue when it was inserted.
-//! 4. When time reaches a slot, `elapsed` becomes its start, and one timer after the other either
+//! 4. When time reaches a bucket, `elapsed` becomes its start, and one timer after the other either
 //!    fires or goes down to its place relative to the new `elapsed`. A call that stops half-way
-//!    notes the slot in `draining`; what is left there comes before every other slot, for rule 1
+//!    notes the bucket in `draining`; what is left there comes before every other bucket, for rule 1
 //!    does not hold for it.
 //!
-//! An entry is *listed* (in a slot, with a waker), *fired* (in no list, its waker given away,
+//! An entry is *listed* (in a bucket, with a waker), *fired* (in no list, its waker given away,
 //! waiting for its owner to notice) or *free*.
 //!
 //! On a paused clock the rules are others: see `frozen`.
@@ -45,11 +45,11 @@ use crate::util::wake_list::WakeList;
 
 const TICK_SHIFT: u32 = 16;
 const LEVEL_BITS: u32 = 6;
-const SLOTS: usize = 1 << LEVEL_BITS;
+const BUCKETS: usize = 1 << LEVEL_BITS;
 const LEVELS: usize = ((u64::BITS - TICK_SHIFT) / LEVEL_BITS) as usize;
 
-/// Slot `s` of level `l` is list `l * SLOTS + s`.
-const LISTS: usize = LEVELS * SLOTS;
+/// Bucket `s` of level `l` is list `l * BUCKETS + s`.
+const LISTS: usize = LEVELS * BUCKETS;
 
 /// End of the free list, head of an empty list.
 const NIL: u32 = u32::MAX;
@@ -74,11 +74,11 @@ pub(crate) enum Polled {
 pub(crate) struct Wheel {
     is_frozen: bool,
     elapsed: u64,
-    /// Bit `l`: some slot of level `l` is occupied.
+    /// Bit `l`: some bucket of level `l` is occupied.
     levels_occupied: u8,
-    /// Bit `s` of entry `l`: slot `s` of level `l` is occupied.
-    slots_occupied: [u64; LEVELS],
-    /// The slot left half-way by the last call of `fire` (rule 4).
+    /// Bit `s` of entry `l`: bucket `s` of level `l` is occupied.
+    buckets_occupied: [u64; LEVELS],
+    /// The bucket left half-way by the last call of `fire` (rule 4).
     draining: Option<usize>,
     /// First entry of each list; the lists are circular.
     heads: [u32; LISTS],
@@ -118,7 +118,7 @@ impl Wheel {
             is_frozen: false,
             elapsed: 0,
             levels_occupied: 0,
-            slots_occupied: [0; LEVELS],
+            buckets_occupied: [0; LEVELS],
             draining: None,
             heads: [NIL; LISTS],
             earliest: [u64::MAX; LISTS],
@@ -250,7 +250,7 @@ impl Wheel {
         let now_tick = self.tick_at(now_ns);
         let (mut fired, mut looked_at) = (0, 0);
         loop {
-            let list = match (self.draining, self.first_slot()) {
+            let list = match (self.draining, self.first_bucket()) {
                 (Some(list), _) => list,
                 (None, Some((list, start))) if start <= now_tick => {
                     self.elapsed = self.elapsed.max(start);
@@ -261,8 +261,8 @@ impl Wheel {
                     return fired;
                 }
             };
-            // What remains in the slot of this very tick is for later within the tick (rule 3); the
-            // slot is gone through once, by turning its list, until the first one kept comes by.
+            // What remains in the bucket of this very tick is for later within the tick (rule 3); the
+            // bucket is gone through once, by turning its list, until the first one kept comes by.
             let mut first_kept = NIL;
             let mut earliest_kept = u64::MAX;
             while self.heads[list] != first_kept {
@@ -298,7 +298,7 @@ impl Wheel {
             self.draining = None;
             if first_kept != NIL {
                 self.earliest[list] = earliest_kept;
-                // Frozen, the slot is one of the highest level, and comes around once more.
+                // Frozen, the bucket is one of the highest level, and comes around once more.
                 if !self.is_frozen {
                     return fired;
                 }
@@ -316,7 +316,7 @@ impl Wheel {
         if self.draining.is_some() {
             return Some(self.elapsed.saturating_mul(tick_ns));
         }
-        let (list, start) = self.first_slot()?;
+        let (list, start) = self.first_bucket()?;
         Some(match self.is_frozen {
             true => start.saturating_mul(tick_ns),
             false => self.earliest[list],
@@ -373,27 +373,27 @@ impl Wheel {
         if self.is_frozen {
             level = level.min(FROZEN_TOP);
         }
-        let slot = (tick >> (level * LEVEL_BITS)) as usize % SLOTS;
-        level as usize * SLOTS + slot
+        let bucket = (tick >> (level * LEVEL_BITS)) as usize % BUCKETS;
+        level as usize * BUCKETS + bucket
     }
 
-    /// The slot with the earliest timers (rule 2) and the tick at which it starts.
-    fn first_slot(&self) -> Option<(usize, u64)> {
+    /// The bucket with the earliest timers (rule 2) and the tick at which it starts.
+    fn first_bucket(&self) -> Option<(usize, u64)> {
         if self.levels_occupied == 0 {
             return None;
         }
         let level = self.levels_occupied.trailing_zeros();
-        let occupied = self.slots_occupied[level as usize];
+        let occupied = self.buckets_occupied[level as usize];
         let digit = level * LEVEL_BITS;
         if self.is_frozen && level == FROZEN_TOP {
             return Some(self.first_of_top(occupied));
         }
-        let slot = occupied.trailing_zeros();
+        let bucket = occupied.trailing_zeros();
         // The digits above this level are those of `elapsed`, the digits below it are zero. The
         // highest level has nothing above it, where `>>` by all of its bits is still in range.
         let above = self.elapsed >> (digit + LEVEL_BITS) << LEVEL_BITS;
-        let start = (above | u64::from(slot)) << digit;
-        Some((level as usize * SLOTS + slot as usize, start))
+        let start = (above | u64::from(bucket)) << digit;
+        Some((level as usize * BUCKETS + bucket as usize, start))
     }
 
     /// Marks an unlinked entry as fired and returns the waker to wake.
@@ -409,8 +409,8 @@ impl Wheel {
         let head = self.heads[list];
         let tail = if head == NIL {
             self.heads[list] = index;
-            self.slots_occupied[list / SLOTS] |= 1 << (list % SLOTS);
-            self.levels_occupied |= 1 << (list / SLOTS);
+            self.buckets_occupied[list / BUCKETS] |= 1 << (list % BUCKETS);
+            self.levels_occupied |= 1 << (list / BUCKETS);
             index
         } else {
             let tail = std::mem::replace(&mut self.entries[head as usize].prev, index);
@@ -437,9 +437,9 @@ impl Wheel {
             assert!(self.heads[list] == index && prev == index);
             self.heads[list] = NIL;
             self.earliest[list] = u64::MAX;
-            let (level, slot) = (list / SLOTS, list % SLOTS);
-            self.slots_occupied[level] &= !(1 << slot);
-            if self.slots_occupied[level] == 0 {
+            let (level, bucket) = (list / BUCKETS, list % BUCKETS);
+            self.buckets_occupied[level] &= !(1 << bucket);
+            if self.buckets_occupied[level] == 0 {
                 self.levels_occupied &= !(1 << level);
             }
             if self.draining == Some(list) {

@@ -225,7 +225,7 @@ enum Step {
     AdvanceToNext,
 }
 
-/// Delays of every magnitude, with the edges of ticks and slots among them.
+/// Delays of every magnitude, with the edges of ticks and buckets among them.
 fn delay() -> impl Strategy<Value = u64> {
     prop_oneof![
         0..4 * TICK,
