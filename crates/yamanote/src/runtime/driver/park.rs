@@ -9,11 +9,12 @@
 //! while the driver is borrowed.
 #![forbid(unsafe_code)]
 
+use super::Driver;
 use super::batch::Batch;
 use super::parker::{Place, Unpark};
 use super::readiness::Readiness;
+use super::ring::Ring;
 use super::slot::Slot;
-use super::{Driver, RingGuard};
 use crate::sys;
 use std::cell::Cell;
 use std::io;
@@ -190,12 +191,17 @@ impl Driver {
         }
     }
 
-    /// Where to sleep, and for how long at most, with that place made ready. What was found on the way
-    /// is in `batch`.
+    /// Where to sleep, and for how long at most, with that place made ready. What was found on the
+    /// way is in `batch`.
     ///
-    /// In the ring only while it has operations. Without any, a sleep there would be no better: the
-    /// kernel takes whoever waits in a ring that has so much as a poll armed for one that waits for a
-    /// disk, and says so in the machine's figures.
+    /// | | the ring has operations | it has none, rests or was given up |
+    /// |---|---|---|
+    /// | **a watcher** sleeps in | the ring, which polls the readiness set | epoll |
+    /// | **another** sleeps in | the ring | a futex |
+    ///
+    /// Without operations a sleep in the ring would be no better: the kernel takes whoever waits in a
+    /// ring that has so much as a poll armed for one that waits for a disk, and says so in the
+    /// machine's figures.
     fn choose_place(
         &self,
         slot: &Slot,
@@ -218,33 +224,35 @@ impl Driver {
         let Some(mut ring) = slot.existing_ring() else {
             return (without_ring, listens_in);
         };
-        if ring.live_ops() == 0 || !ring.is_usable() || ring.look_again_in().is_some() {
-            ring.disarm_readiness();
-            look_at_ring(&mut ring, without_ring, batch);
-            let looks_in = match ring.look_again_in() {
-                // It rested, and has just submitted what it has: the next sleep is in it.
-                None if ring.is_usable() && ring.live_ops() > 0 => Some(Duration::ZERO),
-                looks_in => looks_in,
-            };
-            return (without_ring, looks_in.into_iter().chain(listens_in).min());
+        let place = match is_worth_a_sleep(&mut ring) {
+            true => Place::Ring,
+            false => without_ring,
+        };
+        let polled = io.filter(|_| place == Place::Ring);
+        match polled {
+            Some(io) => ring.arm_readiness(io.epoll_fd()),
+            None => ring.disarm_readiness(),
         }
-        match io {
-            None => {
-                ring.disarm_readiness();
-                look_at_ring(&mut ring, Place::Ring, batch);
-            }
-            Some(io) => {
-                ring.arm_readiness(io.epoll_fd());
-                look_at_ring(&mut ring, Place::Ring, batch);
-                let fired = ring.take_readiness_event();
-                drop(ring);
-                if fired || io.has_left_some() {
-                    self.drain_readiness(batch);
-                }
+        // A sleep in the ring takes submissions along in its one system call.
+        if place != Place::Ring && ring.needs_enter() {
+            ring.flush();
+        }
+        ring.recall(batch);
+        ring.reap(batch, MAX_COMPLETIONS);
+        let at_most = match place {
+            Place::Ring => Some(LONGEST_IN_RING),
+            // It rested, and has just submitted what it has: the next sleep is in it.
+            _ if is_worth_a_sleep(&mut ring) => Some(Duration::ZERO),
+            _ => ring.look_again_in(),
+        };
+        if let Some(io) = polled {
+            let fired = ring.take_readiness_event();
+            drop(ring);
+            if fired || io.has_left_some() {
+                self.drain_readiness(batch);
             }
         }
-        let at_most = listens_in.unwrap_or(LONGEST_IN_RING);
-        (Place::Ring, Some(at_most))
+        (place, at_most.into_iter().chain(listens_in).min())
     }
 
     /// How long the owner may sleep. Read after the sleep was announced, see `timer_add`.
@@ -365,14 +373,9 @@ fn note_look(io: &Readiness, answer: io::Result<usize>, batch: &mut Batch) {
     }
 }
 
-/// Reaps what is there. Submissions stay for the sleep, whose one system call takes them along, if
-/// it is in the ring.
-fn look_at_ring(ring: &mut RingGuard<'_>, place: Place, batch: &mut Batch) {
-    if place != Place::Ring && ring.needs_enter() {
-        ring.flush();
-    }
-    ring.recall(batch);
-    ring.reap(batch, MAX_COMPLETIONS);
+/// Whether a sleep belongs in this ring.
+fn is_worth_a_sleep(ring: &mut Ring) -> bool {
+    ring.live_ops() > 0 && ring.is_usable() && ring.look_again_in().is_none()
 }
 
 thread_local! {

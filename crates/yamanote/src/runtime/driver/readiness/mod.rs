@@ -1,7 +1,7 @@
 //! The readiness set: which descriptors can be read or written now, told by edge-triggered epoll.
 //!
 //! A task polls a [`Registration`], which looks at one atomic word of its [`Source`]. Not ready: the
-//! task leaves its waker there. The thread that holds the driver's role calls [`Readiness::drain`],
+//! task leaves its waker there. The sleeper that watches calls [`Readiness::drain`],
 //! finds the source of each kernel event through the [`Table`], marks it ready and collects the
 //! wakers, which the driver wakes once no lock is held.
 #![forbid(unsafe_code)]
