@@ -70,8 +70,9 @@ pub(super) struct Slot {
     /// The wheel's earliest deadline in nanoseconds of the driver's clock, or `u64::MAX`. Written
     /// under the wheel's lock; see `Driver::timer_add` for who relies on its order.
     pub(super) next_deadline_ns: AtomicU64,
-    /// When the owner last looked at its timers, in nanoseconds of the running clock, as far as it was
-    /// worth a look at the clock. Relaxed: written and read by the owner.
+    /// Where things go turn by turn: when the owner last looked at its timers, in nanoseconds of the
+    /// running clock, as far as it was worth a look at the clock. Relaxed: written and read by the
+    /// owner.
     pub(super) looked_ns: AtomicU64,
     /// The thread that held the slot last.
     pub(super) last_owner: Mutex<Option<ThreadId>>,

@@ -161,7 +161,9 @@ impl Driver {
             return;
         }
         let now_ns = self.clock.now_ns();
-        slot.looked_ns.store(now_ns, Relaxed);
+        if self.config.turn_by_turn {
+            slot.looked_ns.store(now_ns, Relaxed);
+        }
         if now_ns < next {
             return;
         }

@@ -45,10 +45,14 @@ impl Load {
 
     /// The worker has something to do, perhaps after having slept.
     pub(crate) fn unpark(&self) {
-        if !self.is_parked() {
-            return;
+        if self.is_parked() {
+            self.unpark_at(Instant::now());
         }
-        self.resume(Instant::now());
+    }
+
+    /// The worker has slept until `now`.
+    pub(crate) fn unpark_at(&self, now: Instant) {
+        self.resume(now);
         add(&self.parks_and_unparks, 1);
     }
 

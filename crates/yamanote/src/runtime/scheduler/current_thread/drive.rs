@@ -224,8 +224,9 @@ impl<'a> Driving<'a> {
             self.yielded().free_excess();
             self.shared.load().park();
             driver.park(SLOT, Role::Watcher, None);
-            driver.note_time(SLOT, Instant::now());
-            self.shared.load().unpark();
+            let now = Instant::now();
+            driver.note_time(SLOT, now);
+            self.shared.load().unpark_at(now);
         }
         self.wake_yielded();
         if let Some(after_unpark) = &config.after_unpark {
