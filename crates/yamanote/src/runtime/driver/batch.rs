@@ -20,10 +20,11 @@ impl Batch {
         self.wakers.is_empty() && self.garbage.is_empty()
     }
 
-    /// Wakes and drops what was collected; the batch can be used again. Returns how many were woken.
+    /// Wakes and drops what was collected; the batch can be used again. Returns how many were
+    /// woken.
     ///
-    /// A destructor that panics has nobody left to tell: its panic ends here, after the panic hook
-    /// has reported it.
+    /// The panic of a destructor concerns nobody else: it ends here, after the panic hook has
+    /// reported it.
     pub(crate) fn finish(&mut self) -> usize {
         let woken = self.wakers.len();
         for value in self.garbage.drain(..) {

@@ -1,9 +1,9 @@
 //! Operations that were left behind by the thread that drove their slot.
 //!
-//! A current-thread runtime is driven by whoever is in `block_on`. What a future gave to the ring there
-//! may be awaited elsewhere later, by a thread that knows nothing of rings. So while nobody drives, a
-//! thread of the blocking pool looks after what is in the kernel. It needs not know whether somebody
-//! drives again: a slot may be looked after by a sibling at any time.
+//! A current-thread runtime is driven by the thread that is in `block_on`. A future may give an
+//! operation to the ring there and be awaited elsewhere later, by a thread that knows nothing of
+//! rings. So while nobody drives, a thread of the blocking pool looks after what is in the kernel.
+//! It need not know whether somebody drives again: a sibling may look after a slot at any time.
 #![forbid(unsafe_code)]
 
 use super::Driver;
@@ -13,11 +13,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::AcqRel;
 use std::time::Duration;
 
-/// Between two looks. At first so short that nobody waits for long, then so long that a disk that hangs
-/// costs nothing.
+/// Between two looks, the first and the longest. At first nobody waits for long; later a disk that
+/// hangs costs nothing.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(10));
 
-/// The duty to look after a slot; at most one is out for each.
+/// The duty to look after a slot. There is at most one for each.
 pub(crate) struct Caretaker {
     driver: Arc<Driver>,
     slot: usize,
@@ -30,20 +30,20 @@ impl Driver {
         ring.is_some_and(|ring| ring.live_ops() > 0)
     }
 
-    /// As [`has_ops`](Driver::has_ops), without a lock, for the owner of `slot`: it may be that
-    /// somebody else has reaped the last one.
+    /// As [`has_ops`](Driver::has_ops) without a lock, for the owner of `slot`. Somebody else may
+    /// have reaped the last one since.
     pub(crate) fn has_own_ops(&self, slot: usize) -> bool {
         let waker = self.slots[slot].ring_waker.get();
         waker.is_some_and(|waker| waker.has_ops())
     }
 
-    /// To be called by a thread that no longer drives `slot`; what it gets, somebody has to
-    /// [run](Caretaker::run).
+    /// To be called by a thread that no longer drives `slot`, which then has somebody
+    /// [run](Caretaker::run) what it gets.
     pub(crate) fn leave_ops(self: &Arc<Self>, slot: usize) -> Option<Caretaker> {
         if !self.has_ops(slot) {
             return None;
         }
-        // Who finds the duty taken pairs with the swap in `drop`: that one sees what is left here.
+        // Pairs with the swap in `drop`: whoever has the duty sees what is left here.
         let taken = self.slots[slot].looked_after.swap(true, AcqRel);
         (!taken).then(|| Caretaker {
             driver: self.clone(),

@@ -48,14 +48,14 @@ pub(crate) struct Config {
     pub(crate) enable_io: bool,
     pub(crate) enable_time: bool,
     pub(crate) start_paused: bool,
-    /// Whether timers are ready at a turn of the driver only, never between two: on a current-thread
-    /// runtime, whose order is Tokio's.
+    /// Whether timers become ready only at a turn of the driver, never between two turns: so it is
+    /// on a current-thread runtime, whose order is Tokio's.
     pub(crate) turn_by_turn: bool,
     /// Submission queue entries of each ring.
     pub(crate) ring_entries: u32,
     /// Readiness events taken from the kernel at once.
     pub(crate) max_io_events: usize,
-    /// Readiness events taken by one look of a worker that has tasks to run; `None`: all there are.
+    /// Readiness events taken by one look of a worker that has tasks to run; `None`: all of them.
     pub(crate) max_io_events_busy: Option<usize>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Driver {
     clock: Clock,
     io: Option<Readiness>,
     slots: Box<[Slot]>,
-    /// Round robin for threads without a slot.
+    /// Round robin, for threads without a slot.
     next_foreign_slot: AtomicUsize,
     is_shutdown: AtomicBool,
     /// Totals of rings that are closed.
@@ -87,8 +87,8 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// The readiness set could not be made (EMFILE), or `DriverChoice::Uring` and io_uring can't be used
-    /// here, or there is no room for a ring for each slot: the errno of the kernel.
+    /// The kernel's errno if the readiness set cannot be made (EMFILE), or if io_uring is demanded
+    /// and either cannot be used here or has no room for a ring for each slot.
     pub(crate) fn new(config: Config, slots: usize) -> io::Result<Arc<Driver>> {
         assert!(slots > 0, "a driver without slots has no owner");
         let (kind, fallback_reason) = match config.choice {
@@ -162,8 +162,8 @@ impl Driver {
         self.config.enable_time
     }
 
-    /// Whether this is a forked child of the process that made the runtime. Rings, readiness set and
-    /// threads are the parent's; locks may be held for ever by threads that are not here.
+    /// Whether this is a forked child of the process that made the runtime. Rings, readiness set
+    /// and threads are the parent's; locks may be held for ever by threads that are not here.
     pub(crate) fn is_forked(&self) -> bool {
         !self.origin.is_here()
     }
@@ -175,7 +175,7 @@ impl Driver {
     }
 
     pub(crate) fn is_shutdown(&self) -> bool {
-        // Pairs with the Release in `shutdown`: who sees the flag sees the sets closed.
+        // Pairs with the Release in `shutdown`.
         self.is_shutdown.load(Acquire)
     }
 
@@ -191,7 +191,7 @@ impl Driver {
 
     /// The slot of this driver that this thread holds.
     pub(crate) fn local_slot(&self) -> Option<usize> {
-        // Gone only while the thread's locals are destroyed; such a thread holds no slot.
+        // Not there only while the thread's locals are destroyed; such a thread holds no slot.
         match LOCAL.try_with(Cell::get).ok()?? {
             (driver, slot) if std::ptr::eq(driver, self) => Some(slot),
             _ => None,
@@ -199,12 +199,12 @@ impl Driver {
     }
 
     fn foreign_slot(&self) -> usize {
-        // Relaxed: any distribution is right.
+        // Relaxed: any distribution will do.
         self.next_foreign_slot.fetch_add(1, Relaxed) % self.slots.len()
     }
 
-    /// Whether an operation of this thread can go through a ring: that of the slot it holds, which is
-    /// made if there is none.
+    /// Whether an operation of this thread can go through a ring, the one of the slot that it
+    /// holds. Makes that ring if there is none.
     pub(crate) fn ring_ready(&self) -> bool {
         if self.kind != DriverKind::Uring || self.is_shutdown() {
             return false;
@@ -221,7 +221,7 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// There is none to be had; the caller does the work on the blocking pool.
+    /// If none can be had; the caller does the work on the blocking pool.
     pub(crate) fn ring(&self, slot: usize) -> io::Result<RingGuard<'_>> {
         if self.kind != DriverKind::Uring {
             return Err(io::ErrorKind::Unsupported.into());
@@ -292,16 +292,16 @@ impl op::Rings for Driver {
         Driver::ring(self, slot)
     }
 
-    /// The owner submits at its next turn; a thread that is not the owner makes sure that there is
-    /// one soon.
+    /// The owner submits at its next turn. A thread that is not the owner makes sure that this turn
+    /// comes soon.
     fn after_push(&self, slot: usize) {
         if self.local_slot() != Some(slot) {
             self.unpark(slot);
         }
     }
 
-    /// Only owners enter the kernel with operations, because what a thread submitted ends with
-    /// ECANCELED when it exits, and any other thread may exit.
+    /// Only owners enter the kernel with operations: what a thread has submitted ends with
+    /// ECANCELED when that thread exits, and any other thread may exit.
     fn may_enter(&self, slot: usize) -> bool {
         self.local_slot() == Some(slot)
     }

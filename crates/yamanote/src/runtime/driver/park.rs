@@ -1,7 +1,7 @@
 //! The event loop of one worker: `turn` looks, `park` blocks once and then looks.
 //!
 //! ```text
-//!   flush submissions -> reap completions -> drain readiness -> fire timers -> wake what was collected
+//! flush submissions -> reap completions -> drain readiness -> fire timers -> wake what was found
 //! ```
 //!
 //! The scheduler runs tasks between two calls. Everything is collected under locks into a [`Batch`]
@@ -21,12 +21,12 @@ use std::io;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-/// Completions reaped under one lock, so that a flood does not starve tasks (the rest is found at
-/// the next turn).
+/// Completions reaped under one lock, so that a flood of them does not starve tasks. The next turn
+/// finds the rest.
 const MAX_COMPLETIONS: usize = 1024;
 
-/// A sleep in the ring is no longer than this, should all ways to end it fail. Only operations under
-/// way make a worker sleep there, and most take less.
+/// A sleep in the ring is no longer than this, in case every way to end it fails. A worker sleeps
+/// there only for operations under way, and most of them take less.
 const LONGEST_IN_RING: Duration = Duration::from_millis(250);
 
 /// Whether a turn looks at sockets.
@@ -47,9 +47,9 @@ pub(crate) enum Role {
     None,
 }
 
-/// Who turns a slot.
+/// Which thread turns a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who {
+enum Turner {
     Owner,
     Sibling,
 }
@@ -59,16 +59,16 @@ impl Driver {
     /// woken.
     pub(crate) fn turn(&self, slot: usize, poll_io: PollIo) -> usize {
         self.slots[slot].count_turn();
-        self.collect(slot, poll_io, Who::Owner)
+        self.collect(slot, poll_io, Turner::Owner)
     }
 
     /// Looks at a slot whose owner is busy: submits and reaps for it and fires its timers. For
-    /// worker threads only, since what is submitted here ends if this thread exits.
+    /// worker threads only, because what is submitted here ends if this thread exits.
     pub(crate) fn rescue(&self, slot: usize) -> usize {
-        self.collect(slot, PollIo::Skip, Who::Sibling)
+        self.collect(slot, PollIo::Skip, Turner::Sibling)
     }
 
-    fn collect(&self, slot: usize, poll_io: PollIo, who: Who) -> usize {
+    fn collect(&self, slot: usize, poll_io: PollIo, by: Turner) -> usize {
         self.assert_not_forked();
         if poll_io == PollIo::Skip && self.slots[slot].is_bare() && !self.clock.is_paused() {
             return 0;
@@ -78,10 +78,10 @@ impl Driver {
         let mut told_by_ring = false;
         if let Some(mut ring) = self.slots[slot].existing_ring() {
             if ring.needs_enter() {
-                // What the kernel did not take stays owned by the ring and is offered again at the
+                // What the kernel does not take stays with the ring, which offers it again at the
                 // next turn.
                 ring.flush();
-                if who == Who::Sibling {
+                if by == Turner::Sibling {
                     ring.note_foreign_enter();
                 }
             }
@@ -90,7 +90,7 @@ impl Driver {
             took_wake = ring.take_woken();
             told_by_ring = ring.take_readiness_event();
         }
-        if took_wake && who == Who::Sibling {
+        if took_wake && by == Turner::Sibling {
             // It was meant for the owner, which may be about to wait for it.
             self.wake_from_ring(&self.slots[slot]);
         }
@@ -105,12 +105,12 @@ impl Driver {
         finish_batch(batch)
     }
 
-    /// Whether there are sockets, or others that the readiness set watches.
+    /// Whether there are sockets or other descriptors in the readiness set.
     pub(crate) fn watches_sockets(&self) -> bool {
         self.io.as_ref().is_some_and(Readiness::is_watching)
     }
 
-    /// Hands what is pushed to the kernel, and looks at nothing.
+    /// Hands to the kernel what was pushed, and looks at nothing.
     pub(crate) fn submit(&self, slot: usize) {
         if let Some(mut ring) = self.slots[slot].existing_ring() {
             if ring.needs_enter() {
@@ -127,8 +127,8 @@ impl Driver {
         }
     }
 
-    /// Takes the token of an [`unpark`](Self::unpark) that came while the slot's owner was awake. The
-    /// owner, who calls this, looks at everything again before it sleeps.
+    /// Takes the token of an [`unpark`](Self::unpark) that came while the slot's owner was awake.
+    /// Called by the owner, which looks at everything again before it sleeps.
     pub(crate) fn take_token(&self, slot: usize) {
         self.slots[slot].parker.take_token();
     }
@@ -140,14 +140,14 @@ impl Driver {
         }
     }
 
-    /// Blocks until something happened, was due or was told by [`unpark`](Self::unpark), at most
+    /// Blocks until something happens, a timer is due or [`unpark`](Self::unpark) is called, at most
     /// for `timeout`; then turns. The caller holds `slot` and has nothing to run.
     pub(crate) fn park(&self, slot_index: usize, role: Role, timeout: Option<Duration>) -> usize {
         self.assert_not_forked();
         let slot = &self.slots[slot_index];
         let mut batch = take_batch();
 
-        // What can be seen without sleeping is taken first; then nobody needs to sleep.
+        // What can be seen without a sleep comes first, and makes the sleep unnecessary.
         let (place, at_most) = self.choose_place(slot, role, &mut batch);
         if !batch.is_empty() {
             slot.count_turn();
@@ -156,7 +156,7 @@ impl Driver {
         }
 
         if slot.parker.prepare(place) {
-            let _parked = Parked(slot);
+            let _sleep = SleepGuard(slot);
             let limit = self.time_to_sleep(slot, timeout);
             match limit {
                 Limit::Sleep(limit) => {
@@ -174,11 +174,11 @@ impl Driver {
             }
         }
         let woken = finish_batch(batch);
-        // A sleep in epoll has drained the set, a ring tells whether there is something to drain.
+        // A sleep in epoll has drained the set; a ring says whether there is something to drain.
         woken + self.turn(slot_index, PollIo::Skip)
     }
 
-    /// What a sleep in the ring of no length has told.
+    /// What a sleep of no length in the ring has told.
     fn look_again(&self, slot: &Slot, role: Role, batch: &mut Batch) {
         let Some(mut ring) = slot.existing_ring() else {
             return;
@@ -199,8 +199,8 @@ impl Driver {
     /// | **a watcher** sleeps in | the ring, which polls the readiness set | epoll |
     /// | **another** sleeps in | the ring | a futex |
     ///
-    /// Without operations a sleep in the ring would be no better: the kernel takes whoever waits in a
-    /// ring that has so much as a poll armed for one that waits for a disk, and says so in the
+    /// Without operations a sleep in the ring would be no better: the kernel takes whoever waits in
+    /// a ring that has so much as a poll armed for one that waits for a disk, and says so in the
     /// machine's figures.
     fn choose_place(
         &self,
@@ -255,7 +255,7 @@ impl Driver {
         (place, at_most.into_iter().chain(listens_in).min())
     }
 
-    /// How long the owner may sleep. Read after the sleep was announced, see `timer_add`.
+    /// How long the owner may sleep. To be asked after the sleep was announced, see `timer_add`.
     fn time_to_sleep(&self, slot: &Slot, timeout: Option<Duration>) -> Limit {
         let deadline_ns = slot.next_deadline_ns.load(SeqCst);
         if deadline_ns == u64::MAX {
@@ -265,7 +265,7 @@ impl Driver {
         // A clock that was moved by hand may have passed it.
         if self.clock.is_paused() && now_ns < deadline_ns {
             return match self.clock.can_auto_advance() && self.live_ops() == 0 {
-                // By whole milliseconds, as Tokio's: those that have begun count as past.
+                // By whole milliseconds, as in Tokio: one that has begun counts as past.
                 true => Limit::AutoAdvance {
                     to_ns: deadline_ns.saturating_add(now_ns % 1_000_000),
                 },
@@ -329,7 +329,7 @@ impl Driver {
         let Err(error) = waker.wake() else {
             return;
         };
-        // A ring whose waiter cannot be told is of no use. The present one notices in time, see
+        // A ring whose waiter cannot be woken is of no use. The present waiter notices after
         // `LONGEST_IN_RING`, and at once if it watches readiness.
         if let Some(mut ring) = slot.existing_ring() {
             ring.give_up(waker.call(), error.raw_os_error().unwrap_or(libc::EIO));
@@ -339,8 +339,8 @@ impl Driver {
         }
     }
 
-    /// Turns the owner of `slot` has taken; two equal readings some time apart mean that it runs a
-    /// long task, or sleeps.
+    /// Turns that the owner of `slot` has taken. Two equal readings some time apart mean that it
+    /// runs a long task or sleeps.
     pub(crate) fn turns(&self, slot: usize) -> u64 {
         self.slots[slot]
             .turns
@@ -348,27 +348,28 @@ impl Driver {
     }
 }
 
-/// The owner's sleep ends also when something panics in it, or it could never sleep again.
-struct Parked<'a>(&'a Slot);
+/// Ends the owner's sleep also when something panics in it; otherwise it could never sleep again.
+struct SleepGuard<'a>(&'a Slot);
 
-impl Drop for Parked<'_> {
+impl Drop for SleepGuard<'_> {
     fn drop(&mut self) {
         let _told = self.0.parker.finish();
     }
 }
 
 enum Limit {
-    /// `None`: until something happens.
+    /// `None` for a sleep until something happens.
     Sleep(Option<Duration>),
     /// The clock is paused and nothing else can happen: move it to the earliest timer.
     AutoAdvance { to_ns: u64 },
 }
 
-/// A look that failed leaves the events where they are, for the next turn. It counts all the same: a
-/// worker that always has something to run never sleeps, and looks are all it does.
+/// A look that failed leaves the events where they are, for the next turn. It counts as a failure
+/// all the same: a worker that always has something to run never sleeps, so it makes nothing but
+/// looks.
 fn note_look(io: &Readiness, answer: io::Result<usize>, batch: &mut Batch) {
     if let Err(error) = answer {
-        // The set itself remembers how long it is to be left alone.
+        // The set remembers how long it is to be left alone.
         let _rest = io.note_failure(&error, &mut batch.wakers);
     }
 }

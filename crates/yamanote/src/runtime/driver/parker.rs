@@ -11,12 +11,12 @@
 //! 1. Only the thread that holds the slot calls `prepare` and `finish`.
 //! 2. Any thread calls `unpark`. It leaves a token; if it found the owner parked, it must also
 //!    interrupt that place, which `Unpark` names.
-//! 3. A token is taken exactly once, by `prepare` (then the owner does not block), by `finish`, or by
-//!    `take_token` (then the owner looks at everything before it calls `prepare`).
+//! 3. A token is taken exactly once, by `prepare` (then the owner does not block), by `finish`, or
+//!    by `take_token` (then the owner looks at everything before it calls `prepare`).
 //!
 //! # Memory ordering
 //!
-//! The promise: what a thread did before `unpark` is seen by the owner after it took the token. The
+//! The promise: the owner, after it took the token, sees what a thread did before `unpark`. The
 //! swap in `unpark` (release half) pairs with the swaps in `prepare` and `finish` (acquire half).
 //! The swaps are `SeqCst` because callers rely on a store-load order across two words: the owner
 //! parks, then reads the earliest timer; a foreign thread stores a timer, then asks `is_parked`.
@@ -59,7 +59,7 @@ pub(crate) struct Parker {
 }
 
 impl Parker {
-    /// Announces the sleep. `false`: a token was there and is now taken, do not block.
+    /// Announces the sleep. `false`: there was a token, which is now taken; do not block.
     #[must_use]
     pub(crate) fn prepare(&self, place: Place) -> bool {
         let parked = match place {
@@ -73,9 +73,9 @@ impl Parker {
                 true
             }
             NOTIFIED => {
-                // Between the two swaps another unpark may come and interrupt a place nobody
-                // sleeps in yet. Its token is taken here with the first; the interruption itself
-                // costs one early return from the next sleep.
+                // Between the two swaps another unpark may come and interrupt a place in which
+                // nobody sleeps yet. Its token is taken here with the first; the interruption
+                // itself costs one early return from the next sleep.
                 self.state.swap(EMPTY, SeqCst);
                 false
             }
@@ -129,7 +129,7 @@ impl Parker {
     }
 }
 
-/// Loom knows the one order of all SeqCst operations for fences only.
+/// Loom knows the single order of SeqCst operations for fences only.
 pub(super) fn order_for_loom() {
     #[cfg(all(test, loom))]
     crate::loom::sync::atomic::fence(SeqCst);

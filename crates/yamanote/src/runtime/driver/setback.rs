@@ -1,8 +1,8 @@
-//! Patience with a system call that fails again and again.
+//! What to do about a system call that fails again and again.
 //!
-//! Most failures pass: a signal, a shortage of memory. So the first are followed by another try at
-//! once, later ones by rests that grow, and what has failed for a whole second will not be tried any
-//! more. Nothing spins, and nothing waits for ever.
+//! Most failures pass: a signal, a shortage of memory. So the first failures are followed by
+//! another try at once and later ones by rests that grow; what has failed for a whole second is not
+//! tried any more. Nothing spins, and nothing waits for ever.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ const AT_ONCE: u32 = 16;
 const SHORTEST_REST: Duration = Duration::from_millis(1);
 const LONGEST_REST: Duration = Duration::from_millis(64);
 
-/// For so long a call may fail without a success in between.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// A call that has failed for so long, without a success in between, is given up.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(1);
 
 /// Failures since the last success.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Setback(Option<Failures>);
 struct Failures {
     number: u32,
     since: Instant,
-    /// No try before.
+    /// There is to be no try before.
     rest_until: Instant,
 }
 
@@ -55,7 +55,7 @@ impl Setback {
         let Some(rests) = failures.number.checked_sub(AT_ONCE) else {
             return Verdict::Again;
         };
-        if now.duration_since(failures.since) >= PATIENCE {
+        if now.duration_since(failures.since) >= GIVE_UP_AFTER {
             return Verdict::GiveUp;
         }
         let rest = SHORTEST_REST * (1 << rests.min(6));
@@ -98,7 +98,7 @@ mod tests {
             std::thread::sleep(setback.rest());
         }
         assert!(tries < 60, "{tries}");
-        assert!(start.elapsed() >= PATIENCE);
+        assert!(start.elapsed() >= GIVE_UP_AFTER);
     }
 
     #[test]

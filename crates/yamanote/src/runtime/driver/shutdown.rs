@@ -1,8 +1,8 @@
 //! The driver's end: nothing the kernel may still touch is freed.
 //!
-//! 1. Readiness and timers are closed; whoever waits is woken and told.
-//! 2. Every operation that may be is cancelled, in all rings, and completions are reaped until none
-//!    lives. When time is up the others are cancelled too, and given a moment to end.
+//! 1. Readiness and timers are closed; whatever waits for them is woken and learns of the end.
+//! 2. Every operation that may be cancelled is, in all rings, and completions are reaped until no
+//!    operation lives. When time is up the others are cancelled too, and given a moment to end.
 //! 3. A ring with operations left is leaked together with their payloads, and they are counted.
 //!    Closing its descriptor would not stop the kernel.
 #![forbid(unsafe_code)]
@@ -19,8 +19,9 @@ use std::time::{Duration, Instant};
 /// from a file system that hangs. What is still alive then is leaked, with its buffers.
 pub(crate) const LONGEST_SHUTDOWN: Duration = Duration::from_secs(1);
 
-/// What must not be cancelled (an accepted write, to a pipe nobody reads) is cancelled after all when
-/// time is up, rather than leaked. A kernel thread that is told to give up needs a processor for that.
+/// What must not be cancelled, such as an accepted write to a pipe that nobody reads, is cancelled
+/// after all when time is up, rather than leaked. This is the time for it to end: a kernel thread
+/// needs a processor to give up.
 const LAST_CALL: Duration = Duration::from_millis(100);
 
 impl Driver {
@@ -44,7 +45,7 @@ impl Driver {
             slot.next_deadline_ns.store(u64::MAX, SeqCst);
         }
         batch.finish();
-        // All of them at once: one that holds out must not use up the others' time.
+        // All slots at once: one that holds out must not use up the time of the others.
         for slot in &self.slots {
             slot.refuse_first_ring();
             cancel(slot, Ring::cancel_all);
@@ -70,7 +71,7 @@ impl Driver {
     fn close_ring(&self, slot: &Slot) {
         let mut state = slot.lock_ring();
         if matches!(&*state, RingState::Ready(ring) if ring.live_ops() == 0 && !ring.is_vacant()) {
-            // Futures outside of the runtime have results to fetch. The ring takes nothing new and
+            // Futures outside the runtime have results to fetch. The ring takes nothing new and
             // goes with the driver.
             return;
         }
@@ -90,12 +91,13 @@ impl Driver {
 fn cancel(slot: &Slot, which: fn(&mut Ring)) {
     if let Some(mut ring) = slot.existing_ring() {
         which(&mut ring);
-        // What there is no room for now, `drain` gives to the kernel.
+        // `drain` gives the kernel what it has no room for now.
         ring.flush();
     }
 }
 
-/// Reaps until nothing of this slot's is in the kernel, or until `deadline`; `true`: nothing is.
+/// Reaps until the kernel has nothing of this slot's left, or until `deadline`. True if it has
+/// nothing.
 fn drain(slot: &Slot, deadline: Instant) -> bool {
     loop {
         let is_last_look = Instant::now() >= deadline;
@@ -109,13 +111,13 @@ fn drain(slot: &Slot, deadline: Instant) -> bool {
         let (fd, live) = (ring.raw_fd(), ring.live_ops());
         let may_enter = ring.is_usable() && ring.look_again_in().is_none();
         drop(ring);
-        // Payloads of orphans may be user values; their destructors see no lock.
+        // Payloads of orphans may be values of the user, whose destructors must run without a lock.
         batch.finish();
         if live == 0 || is_last_look {
             return live == 0;
         }
-        // Short, since a completion may be reaped by nobody else but could be posted to a thread
-        // that has left.
+        // Short, because nobody else may reap a completion, but it could be posted to a thread that
+        // has left.
         let short = Duration::from_millis(1);
         if !may_enter || sys::uring::wait(fd, 0, Some(short), false).is_err() {
             sys::futex::rest(short);

@@ -1,8 +1,8 @@
 //! One worker's share of the driver: its ring, its timers, the place it sleeps in.
 //!
-//! A slot belongs to whichever thread runs that worker at the moment, not to a thread: a worker in
-//! `block_in_place` hands its slot on, and a current-thread runtime has one slot that each
-//! `block_on` takes over. Siblings may lock a slot's ring and wheel when its owner is busy.
+//! A slot belongs to a worker, and so to whichever thread runs that worker at the moment: a worker
+//! in `block_in_place` hands its slot on, and a current-thread runtime has one slot, which each
+//! `block_on` takes over. Siblings may lock a slot's ring and wheel while its owner is busy.
 #![forbid(unsafe_code)]
 
 use super::parker::{Parker, order_for_loom};
@@ -33,18 +33,18 @@ pub(super) enum RingState {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refusal {
     errno: i32,
-    /// When to try again. Never, as a rule, so that a sandbox sees one attempt per worker at most.
+    /// When to try again. As a rule never, so that a sandbox sees at most one attempt per worker.
     until: Option<Instant>,
 }
 
 impl Refusal {
-    /// How long a slot does without a ring when descriptors or memory were short. Operations that go
-    /// to the pool meanwhile lose microseconds each; an attempt in vain costs more than that.
-    const PATIENCE: Duration = Duration::from_secs(1);
+    /// How long a slot does without a ring after descriptors or memory were short. Operations that
+    /// go to the pool meanwhile lose microseconds each; a failed attempt costs more than that.
+    const RETRY_AFTER: Duration = Duration::from_secs(1);
 
     pub(super) fn new(error: &io::Error) -> Self {
         let errno = error.raw_os_error().unwrap_or(libc::EIO);
-        let until = may_pass(errno).then(|| Instant::now() + Self::PATIENCE);
+        let until = may_pass(errno).then(|| Instant::now() + Self::RETRY_AFTER);
         Refusal { errno, until }
     }
 
@@ -59,26 +59,28 @@ impl From<Refusal> for io::Error {
     }
 }
 
-/// Alone on its cache lines: owners write their slot at every turn.
+/// Alone on its cache lines, because owners write to their slots at every turn.
 #[repr(align(128))]
 pub(super) struct Slot {
     pub(super) parker: Parker,
     ring: Mutex<RingState>,
-    /// Set once the ring exists; reached without the ring's lock by who wants to wake its waiter.
+    /// Set once the ring exists. Whoever wants to wake the ring's waiter gets at it without the
+    /// ring's lock.
     pub(super) ring_waker: OnceLock<RingWaker>,
     wheel: Mutex<Wheel>,
     /// The wheel's earliest deadline in nanoseconds of the driver's clock, or `u64::MAX`. Written
-    /// under the wheel's lock; see `Driver::timer_add` for who relies on its order.
+    /// under the wheel's lock; `Driver::timer_add` relies on its order.
     pub(super) next_deadline_ns: AtomicU64,
-    /// Where things go turn by turn: when the owner last looked at its timers, in nanoseconds of the
-    /// running clock, as far as it was worth a look at the clock. Relaxed: written and read by the
-    /// owner.
+    /// Where things go turn by turn: when the owner last looked at its timers, in nanoseconds of
+    /// the running clock, as far as it was worth a look at the clock. Relaxed: written and read by
+    /// the owner.
     pub(super) looked_ns: AtomicU64,
     /// The thread that held the slot last.
     pub(super) last_owner: Mutex<Option<ThreadId>>,
-    /// Whether somebody has the duty to look after what was left here; see `caretaker.rs`.
+    /// Whether a caretaker looks after what was left here; see `caretaker.rs`.
     pub(super) looked_after: AtomicBool,
-    /// Turns taken by the owner; a sibling compares two readings. Relaxed: a number, guards nothing.
+    /// Turns taken by the owner; a sibling compares two readings. Relaxed: a number that guards
+    /// nothing.
     pub(super) turns: AtomicU64,
 }
 
@@ -105,7 +107,7 @@ impl Slot {
         unpoisoned(self.wheel.lock())
     }
 
-    /// A slot that has no ring yet will have none.
+    /// From now on a slot without a ring gets none.
     pub(super) fn refuse_first_ring(&self) {
         let mut state = self.lock_ring();
         if matches!(*state, RingState::Absent | RingState::Refused(_)) {
@@ -113,14 +115,14 @@ impl Slot {
         }
     }
 
-    /// The ring if this slot has one; does not make one.
+    /// The ring, if this slot has one; does not make one.
     pub(super) fn existing_ring(&self) -> Option<RingGuard<'_>> {
         // Without a waker there has never been a ring, and its lock need not be touched.
         self.ring_waker.get()?;
         RingGuard::new(self.lock_ring())
     }
 
-    /// Why it has no ring, or cannot use it, if it has tried.
+    /// If it has tried to have a ring: why it has none, or cannot use it.
     pub(super) fn why_no_ring(&self) -> Option<String> {
         match &*self.lock_ring() {
             RingState::Refused(refusal) => Some(probe::explain(refusal.errno).to_string()),
@@ -129,15 +131,15 @@ impl Slot {
         }
     }
 
-    /// Whether it has neither ring nor timer: nothing to look at, as in each short `block_on`.
+    /// Whether there is nothing to look at, neither ring nor timer, as in each short `block_on`.
     pub(super) fn is_bare(&self) -> bool {
-        // SeqCst as everywhere; a timer added by another thread meanwhile unparks the owner.
+        // SeqCst as everywhere. If another thread adds a timer meanwhile, it unparks the owner.
         self.ring_waker.get().is_none() && self.next_deadline_ns.load(SeqCst) == u64::MAX
     }
 
-    /// This thread takes the slot. What tells the ring of sockets is a poll of the thread that armed
-    /// it: heard of late while that one computes, and not at all while it waits for a disk. So a new
-    /// owner arms its own, at its next park.
+    /// This thread takes the slot. The poll that tells the ring of sockets belongs to the thread
+    /// that armed it: it tells late while that thread computes, and not at all while that thread
+    /// waits for a disk. So a new owner arms a poll of its own, at its next park.
     pub(super) fn change_owner(&self) {
         let this = thread::current().id();
         let mut last = unpoisoned(self.last_owner.lock());
@@ -150,10 +152,11 @@ impl Slot {
         }
     }
 
-    /// Makes the wheel's earliest deadline known. Whether the owner, who sleeps, has to be told.
+    /// Makes the wheel's earliest deadline known. True if the owner sleeps and has to be woken for
+    /// it.
     ///
-    /// The owner announces its sleep, then reads the earliest deadline; here the deadline is stored,
-    /// then the announcement read, all SeqCst: one of the two sees the other.
+    /// The owner announces its sleep, then reads the earliest deadline; here the deadline is
+    /// stored, then the announcement read, all SeqCst: one of the two sees the other.
     #[must_use]
     pub(super) fn publish_deadline(&self, next_ns: u64) -> bool {
         let is_earlier = next_ns < self.next_deadline_ns.swap(next_ns, SeqCst);
@@ -203,7 +206,7 @@ mod loom_tests {
     use super::super::parker::{Place, Unpark};
     use super::*;
 
-    /// What `park` does of a sleep without a limit: true if it must not go on, for a timer is there.
+    /// A sleep without a limit, as `park` does it: true if it must not go on, because of a timer.
     fn sleep(slot: &Slot) -> bool {
         if !slot.parker.prepare(Place::Futex) {
             return false;
@@ -216,8 +219,8 @@ mod loom_tests {
         sees_timer
     }
 
-    /// A timer that another thread adds is seen before the sleep, or ends it. Lost, the owner would
-    /// yield for ever, which loom tells.
+    /// A timer that another thread adds is seen before the sleep or ends it. If it were lost, the
+    /// owner would yield for ever, and loom would say so.
     #[test]
     fn loom_parker_a_timer_added_meanwhile_is_seen() {
         loom::model(|| {
@@ -235,8 +238,8 @@ mod loom_tests {
         });
     }
 
-    /// Two threads wake the owner, who sleeps as often as it likes; none of them is lost, and what came
-    /// before is seen.
+    /// Two threads wake the owner, which sleeps as often as it likes. Neither wake-up is lost, and
+    /// what came before each is seen.
     #[test]
     fn loom_parker_no_token_is_lost() {
         loom::model(|| {

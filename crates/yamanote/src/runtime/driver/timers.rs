@@ -20,9 +20,9 @@ pub(crate) struct TimerKey {
 }
 
 impl Driver {
-    /// Registers a timer with this thread's slot, or with a worker's if the thread has none. `None`
-    /// if the deadline has passed: on a paused clock, and where things go turn by turn, as far as the
-    /// last turn has seen.
+    /// Registers a timer with this thread's slot, or with a worker's slot if the thread has none.
+    /// `None` if the deadline has passed; on a paused clock, and where things go turn by turn, if
+    /// the last turn has seen it pass.
     pub(crate) fn timer_add(&self, deadline: Instant, waker: &Waker) -> Option<TimerKey> {
         self.assert_not_forked();
         let is_paused = self.clock.is_paused();
@@ -49,22 +49,23 @@ impl Driver {
         })
     }
 
-    /// Whether a deadline that has passed is news to the slot's owner, who fires it at its next turn:
-    /// what was runnable before comes first, as with Tokio.
+    /// Whether the slot's owner has not seen yet that the deadline has passed. Then it fires the
+    /// timer at its next turn: what was runnable before comes first, as in Tokio.
     fn is_for_next_turn(&self, local: Option<usize>, deadline: Instant) -> bool {
         let slot = local.filter(|_| self.config.turn_by_turn);
         let looked_ns = slot.map(|slot| self.slots[slot].looked_ns.load(Relaxed));
         looked_ns.is_some_and(|looked_ns| looked_ns < self.clock.to_ns(deadline))
     }
 
-    /// The owner of a slot begins a turn, or has ended a sleep. For where things go turn by turn.
+    /// The owner of a slot begins a turn or has ended a sleep. To be called where things go turn by
+    /// turn.
     pub(crate) fn note_time(&self, slot: usize, now: Instant) {
         let looked_ns = self.clock.now_ns_at(now);
         self.slots[slot].looked_ns.store(looked_ns, Relaxed);
     }
 
-    /// Moves a timer that has not fired; it keeps its waker. To a deadline that has passed it fires
-    /// at once, not at the next turn. `false`, and nothing changed, if it has fired.
+    /// Moves a timer that has not fired; it keeps its waker. If the new deadline has passed, the
+    /// timer fires at once, not at the next turn. `false`, and nothing is changed, if it has fired.
     pub(crate) fn timer_reset(&self, key: &TimerKey, deadline: Instant) -> bool {
         let deadline_ns = self.clock.to_ns(deadline);
         let is_paused = self.clock.is_paused();
@@ -87,7 +88,8 @@ impl Driver {
         moved
     }
 
-    /// Makes an earlier deadline known to the slot's owner, who is awake if it runs this.
+    /// Makes an earlier deadline known to the slot's owner. If this thread is the owner, it is
+    /// awake.
     fn publish_deadline(
         &self,
         slot_index: usize,
@@ -138,8 +140,9 @@ impl Driver {
         let slot = &self.slots[key.slot];
         let mut wheel = slot.lock_wheel();
         let waker = wheel.remove(key.index, key.generation);
-        // The earliest deadline is left as it is: too early costs one idle wake-up, and looking for
-        // the next would cost every cancelled timeout. But a paused clock would move there.
+        // The earliest deadline is left as it is: that costs one idle wake-up, whereas looking for
+        // the next would cost something at every cancelled timeout. But a paused clock would move
+        // there.
         if is_paused {
             note_next(slot, &wheel);
         }
@@ -149,7 +152,7 @@ impl Driver {
 
     /// Collects the wakers of due timers of `slot`.
     pub(super) fn fire_due(&self, slot: usize, batch: &mut Batch) {
-        /// Timers fired under one lock; the rest is due at the next turn.
+        /// Timers fired under one lock; the next turn fires the rest.
         const MAX_PER_TURN: usize = 1024;
 
         if self.clock.is_paused() {
@@ -172,8 +175,8 @@ impl Driver {
         note_next(slot, &wheel);
     }
 
-    /// On a paused clock a turn also tells the wheel how late it is, and fires everything that is
-    /// due: what is due at one time is woken before anything runs.
+    /// On a paused clock a turn also tells the wheel what time it is. It fires everything that is
+    /// due, so that all that is due at one time is woken before anything runs.
     fn fire_paused_into(&self, slot: usize, batch: &mut Batch) {
         let slot = &self.slots[slot];
         let now_ns = self.clock.now_ns();
@@ -182,9 +185,9 @@ impl Driver {
         note_next(slot, &wheel);
     }
 
-    /// Fires the due timers of a slot: a turn that looks at nothing else.
+    /// Fires the due timers of a slot; a turn that looks at nothing else.
     pub(crate) fn fire_timers(&self, slot: usize) {
-        // A paused clock's turn tells the wheel how late it is.
+        // A paused clock's turn tells the wheel what time it is.
         if self.clock.is_paused() || self.has_overdue_timer(slot) {
             let mut batch = take_batch();
             self.fire_due(slot, &mut batch);
@@ -198,7 +201,8 @@ impl Driver {
         next_ns != u64::MAX && next_ns <= self.clock.now_ns()
     }
 
-    /// Whether there is a timer whose time has not come, and none whose time has, on a paused clock.
+    /// Whether there is a timer whose time has not come, and none whose time has, on a paused
+    /// clock.
     pub(crate) fn has_timer_ahead(&self, slot: usize) -> bool {
         let next_ns = self.slots[slot].next_deadline_ns.load(SeqCst);
         next_ns != u64::MAX && self.clock.now_ns() < next_ns

@@ -26,16 +26,16 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// The bare errno, which callers match on; an `io::Error` cannot carry a text beside it. The text is
-/// that of [`io_uring_refusal`].
+/// The bare errno, which callers match on; an `io::Error` cannot carry a text beside it. `Display`
+/// has the text.
 impl From<Refusal> for io::Error {
     fn from(refusal: Refusal) -> Self {
         io::Error::from_raw_os_error(refusal.errno)
     }
 }
 
-/// Whether a ring that was refused for this reason may be had later: the process, its user or the
-/// machine has run short of something. All other refusals are for good.
+/// Whether a ring that was refused for this reason may be had later, because the process, its user
+/// or the machine has run short of something. All other refusals are for good.
 pub(crate) fn may_pass(errno: i32) -> bool {
     matches!(
         errno,
@@ -43,7 +43,7 @@ pub(crate) fn may_pass(errno: i32) -> bool {
     )
 }
 
-/// What `io_uring_setup` meant by this errno.
+/// What `io_uring_setup` means by this errno.
 pub(crate) fn explain(errno: i32) -> Refusal {
     Refusal {
         errno,

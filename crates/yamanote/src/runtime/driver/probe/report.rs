@@ -48,8 +48,8 @@ pub struct Report {
     pub limits: Vec<Limit>,
 }
 
-/// Asks everything. Beyond the one try of every process this sets up a ring for each flag, so it is
-/// for the doctor only.
+/// Asks everything. Beyond the one trial of every process this sets up a ring for each flag, so it
+/// is for the doctor only.
 #[doc(hidden)]
 pub fn report() -> Report {
     let answers = answers();
@@ -61,7 +61,8 @@ pub fn report() -> Report {
         present,
         purpose: f.purpose,
     };
-    // For want of memory or descriptors nothing is missing, only nothing is known.
+    // For want of memory or descriptors nothing is known, but that does not mean that it is
+    // missing.
     let without_answers = match &answers {
         Err(refusal) if may_pass(refusal.errno) => None,
         _ => Some(false),

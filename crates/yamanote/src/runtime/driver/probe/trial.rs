@@ -18,8 +18,8 @@ use crate::sys::uring::abi::{self, Params};
 use crate::sys::uring::{self, queues::Queues};
 use crate::util::poison::unpoisoned;
 
-/// Why io_uring cannot be used by this process, with the likely cause and what would help; `None` if
-/// it can.
+/// Why io_uring cannot be used by this process, with the likely cause and what would help; `None`
+/// if it can.
 ///
 /// It explains the error of a [`build`](crate::runtime::Builder::build) that insisted on
 /// [`DriverChoice::Uring`](crate::runtime::DriverChoice::Uring): that error is the kernel's errno
@@ -56,7 +56,7 @@ impl Answers {
 
 /// Whether io_uring can be used, with all the runtime takes for granted once it is.
 ///
-/// The rings are tried once per process, so that a sandbox sees one attempt; again only after a
+/// Rings are tried once per process, so that a sandbox sees one attempt, and again only after a
 /// refusal that [may pass](may_pass).
 pub(crate) fn usable() -> Result<(), Refusal> {
     answers().map(drop)
@@ -68,7 +68,7 @@ pub(super) fn answers() -> Result<&'static Answers, Refusal> {
     if ANSWERS.get().is_none() {
         let _alone = unpoisoned(ASKING.lock());
         if ANSWERS.get().is_none() {
-            match elsewhere(ask) {
+            match on_another_thread(ask) {
                 Err(refusal) if may_pass(refusal.errno) => return Err(refusal),
                 answers => ANSWERS.get_or_init(|| answers),
             };
@@ -148,21 +148,21 @@ fn try_setup(flags: u32) -> io::Result<(OwnedFd, Params)> {
 
 /// Whether the kernel takes a set-up flag.
 pub(super) fn knows_flag(flag: u32) -> Option<bool> {
-    match patiently(|| try_setup(flag)) {
+    match retry_without_memory(|| try_setup(flag)) {
         Ok(_) => Some(true),
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Some(false),
         Err(_) => None,
     }
 }
 
-/// Tries for a while when memory is short: the kernel gives that of a closed ring back a little later.
-fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    const PATIENCE: Duration = Duration::from_millis(300);
+/// Tries for a while when memory is short: the kernel frees that of a closed ring a little later.
+fn retry_without_memory<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const LONGEST: Duration = Duration::from_millis(300);
     let start = Instant::now();
     loop {
         match attempt() {
             Err(error)
-                if error.raw_os_error() == Some(libc::ENOMEM) && start.elapsed() < PATIENCE =>
+                if error.raw_os_error() == Some(libc::ENOMEM) && start.elapsed() < LONGEST =>
             {
                 sys::futex::rest(Duration::from_millis(5));
             }
@@ -171,26 +171,27 @@ fn patiently<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Whether so many rings of this size, or smaller ones, are to be had together.
+/// Whether that many rings of this size, or smaller ones, can be had together.
 ///
 /// # Errors
 ///
-/// The errno of the first that is not.
+/// The errno of the first that cannot.
 pub(crate) fn room_for(rings: usize, entries: u32) -> io::Result<()> {
-    elsewhere(|| {
+    on_another_thread(|| {
         let mut made = Vec::with_capacity(rings);
         while made.len() < rings {
-            made.push(patiently(|| setup::set_up(entries))?);
+            made.push(retry_without_memory(|| setup::set_up(entries))?);
         }
         Ok(())
     })
 }
 
-/// Tries rings in a thread that has ended when this returns, if there can be one.
+/// Tries rings on another thread, if there can be one, which has ended when this returns.
 ///
-/// The kernel takes a closed ring down later, and for that interrupts every thread that has used it:
-/// a blocking call that the builder of a runtime is in by then would end with EINTR.
-fn elsewhere<T: Send>(attempt: impl Fn() -> T + Sync) -> T {
+/// The kernel takes a closed ring down later, and to do so interrupts every thread that has used
+/// it. If the thread that builds a runtime were in a blocking call by then, that call would end
+/// with EINTR.
+fn on_another_thread<T: Send>(attempt: impl Fn() -> T + Sync) -> T {
     let there = || (attempt(), fs::read_link("/proc/thread-self").ok());
     let joined = thread::scope(|scope| {
         let named = thread::Builder::new().name("yamanote-probe".into());
@@ -201,12 +202,12 @@ fn elsewhere<T: Send>(attempt: impl Fn() -> T + Sync) -> T {
         Some(Ok(answer)) => answer,
         Some(Err(panic)) => resume_unwind(panic),
     };
-    // A joined thread is one of the process a little longer, and unshare(2), setns(2) and others want
-    // it to have only one.
-    const PATIENCE: Duration = Duration::from_millis(100);
+    // A joined thread belongs to the process a little longer, and unshare(2), setns(2) and others
+    // want a process with one thread.
+    const LONGEST: Duration = Duration::from_millis(100);
     let start = Instant::now();
     let is_there = |place: &PathBuf| Path::new("/proc").join(place).exists();
-    while place.as_ref().is_some_and(is_there) && start.elapsed() < PATIENCE {
+    while place.as_ref().is_some_and(is_there) && start.elapsed() < LONGEST {
         thread::yield_now();
     }
     answer

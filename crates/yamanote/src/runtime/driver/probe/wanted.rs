@@ -6,7 +6,7 @@ use Need::{Required, Useful};
 use crate::sys::uring::abi;
 use crate::sys::uring::sqe::op;
 
-/// How much we want something.
+/// How much the runtime wants something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Without it the driver is epoll.

@@ -1,18 +1,17 @@
-//! Bells: what every runtime of the process watches, beside descriptors of its own.
+//! Bells: what every runtime of the process watches beside its own descriptors.
 //!
 //! A signal concerns the process, and so does a child that nobody owns any more. Neither belongs to
-//! a runtime, and whichever is being driven has to notice. Each such matter has one descriptor for
-//! the life of the process, its bell, which stands in the readiness set of every runtime: of those
-//! that exist when it is hung, and of those that come later. A program that needs no bell pays
-//! nothing.
+//! a runtime; whichever runtime is being driven has to notice. Each such matter has one descriptor
+//! for the life of the process, its bell, which stands in the readiness set of every runtime, both
+//! of those that exist when it is hung and of those that come later. A program that needs no bell
+//! pays nothing.
 //!
-//! Bells are never taken down, so a runtime that ends has nothing to hand over, and the next one
-//! hears at once what rang in between: a set that is given a descriptor which is ready already
-//! tells of it.
+//! Bells are never taken down, so a runtime that ends has nothing to hand over. The next one hears
+//! at once what rang in between: a set tells of a descriptor that was ready when it was added.
 //!
-//! No ring is lost between a bell being hung and a runtime being made. The one lists its bell and
-//! then looks for runtimes, the other lists its driver and then looks for bells, each under the
-//! lock of the list; so one of them sees the other.
+//! No ring is lost while one thread hangs a bell and another makes a runtime. The first lists its
+//! bell and then looks for runtimes, the second lists its driver and then looks for bells, each
+//! under the lock of the list; so one of them sees the other.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -35,7 +34,7 @@ struct HungBell {
 }
 
 impl HungBell {
-    /// A forked child inherits the handlers that ring for signals, and the bell with them. Its
+    /// A forked child inherits the handlers that ring for signals, and the bell with them. But its
     /// parent's children are not its own.
     fn is_ours(self) -> bool {
         self.bell == Bell::Signals || self.origin.is_here()
@@ -48,9 +47,9 @@ fn lock() -> MutexGuard<'static, Vec<HungBell>> {
     unpoisoned(HUNG.lock())
 }
 
-/// Puts `fd`, which is never closed, into the set of every runtime, and of those to come. Whichever
-/// hears it calls `answer`. A runtime whose set does not take it is left out; [`Driver::hear`] tells
-/// why.
+/// Puts `fd`, which is never closed, into the set of every runtime, present and future. Whichever
+/// runtime hears it calls `answer`. A runtime whose set does not take it is left out;
+/// [`Driver::hear`] tells why.
 pub(super) fn hang(bell: Bell, fd: RawFd, answer: Answer) {
     {
         let mut hung = lock();
@@ -69,7 +68,7 @@ pub(super) fn hang(bell: Bell, fd: RawFd, answer: Answer) {
     }
 }
 
-/// Puts the bells there are into the set of a new driver, which is listed already.
+/// Puts all bells into the set of a new driver, which is listed already.
 pub(crate) fn hear_all(driver: &Driver) -> io::Result<()> {
     let hung = lock().clone();
     hung.into_iter()

@@ -1,7 +1,7 @@
-//! Drivers by number, for what remembers its driver without holding it.
+//! Drivers by number, for those that remember their driver without holding it.
 //!
-//! A timer that is made and dropped without ever waiting, as most timeouts are, then does not touch
-//! the driver's reference count, a cache line that all workers would write to.
+//! A timer that is made and dropped without ever waiting, as most timeouts are, thus leaves the
+//! driver's reference count alone, a cache line that all workers would write to.
 #![forbid(unsafe_code)]
 
 use crate::runtime::driver::Driver;
@@ -16,7 +16,7 @@ fn lock() -> MutexGuard<'static, BTreeMap<u64, Weak<Driver>>> {
     unpoisoned(DRIVERS.lock())
 }
 
-/// Never given out twice in a process.
+/// A number that is never given out twice in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DriverId(u64);
 
@@ -27,13 +27,13 @@ impl DriverId {
         DriverId(NEXT.fetch_add(1, Relaxed))
     }
 
-    /// The driver, if its runtime or something else that holds it is still there.
+    /// The driver, if its runtime, or something else that holds it, still exists.
     pub(crate) fn find(self) -> Option<Arc<Driver>> {
         lock().get(&self.0)?.upgrade()
     }
 }
 
-/// The drivers there are. The caller may be left with the last use of one.
+/// All drivers. The caller may be left with the last use of one.
 pub(crate) fn all() -> Vec<Arc<Driver>> {
     lock().values().filter_map(Weak::upgrade).collect()
 }

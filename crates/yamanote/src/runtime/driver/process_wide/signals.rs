@@ -1,23 +1,23 @@
-//! Signals of the process, and who listens.
+//! The process's signals and their listeners.
 //!
 //! ```text
-//!   handler: set the signal's bit, ring the bell         (any thread, any moment)
+//!   handler: set the signal's bit, ring the bell         (on any thread, at any moment)
 //!        │
 //!   a driver's turn: take all bits ── deliver ──► version of each signal + 1, its wakers woken
 //!        │
 //!   Listener::poll_recv: is the version another than the one I saw?
 //! ```
 //!
-//! All that is known of signals is the process's, so a listener does not belong to the runtime it
-//! was made in: it hears as long as any runtime with I/O is driven. Signals that come between two
-//! polls of a listener are one to it, as the kernel's own signals are.
+//! Everything about signals belongs to the process, so a listener does not belong to the runtime in
+//! which it was made: it hears as long as any runtime with I/O is driven. Signals that come between
+//! two polls of a listener count as one, as the kernel's own pending signals do.
 //!
-//! Bits are set before the bell is rung and taken after it was heard, so a bit that is set is always
-//! followed by a ring that nobody has answered yet. Two runtimes hear the same ring; one of them
-//! finds the bits, the other nothing.
+//! Bits are set before the bell rings and taken after it was heard, so a bit that is set is always
+//! followed by a ring that nobody has answered yet. If two runtimes hear the same ring, one of them
+//! finds the bits and the other nothing.
 //!
-//! Handlers stay for ever, as Tokio documents: what a signal does by default does not come back when
-//! nobody listens any more.
+//! Handlers stay for ever, as Tokio documents: when nobody listens any more, the signal's default
+//! action does not come back.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -36,7 +36,7 @@ use crate::util::coop;
 use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
 
-/// One bit for each signal that arrived and was not yet delivered.
+/// One bit for each signal that has arrived and is not delivered yet.
 static PENDING: AtomicU64 = AtomicU64::new(0);
 
 /// What the handlers ring.
@@ -57,7 +57,7 @@ struct Kind {
 struct Listeners {
     /// Deliveries so far.
     version: u64,
-    /// A place for each listener that has waited.
+    /// A place for each listener that has ever waited.
     wakers: Vec<Option<Waker>>,
     free: Vec<usize>,
 }
@@ -99,10 +99,10 @@ impl Kind {
     }
 }
 
-/// Tells every listener of what arrived. True if somebody was waiting.
+/// Tells every listener what arrived. True if somebody was waiting.
 fn deliver(wakers: &mut WakeList) -> bool {
-    // Pairs with the Release in the handler (`sys/signal.rs`): what a thread did before it raised a
-    // signal is seen by who is told of it.
+    // Pairs with the Release in the handler (`sys/signal.rs`): whoever learns of a signal sees what
+    // the thread that raised it did before.
     let mut pending = PENDING.swap(0, Acquire);
     let mut somebody_waited = false;
     while pending != 0 {
@@ -121,8 +121,8 @@ fn deliver(wakers: &mut WakeList) -> bool {
 ///
 /// # Errors
 ///
-/// With the texts of Tokio, whose callers may show them: the signal cannot be listened to, the
-/// runtime is shut down, or the kernel refuses.
+/// If the signal cannot be listened to, the runtime is shut down, or the kernel refuses. The texts
+/// are Tokio's, because programs may show them.
 pub(crate) fn listen(signal: i32, driver: &Driver) -> io::Result<Listener> {
     if signal <= 0 || sys::signal::FORBIDDEN.contains(&signal) {
         return Err(io::Error::other(format!(
@@ -140,8 +140,9 @@ pub(crate) fn listen(signal: i32, driver: &Driver) -> io::Result<Listener> {
     Ok(kind.listener())
 }
 
-/// Takes what listening to SIGCHLD needs of the kernel beside the handler, for the users of `driver`:
-/// who makes a child and then finds no descriptor left for a pidfd needs none for the signal.
+/// Takes from the kernel, for the users of `driver`, what listening to SIGCHLD needs beside the
+/// handler: a caller that has made a child and finds no descriptor left for a pidfd then needs none
+/// for the signal.
 pub(crate) fn prepare_for_children(driver: &Driver) -> io::Result<()> {
     driver.assert_not_forked();
     heard_bell(driver).map(drop)
@@ -182,19 +183,19 @@ fn install(signal: i32, kind: &Kind, bell: &'static OwnedFd) -> io::Result<()> {
     })
 }
 
-/// Hears one signal, from the moment it was made.
+/// Hears one signal, from the moment the listener was made.
 pub(crate) struct Listener {
     kind: &'static Kind,
-    /// The last delivery that was told of.
+    /// The last delivery that a poll has told of.
     seen: u64,
-    /// Where our waker is, from the first poll that found nothing.
+    /// The place of our waker, from the first poll that finds nothing.
     place: Option<usize>,
-    /// As in Tokio, what holds a listener is not `UnwindSafe`.
+    /// As in Tokio, a type that holds a listener is not `UnwindSafe`.
     _not_unwind_safe: PhantomData<dyn Send + Sync + Unpin>,
 }
 
 impl Listener {
-    /// Ready once for all deliveries since the last time. Remembers the task of the last call.
+    /// Ready once for all deliveries since it was last ready. Remembers the task of the last call.
     pub(crate) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let unit = ready!(coop::poll_proceed(cx));
         let waker = cx.waker().clone();
@@ -259,7 +260,7 @@ mod tests {
         assert!(!is_ready(&mut early));
         let mut wakers = WakeList::new();
         assert!(KIND.deliver(&mut wakers), "one waits");
-        assert!(!KIND.deliver(&mut wakers), "and was told");
+        assert!(!KIND.deliver(&mut wakers), "and has its waker taken");
         assert_eq!(wakers.len(), 1);
         let mut late = KIND.listener();
         assert!(is_ready(&mut early) && is_ready(&mut idle));

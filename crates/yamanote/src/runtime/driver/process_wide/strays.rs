@@ -1,13 +1,13 @@
-//! Children whose handle was dropped before they exited: somebody has to wait for them, or they
+//! Children whose handle was dropped before they exited. Somebody has to wait for them, or they
 //! stay in the process table as zombies.
 //!
-//! A stray is watched by its pidfd, in a set whose own descriptor is a bell that every runtime
-//! hears; so whichever is driven when the stray exits reaps it, and only it. Where there is no
-//! pidfd (before Linux 5.3, under a seccomp filter, out of descriptors) SIGCHLD tells that one of
-//! those unwatched may have exited, and all of them are asked.
+//! The pidfds of strays stand in a set whose own descriptor is a bell that every runtime hears. So
+//! whichever runtime is driven when a stray exits reaps it, and only it. Where there is no pidfd
+//! (before Linux 5.3, under a seccomp filter, out of descriptors) SIGCHLD says that one of the
+//! unwatched strays may have exited, and all of them are asked.
 //!
-//! While no runtime is driven nothing is reaped. The next one hears at once what it missed, and the
-//! next child that is spawned is an occasion to look too.
+//! While no runtime is driven nothing is reaped. The next one to be driven hears at once what it
+//! missed, and whoever spawns the next child looks too.
 #![forbid(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -27,8 +27,8 @@ use crate::util::poison::unpoisoned;
 
 static NURSERY: Mutex<Nursery> = Mutex::new(Nursery::new(None));
 
-/// Strays that nobody has waited for yet. Relaxed: who reads a number that is out of date leaves
-/// the work to the bell.
+/// Strays that nobody has waited for yet. Relaxed: a reader whose number is out of date leaves the
+/// work to the bell.
 static STRAYS: AtomicUsize = AtomicUsize::new(0);
 
 struct Nursery {
@@ -51,7 +51,7 @@ struct Watched {
     pidfd: OwnedFd,
 }
 
-/// Waits for `child`, in the background, in the place of whoever dropped it.
+/// Waits for `child` in the background, in place of whoever dropped it.
 pub(crate) fn adopt(mut child: Child, pidfd: Option<OwnedFd>) {
     if is_gone(&mut child) {
         return;
@@ -63,17 +63,18 @@ pub(crate) fn adopt(mut child: Child, pidfd: Option<OwnedFd>) {
     let Some(child) = left else { return };
     let mut nursery = lock();
     nursery.unwatched.push(child);
-    // Counted before SIGCHLD is listened to: who hears of its exit must not think there is nobody.
+    // Counted before SIGCHLD is listened to: whoever hears of the exit must not find the count at
+    // zero.
     nursery.count();
     drop(nursery);
     listen_for_unwatched();
 }
 
-/// Sees to it that SIGCHLD tells of those without a pidfd. To be called when one came to them.
+/// Has SIGCHLD tell of strays without a pidfd. To be called when there is a new one.
 fn listen_for_unwatched() {
     // Without a handler the next spawn looks.
     let _ = signals::react_to_child_signal(reap_unwatched);
-    // It may have exited before the handler was there.
+    // A stray may have exited before the handler was there.
     lock().reap_unwatched();
 }
 
@@ -94,7 +95,7 @@ fn watch(stray: Watched) -> Option<Child> {
     let left = set.watch(stray).err();
     nursery.count();
     drop(nursery);
-    // Not under the lock: this may end the last use of a driver, and with it who knows what.
+    // Not under the lock: this may end the last use of a driver, and so run any destructor.
     if let Some(fd) = new_bell {
         bells::hang(Bell::Strays, fd, |_| {
             reap_exited();
@@ -104,7 +105,7 @@ fn watch(stray: Watched) -> Option<Child> {
     left
 }
 
-/// Reaps the strays whose pidfds say that they exited.
+/// Reaps the strays that have exited according to their pidfds.
 fn reap_exited() {
     let mut nursery = lock();
     let Nursery { set, unwatched, .. } = &mut *nursery;
@@ -120,14 +121,14 @@ fn reap_exited() {
     }
 }
 
-/// Reaps those without a pidfd that have exited.
+/// Reaps the strays without a pidfd that have exited.
 fn reap_unwatched() {
     if STRAYS.load(Relaxed) > 0 {
         lock().reap_unwatched();
     }
 }
 
-/// Reaps what there is, for somebody who is about to make another child.
+/// Reaps what there is, for a caller that is about to make another child.
 pub(crate) fn reap() {
     if STRAYS.load(Relaxed) > 0 {
         reap_exited();
@@ -135,7 +136,7 @@ pub(crate) fn reap() {
     }
 }
 
-/// The nursery of this process. A forked child leaves its parent's as it is.
+/// The nursery of this process. A forked child leaves its parent's nursery as it is.
 fn lock() -> MutexGuard<'static, Nursery> {
     let mut nursery = unpoisoned(NURSERY.lock());
     let here = Some(Origin::here());
@@ -148,7 +149,7 @@ fn lock() -> MutexGuard<'static, Nursery> {
     nursery
 }
 
-/// Whether there is nothing left to wait for: the child was reaped, now or by somebody else.
+/// Whether the child was reaped, now or by somebody else, so that there is nothing to wait for.
 fn is_gone(child: &mut Child) -> bool {
     !matches!(child.try_wait(), Ok(None))
 }
@@ -202,7 +203,7 @@ impl Set {
         loop {
             match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
                 Ok(()) => {}
-                // It does not wait, so no signal interrupts it. What the kernel does not tell the
+                // It does not wait, so no signal interrupts it. If the kernel does not tell, the
                 // children are asked.
                 Err(_) => return self.watched.retain(|_, stray| !is_gone(&mut stray.child)),
             }

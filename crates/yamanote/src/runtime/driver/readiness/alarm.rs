@@ -1,4 +1,4 @@
-//! What ends a wait in epoll from another thread: an eventfd in the set.
+//! An eventfd in the set, by which another thread ends a wait in epoll.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -25,13 +25,13 @@ impl Alarm {
         Ok(Alarm { eventfd })
     }
 
-    /// Makes the present wait return, or the next.
+    /// Ends the present wait, or else the next.
     pub(super) fn ring(&self, registry: &mio::Registry) -> io::Result<()> {
         if sys::eventfd::add_one(&self.eventfd).is_ok() {
             return Ok(());
         }
-        // It cannot be written to. But it could be, as far as the set is concerned, and a set that
-        // is asked about that anew tells so.
+        // It cannot be written to, but the set still takes it for writable, and says so when it is
+        // asked anew.
         registry.reregister(
             &mut SourceFd(&self.eventfd.as_raw_fd()),
             WAKE,
@@ -47,7 +47,7 @@ mod tests {
 
     /// A full counter refuses to be added to.
     #[test]
-    fn it_rings_also_when_it_cannot_be_written_to() {
+    fn it_rings_even_if_it_cannot_be_written_to() {
         let mut poll = mio::Poll::new().unwrap();
         let mut events = mio::Events::with_capacity(4);
         let registry = poll.registry().try_clone().unwrap();

@@ -1,6 +1,7 @@
-//! The bells in a readiness set: descriptors of the process, each with the function that answers it.
+//! The bells in a readiness set: descriptors of the process, each with the function that answers
+//! it.
 //!
-//! What a bell is for, `process_wide/bells.rs` says.
+//! `process_wide/bells.rs` says what bells are for.
 #![forbid(unsafe_code)]
 
 use std::io;
@@ -84,7 +85,8 @@ impl Bells {
         answer.is_some_and(|answer| answer(wakers))
     }
 
-    /// As if every bell in the set had rung. Returns for how many somebody was waiting.
+    /// Answers every bell in the set, rung or not. Returns for how many of them somebody was
+    /// waiting.
     pub(super) fn answer_all(&self, wakers: &mut WakeList) -> usize {
         let in_set = self.in_set.load(Relaxed);
         Bell::ALL

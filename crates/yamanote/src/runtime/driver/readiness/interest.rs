@@ -94,8 +94,8 @@ impl Interest {
             .unwrap_or(mio::Interest::READABLE)
     }
 
-    /// The readiness that satisfies a wait for this. A closed half never changes back, so a wait
-    /// for the half must end with it.
+    /// The readiness that satisfies a wait for this. A closed half never opens again, so a wait for
+    /// the half must end with it.
     pub(crate) const fn mask(self) -> Ready {
         let mut mask = Ready::EMPTY;
         if self.is_readable() {

@@ -67,7 +67,8 @@ fn poll_read(source: &Source, kernel: &Kernel, cx: &mut Context<'_>) -> Option<u
 /// got every byte or it was woken for the rest.
 #[test]
 fn loom_readiness_event_against_poll_and_clear() {
-    // Three threads in all: every interleaving takes minutes, every one with three preemptions none.
+    // Three threads in all: every interleaving takes minutes, every one with three preemptions
+    // none.
     let mut model = loom::model::Builder::new();
     model.preemption_bound.get_or_insert(3);
     model.check(|| {

@@ -1,19 +1,19 @@
-//! The readiness set: which descriptors can be read or written now, told by edge-triggered epoll.
+//! The readiness set: edge-triggered epoll says which descriptors can be read or written now.
 //!
-//! A task polls a [`Registration`], which looks at one atomic word of its [`Source`]. Not ready: the
-//! task leaves its waker there. The sleeper that watches calls [`Readiness::drain`],
-//! finds the source of each kernel event through the [`Table`], marks it ready and collects the
-//! wakers, which the driver wakes once no lock is held.
+//! A task polls a [`Registration`], which looks at one atomic word of its [`Source`]. If that is
+//! not ready, the task leaves its waker there. The watcher calls [`Readiness::drain`], finds the
+//! source of each kernel event through the [`Table`], marks it ready and collects the wakers, which
+//! the driver wakes once no lock is held.
 #![forbid(unsafe_code)]
 
 mod alarm;
 mod bells;
 mod interest;
+mod look_lock;
 mod ready;
 mod registration;
 mod source;
 mod table;
-mod turns;
 mod waiters;
 
 pub(crate) use bells::{Answer, Bell};
@@ -32,8 +32,8 @@ use std::time::Duration;
 
 use self::alarm::Alarm;
 use self::bells::Bells;
+use self::look_lock::LookLock;
 use self::table::Table;
-use self::turns::Turns;
 use super::setback::{Setback, Verdict};
 use crate::sys;
 use crate::sys::fork::Origin;
@@ -43,15 +43,16 @@ use crate::util::wake_list::WakeList;
 
 /// One epoll set and its sources.
 pub(crate) struct Readiness {
-    selector: Turns<Selector>,
-    /// The last look took as much as it might, not all there was. Written with the selector held;
-    /// whoever left something looks again before it sleeps, so nobody waits for this. Relaxed.
+    selector: LookLock<Selector>,
+    /// The last look took as many events as it was allowed to, perhaps not all. Written with the
+    /// selector held. Relaxed: whoever left something looks again before it sleeps, so nobody waits
+    /// for this.
     left_some: AtomicBool,
     bells: Bells,
     /// Calls that failed since the last that did not.
     setback: Mutex<Setback>,
-    /// There are such calls, or the set has failed for good. Written with `setback` locked, and read
-    /// without it, as a hint that spares the lock. Relaxed.
+    /// There are such calls, or the set has failed for good. Written with `setback` locked.
+    /// Relaxed: read without the lock, as a hint that spares it.
     is_troubled: AtomicBool,
     epoll_fd: RawFd,
     shared: Arc<Shared>,
@@ -65,19 +66,19 @@ struct Selector {
     busy_events: Option<mio::Events>,
 }
 
-/// The part registrations keep alive, so that a socket may outlive its runtime.
+/// The part that registrations keep alive, so that a socket may outlive its runtime.
 pub(crate) struct Shared {
     registry: mio::Registry,
     alarm: Alarm,
     table: Table,
-    /// Why the kernel will not tell of events any more.
+    /// Why the kernel tells of no more events.
     failure: OnceLock<String>,
     /// A forked child that took a socket out of the set would take it out of its parent's.
     origin: Origin,
 }
 
 impl Shared {
-    /// What is told to those who wait, or would, when there will be no more events.
+    /// The error of every wait, present and future, when there will be no more events.
     fn end(&self) -> io::Error {
         match self.failure.get() {
             Some(failure) => io::Error::other(failure.clone()),
@@ -129,7 +130,7 @@ impl Readiness {
             bells: Bells::default(),
             setback: Mutex::default(),
             is_troubled: AtomicBool::new(false),
-            selector: Turns::new(Selector {
+            selector: LookLock::new(Selector {
                 poll,
                 events: mio::Events::with_capacity(max_events),
                 busy_events: None,
@@ -150,13 +151,13 @@ impl Readiness {
         self
     }
 
-    /// Whether a look left events where they are that a ring's poll will not tell of again.
+    /// Whether a look left events behind, of which a ring's poll will not tell again.
     pub(crate) fn has_left_some(&self) -> bool {
         self.left_some.load(Relaxed)
     }
 
-    /// What a worker does in passing, with tasks to run: like [`drain`](Self::drain) without
-    /// waiting, but it may leave events for the next time.
+    /// What a worker with tasks to run does in passing: a [`drain`](Self::drain) without a wait,
+    /// which may leave events for the next time.
     pub(crate) fn drain_some(&self, wakers: &mut WakeList) -> io::Result<usize> {
         if !self.may_look() {
             return Ok(self.answer_unrung(wakers));
@@ -187,17 +188,17 @@ impl Readiness {
         self.epoll_fd
     }
 
-    /// Waits up to `timeout` (`None`: forever) for events and takes all there are: marks their
-    /// sources ready and moves the wakers of those who waited to `wakers`, to be woken by the
-    /// caller. Returns the number of events; an interrupted wait and a [`wake`](Readiness::wake)
-    /// are none.
+    /// Waits up to `timeout` (`None`: for ever) for events and takes all of them: marks their
+    /// sources ready and moves the wakers of those that waited to `wakers`, for the caller to wake.
+    /// Returns the number of events; an interrupted wait and a [`wake`](Readiness::wake) count as
+    /// none.
     ///
-    /// A wait of more than a millisecond may end up to a millisecond early, because that is epoll's
-    /// unit; a shorter one is exact to the kernel's timer slack.
+    /// A wait of more than a millisecond may end up to a millisecond early, because epoll counts in
+    /// milliseconds; a shorter one is exact to the kernel's timer slack.
     ///
-    /// One thread drains at a time. With a zero timeout a second one returns at once, as the first
-    /// does its work (and looks once more when it is done, because a ring's poll tells of an event only
-    /// once); with another timeout it waits for its turn.
+    /// One thread drains at a time. With a timeout of zero a second one returns at once, because
+    /// the first does its work (and looks once more when it is done, because a ring's poll tells of
+    /// an event only once). With any other timeout it waits until the first is done.
     pub(crate) fn drain(
         &self,
         timeout: Option<Duration>,
@@ -206,9 +207,10 @@ impl Readiness {
         self.drain_while(timeout, wakers, || true)
     }
 
-    /// As [`drain`](Readiness::drain), but does nothing unless `still` says so when it is this
-    /// thread's turn. A [`wake`](Readiness::wake) meant for a thread that waits for its turn ends the
-    /// drain of the thread that has it: the first must not then begin a wait that nobody will end.
+    /// As [`drain`](Readiness::drain), but does nothing unless `still` holds when this thread has
+    /// the selector. A [`wake`](Readiness::wake) that is meant for a thread still waiting for the
+    /// selector ends the drain of the thread that has it; the former must not then begin a wait
+    /// that nobody will end.
     pub(crate) fn drain_while(
         &self,
         timeout: Option<Duration>,
@@ -234,7 +236,7 @@ impl Readiness {
         Ok(delivered + self.drain_missed(wakers)?)
     }
 
-    /// What those could not do who wanted to drain while this thread did.
+    /// Looks for those that wanted to drain while this thread did.
     fn drain_missed(&self, wakers: &mut WakeList) -> io::Result<usize> {
         let mut delivered = 0;
         self.selector.serve_missed(|selector| {
@@ -244,7 +246,7 @@ impl Readiness {
         Ok(delivered)
     }
 
-    /// Lets the selector go when it is done.
+    /// Lets go of the selector when it is done.
     fn drain_locked(
         &self,
         mut selector: crate::loom::sync::MutexGuard<'_, Selector>,
@@ -258,7 +260,7 @@ impl Readiness {
             Some(short) if short < Duration::from_millis(1) && !short.is_zero() => {
                 match sys::poll::wait_readable(self.epoll_fd, short) {
                     true => Some(Duration::ZERO),
-                    // Late rather than without end.
+                    // Rather late than in a wait without end.
                     false => Some(Duration::from_millis(1)),
                 }
             }
@@ -271,7 +273,7 @@ impl Readiness {
         loop {
             match poll.poll(events, timeout) {
                 Ok(()) => {}
-                // A signal ends a wait. A look cannot be interrupted, unless something is wrong.
+                // A signal ends a wait. A look is interrupted only if something is wrong.
                 Err(error)
                     if error.kind() == io::ErrorKind::Interrupted
                         && timeout != Some(Duration::ZERO) =>
@@ -283,8 +285,8 @@ impl Readiness {
             }
             let (taken, woke) = self.deliver_all(events, wakers);
             delivered += woke;
-            // A full batch may have left some behind. A ring's poll on the set would not tell of
-            // those again, so they are taken now.
+            // A full batch may have left events behind. A ring's poll on the set would not tell of
+            // them again, so they are taken now.
             if taken < events.capacity() {
                 self.left_some.store(false, Relaxed);
                 return Ok(delivered);
@@ -293,7 +295,7 @@ impl Readiness {
         }
     }
 
-    /// How many events there were, and how many of them were news to their sources.
+    /// Returns how many events there were, and how many of them found their sources.
     fn deliver_all(&self, events: &mio::Events, wakers: &mut WakeList) -> (usize, usize) {
         let mut taken = 0;
         let mut delivered = 0;
@@ -318,14 +320,14 @@ impl Readiness {
         }
     }
 
-    /// Makes a [`drain`](Readiness::drain) that waits, or the next one that would, return.
+    /// Ends the [`drain`](Readiness::drain) that waits, or else the next one that would.
     pub(crate) fn wake(&self) -> io::Result<()> {
         self.shared.alarm.ring(&self.shared.registry)
     }
 
-    /// A drain has failed, and so has not waited, if it was to. Returns for how long to leave the set
-    /// alone. When it has failed for long, every wait for readiness ends with an error, and there is
-    /// no set any more.
+    /// A drain has failed, and so has not waited. Returns how long to leave the set alone. After a
+    /// second of failures every wait for readiness ends with an error, and there is no set any
+    /// more.
     pub(crate) fn note_failure(&self, error: &io::Error, wakers: &mut WakeList) -> Duration {
         let mut setback = self.lock_setback();
         self.is_troubled.store(true, Relaxed);
@@ -340,7 +342,7 @@ impl Readiness {
         Duration::ZERO
     }
 
-    /// A drain has not failed.
+    /// A drain has succeeded.
     fn note_success(&self) {
         if self.is_troubled.load(Relaxed) && !self.has_failed() {
             let mut setback = self.lock_setback();
@@ -349,7 +351,8 @@ impl Readiness {
         }
     }
 
-    /// Whether a look is worth a call: not while it is to be left alone, nor when it has failed.
+    /// Whether a look is worth a call: not while the set is to be left alone or has failed for
+    /// good.
     fn may_look(&self) -> bool {
         !self.is_troubled.load(Relaxed)
             || (!self.has_failed() && self.lock_setback().rest().is_zero())
@@ -360,16 +363,16 @@ impl Readiness {
         self.shared.failure.get().is_some()
     }
 
-    /// How long to sleep at most before the next [`answer_unrung`](Self::answer_unrung), if there is
-    /// reason for one.
+    /// How long to sleep at most before the next [`answer_unrung`](Self::answer_unrung), if there
+    /// has to be one.
     pub(crate) fn listens_in(&self) -> Option<Duration> {
         const LISTENING: Duration = Duration::from_millis(64);
         (!self.bells.is_empty() && self.has_failed()).then_some(LISTENING)
     }
 
-    /// Of a set that has failed nobody hears a bell any more, and what it rings for can be neither
-    /// refused nor left undone: a signal that is listened to does not end the program. So it is asked
-    /// for instead.
+    /// In a set that has failed nobody hears a bell any more. But what a bell rings for can be
+    /// neither refused nor left undone: a signal that is listened to does not end the program. So
+    /// the answers are given unasked, again and again.
     pub(crate) fn answer_unrung(&self, wakers: &mut WakeList) -> usize {
         match self.has_failed() {
             true => self.bells.answer_all(wakers),

@@ -53,10 +53,10 @@ impl Registration {
         Ok(registration)
     }
 
-    /// For a source whose closed halves may open again: a datagram socket, whose passing errors look
-    /// like a close to epoll, and a FIFO, which gets a new process at its other end. An operation
-    /// that finds nothing there then ends the closed state with the readiness; as that state never
-    /// waits, it would be tried for ever otherwise.
+    /// For a source whose closed halves may open again: a datagram socket, whose passing errors
+    /// look like a close to epoll, and a FIFO, which gets a new process at its other end. An
+    /// operation that finds nothing there then ends the closed state with the readiness; as that
+    /// state never waits, it would be tried for ever otherwise.
     pub(crate) fn that_may_reopen(mut self) -> Registration {
         self.may_reopen = true;
         self
@@ -76,7 +76,8 @@ impl Registration {
         self.source.assume(ready);
     }
 
-    /// Acts as if the kernel had told that the source is `ready`, where it does not. Wakes tasks.
+    /// Acts as if the kernel had said that the source is `ready`, where it does not say so. Wakes
+    /// tasks.
     pub(crate) fn announce(&self, ready: Ready) {
         let mut wakers = WakeList::default();
         self.source
@@ -89,7 +90,7 @@ impl Registration {
         self.source.clear(event);
     }
 
-    /// Takes back what `event` says after an operation has answered `WouldBlock`.
+    /// Takes back what `event` says after an operation answered `WouldBlock`.
     fn found_nothing(&self, event: ReadyEvent) {
         match self.may_reopen {
             true => self.source.clear_with_closed(event),
@@ -157,8 +158,8 @@ impl Registration {
         }
     }
 
-    /// [`poll_read_io`](Self::poll_read_io) for an operation that moves bytes of a stream and tells
-    /// how many of the `offered` it moved.
+    /// [`poll_read_io`](Self::poll_read_io) in either direction, for an operation that moves bytes
+    /// of a stream and returns how many of the `offered` it moved.
     #[inline]
     pub(crate) fn poll_stream_io(
         &self,
@@ -171,9 +172,8 @@ impl Registration {
             let event = ready!(self.poll_ready(cx, direction))?;
             match operation() {
                 Ok(moved) => {
-                    // A short read has emptied the socket, a short write filled it: there will be an
-                    // event when that changes, so the next call need not find out with a system
-                    // call.
+                    // A short read has emptied the socket, a short write has filled it. When that
+                    // changes there will be an event, so the next call need not ask the kernel.
                     if 0 < moved && moved < offered {
                         self.clear_readiness(event);
                     }
@@ -187,8 +187,8 @@ impl Registration {
         }
     }
 
-    /// Calls `operation` once if the source is believed ready, and answers `WouldBlock` without
-    /// calling it otherwise.
+    /// Calls `operation` once if the source is thought to be ready; otherwise answers `WouldBlock`
+    /// without calling it.
     pub(crate) fn try_io<R>(
         &self,
         interest: Interest,
@@ -205,9 +205,9 @@ impl Registration {
         result
     }
 
-    /// Waits until something of `interest` is ready. Cancel safe. Spends a little budget, because
-    /// who asks for what is always ready, and then tries without waiting, would never let others
-    /// run.
+    /// Waits until something of `interest` is ready. Cancel safe. Spends a little budget: a task
+    /// that asks about what is always ready, and then tries without waiting, would otherwise never
+    /// let others run.
     pub(crate) async fn readiness(&self, interest: Interest) -> io::Result<ReadyEvent> {
         let event = self.wait(interest).await?;
         if is_worth_a_unit() {
@@ -247,12 +247,12 @@ impl Registration {
     }
 }
 
-/// Answers of [`Registration::readiness`] for one unit of budget. Programs, and Tokio's tests, fill a
-/// socket's buffers in one poll, asking before each small write; in Tokio that spends nothing. With
-/// 8,192 answers in a poll they can, and others are held up by milliseconds at most.
+/// Answers of [`Registration::readiness`] for one unit of budget. Programs, and Tokio's tests, fill
+/// a socket's buffers in one poll and ask before each small write; in Tokio that spends nothing.
+/// 8,192 answers in a poll are enough for them, and hold others up by milliseconds at most.
 const ANSWERS_PER_UNIT: u8 = 64;
 
-/// Whether this thread has given so many answers since it last said so.
+/// Whether this thread has given that many answers since this was last true.
 fn is_worth_a_unit() -> bool {
     thread_local! {
         static ANSWERS: Cell<u8> = const { Cell::new(0) };

@@ -1,4 +1,4 @@
-//! One registered source: what it is ready for, and who waits for that.
+//! One registered source: what it is ready for, and which tasks wait for that.
 //!
 //! ```text
 //!                deliver(ready): version + 1, bits set, waiters of those bits woken
@@ -12,23 +12,23 @@
 //! ```
 //!
 //! 1. A waiter stores its waker under the lock and looks at the word again before it waits.
-//!    `deliver` changes the word first and takes the wakers under the lock afterwards. Whoever comes
-//!    second to the lock sees what the other did, so no wake-up is lost.
+//!    `deliver` changes the word first and takes the wakers under the lock afterwards. Whoever
+//!    comes second to the lock sees what the other did, so no wake-up is lost.
 //! 2. Every event bumps the version. `clear` acts only if the version is still the one its caller
 //!    saw before the operation that found nothing, so an event that arrived during the operation
 //!    survives. Two threads may deliver to one source at the same time.
-//! 3. A source is used again for another descriptor after `release`. An event carries the generation
-//!    of its registration and does nothing to a later one.
-//! 4. The closed bits are cleared by `clear_with_closed` only: the closed half of a connection stays
-//!    closed, even if an operation finds nothing.
+//! 3. A source is used again for another descriptor after `release`. An event carries the
+//!    generation of its registration and does nothing to a later one.
+//! 4. The closed bits are cleared by `clear_with_closed` only: the closed half of a connection
+//!    stays closed, even if an operation finds nothing.
 //! 5. Wakers are cloned before the lock is taken, and woken or dropped after it is released.
 //!
 //! # Memory ordering
 //!
 //! The word protects no memory: what it announces lives in the kernel, which does its own ordering
 //! between the sender's system call and ours. Rule 1 gets its order from the lock. The `Release` in
-//! each change of the word pairs with the `Acquire` in `look` only so that what the driver thread
-//! did before an event is seen by the task that acts on the event without having been woken.
+//! each change of the word pairs with the `Acquire` in `look` only so that a task which acts on an
+//! event without having been woken sees what the draining thread did before that event.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -42,7 +42,7 @@ use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
 
-/// What a caller saw of a source; the token with which it may later clear the readiness.
+/// What a caller saw of a source, with which it may later clear that readiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReadyEvent {
     version: u32,
@@ -71,11 +71,11 @@ struct Word(u64);
 const SHUTDOWN: u64 = 1 << 8;
 const VERSION_SHIFT: u32 = 16;
 const GENERATION_SHIFT: u32 = 40;
-/// Versions count modulo this. A clear would have to be delayed by 16 million events of its source
-/// to be taken for a current one.
+/// Versions count modulo this. A clear would have to be late by 16 million events of its source to
+/// be taken for a current one.
 const VERSION_MASK: u64 = (1 << 24) - 1;
-/// As many as a token has room for beside the number of a source: an event would have to be delayed
-/// by 16 million reuses to be taken for a current one, by 4,096 where a pointer has 32 bits.
+/// As many as a token has room for beside the number of a source. An event would have to be late by
+/// 16 million reuses to be taken for a current one, by 4,096 where a pointer has 32 bits.
 pub(super) const GENERATION_BITS: u32 = if usize::BITS >= 64 { 24 } else { 12 };
 const GENERATION_MASK: u64 = (1 << GENERATION_BITS) - 1;
 
@@ -121,7 +121,8 @@ impl Source {
 
     /// The generation of the present registration.
     pub(super) fn generation(&self) -> u32 {
-        // Relaxed: only the owner of the registration asks, and only its own release changes it.
+        // Relaxed: only the owner of the registration asks, and only that owner's release changes
+        // it.
         Word(self.word.load(Ordering::Relaxed)).generation()
     }
 
@@ -135,7 +136,7 @@ impl Source {
         }
     }
 
-    /// What ends a wait for `interest`, if it is there.
+    /// What ends a wait for `interest`, if there is anything.
     fn look_for_end(&self, interest: Interest) -> Option<ReadyEvent> {
         let event = self.look(interest);
         (event.is_shutdown || !event.ready.is_empty()).then_some(event)
@@ -165,7 +166,7 @@ impl Source {
         end.map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Waits for `interest`, beside any number of others.
+    /// Waits for `interest`, beside any number of other waits.
     pub(crate) fn wait(&self, interest: Interest) -> Wait<'_> {
         Wait {
             source: self,
@@ -188,14 +189,14 @@ impl Source {
         });
     }
 
-    /// Takes `ready` for granted without an event, for a source that is most likely ready: the
-    /// operation that finds it is not clears it as usual.
+    /// Assumes `ready` without an event, for a source that is most likely ready. If it is not, the
+    /// operation that finds out clears it as usual.
     pub(crate) fn assume(&self, ready: Ready) {
         self.change(|word| Some(word.with_ready(word.ready() | ready)));
     }
 
-    /// An event for the registration of `generation`: marks the source ready and collects those
-    /// who waited for it. False if that registration is gone.
+    /// An event for the registration of `generation`: marks the source ready and collects the
+    /// wakers of those that waited for it. False if that registration is gone.
     pub(super) fn deliver(&self, generation: u32, ready: Ready, wakers: &mut WakeList) -> bool {
         let is_current = self.change(|word| {
             (word.generation() == generation)
@@ -217,12 +218,12 @@ impl Source {
     /// The registration is over; the source can serve another descriptor.
     pub(super) fn release(&self) {
         self.change(|word| Some(word.with_ready(Ready::EMPTY).with_next_generation()));
-        // A future that was leaked may have left its waker here.
+        // A leaked future may have left its waker here.
         let left = std::mem::replace(&mut *self.lock(), Waiters::new());
         drop(left);
     }
 
-    /// Replaces the word by what `next` makes of it, unless that is `None`; tells which.
+    /// Replaces the word by what `next` makes of it. False if that is `None`.
     fn change(&self, next: impl Fn(Word) -> Option<Word>) -> bool {
         // Release: pairs with the Acquire in `look`.
         self.word
@@ -243,7 +244,7 @@ impl Source {
 pub(crate) struct Wait<'a> {
     source: &'a Source,
     interest: Interest,
-    /// Our place among the waiters, from the first poll that found nothing.
+    /// Our place among the waiters, from the first poll that finds nothing.
     place: Option<Place>,
 }
 

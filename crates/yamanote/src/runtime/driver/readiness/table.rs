@@ -9,13 +9,13 @@ use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
 
 /// Pages of doubling length, never moved or freed, so that a look-up needs no lock. A source lives
-/// until the table goes and serves one descriptor after the other: a connection costs no allocation
-/// here unless it is one more than there ever were at a time.
+/// as long as the table and serves one descriptor after another: a connection costs an allocation
+/// here only if there have never been as many at the same time.
 pub(super) struct Table {
     pages: [OnceLock<Page>; PAGES],
     free: Mutex<Free>,
     /// Registrations alive. Written with `free` locked. Relaxed: a thread sees its own, and nobody
-    /// waits for those of others to show.
+    /// waits to see those of others.
     live: AtomicUsize,
 }
 

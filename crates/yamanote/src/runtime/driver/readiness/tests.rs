@@ -47,7 +47,11 @@ fn a_busy_look_takes_some() {
     assert_eq!(readiness.drain_some(&mut wakers).unwrap(), 1);
     assert!(readiness.has_left_some());
     assert_eq!(readiness.drain_some(&mut wakers).unwrap(), 1);
-    assert_eq!(drain(&readiness), 1, "who has time takes what is left");
+    assert_eq!(
+        drain(&readiness),
+        1,
+        "a worker without tasks takes what is left"
+    );
     assert!(!readiness.has_left_some());
     assert_eq!(readiness.drain_some(&mut wakers).unwrap(), 0);
     drop(registrations);

@@ -1,4 +1,4 @@
-//! Who waits for one source: a waker for each direction, and a list of any length.
+//! The tasks that wait for one source: a waker for each direction, and a list of any length.
 #![forbid(unsafe_code)]
 
 use std::task::Waker;
@@ -16,7 +16,7 @@ pub(super) struct Waiters {
     first_vacant: u32,
 }
 
-/// A place among the waiters, given by [`Waiters::join`] until [`Waiters::leave`].
+/// A place among the waiters, from [`Waiters::join`] to [`Waiters::leave`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place(u32);
 
@@ -25,7 +25,7 @@ enum Entry {
     Vacant {
         next: u32,
     },
-    /// The waker is gone once it was collected; the place stays until its owner leaves.
+    /// The waker is gone once it has been collected; the place stays until its owner leaves.
     Waiting {
         interest: Interest,
         waker: Option<Waker>,

@@ -50,7 +50,7 @@ fn a_timer_ends_the_sleep_and_fires_once_and_never_early() {
         let waker = Waker::from(Arc::clone(&count));
         for delay in [300, 2_500] {
             count.0.store(0, SeqCst);
-            // Again, should this thread stand still for as long.
+            // Once more if this thread stood still until then.
             let (deadline, key) = loop {
                 let deadline = Instant::now() + Duration::from_micros(delay);
                 if let Some(key) = driver.timer_add(deadline, &waker) {
@@ -98,7 +98,8 @@ fn an_earlier_timer_of_a_foreign_thread_reaches_the_sleeper() {
     for driver in drivers() {
         let count = Arc::new(Count::default());
         let waker = Waker::from(Arc::clone(&count));
-        // Every other foreign timer goes to the slot that sleeps. A turn may also come of nothing.
+        // Every other foreign timer goes to the slot that sleeps. A sleep may also end without a
+        // reason.
         let sleeper = {
             let driver = Arc::clone(&driver);
             std::thread::spawn(move || {
@@ -142,7 +143,7 @@ fn driver_with_ring() -> Option<Arc<Driver>> {
         .find(|driver| driver.kind() == DriverKind::Uring && driver.io().is_some())
 }
 
-/// Between the wake-up and the owner's wait a sibling reaps: it must not keep the wake-up.
+/// A sibling that reaps between the wake-up and the owner's wait must not keep the wake-up.
 #[test]
 fn a_sibling_hands_the_owners_wake_up_on() {
     let Some(driver) = driver_with_ring() else {
@@ -163,8 +164,8 @@ fn a_sibling_hands_the_owners_wake_up_on() {
     driver.shutdown(Instant::now());
 }
 
-/// What a sibling submits belongs to that thread. The owner's watch on readiness may be among it,
-/// so the owner arms another.
+/// What a sibling submits belongs to the sibling's thread. The owner's watch on readiness may be
+/// among it, so the owner arms another.
 #[test]
 fn after_a_siblings_enter_the_owner_arms_its_own_watch() {
     let Some(driver) = driver_with_ring() else {
@@ -218,10 +219,10 @@ fn a_new_owner_arms_its_own_watch() {
     driver.shutdown(Instant::now());
 }
 
-/// A sleeper whose ring cannot be woken is woken by the readiness it watches, and does without the
-/// ring from then on.
+/// A sleeper whose ring cannot be woken is woken by the readiness set, and from then on does
+/// without the ring.
 #[test]
-fn a_ring_that_is_given_up_is_not_slept_in() {
+fn nobody_sleeps_in_a_ring_that_was_given_up() {
     let Some(driver) = driver_with_ring() else {
         return;
     };
@@ -245,7 +246,7 @@ fn a_ring_that_is_given_up_is_not_slept_in() {
     driver.shutdown(Instant::now());
 }
 
-/// The owner may be in the ring and submit what it has when another thread gives that ring up.
+/// While another thread gives the ring up, the owner may be waiting in it, and submit what it has.
 #[test]
 fn nothing_is_taken_back_while_the_owner_waits_in_the_ring() {
     let Some(driver) = driver_with_ring() else {

@@ -1,11 +1,12 @@
 //! The runtime's clock: the system's monotonic one, until a test freezes it.
 //!
-//! A frozen clock moves when it is told to ([`Clock::advance`]) and, if nobody inhibits that, to the
-//! next deadline when the runtime has nothing else to do ([`Clock::advance_to_ns`], called by the
-//! park). Thawed, it goes on at the system's pace from where it stood, so it is always monotonic.
+//! A frozen clock moves when a test says so ([`Clock::advance`]). Unless something inhibits that,
+//! it also moves to the next deadline when the runtime has nothing else to do
+//! ([`Clock::advance_to_ns`], called by the park). Thawed, it goes on at the system's pace from
+//! where it stood, so it is always monotonic.
 //!
-//! Deadlines are `u64` nanoseconds since the clock was made; both this and reading the time truncate
-//! at the nanosecond in which `Instant` counts anyway, so a timer is never early by rounding.
+//! Deadlines are `u64` nanoseconds since the clock was made. `Instant` counts in nanoseconds too,
+//! so nothing is rounded and no timer is early because of it.
 #![forbid(unsafe_code)]
 
 use std::sync::Mutex;
@@ -14,14 +15,14 @@ use std::time::{Duration, Instant};
 
 use crate::util::poison::unpoisoned;
 
-/// Whether any clock of this process was ever frozen. Lets `Instant::now()` of a program that never
-/// freezes time be the system's, without asking which runtime it runs in.
+/// Whether any clock of this process was ever frozen. In a program that never freezes time,
+/// `Instant::now()` is the system's, whatever runtime it is called in.
 static ANY_CLOCK_WAS_FROZEN: AtomicBool = AtomicBool::new(false);
 
 /// Whether `Instant::now()` has to ask the runtime's clock.
 pub(crate) fn any_clock_was_frozen() -> bool {
-    // Relaxed: only says whether to look at the clock's lock. A thread that learned of the freeze by
-    // any synchronisation also sees this.
+    // Relaxed: it only says whether to look behind the clock's lock. A thread that has learned of
+    // the freeze, by whatever synchronisation, also sees this.
     ANY_CLOCK_WAS_FROZEN.load(Ordering::Relaxed)
 }
 
@@ -71,7 +72,7 @@ impl Clock {
         self.hands().now()
     }
 
-    /// As [`now_ns`](Self::now_ns), for who has just asked the machine's clock.
+    /// As [`now_ns`](Self::now_ns), for a caller that has just read the system's clock.
     pub(crate) fn now_ns_at(&self, now: Instant) -> u64 {
         // Relaxed: as in `any_clock_was_frozen`.
         match self.was_frozen.load(Ordering::Relaxed) {
@@ -85,7 +86,7 @@ impl Clock {
         self.to_ns(self.now())
     }
 
-    /// An instant in nanoseconds since the clock was made: zero if it was before, `u64::MAX` if it
+    /// An instant in nanoseconds since the clock was made: zero if it is earlier, `u64::MAX` if it
     /// is more than 584 years later.
     pub(crate) fn to_ns(&self, instant: Instant) -> u64 {
         let since = instant.saturating_duration_since(self.start);

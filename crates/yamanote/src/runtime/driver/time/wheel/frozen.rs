@@ -1,20 +1,20 @@
 //! The wheel on a paused clock.
 //!
-//! A wheel can be [frozen](Wheel::freeze) and [thawed](Wheel::thaw). Frozen, a tick is a millisecond,
-//! deadlines are rounded up to one, and timers of one tick fire together, in the order in which they
-//! came to its bucket. This is Tokio's wheel in all that can be observed, for the order of a test's
-//! timers is part of what is tested: it has six levels, the highest of which wraps around; a timer
-//! that is moved to a later tick stays in its bucket until that is reached; and the next deadline is
-//! that of a bucket.
+//! A wheel can be [frozen](Wheel::freeze) and [thawed](Wheel::thaw). In a frozen wheel a tick is a
+//! millisecond, deadlines are rounded up to it, and timers of one tick fire together, in the order
+//! in which they came to its bucket. In all that can be observed this is Tokio's wheel, because the
+//! order of a test's timers is part of what is tested: it has six levels, the highest of which
+//! wraps around; a timer that is moved to a later tick stays in its bucket until time reaches that
+//! bucket; and the next deadline is that of a bucket.
 #![forbid(unsafe_code)]
 
-use super::{BUCKETS, LEVEL_BITS, Place, Wheel};
+use super::{BUCKETS, LEVEL_BITS, State, Wheel};
 
 /// A tick of a frozen wheel.
 pub(super) const FROZEN_TICK_NS: u64 = 1_000_000;
 
-/// The highest level of a frozen wheel. Its buckets come around every 2^36 ticks, and hold whatever is
-/// later, too.
+/// The highest level of a frozen wheel. Its buckets come around every 2^36 ticks, and also hold
+/// whatever is later.
 pub(super) const FROZEN_TOP: u32 = 5;
 
 impl Wheel {
@@ -35,8 +35,8 @@ impl Wheel {
 
     fn rebuild(&mut self, is_frozen: bool, now_ns: u64) {
         let is_listed = |&index: &u32| {
-            let place = self.entries[index as usize].place;
-            matches!(place, Place::Listed(_))
+            let state = self.entries[index as usize].state;
+            matches!(state, State::Listed(_))
         };
         let mut listed: Vec<u32> = (0..self.entries.len() as u32).filter(is_listed).collect();
         // The oldest first: generations are counted up, and around.
@@ -56,8 +56,8 @@ impl Wheel {
         }
     }
 
-    /// As `first_bucket`, of the highest level: the buckets after that of `elapsed` come first, it itself
-    /// last.
+    /// As `first_bucket`, on the highest level: the buckets after that of `elapsed` come first, and
+    /// its own comes last.
     pub(super) fn first_of_top(&self, occupied: u64) -> (usize, u64) {
         let digit = FROZEN_TOP * LEVEL_BITS;
         let next = (self.elapsed >> digit) + 1;

@@ -1,11 +1,12 @@
-//! The timer wheel: a set of deadlines, each with a waker, from which the due ones are taken cheaply.
+//! The timer wheel: a set of deadlines, each with a waker, which gives out cheaply those that are
+//! due.
 //!
 //! # The machine
 //!
-//! Time is a `u64` of nanoseconds. A *tick* is 2^16 of them (65.5 µs); it groups timers, it does not
-//! round them: a timer fires at the first [`Wheel::fire`] whose `now_ns` has reached its deadline,
-//! exactly. Eight levels of 64 buckets cover all 48 bits of a tick, so every `u64` has its place and
-//! none overflows.
+//! Time is a `u64` of nanoseconds. A *tick* is 2^16 of them (65.5 µs); it groups timers, it does
+//! not round them: a timer fires at the first [`Wheel::fire`] whose `now_ns` has reached its
+//! deadline, exactly. Eight levels of 64 buckets cover all 48 bits of a tick, so every `u64` has
+//! its place and none overflows.
 //!
 //! ```text
 //!                 bits of a tick:   47..42   41..36   ...   11..6     5..0
@@ -14,25 +15,25 @@
 //!
 //! `elapsed` is the tick up to which everything has been looked at. A timer lives at the level of
 //! the highest digit in which its tick differs from `elapsed`, in the bucket that this digit names.
-//! From this follow the rules that the code cites:
+//! From this follow rules that the code cites:
 //!
-//! 1. A bucket above level 0 holds timers later than everything on the levels below it, and its index
-//!    is greater than the digit of `elapsed` on its level.
+//! 1. A bucket above level 0 holds timers later than everything on the levels below it, and its
+//!    index is greater than the digit of `elapsed` on its level.
 //! 2. So the earliest timer is in the first occupied bucket of the lowest occupied level.
-//! 3. The bucket of `elapsed` itself, on level 0, holds what is due within this tick, and everything
-//!    that was overdue when it was inserted.
-//! 4. When time reaches a bucket, `elapsed` becomes its start, and one timer after the other either
+//! 3. The bucket of `elapsed` itself, on level 0, holds what is due within this tick, and
+//!    everything that was overdue when it was inserted.
+//! 4. When time reaches a bucket, `elapsed` becomes its start, and one timer after another either
 //!    fires or goes down to its place relative to the new `elapsed`. A call that stops half-way
-//!    notes the bucket in `draining`; what is left there comes before every other bucket, for rule 1
-//!    does not hold for it.
+//!    notes the bucket in `draining`; what is left there comes before every other bucket, because
+//!    rule 1 does not hold for it.
 //!
 //! An entry is *listed* (in a bucket, with a waker), *fired* (in no list, its waker given away,
 //! waiting for its owner to notice) or *free*.
 //!
-//! On a paused clock the rules are others: see `frozen`.
+//! On a paused clock there are other rules: see `frozen`.
 //!
-//! Generations are counted per wheel, not per entry, so that the memory of an emptied wheel can be
-//! given back without an old key ever fitting a new entry.
+//! Generations are counted per wheel, not per entry, so that an emptied wheel can give its memory
+//! back and yet no old key ever fits a new entry.
 #![forbid(unsafe_code)]
 
 mod frozen;
@@ -100,12 +101,12 @@ struct Entry {
     next: u32,
     prev: u32,
     generation: u32,
-    place: Place,
+    state: State,
     waker: Option<Waker>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum State {
     /// In the list of this number.
     Listed(u16),
     Fired,
@@ -140,7 +141,7 @@ impl Wheel {
             next: NIL,
             prev: NIL,
             generation,
-            place: Place::Free,
+            state: State::Free,
             waker: Some(waker),
         };
         let index = if self.free == NIL {
@@ -151,7 +152,7 @@ impl Wheel {
         } else {
             let index = self.free;
             let old = &mut self.entries[index as usize];
-            assert!(old.place == Place::Free);
+            assert!(old.state == State::Free);
             self.free = old.next;
             *old = entry;
             index
@@ -168,7 +169,7 @@ impl Wheel {
         let entry = self
             .get(index, generation)
             .expect("a timer was polled after it had fired or been removed");
-        if entry.place == Place::Fired {
+        if entry.state == State::Fired {
             self.release(index);
             return Polled::Fired;
         }
@@ -178,8 +179,8 @@ impl Wheel {
         }
     }
 
-    /// Gives a listed timer another waker and returns the old one; a waker that came too late comes
-    /// back as `Err`. Either is the caller's to drop once the lock is released.
+    /// Gives a listed timer another waker and returns the old one; a waker that comes too late
+    /// comes back as `Err`. The caller drops either once the lock is released.
     pub(crate) fn replace_waker(
         &mut self,
         index: u32,
@@ -187,7 +188,7 @@ impl Wheel {
         waker: Waker,
     ) -> Result<Option<Waker>, Waker> {
         match self.get_mut(index, generation) {
-            Some(entry) if matches!(entry.place, Place::Listed(_)) => {
+            Some(entry) if matches!(entry.state, State::Listed(_)) => {
                 Ok(entry.waker.replace(waker))
             }
             _ => Err(waker),
@@ -198,7 +199,7 @@ impl Wheel {
     /// and changes nothing, if it has fired.
     pub(crate) fn reset(&mut self, index: u32, generation: u32, deadline_ns: u64) -> bool {
         let before_ns = match self.get_mut(index, generation) {
-            Some(entry) if matches!(entry.place, Place::Listed(_)) => {
+            Some(entry) if matches!(entry.state, State::Listed(_)) => {
                 std::mem::replace(&mut entry.deadline_ns, deadline_ns)
             }
             _ => return false,
@@ -212,27 +213,27 @@ impl Wheel {
         true
     }
 
-    /// Fires a timer now, whatever its deadline, and returns its waker to be woken outside the lock;
-    /// `None` if it has fired.
+    /// Fires a timer now, whatever its deadline, and returns its waker to be woken outside the
+    /// lock; `None` if it has fired.
     pub(crate) fn expire(&mut self, index: u32, generation: u32) -> Option<Waker> {
-        let place = self.get(index, generation)?.place;
-        matches!(place, Place::Listed(_)).then(|| {
+        let state = self.get(index, generation)?.state;
+        matches!(state, State::Listed(_)).then(|| {
             self.unlink(index);
             self.fired(index)
         })
     }
 
-    /// Whether the timer has fired and nobody has taken notice yet.
+    /// Whether the timer has fired and its owner has not noticed yet.
     pub(crate) fn has_fired(&self, index: u32, generation: u32) -> bool {
         self.get(index, generation)
-            .is_some_and(|entry| entry.place == Place::Fired)
+            .is_some_and(|entry| entry.state == State::Fired)
     }
 
     /// Forgets a timer, whatever its state, and returns its waker to be dropped outside the lock. A
     /// spent key is ignored.
     pub(crate) fn remove(&mut self, index: u32, generation: u32) -> Option<Waker> {
-        let place = self.get(index, generation)?.place;
-        if matches!(place, Place::Listed(_)) {
+        let state = self.get(index, generation)?.state;
+        if matches!(state, State::Listed(_)) {
             self.unlink(index);
             self.listed -= 1;
         }
@@ -241,11 +242,11 @@ impl Wheel {
         waker
     }
 
-    /// Takes the wakers of timers that are due at `now_ns`, looking at no more than `max` timers.
+    /// Takes the wakers of timers that are due at `now_ns`, and looks at no more than `max` timers.
     /// Returns how many fired.
     ///
-    /// If it stopped because of `max`, then [`next_deadline_ns`](Self::next_deadline_ns) is not
-    /// later than `now_ns` and another call goes on.
+    /// If it stops because of `max`, then [`next_deadline_ns`](Self::next_deadline_ns) is not later
+    /// than `now_ns`, and another call goes on.
     pub(crate) fn fire(&mut self, now_ns: u64, max: usize, out: &mut WakeList) -> usize {
         let now_tick = self.tick_at(now_ns);
         let (mut fired, mut looked_at) = (0, 0);
@@ -261,8 +262,9 @@ impl Wheel {
                     return fired;
                 }
             };
-            // What remains in the bucket of this very tick is for later within the tick (rule 3); the
-            // bucket is gone through once, by turning its list, until the first one kept comes by.
+            // What remains in the bucket of this very tick is due later within the tick (rule 3).
+            // One pass goes through the bucket, by turning its list until the first timer it kept
+            // comes by.
             let mut first_kept = NIL;
             let mut earliest_kept = u64::MAX;
             while self.heads[list] != first_kept {
@@ -283,8 +285,8 @@ impl Wheel {
                     fired += 1;
                     continue;
                 }
-                let place = self.list_for(deadline_ns);
-                if place == list {
+                let belongs_in = self.list_for(deadline_ns);
+                if belongs_in == list {
                     earliest_kept = earliest_kept.min(deadline_ns);
                     self.heads[list] = self.entries[index as usize].next;
                     if first_kept == NIL {
@@ -292,13 +294,13 @@ impl Wheel {
                     }
                 } else {
                     self.unlink(index);
-                    self.link(index, place);
+                    self.link(index, belongs_in);
                 }
             }
             self.draining = None;
             if first_kept != NIL {
                 self.earliest[list] = earliest_kept;
-                // Frozen, the bucket is one of the highest level, and comes around once more.
+                // If frozen, the bucket is on the highest level and comes around once more.
                 if !self.is_frozen {
                     return fired;
                 }
@@ -306,11 +308,11 @@ impl Wheel {
         }
     }
 
-    /// The earliest deadline, or a time before it, but never one after it; instead of a deadline
-    /// that is overdue, any time that has passed.
+    /// The earliest deadline, or a time before it, but never a time after it. If that deadline is
+    /// overdue, any time that has passed.
     ///
     /// Once [`fire`](Self::fire) has done all of its work at some time, this is later than that
-    /// time: who waits until then, or moves a paused clock there, always gets on.
+    /// time: a caller that waits until then, or moves a paused clock there, always gets on.
     pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
         let tick_ns = self.tick_ns();
         if self.draining.is_some() {
@@ -323,7 +325,7 @@ impl Wheel {
         })
     }
 
-    /// Fires everything, due or not: nobody will turn this wheel again.
+    /// Fires everything, due or not, because nobody will turn this wheel again.
     pub(crate) fn clear(&mut self, out: &mut WakeList) {
         for list in 0..LISTS {
             while self.heads[list] != NIL {
@@ -399,7 +401,7 @@ impl Wheel {
     /// Marks an unlinked entry as fired and returns the waker to wake.
     fn fired(&mut self, index: u32) -> Waker {
         let entry = &mut self.entries[index as usize];
-        entry.place = Place::Fired;
+        entry.state = State::Fired;
         self.listed -= 1;
         entry.waker.take().expect("a listed timer has a waker")
     }
@@ -420,17 +422,17 @@ impl Wheel {
         let entry = &mut self.entries[index as usize];
         entry.prev = tail;
         entry.next = if head == NIL { index } else { head };
-        entry.place = Place::Listed(list as u16);
+        entry.state = State::Listed(list as u16);
         self.earliest[list] = self.earliest[list].min(entry.deadline_ns);
     }
 
     /// Takes an entry out of its list; the caller says what becomes of it.
     fn unlink(&mut self, index: u32) {
         let &Entry {
-            next, prev, place, ..
+            next, prev, state, ..
         } = &self.entries[index as usize];
-        let Place::Listed(list) = place else {
-            panic!("only a listed timer can be unlinked, not a {place:?} one");
+        let State::Listed(list) = state else {
+            panic!("only a listed timer can be unlinked, not a {state:?} one");
         };
         let list = usize::from(list);
         if next == index {
@@ -458,7 +460,7 @@ impl Wheel {
     fn release(&mut self, index: u32) {
         let entry = &mut self.entries[index as usize];
         debug_assert!(entry.waker.is_none());
-        entry.place = Place::Free;
+        entry.state = State::Free;
         entry.next = self.free;
         self.free = index;
         self.in_use -= 1;
@@ -471,13 +473,13 @@ impl Wheel {
     fn get(&self, index: u32, generation: u32) -> Option<&Entry> {
         self.entries
             .get(index as usize)
-            .filter(|entry| entry.generation == generation && entry.place != Place::Free)
+            .filter(|entry| entry.generation == generation && entry.state != State::Free)
     }
 
     fn get_mut(&mut self, index: u32, generation: u32) -> Option<&mut Entry> {
         self.entries
             .get_mut(index as usize)
-            .filter(|entry| entry.generation == generation && entry.place != Place::Free)
+            .filter(|entry| entry.generation == generation && entry.state != State::Free)
     }
 }
 

@@ -307,7 +307,7 @@ fn advance(wheel: &mut Wheel, naive: &mut Naive, now: u64, max: usize) {
     }
     assert_eq!(fired, due.len());
     if max == usize::MAX {
-        // A clock that is moved to the next deadline, again and again, must not stand still.
+        // A clock that is moved to the next deadline again and again must not stand still.
         assert!(wheel.next_deadline_ns().is_none_or(|next| next > now));
     }
     for (index, generation) in due {
@@ -451,7 +451,7 @@ fn frozen_and_thawed_it_keeps_its_timers() {
     assert_eq!(wheel.len(), 1);
 }
 
-/// What is later than the highest level reaches waits for it to come around, many times.
+/// A timer beyond the reach of the highest level waits while that comes around, many times.
 #[test]
 fn frozen_it_waits_for_years() {
     let mut wheel = Wheel::new();

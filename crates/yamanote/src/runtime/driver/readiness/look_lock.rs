@@ -1,14 +1,14 @@
 //! One thread at a time looks at the readiness set, and nobody's news is lost.
 //!
-//! Whoever was told of an event but finds the set taken leaves word and goes on: its holder may have
-//! asked the kernel before that event, and a ring's poll tells of an event only once. The holder looks
-//! again after it has let go, as long as there is word.
+//! A thread that was told of an event but finds the set taken leaves word and goes on: the holder
+//! may have asked the kernel before that event, and a ring's poll tells of an event only once.
+//! After the holder has let go, it looks again as long as there is word.
 //!
 //! # Memory ordering
 //!
-//! The promise: of what a thread knew when it asked for the set, somebody looks at the set later. Two
-//! fences keep it: between the word and the second try in [`Turns::take_if_free`], and between letting
-//! go and the look for word in [`Turns::serve_missed`]. Whichever comes second in their order sees what
+//! The promise: after a thread has asked for the set, somebody looks at it. Two fences keep it:
+//! between the word and the second try in [`LookLock::take_if_free`], and between letting go and
+//! the look for word in [`LookLock::serve_missed`]. Whichever comes second in their order sees what
 //! the other did before: the word, or the set let go.
 #![forbid(unsafe_code)]
 
@@ -20,26 +20,26 @@ use crate::loom::sync::atomic::{
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::poison::{unpoisoned, unpoisoned_if_free};
 
-pub(super) struct Turns<T> {
+pub(super) struct LookLock<T> {
     set: Mutex<T>,
     /// Somebody asked while another thread had the set.
     missed: AtomicBool,
 }
 
-impl<T> Turns<T> {
+impl<T> LookLock<T> {
     pub(super) fn new(set: T) -> Self {
-        Turns {
+        LookLock {
             set: Mutex::new(set),
             missed: AtomicBool::new(false),
         }
     }
 
-    /// Waits for its turn.
+    /// Waits until it is free.
     pub(super) fn take(&self) -> MutexGuard<'_, T> {
         unpoisoned(self.set.lock())
     }
 
-    /// `None`: another thread has it, and will look again after it has let go.
+    /// `None`: another thread has it, and looks again after it has let go.
     pub(super) fn take_if_free(&self) -> Option<MutexGuard<'_, T>> {
         for _ in 0..2 {
             if let Some(set) = unpoisoned_if_free(self.set.try_lock()) {
@@ -52,12 +52,13 @@ impl<T> Turns<T> {
         None
     }
 
-    /// The holder is about to ask the kernel: whoever misses from here on is served afterwards.
+    /// The holder is about to ask the kernel: whoever misses the set from now on is served
+    /// afterwards.
     pub(super) fn begin(&self) {
         self.missed.store(false, Relaxed);
     }
 
-    /// After letting go: calls `look` once more for those who missed, until nobody has.
+    /// After letting go: calls `look` once more for those that missed the set, until nobody has.
     pub(super) fn serve_missed<E>(
         &self,
         mut look: impl FnMut(MutexGuard<'_, T>) -> Result<(), E>,
@@ -87,7 +88,7 @@ mod loom_tests {
     struct Kernel {
         pending: AtomicUsize,
         taken: AtomicUsize,
-        turns: Turns<()>,
+        turns: LookLock<()>,
     }
 
     impl Kernel {
@@ -113,12 +114,12 @@ mod loom_tests {
     }
 
     #[test]
-    fn loom_readiness_who_misses_its_turn_is_served() {
+    fn loom_readiness_a_thread_that_misses_the_set_is_served() {
         loom::model(|| {
             let kernel = Arc::new(Kernel {
                 pending: AtomicUsize::new(0),
                 taken: AtomicUsize::new(0),
-                turns: Turns::new(()),
+                turns: LookLock::new(()),
             });
             let others: Vec<_> = (0..2)
                 .map(|_| {
