@@ -14,12 +14,11 @@ use crate::macros::support::{MaybeDone, maybe_done};
 
 /// A child process, started by [`Command::spawn`](super::Command::spawn).
 ///
-/// Dropping it does not end the process, unless
-/// [`kill_on_drop`](super::Command::kill_on_drop) was set. A process that exits afterwards is reaped
-/// in the background by whatever runtime of this program is driven; see the
-/// [module](crate::process).
+/// Dropping it does not end the process, unless [`kill_on_drop`](super::Command::kill_on_drop) was
+/// set. A process that exits afterwards is reaped in the background by whatever runtime of this
+/// program is driven; see the [module](crate::process).
 ///
-/// It may be awaited in another runtime than the one it was started in.
+/// It may be awaited in a runtime other than the one it was started in.
 #[derive(Debug)]
 pub struct Child {
     state: State,
@@ -56,8 +55,8 @@ impl Child {
         })
     }
 
-    /// The process id, or `None` once the exit of the child is known: from then on the number may be
-    /// that of another process.
+    /// The process id, or `None` once the exit of the child is known: from then on the number may
+    /// be that of another process.
     pub fn id(&self) -> Option<u32> {
         match &self.state {
             State::Running(running) => Some(running.id()),
@@ -117,17 +116,17 @@ impl Child {
         Ok(())
     }
 
-    /// Waits for the exit and tells how it went. Once it is known, every call tells the same.
+    /// Waits for the exit and returns its status. Once that is known, every call returns the same.
     ///
     /// [`stdin`](Child::stdin) is closed first, so that a child that reads to the end does not wait
-    /// for input from who waits for it. Take it out of the child to keep it open. The other streams
-    /// are left alone: a child that writes more than a pipe holds (64 KiB as a rule) while nobody
-    /// reads never exits. [`wait_with_output`](Child::wait_with_output) reads.
+    /// for input from whoever waits for it. Take it out of the child to keep it open. The other
+    /// streams are left alone: a child that writes more than a pipe holds (64 KiB as a rule) while
+    /// nobody reads never exits. [`wait_with_output`](Child::wait_with_output) reads.
     ///
     /// # Errors
     ///
-    /// If somebody else has reaped the child (ECHILD), or SIGCHLD is ignored, perhaps since the
-    /// parent did, so that the kernel has; if the runtime is shut down.
+    /// If somebody else has reaped the child (ECHILD), or the kernel has, because SIGCHLD is
+    /// ignored, which may be inherited; if the runtime is shut down.
     ///
     /// # Panics
     ///
@@ -160,8 +159,8 @@ impl Child {
         Ok(status)
     }
 
-    /// The exit status if the child has exited, `None` if it runs. Does not wait, closes nothing and
-    /// wakes nobody later.
+    /// The exit status if the child has exited, `None` if it runs. Does not wait, closes nothing
+    /// and wakes nobody later.
     ///
     /// # Errors
     ///

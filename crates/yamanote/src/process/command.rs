@@ -206,7 +206,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// If there is no such program, it may not be run, an id cannot be taken, a
+    /// If the program does not exist or may not be run, an id cannot be taken, a
     /// [`pre_exec`](Command::pre_exec) closure fails, or processes or descriptors are used up.
     ///
     /// # Panics
@@ -230,7 +230,7 @@ impl Command {
     /// ```
     #[track_caller]
     pub fn spawn(&mut self) -> io::Result<Child> {
-        // First, so that neither a mistake nor a lack leaves a process behind.
+        // First, so that neither a mistake nor a shortage leaves a process behind.
         context::with_io(|driver, _| signals::prepare_for_children(driver))?;
         strays::reap();
         Child::new(self.std.spawn()?, self.kill_on_drop)
@@ -270,7 +270,7 @@ impl Command {
         let child = self.spawn();
         async {
             let mut child = child?;
-            // A child that reads or writes them must not wait for us, who wait for it.
+            // A child that reads or writes them must not wait for us while we wait for it.
             (child.stdin, child.stdout, child.stderr) = (None, None, None);
             child.wait().await
         }

@@ -31,18 +31,18 @@
 //!
 //! # Dropping a child
 //!
-//! A dropped [`Child`] goes on running, unless [`Command::kill_on_drop`] was set. Whoever is left
-//! over when it exits, any runtime of this process with `enable_io`, reaps it, so that no zombie
-//! stays; it takes a moment, and nothing happens while no runtime is driven. A program that needs
-//! certainty awaits [`Child::wait`] or [`Child::kill`].
+//! A dropped [`Child`] goes on running, unless [`Command::kill_on_drop`] was set. When it exits,
+//! any runtime of this process with `enable_io` reaps it, so that no zombie stays; it takes a
+//! moment, and nothing happens while no runtime is driven. A program that needs certainty awaits
+//! [`Child::wait`] or [`Child::kill`].
 //!
 //! # How the exit is noticed
 //!
 //! By a pidfd per child where the kernel has them (Linux 5.3) and descriptors are left, by SIGCHLD
-//! otherwise. The descriptor by which the process learns of signals, one for all, is made by the first
-//! spawn, so that children need no other. With SIGCHLD
-//! a handler for SIGCHLD is installed for the rest of the process's life; a program that replaces it
-//! by its own without calling it hides the exit of its children.
+//! otherwise. The first spawn makes the one descriptor by which the process learns of signals, so
+//! that later children need no other. With SIGCHLD a handler is installed for the rest of the
+//! process's life; a program that replaces it with its own, and does not call it, hides the exit of
+//! its children.
 
 mod child;
 mod command;

@@ -71,7 +71,7 @@ impl Watch {
 
 impl Running {
     /// Watches `child` in the current runtime. If that fails the child runs on as a stray, or is
-    /// killed if its drop should do that.
+    /// killed if its drop is to do that.
     #[track_caller]
     pub(super) fn new(mut child: std::process::Child, kill_on_drop: bool) -> io::Result<Running> {
         match Watch::start(&child) {
@@ -103,7 +103,7 @@ impl Running {
         match pidfd.map(|pidfd| sys::pidfd::send_signal(pidfd, libc::SIGKILL)) {
             Some(Ok(())) => {}
             Some(Err(error)) if error.raw_os_error() == Some(libc::ESRCH) => return Err(error),
-            // By number: there is no pidfd, or a filter denies this use of it.
+            // By number, because there is no pidfd or a filter denies this use of it.
             _ => self.child().kill()?,
         }
         self.kill_on_drop = false;

@@ -50,7 +50,8 @@ pub struct ChildStdin {
 
 /// The standard output of a child, to be read from.
 ///
-/// Its end comes when the child, and whoever inherited the pipe from it, have closed theirs.
+/// Its end comes when the child, and every process that inherited the pipe from it, has closed
+/// theirs.
 ///
 /// # Examples
 ///
@@ -81,7 +82,8 @@ pub struct ChildStdout {
 
 /// The standard error of a child, to be read from.
 ///
-/// Its end comes when the child, and whoever inherited the pipe from it, have closed theirs.
+/// Its end comes when the child, and every process that inherited the pipe from it, has closed
+/// theirs.
 #[derive(Debug)]
 pub struct ChildStderr {
     pipe: Evented<ChildPipe>,

@@ -1,4 +1,4 @@
-//! What the environment has to say about a runtime.
+//! What the environment says about a runtime.
 #![forbid(unsafe_code)]
 
 use std::env;
@@ -12,14 +12,15 @@ use super::driver::{DriverChoice, unknown_driver};
 /// Overrides [`Builder::driver`](super::Builder::driver) for every runtime of the process.
 const DRIVER_VARIABLE: &str = "YAMANOTE_DRIVER";
 
-/// Overrides [`Builder::inline_files`](super::Builder::inline_files) for every runtime of the process.
+/// Overrides [`Builder::inline_files`](super::Builder::inline_files) for every runtime of the
+/// process.
 const INLINE_FILES_VARIABLE: &str = "YAMANOTE_INLINE_FILES";
 
-/// The number of workers where the program does not say. Tokio's name, so that it works as it did.
+/// The number of workers if the program does not say. Tokio's name, so that it works as it did.
 const WORKERS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
 
 impl DriverChoice {
-    /// The operator's word if there is one, else the program's.
+    /// What the operator says, or else what the program says.
     pub(super) fn or_environment(self) -> io::Result<Self> {
         match env::var_os(DRIVER_VARIABLE) {
             Some(value) => Self::from_variable(&value).map(|choice| choice.unwrap_or(self)),
@@ -27,7 +28,7 @@ impl DriverChoice {
         }
     }
 
-    /// An empty variable is an unset one, as shells have it.
+    /// An empty variable counts as unset, as in shells.
     fn from_variable(value: &OsStr) -> io::Result<Option<Self>> {
         if value.is_empty() {
             return Ok(None);
@@ -42,7 +43,7 @@ impl DriverChoice {
     }
 }
 
-/// Whether files may be touched inline: the operator's word if there is one, else the program's.
+/// Whether files may be touched inline: what the operator says, or else what the program says.
 pub(super) fn inline_files(program: bool) -> io::Result<bool> {
     match env::var_os(INLINE_FILES_VARIABLE) {
         Some(value) => inline_files_from_variable(&value).map(|inline| inline.unwrap_or(program)),
@@ -50,7 +51,7 @@ pub(super) fn inline_files(program: bool) -> io::Result<bool> {
     }
 }
 
-/// An empty variable is an unset one.
+/// An empty variable counts as unset.
 fn inline_files_from_variable(value: &OsStr) -> io::Result<Option<bool>> {
     match value.to_str() {
         Some("") => Ok(None),
@@ -63,11 +64,11 @@ fn inline_files_from_variable(value: &OsStr) -> io::Result<Option<bool>> {
     }
 }
 
-/// Workers of a multi-thread runtime whose builder was not told a number.
+/// Workers of a multi-thread runtime whose builder was given no number.
 ///
 /// # Panics
 ///
-/// When the variable holds something else than a number above zero.
+/// When the variable holds anything but a number above zero.
 pub(super) fn default_worker_threads() -> usize {
     match env::var(WORKERS_VARIABLE) {
         Ok(value) => {
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_driver_is_told_the_known_ones() {
+    fn the_error_of_an_unknown_driver_names_the_known_ones() {
         let error = "io_uring".parse::<DriverChoice>().unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         for name in ["io_uring", "auto", "uring", "epoll"] {
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_says_nothing() {
+    fn an_empty_variable_counts_as_unset() {
         let choice = DriverChoice::from_variable(OsStr::new("")).unwrap();
         assert_eq!(choice, None);
         let choice = DriverChoice::from_variable(OsStr::new("epoll")).unwrap();

@@ -1,10 +1,10 @@
 //! What a thread knows about the runtime it is in.
 //!
-//! Two facts, both thread-local. **Current** is the runtime that `spawn`, timers and sockets on this
-//! thread belong to; it nests, and guards put the outer one back. **Entered** (`util/entered.rs`)
-//! says that the thread is running a runtime's futures now, so that it must not block: it is set
-//! around `block_on` and around a worker's whole life, and lifted for the length of
-//! `block_in_place`.
+//! Two facts, both thread-local. **Current** is the runtime to which `spawn`, timers and sockets on
+//! this thread belong. Runtimes nest, and guards put the outer one back. **Entered**
+//! (`util/entered.rs`) says that the thread is running a runtime's futures, and therefore must not
+//! block: it is set around `block_on` and around a worker's whole life, and lifted for the length
+//! of `block_in_place`.
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
@@ -74,7 +74,8 @@ pub(crate) struct SetCurrentGuard {
     _thread: PhantomData<MutexGuard<'static, ()>>,
 }
 
-/// Makes the runtime of `parts` current on this thread; `None` when the thread's locals are destroyed already.
+/// Makes the runtime of `parts` current on this thread; `None` when the thread's locals are
+/// destroyed already.
 pub(crate) fn try_set_current(parts: &Arc<Parts>) -> Option<SetCurrentGuard> {
     CONTEXT
         .try_with(|context| {

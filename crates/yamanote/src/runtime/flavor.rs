@@ -15,7 +15,8 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RuntimeFlavor {
-    /// Tasks run on the threads that call [`Runtime::block_on`](super::Runtime::block_on), one at a time.
+    /// Tasks run on the threads that call [`Runtime::block_on`](super::Runtime::block_on), one at a
+    /// time.
     CurrentThread,
     /// Tasks run on the runtime's own worker threads.
     MultiThread,

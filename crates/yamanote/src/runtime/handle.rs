@@ -1,4 +1,4 @@
-//! The handle: what may be done with a runtime from anywhere.
+//! The handle: what can be done with a runtime from anywhere.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -51,8 +51,8 @@ impl Handle {
     /// Inside, [`task::spawn`](crate::task::spawn) and everything that needs a runtime when it is
     /// made (timers, sockets, files) use this one. Nothing is driven by entering.
     ///
-    /// Do not hold the guard across an `.await`: the task may go on on another thread, and the
-    /// guard then says nothing there and too much here.
+    /// Do not hold the guard across an `.await`: the task may go on on another thread, where the
+    /// guard has no effect, while it still has one here.
     ///
     /// # Panics
     ///
@@ -112,7 +112,7 @@ impl Handle {
     /// # Errors
     ///
     /// When there is no current runtime, or when the thread's locals are destroyed already; the
-    /// error tells which.
+    /// error says which.
     pub fn try_current() -> Result<Self, TryCurrentError> {
         context::with_current(|parts| Handle::new(parts.clone()))
     }
@@ -239,7 +239,7 @@ impl Handle {
         RuntimeMetrics::new(self.parts.clone())
     }
 
-    /// The driver under this runtime: io_uring, or epoll where io_uring is not to be had.
+    /// The driver under this runtime: io_uring, or epoll where io_uring cannot be had.
     ///
     /// # Examples
     ///

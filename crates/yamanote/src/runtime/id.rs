@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Tells a runtime, or a [`LocalSet`](crate::task::LocalSet), from every other of the process.
 ///
-/// The numbers say nothing about the order in which runtimes were built, and are not to be relied
-/// on beyond the process.
+/// The numbers say nothing about the order in which runtimes were built, and mean nothing beyond
+/// the process.
 ///
 /// # Examples
 ///
@@ -25,7 +25,7 @@ pub struct Id(NonZeroU64);
 impl Id {
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        // Relaxed: only uniqueness counts; nothing is published with the number.
+        // Relaxed: the number only has to be unique; nothing is published with it.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Id(NonZeroU64::new(number).expect("2^64 runtimes have been built"))
     }

@@ -14,8 +14,8 @@ use super::{RuntimeMetrics, box_if_large};
 ///
 /// It is a current-thread runtime that cannot leave the thread that built it. So
 /// [`task::spawn_local`](crate::task::spawn_local) works everywhere inside it, without a
-/// [`LocalSet`](crate::task::LocalSet). Its [`Handle`] is `Send` and `Clone` as any other, and spawns
-/// tasks that are `Send` from other threads; they run here too.
+/// [`LocalSet`](crate::task::LocalSet). Its [`Handle`] is `Send` and `Clone` as any other, and
+/// spawns tasks that are `Send` from other threads; they run here too.
 ///
 /// # Shutdown
 ///
@@ -38,11 +38,12 @@ use super::{RuntimeMetrics, box_if_large};
 #[derive(Debug)]
 pub struct LocalRuntime {
     runtime: Runtime,
-    /// Its scheduler runs tasks that must not change their thread.
+    /// Its scheduler runs tasks that must not leave their thread.
     not_send: PhantomData<*mut u8>,
 }
 
-/// Settings of [`Builder::build_local`](super::Builder::build_local) beyond those of the builder. There are none yet.
+/// Settings of [`Builder::build_local`](super::Builder::build_local) beyond those of the builder.
+/// There are none yet.
 ///
 /// They may come to hold what is not `Send`, so they are not `Send` themselves.
 #[derive(Default, Debug)]
@@ -158,6 +159,6 @@ impl LocalRuntime {
     }
 }
 
-// As for what its handle leads to.
+// As for `Parts`.
 impl UnwindSafe for LocalRuntime {}
 impl RefUnwindSafe for LocalRuntime {}

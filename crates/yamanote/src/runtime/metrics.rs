@@ -47,7 +47,7 @@ impl RuntimeMetrics {
     }
 
     /// For how long the worker has been awake: running tasks, serving the driver or looking for
-    /// something to do, but not parked. Compared with the time that has passed, it tells how loaded
+    /// something to do, but not parked. Compared with the time that has passed, it shows how loaded
     /// the worker is. Never decreases.
     ///
     /// The number is brought up to date when the worker parks and about once every
@@ -102,19 +102,19 @@ impl RuntimeMetrics {
     }
 
     /// Why the runtime does not use io_uring although it was free to, with the likely cause; `None`
-    /// when it does or was told to use epoll.
+    /// when it does, or when epoll was asked for.
     ///
-    /// A runtime that chose io_uring has a reason too when a worker could not have its ring, for want
-    /// of lockable memory perhaps, or had to give it up, because a seccomp filter that came later
-    /// denies the calls. Its files then go through the thread pool, with the same results.
+    /// A runtime on io_uring has a reason too if a worker could not have its ring, perhaps for want
+    /// of lockable memory, or had to give it up because a seccomp filter that came later denies the
+    /// calls. That worker's files then go through the thread pool, with the same results.
     pub fn driver_fallback_reason(&self) -> Option<String> {
         self.handle.driver_handle().fallback_reason()
     }
 
-    /// How many file calls that were done inline, on the thread that polled, made it wait: because a
-    /// listener was asked for permission, another writer held the file, or memory was short. Such
-    /// calls are left to the blocking pool for a while, so the number grows slowly; see
-    /// [`fs`](crate::fs#inline-calls).
+    /// How many file calls that were done inline, on the thread that polled, made that thread wait:
+    /// because a listener was asked for permission, another writer held the file, or memory was
+    /// short. Afterwards such calls are left to the blocking pool for a while, so the number grows
+    /// slowly; see [`fs`](crate::fs#inline-calls).
     pub fn inline_file_stalls(&self) -> u64 {
         self.handle.inline_file_stalls()
     }

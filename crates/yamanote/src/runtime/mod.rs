@@ -1,11 +1,11 @@
 //! The runtime: schedulers, drivers, and the values that configure and reach them.
 //!
-//! A runtime runs tasks ([`Runtime::spawn`]), tells them when their sockets, files and timers are
+//! A runtime runs tasks ([`Runtime::spawn`]), wakes them when their sockets, files and timers are
 //! ready (the driver), and keeps threads for work that blocks ([`Runtime::spawn_blocking`]). There
 //! are two flavours. [`Builder::new_multi_thread`] has worker threads of its own, which share the
 //! tasks. [`Builder::new_current_thread`] runs tasks on the thread that calls
-//! [`Runtime::block_on`], while it is there. [`LocalRuntime`] is of that kind and bound to one thread,
-//! so that its tasks need not be `Send`.
+//! [`Runtime::block_on`], while it is there. [`LocalRuntime`] is of that kind and bound to one
+//! thread, so that its tasks need not be `Send`.
 //!
 //! ```
 //! use yamanote::runtime::Runtime;
@@ -20,24 +20,26 @@
 //!
 //! # The context
 //!
-//! What makes a socket, a timer, a task or a child process asks the thread which runtime it is in, and
-//! panics if there is none. A thread is in a runtime while it runs its tasks or its blocking jobs,
-//! while it is in [`Runtime::block_on`] or [`Handle::block_on`], and while it holds the guard of
-//! [`Runtime::enter`] or [`Handle::enter`]. [`Handle::current`] is the runtime it is in.
+//! A function that makes a socket, a timer, a task or a child process asks the thread which runtime
+//! it is in, and panics if there is none. A thread is in a runtime while it runs its tasks or its
+//! blocking jobs, while it is in [`Runtime::block_on`] or [`Handle::block_on`], and while it holds
+//! the guard of [`Runtime::enter`] or [`Handle::enter`]. [`Handle::current`] is the runtime it is
+//! in.
 //!
 //! # The end
 //!
 //! A runtime ends when its [`Runtime`] is dropped: every task is dropped at the `.await` where it
-//! waits, and blocking jobs are waited for, also those still queued. [`Runtime::shutdown_timeout`] waits
-//! no longer than told, [`Runtime::shutdown_background`] not at all; [`Runtime`] says more. A socket that
-//! outlives its runtime answers with an error, and a timer panics; channels and locks of
-//! [`sync`](crate::sync) know no runtime and go on.
+//! waits, and blocking jobs are waited for, also those still queued. [`Runtime::shutdown_timeout`]
+//! waits no longer than it is asked to, [`Runtime::shutdown_background`] not at all; [`Runtime`]
+//! says more. A socket that outlives its runtime answers with an error, and a timer panics;
+//! channels and locks of [`sync`](crate::sync) know no runtime and go on.
 //!
 //! # Drivers
 //!
-//! [`Builder::driver`] says how the runtime waits, a [`DriverChoice`]; [`Handle::driver`] says what it
-//! got, and [`RuntimeMetrics::driver_fallback_reason`] why it is not what it could be. A runtime that
-//! has chosen io_uring goes on without it, with the same results, should the kernel deny it later.
+//! [`Builder::driver`] says how the runtime waits, a [`DriverChoice`]; [`Handle::driver`] says what
+//! it got, and [`RuntimeMetrics::driver_fallback_reason`] why it is not what it could be. A runtime
+//! that has chosen io_uring goes on without it, with the same results, if the kernel denies it
+//! later.
 
 mod builder;
 mod config;
@@ -74,9 +76,9 @@ pub use self::shutdown_error::is_rt_shutdown_err;
 pub use self::try_current_error::TryCurrentError;
 pub use self::worker_index::worker_index;
 
-/// Futures above this size are boxed by `spawn` and `block_on` before anything else happens to
-/// them, since every function that takes them by value may copy them on the stack. Unoptimised
-/// code does copy them, many times.
+/// `spawn` and `block_on` box futures above this size before they do anything else, because every
+/// function that takes a future by value may copy it on the stack. Unoptimised code does so many
+/// times.
 pub(crate) const BOX_FUTURES_ABOVE: usize = if cfg!(debug_assertions) { 2048 } else { 16384 };
 
 /// Evaluates the expression with the named future, boxed if it is large. Only the branch that is

@@ -1,4 +1,4 @@
-//! What a handle leads to: the parts of a runtime that whatever holds a handle shares.
+//! What a handle leads to: the parts of a runtime that all of its handles share.
 #![forbid(unsafe_code)]
 
 use std::fmt;
@@ -36,7 +36,7 @@ impl Parts {
         self.scheduler.driver()
     }
 
-    /// Whether they are those of a [`LocalRuntime`](super::LocalRuntime).
+    /// Whether they belong to a [`LocalRuntime`](super::LocalRuntime).
     pub(crate) fn is_local(&self) -> bool {
         self.scheduler.is_local()
     }
@@ -45,7 +45,7 @@ impl Parts {
     ///
     /// # Panics
     ///
-    /// On any other thread, and if it is no such runtime.
+    /// On any other thread, and if they belong to another kind of runtime.
     #[track_caller]
     pub(crate) fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -64,12 +64,12 @@ impl Parts {
     }
 
     pub(crate) fn count_inline_file_stall(&self) {
-        // Relaxed: a number to look at.
+        // Relaxed: a statistic.
         self.inline_file_stalls.fetch_add(1, Relaxed);
     }
 }
 
-/// As users see it: a handle.
+/// Users see it as a handle.
 impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Handle");

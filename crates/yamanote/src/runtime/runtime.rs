@@ -18,10 +18,11 @@ use super::scheduler::multi_thread::MultiThread;
 use super::task::JoinHandle;
 use super::{RuntimeMetrics, box_if_large};
 
-/// The runtime: a scheduler for tasks, the driver that tells them when their I/O and timers are
+/// The runtime: a scheduler for tasks, the driver that wakes them when their I/O and timers are
 /// ready, and threads for work that blocks.
 ///
-/// Most programs make one with the `#[yamanote::main]` attribute; [`Builder`](super::Builder) has the settings.
+/// Most programs make one with the `#[yamanote::main]` attribute; [`Builder`](super::Builder) has
+/// the settings.
 ///
 /// # Shutdown
 ///
@@ -29,14 +30,15 @@ use super::{RuntimeMetrics, box_if_large};
 /// [`shutdown_background`]. Every task is dropped at its next `.await`; none is guaranteed to run
 /// to its end. Tasks of a multi-thread runtime are dropped on its workers, those of a
 /// current-thread runtime on the thread that shuts down. Blocking jobs run to their end, those
-/// included that are still queued; what is spawned from now on is cancelled, and its handle says so.
+/// included that are still queued; what is spawned from now on is cancelled, and its handle says
+/// so.
 ///
 /// Dropping waits for all of that without limit. It does not wait longer than a second for an
 /// io_uring operation that the kernel cannot cancel; such an operation is leaked together with its
 /// buffer ([`RuntimeMetrics::leaked_ops`]). `shutdown_timeout` waits for the given time, and
 /// `shutdown_background` not at all: threads that are still busy go on alone, until the last job of
-/// the queue is done or the process ends. Dropped by one of its own blocking jobs, a runtime does not
-/// wait for that job, nor for others that only its thread can do.
+/// the queue is done or the process ends. Dropped by one of its own blocking jobs, a runtime does
+/// not wait for that job, nor for others that only its thread can do.
 ///
 /// Sockets, timers and handles that outlive the runtime return errors or panic as they document.
 ///
@@ -160,7 +162,8 @@ impl Runtime {
 
     #[track_caller]
     fn block_on_sized<F: Future>(&self, future: F) -> F::Output {
-        // The future goes when the thread has left the scheduler but not yet the context.
+        // The future is dropped after the thread has left the scheduler, but before it leaves the
+        // context.
         let _current = self.enter();
         let future = pin!(future);
         match &self.scheduler {
@@ -182,7 +185,7 @@ impl Runtime {
 
     /// Shuts down, waiting at most `duration` for what runs to stop.
     ///
-    /// Whatever has not stopped by then goes on in the background, alone; see
+    /// What has not stopped by then goes on alone, in the background; see
     /// [Shutdown](Self#shutdown). A current-thread runtime drops its tasks here, however long their
     /// destructors take.
     ///
@@ -229,9 +232,9 @@ impl Runtime {
         self.handle.metrics()
     }
 
-    /// Tasks first, for jobs and operations may belong to them; then the driver, so that whoever
-    /// still waits for I/O on some thread gets an error; then the threads. The last of the workers
-    /// does the first two by itself.
+    /// Tasks first, because jobs and operations may belong to them; then the driver, so that a
+    /// thread that still waits for I/O gets an error; then the threads. In a multi-thread runtime
+    /// the last of the workers does the first two.
     #[track_caller]
     fn shutdown(&mut self, timeout: Option<Duration>) {
         // A forked child has none of the threads; what it drops is only memory.
@@ -264,27 +267,27 @@ impl Runtime {
     }
 }
 
-/// When this thread has left the scheduler, also by a panic: who awaits what it gave to the ring need
-/// not drive the runtime.
+/// Acts when this thread has left the scheduler, also by a panic: a thread that awaits what this
+/// one gave to the ring need not drive the runtime.
 struct LeaveOps<'a>(&'a Handle);
 
 impl Drop for LeaveOps<'_> {
     fn drop(&mut self) {
-        // The only slot that a current-thread scheduler has.
+        // A current-thread scheduler has one slot.
         if let Some(caretaker) = self.0.driver_handle().leave_ops(0) {
-            // Without a thread they end when somebody drives again.
+            // Without a thread the operations end when somebody drives again.
             let _ = self.0.blocking_spawner().try_spawn(|| caretaker.run());
         }
     }
 }
 
-/// When the one who shuts down stops waiting; `None` is never.
+/// When the thread that shuts down stops waiting; `None` is never.
 #[derive(Clone, Copy)]
 struct Deadline(Option<Instant>);
 
 impl Deadline {
     fn new(timeout: Option<Duration>) -> Self {
-        // A time too far to be told is no limit.
+        // A time that cannot be represented is no limit.
         Deadline(timeout.and_then(|timeout| Instant::now().checked_add(timeout)))
     }
 
@@ -294,17 +297,17 @@ impl Deadline {
     }
 }
 
-/// Lets the kernel finish what it owns, here if there is time, else on a thread of its own.
+/// Lets the kernel finish what it owns: here if there is time, else on a thread of its own.
 fn stop_driver(driver: &Arc<Driver>, end: Deadline) {
     let now = Instant::now();
-    let patient = now + LONGEST_SHUTDOWN;
+    let latest = now + LONGEST_SHUTDOWN;
     if end.remaining().is_none_or(|time| !time.is_zero()) || driver.live_ops() == 0 {
-        return driver.shutdown(end.0.map_or(patient, |end| end.min(patient)));
+        return driver.shutdown(end.0.map_or(latest, |end| end.min(latest)));
     }
     let reaped = driver.clone();
     let reaper = thread::Builder::new()
         .name("yamanote-reaper".to_owned())
-        .spawn(move || reaped.shutdown(patient));
+        .spawn(move || reaped.shutdown(latest));
     if reaper.is_err() {
         driver.shutdown(now);
     }
@@ -316,6 +319,6 @@ impl Drop for Runtime {
     }
 }
 
-// As for what its handle leads to.
+// As for `Parts`.
 impl UnwindSafe for Runtime {}
 impl RefUnwindSafe for Runtime {}

@@ -1,4 +1,4 @@
-//! Telling the error of a runtime that is gone from other errors.
+//! How to recognise the error of a runtime that is gone.
 #![forbid(unsafe_code)]
 
 use std::io;

@@ -11,7 +11,7 @@ use super::unix::{SignalKind, signal};
 ///
 /// # Caveats
 ///
-/// From that poll on SIGINT no longer ends the process, **for the rest of its life**, also after
+/// From that poll on SIGINT no longer ends the process, **for the rest of its life**, even after
 /// the future has completed or was dropped. A program that wants to be stoppable keeps listening.
 ///
 /// # Errors

@@ -1,16 +1,16 @@
-//! Signals of the process, awaited.
+//! Waiting for signals of the process.
 //!
 //! [`ctrl_c`] waits for the user's interrupt, [`unix::signal`] listens to any signal that can be
 //! caught. All listeners hear every signal, whichever runtime they were made in, as long as some
 //! runtime with `enable_io` is being driven.
 //!
-//! What a signal does by default (SIGINT and SIGTERM end the process) is switched off by the first
-//! listener to it, for the rest of the process's life, also when all its listeners are dropped.
+//! The first listener to a signal switches off what the signal does by default (SIGINT and SIGTERM
+//! end the process), for the rest of the process's life, even when all listeners are dropped.
 //! Handlers that were installed before, by whatever library, are still called.
 //!
 //! # Examples
 //!
-//! A server that ends in order when it is told to:
+//! A server that ends in an orderly way:
 //!
 //! ```no_run
 //! use yamanote::signal::unix::{SignalKind, signal};

@@ -8,13 +8,13 @@ use std::time::Duration;
 use crate::runtime::context;
 use crate::runtime::driver::time::clock;
 
-/// What stands for "never" where a deadline would overflow: about 30 years. More than that cannot be
-/// told from it by waiting, and less than that leaves every clock room.
+/// Stands for "never" where a deadline would overflow: about 30 years. Nobody waits longer, and no
+/// clock overflows by it.
 const NEVER: Duration = Duration::from_secs(86_400 * 365 * 30);
 
 /// A measurement of a monotonic clock, made of a [`std::time::Instant`].
 ///
-/// It differs from that in two ways. [`now`](Self::now) tells the time of the current runtime, whose
+/// It differs from that in two ways. [`now`](Self::now) is the time of the current runtime, whose
 /// clock [`pause`](super::pause) can stop. And where `std` reserves a panic for the difference of
 /// instants in the wrong order, this returns zero.
 ///

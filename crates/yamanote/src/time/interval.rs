@@ -18,8 +18,8 @@ const TOLERANCE: Duration = Duration::from_millis(5);
 /// Ticks every `period`, for the first time at once.
 ///
 /// The time spent between two calls of [`tick`](Interval::tick) counts, so the rate stays constant
-/// where a loop around [`sleep`](super::sleep) would slow down. An interval goes on forever; drop it
-/// to stop.
+/// where a loop around [`sleep`](super::sleep) would slow down. An interval goes on forever; drop
+/// it to stop.
 ///
 /// # Panics
 ///
@@ -80,8 +80,8 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 
 /// What an [`Interval`] does after a tick was asked for too late: more than 5 ms after it was due.
 ///
-/// With a period of 50 ms, and the task busy from the first tick until 120 ms, the second tick comes
-/// at 120 ms, and then:
+/// With a period of 50 ms, and the task busy from the first tick until 120 ms, the second tick
+/// comes at 120 ms, and then:
 ///
 /// | | scheduled for 50 | third | fourth | fifth |
 /// |---|---|---|---|---|
@@ -118,7 +118,7 @@ pub enum MissedTickBehavior {
 }
 
 impl MissedTickBehavior {
-    /// When the tick after the one due at `due`, which came at `now`, is due.
+    /// When the tick is due that follows the one due at `due`, which came at `now`.
     fn next(self, due: Instant, now: Instant, period: Duration) -> Instant {
         match self {
             MissedTickBehavior::Burst => due + period,

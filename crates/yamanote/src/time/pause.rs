@@ -14,8 +14,8 @@ const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
 /// Stops the clock of the current runtime.
 ///
 /// [`Instant::now`](super::Instant::now) shows the same time from now on, until it is moved by
-/// [`advance`] or by the runtime, or started again by [`resume`]. `std`'s instants are not affected.
-/// Only current-thread runtimes can stop their clock; that is what
+/// [`advance`] or by the runtime, or started again by [`resume`]. `std`'s instants are not
+/// affected. Only current-thread runtimes can stop their clock; that is what
 /// [`#[yamanote::test]`](macro@crate::test) makes. A runtime can begin with its clock stopped: see
 /// [`Builder::start_paused`](crate::runtime::Builder::start_paused) and
 /// `#[yamanote::test(start_paused = true)]`.
@@ -23,11 +23,12 @@ const OUTSIDE: &str = "time cannot be frozen from outside the Tokio runtime";
 /// # The clock moves by itself
 ///
 /// When the runtime has nothing else to do, it moves a stopped clock to the next deadline of a
-/// timer. It moves by whole milliseconds: by the deadline, rounded up, less the time it shows, rounded
-/// down, both since the runtime was made. Timers of one such millisecond fire together, in the order in
-/// which they were first waited for. So a test that sleeps for a day takes no time, and everything else
-/// happens in order. It does not do so while a job of [`spawn_blocking`](crate::task::spawn_blocking) is
-/// queued or runs, nor while an operation is with the kernel.
+/// timer. It moves by whole milliseconds: by the deadline, rounded up, minus the time it shows,
+/// rounded down, both since the runtime was made. Timers of one such millisecond fire together, in
+/// the order in which their first waits began. So a test that sleeps for a day takes no time, and
+/// everything else happens in order. It does not do so while a job of
+/// [`spawn_blocking`](crate::task::spawn_blocking) is queued or runs, nor while an operation is
+/// with the kernel.
 ///
 /// # Panics
 ///
@@ -74,9 +75,9 @@ pub fn resume() {
 
 /// Moves a stopped clock forward, in one jump.
 ///
-/// All timers up to the new time fire at the next turn of the driver, those that are due first before
-/// the others; this does not wait for their tasks. To let time pass in order, [`sleep`](super::sleep()) and leave it to the
-/// runtime to move the clock.
+/// All timers up to the new time fire at the next turn of the driver, earlier ones first; this does
+/// not wait for their tasks. To let time pass in order, [`sleep`](super::sleep()) and leave it to
+/// the runtime to move the clock.
 ///
 /// # Panics
 ///
@@ -102,7 +103,7 @@ pub async fn advance(duration: Duration) {
     let advanced = with_runtime(|runtime| {
         let driver = runtime.driver_handle();
         driver.clock().advance(duration)?;
-        // Somebody else may run the runtime, and be asleep until a deadline that has passed.
+        // Another thread may run the runtime, and be asleep until a deadline that has passed now.
         if driver.local_slot().is_none() {
             driver.unpark(0);
         }

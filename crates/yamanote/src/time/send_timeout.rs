@@ -1,4 +1,4 @@
-//! Sending with a limit on the waiting: of the channel, but in need of timers.
+//! Sending with a limit on the wait: a method of the channel's that needs timers.
 #![forbid(unsafe_code)]
 
 use std::time::Duration;
@@ -12,8 +12,8 @@ impl<T> Sender<T> {
     ///
     /// # Errors
     ///
-    /// [`SendTimeoutError::Timeout`] if there was no room in time, [`SendTimeoutError::Closed`] if the
-    /// receiver was dropped or closed; both have the value.
+    /// [`SendTimeoutError::Timeout`] if there was no room in time, [`SendTimeoutError::Closed`] if
+    /// the receiver was dropped or closed; both have the value.
     ///
     /// # Panics
     ///

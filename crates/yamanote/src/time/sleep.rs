@@ -96,7 +96,7 @@ pin_project! {
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Sleep {
         timer: Timer,
-        // Nothing here minds being moved today; callers pin it so that this may change.
+        // Today it may be moved; callers pin it so that this can change.
         #[pin]
         _pinned: PhantomPinned,
     }
@@ -123,8 +123,8 @@ impl Sleep {
 
     /// Moves the deadline, whether it has completed or not.
     ///
-    /// The task that polled it last is woken at the new deadline without polling it again, unless it
-    /// had completed: then it waits again once it is polled.
+    /// The task that polled it last is woken at the new deadline without polling it again, unless
+    /// it had completed: then it waits again once it is polled.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
         self.project().timer.reset(deadline);
     }

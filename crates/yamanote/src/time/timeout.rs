@@ -139,7 +139,8 @@ impl<T: Future> Future for Timeout<T> {
 /// Apart from [`Timeout::poll`] so that it is compiled once for all futures.
 fn poll_limit(had_budget: bool, limit: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<Elapsed> {
     let polled = if had_budget && !coop::has_budget_remaining() {
-        // The future has spent all of it, and might do so every time: the limit is still asked.
+        // The future has spent all of the budget, and might do so every time: the limit is looked
+        // at without any.
         coop::with_unconstrained(|| limit.poll(cx))
     } else {
         limit.poll(cx)

@@ -8,8 +8,8 @@
 //!          +---------------------------------------------------> +----> IDLE
 //! ```
 //!
-//! Until it is polled a timer is a deadline and the number of its driver: what is made and dropped
-//! without ever waiting, as most timeouts are, touches neither wheel nor reference count.
+//! Until it is polled a timer is a deadline and the number of its driver: if it is made and dropped
+//! without ever waiting, as most timeouts are, it touches neither wheel nor reference count.
 #![forbid(unsafe_code)]
 
 use std::future::Future;
@@ -34,8 +34,8 @@ fn panic_shut_down() -> ! {
 pub(super) struct Timer {
     deadline: Instant,
     /// The driver of the runtime it was made in.
-    origin: DriverId,
-    /// That driver, since the first poll.
+    driver_id: DriverId,
+    /// That driver, from the first poll on.
     driver: Option<Arc<Driver>>,
     state: State,
 }
@@ -43,8 +43,8 @@ pub(super) struct Timer {
 enum State {
     Idle,
     Waiting(TimerKey),
-    /// On a paused clock with the waker of the poll that saw it, as Tokio's has it: it is woken again
-    /// if the timer is moved.
+    /// On a paused clock with the waker of the poll that saw it, which is woken again if the timer
+    /// is moved, as in Tokio.
     Elapsed(Option<Waker>),
 }
 
@@ -54,7 +54,7 @@ impl Timer {
     /// Outside of a runtime, or in one without timers.
     #[track_caller]
     pub(super) fn new(deadline: Instant) -> Self {
-        let (origin, time_enabled) = match context::with_current(|handle| {
+        let (driver_id, time_enabled) = match context::with_current(|handle| {
             let driver = handle.driver_handle();
             (driver.id(), driver.time_enabled())
         }) {
@@ -68,7 +68,7 @@ impl Timer {
         );
         Timer {
             deadline,
-            origin,
+            driver_id,
             driver: None,
             state: State::Idle,
         }
@@ -85,9 +85,9 @@ impl Timer {
     fn look_for_driver(&self) -> Option<Arc<Driver>> {
         let of_current = context::with_current(|handle| {
             let driver = handle.driver_handle();
-            (driver.id() == self.origin).then(|| driver.clone())
+            (driver.id() == self.driver_id).then(|| driver.clone())
         });
-        of_current.ok().flatten().or_else(|| self.origin.find())
+        of_current.ok().flatten().or_else(|| self.driver_id.find())
     }
 
     /// # Panics
@@ -113,7 +113,7 @@ impl Timer {
         }
     }
 
-    /// Gives it another deadline. A task that waits already need not poll again to be woken then.
+    /// Gives it another deadline. A task that waits already is woken then without another poll.
     pub(super) fn reset(&mut self, deadline: Instant) {
         self.deadline = deadline;
         if let State::Waiting(key) = &self.state {
@@ -130,8 +130,8 @@ impl Timer {
         }
     }
 
-    /// On a paused clock it has its turn among the timers of its tick from now on, and the clock stops
-    /// there, though nobody waits yet.
+    /// On a paused clock it takes its place among the timers of its tick now, and the clock stops
+    /// there, although nobody waits yet.
     fn register_if_paused(&mut self, waker: Option<Waker>) {
         let driver = self.driver.take().or_else(|| self.look_for_driver());
         let is_paused = |driver: &Arc<Driver>| driver.clock().is_paused() && !driver.is_shutdown();
@@ -146,7 +146,7 @@ impl Timer {
         }
     }
 
-    /// As [`reset`](Self::reset), of a timer that has elapsed: it is waited for from the next poll on.
+    /// As [`reset`](Self::reset), for a timer that has elapsed. It waits from the next poll on.
     pub(super) fn restart(&mut self, deadline: Instant) {
         self.deadline = deadline;
         self.forget();
@@ -178,8 +178,8 @@ impl Timer {
             State::Idle => {
                 self.register(cx.waker());
                 if matches!(self.state, State::Waiting(_)) {
-                    // Shutdown marks the driver before it empties the wheels; a timer that came
-                    // after that would wait for nobody.
+                    // Shutdown marks the driver before it empties the wheels; nobody would fire a
+                    // timer that comes after that.
                     self.assert_running();
                     return Poll::Pending;
                 }

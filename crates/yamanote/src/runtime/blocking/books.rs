@@ -1,13 +1,14 @@
 //! The pool's books: which jobs wait, which threads there are, and when one is to be started.
 //!
-//! The rule: who adds a job either promises an idle thread to it or starts a new thread, unless the
-//! limit is reached. Idle threads are counted by who promises them, not by themselves when they wake
-//! up, so no thread is promised twice and no job waits that need not.
+//! The rule: whoever adds a job either promises an idle thread to it or starts a new thread, unless
+//! the limit is reached. The one that promises an idle thread takes it off the count, not the
+//! thread itself when it wakes up; so no thread is promised twice, and no job waits needlessly.
 //!
-//! It follows that while a blocking job waits, some thread that counts for blocking jobs will look at
-//! the queue again. So closing the books loses nothing: those threads empty the queue before they go.
+//! It follows that while a blocking job waits, some thread that counts for blocking jobs will look
+//! at the queue again. So closing the books loses nothing: those threads empty the queue before
+//! they end.
 //!
-//! No thread is started here and no job is run or dropped, so nothing foreign happens under the lock.
+//! No thread is started here and no job is run or dropped, so no foreign code runs under the lock.
 #![forbid(unsafe_code)]
 
 use crate::loom::sync::{Condvar, Mutex, MutexGuard};
@@ -33,13 +34,13 @@ struct Page<J> {
     next_ticket: u64,
     /// Started, or about to be.
     threads: usize,
-    /// Of the threads, those that have or will have a scheduler's worker to run.
+    /// Of the threads, those that run or will run a scheduler's worker.
     workers: usize,
     /// Of the threads, those that wait and are promised to no job.
     idle: usize,
     /// Of the threads, those that wait and have been woken for a job.
     promised: usize,
-    /// Of the threads, those that have been told to end, and look at the queue no more.
+    /// Of the threads, those that are to end, and look at the queue no more.
     leaving: usize,
     /// Of the threads, those that have been started for a job and have not come for it yet.
     coming: usize,
@@ -49,14 +50,14 @@ struct Page<J> {
 struct Entry<J> {
     job: J,
     kind: Kind,
-    /// By which a submitter finds its job again.
+    /// By this a submitter finds its job again.
     ticket: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A worker of the scheduler, which runs for as long as its runtime does. It needs a thread at
-    /// once and whatever the limit, for others may wait for what only it will do.
+    /// A worker of the scheduler, which runs as long as its runtime. It needs a thread at once,
+    /// regardless of the limit, because others may wait for what only it will do.
     Worker,
     /// May wait for a thread.
     Blocking,
@@ -81,12 +82,12 @@ pub(super) struct Coming {
     ticket: u64,
 }
 
-/// What no thread will come to.
+/// The jobs to which no thread will come.
 #[must_use]
 pub(super) struct Stranded<J> {
     pub(super) jobs: Vec<J>,
-    /// Whether the job that the thread was to be started for is among them, or a worker, of which nobody
-    /// else would hear.
+    /// Whether they include the job for which the thread was to be started, or a worker, of whose
+    /// failure nobody else would hear.
     pub(super) is_failure: bool,
 }
 
@@ -97,7 +98,7 @@ pub(super) enum Stage {
     Coming,
     /// It does a job.
     Busy(Kind),
-    /// It was told to end.
+    /// It is to end.
     Leaving,
 }
 
@@ -144,7 +145,8 @@ impl<J> Books<J> {
         Added::Start(Coming { kind, ticket })
     }
 
-    /// A thread that was counted does not come. Takes out the jobs to which no thread will come then.
+    /// A thread that was counted does not come. Takes out the jobs to which now no thread will
+    /// come.
     pub(super) fn not_started(&self, coming: Coming) -> Stranded<J> {
         let mut page = self.lock();
         page.threads -= 1;
@@ -156,14 +158,15 @@ impl<J> Books<J> {
         stranded
     }
 
-    /// The next job for a thread at `stage`; `None` when the thread is to end. It counts as leaving
-    /// then, for a job that comes while it goes must not be left to it.
+    /// The next job for a thread at `stage`; `None` if the thread is to end. Then it counts as
+    /// leaving, because a job that comes meanwhile must not be left to it.
     pub(super) fn next(&self, stage: Stage) -> Option<(J, Kind)> {
         let mut page = self.lock();
         page.leave_stage(stage);
         loop {
             if page.for_blocking() > self.max_threads {
-                // It was started beyond the limit, for a worker. As many as may are still here.
+                // It was started beyond the limit, for a worker. As many as may stay are here
+                // without it.
                 break;
             }
             if let Some(entry) = room::pop_front(&mut page.queue) {
@@ -187,7 +190,7 @@ impl<J> Books<J> {
         None
     }
 
-    /// A thread ends at `stage`: when told to, unless something failed in it.
+    /// A thread ends at `stage`: because it is to end, or because something failed in it.
     pub(super) fn thread_ends(&self, stage: Stage) {
         let mut page = self.lock();
         page.leave_stage(stage);
@@ -198,7 +201,7 @@ impl<J> Books<J> {
     }
 
     /// Takes no more jobs, and waits until all threads but `own` have ended, and so have done what
-    /// was queued; returns whether they have. `None` waits for ever, zero not at all.
+    /// was queued. Returns whether they have. `None` waits for ever, zero not at all.
     pub(super) fn close(&self, own: usize, timeout: Option<Duration>) -> bool {
         let mut page = self.lock();
         page.closed = true;
@@ -218,7 +221,7 @@ impl<J> Books<J> {
         self.lock().closed
     }
 
-    /// Waits for a promise, the end of the patience or that of the books.
+    /// Waits for a promise, for the end of the books, or for as long as an idle thread stays.
     fn wait_idle<'a>(&'a self, mut page: MutexGuard<'a, Page<J>>) -> MutexGuard<'a, Page<J>> {
         let start = Instant::now();
         let mut timed_out = false;
@@ -236,7 +239,7 @@ impl<J> Books<J> {
         page: MutexGuard<'a, Page<J>>,
         timeout: Option<Duration>,
     ) -> (MutexGuard<'a, Page<J>>, bool) {
-        // Loom knows no time: there a wait of nothing is over at once, and any other never.
+        // Loom knows no time. There a wait of no length is over at once, and any other never.
         #[cfg(all(test, loom))]
         if timeout == Some(Duration::ZERO) {
             drop(page);
@@ -273,7 +276,7 @@ impl<J> Page<J> {
         match kind {
             Kind::Worker => {
                 self.workers += 1;
-                // Ahead of jobs that wait for the limit, which does not concern it.
+                // Ahead of the jobs that wait because of the limit, which does not concern it.
                 self.queue.push_front(entry);
             }
             Kind::Blocking => self.queue.push_back(entry),
@@ -290,8 +293,9 @@ impl<J> Page<J> {
         }
     }
 
-    /// Takes out what has no thread when this one does not come. That need not be the job it was started
-    /// for: a thread takes what is first, and another may have taken this one's and left its own.
+    /// Takes out what has no thread if this one does not come. That need not be the job for which
+    /// it was to be started: a thread takes what is first, so another may have taken this one's job
+    /// and left its own.
     fn strand(&mut self, coming: &Coming) -> Stranded<J> {
         let mut jobs = Vec::new();
         let own = match coming.kind {
@@ -317,7 +321,7 @@ impl<J> Page<J> {
         Stranded { jobs, is_failure }
     }
 
-    /// The place of the last such entry.
+    /// The position of the last such entry.
     fn position(&self, is_it: impl Fn(&Entry<J>) -> bool) -> Option<usize> {
         self.queue.iter().rposition(is_it)
     }

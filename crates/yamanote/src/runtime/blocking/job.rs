@@ -18,7 +18,7 @@ pub(super) enum Job {
 /// A closure with a `JoinHandle`. Dropping it cancels it.
 pub(super) struct Blocking {
     task: UnownedTask<NeverScheduled>,
-    /// After `task`: it is dropped when the joiner has been told.
+    /// After `task`, so that it is dropped when the joiner has been woken.
     _finished: Option<Finished>,
 }
 
@@ -47,14 +47,14 @@ impl Job {
     pub(super) fn run(self) {
         match self {
             Job::Blocking(job) => job.task.run(),
-            // A scheduler contains its tasks' panics; one that comes here is its own, and must not
-            // take the pool's books with it.
+            // A scheduler contains its tasks' panics. One that comes here is its own, and must not
+            // upset the pool's books.
             Job::Worker(run) => contained(run),
         }
     }
 }
 
-/// Calls the hook when the job is over, whichever way.
+/// Calls the hook when the job is over, however it ends.
 pub(super) struct Finished(pub(super) Callback);
 
 impl Drop for Finished {
@@ -78,8 +78,8 @@ impl<F: FnOnce() -> R, R> Future for Closure<F> {
     }
 }
 
-/// A closure never waits, so the only one to schedule it would be an abort, and that finds it already
-/// on its way to a thread.
+/// A closure never waits, so only an abort could schedule it, and an abort finds it on its way to a
+/// thread already.
 struct NeverScheduled;
 
 impl Schedule for NeverScheduled {

@@ -1,5 +1,6 @@
-//! Jobs against threads that come, wait, give up waiting, fail to come and are told to end: every job
-//! is done once or comes back, never more at once than may be, and the books balance.
+//! Jobs against threads that come, wait, stop waiting, fail to come and are to end: every job is
+//! done once or comes back, never more are done at once than the limit allows, and the books
+//! balance.
 #![forbid(unsafe_code)]
 
 use super::books::{Added, Books, Kind, Stage};
@@ -9,9 +10,9 @@ use crate::loom::thread::{self, JoinHandle};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// To loom a wait of nothing is over at once, and any other never.
-const NO_PATIENCE: Duration = Duration::ZERO;
-const PATIENCE: Duration = Duration::from_secs(10);
+/// To loom a wait of no length is over at once, and any other never.
+const NO_KEEP_ALIVE: Duration = Duration::ZERO;
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 struct Model {
     books: Books<usize>,
@@ -103,10 +104,10 @@ fn check(model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// Threads that stay, and threads that give up at once.
+/// Threads that stay, and threads that stop waiting at once.
 #[test]
 fn loom_pool_what_was_queued_is_done_before_the_end() {
-    for keep_alive in [PATIENCE, NO_PATIENCE] {
+    for keep_alive in [KEEP_ALIVE, NO_KEEP_ALIVE] {
         for max_threads in [1, 2] {
             check(move || {
                 let model = Model::new(max_threads, keep_alive);
@@ -119,10 +120,10 @@ fn loom_pool_what_was_queued_is_done_before_the_end() {
     }
 }
 
-/// A job that comes as the only thread waits for one, or gives up waiting.
+/// A job that comes while the only thread waits for one, or stops waiting.
 #[test]
 fn loom_pool_a_job_meets_a_thread_that_goes() {
-    for keep_alive in [PATIENCE, NO_PATIENCE] {
+    for keep_alive in [KEEP_ALIVE, NO_KEEP_ALIVE] {
         check(move || {
             let model = Model::new(1, keep_alive);
             assert_eq!(model.submit(0, Kind::Blocking), Fate::Taken);
@@ -137,11 +138,11 @@ fn loom_pool_a_job_meets_a_thread_that_goes() {
     }
 }
 
-/// Done, or handed back: nothing between.
+/// The job is done or handed back, nothing else.
 #[test]
 fn loom_pool_a_job_meets_the_end() {
     check(|| {
-        let model = Model::new(2, PATIENCE);
+        let model = Model::new(2, KEEP_ALIVE);
         assert_eq!(model.submit(0, Kind::Blocking), Fate::Taken);
         let late = thread::spawn({
             let model = model.clone();
@@ -156,7 +157,7 @@ fn loom_pool_a_job_meets_the_end() {
 /// One thread comes, another does not: its job is done by the first, or handed back.
 #[test]
 fn loom_pool_a_thread_does_not_come() {
-    for keep_alive in [PATIENCE, NO_PATIENCE] {
+    for keep_alive in [KEEP_ALIVE, NO_KEEP_ALIVE] {
         check(move || {
             let model = Model::new(2, keep_alive);
             let other = thread::spawn({
@@ -178,10 +179,10 @@ fn loom_pool_a_thread_does_not_come() {
     }
 }
 
-/// A worker has its thread whatever the limit, and leaves it to nobody when it is over.
+/// A worker has its thread regardless of the limit, and leaves it to nobody when it is over.
 #[test]
 fn loom_pool_a_worker_beside_jobs() {
-    for keep_alive in [PATIENCE, NO_PATIENCE] {
+    for keep_alive in [KEEP_ALIVE, NO_KEEP_ALIVE] {
         check(move || {
             let model = Model::new(1, keep_alive);
             assert_eq!(model.submit(0, Kind::Worker), Fate::Taken);

@@ -1,9 +1,9 @@
 //! Threads for work that blocks, and for whatever else of the runtime needs a thread.
 //!
-//! [`BlockingPool`] belongs to the runtime and ends the pool; [`Spawner`] is what everybody else
-//! holds. A thread is started when there is a job and no idle thread, up to a limit, and ends when it
-//! has been idle for long enough. `books` says who does what, `pool` acts on it, `thread` is one
-//! thread's life, `job` what it is given to do.
+//! [`BlockingPool`] belongs to the runtime and ends the pool; everybody else holds a [`Spawner`]. A
+//! thread is started when there is a job and no idle thread, up to a limit, and ends when it has
+//! been idle for long enough. `books` decides which thread does what, `pool` acts on that, `thread`
+//! is one thread's life, `job` what it is given to do.
 #![forbid(unsafe_code)]
 
 mod pool;
@@ -26,17 +26,18 @@ pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
 /// Runs a thread's whole life, given as a closure, inside the runtime's context.
 pub(crate) type Life = Box<dyn FnOnce(&mut dyn FnMut()) + Send>;
 
-/// Asked for a [`Life`] by whoever starts a thread. The life keeps the context alive, for a thread may
-/// begin when the runtime is gone already; this does not, for the context keeps the pool.
+/// Gives a [`Life`] to each thread that is started. The life keeps the context alive, because a
+/// thread may begin when the runtime is gone already; this does not, because the context keeps the
+/// pool.
 pub(crate) type Wrap = Arc<dyn Fn() -> Life + Send + Sync>;
 
-/// What the pool is told once.
+/// The pool's settings.
 pub(crate) struct Config {
-    /// Threads for blocking jobs; the scheduler's workers come on top.
+    /// Threads for blocking jobs, beside the scheduler's workers.
     pub(crate) max_threads: usize,
     /// How long a thread stays without work.
     pub(crate) keep_alive: Duration,
-    /// `None`: what std takes.
+    /// `None` for std's default.
     pub(crate) stack_size: Option<usize>,
     pub(crate) thread_name: Arc<dyn Fn() -> String + Send + Sync>,
     /// Called in each new thread, inside the runtime's context.

@@ -31,10 +31,10 @@ pub(crate) struct Spawner {
 pub(super) struct Pool {
     pub(super) config: Config,
     books: Books<Job>,
-    /// Locked while a thread is started, so that a thread that ends finds its handle here.
+    /// Locked while a thread is started, so that a thread that ends always finds its handle here.
     handles: Mutex<Handles>,
     wrap: OnceLock<Wrap>,
-    /// Told of every blocking job accepted and finished.
+    /// Called for every blocking job that is accepted, and that is finished.
     job_hooks: OnceLock<(Callback, Callback)>,
 }
 
@@ -42,7 +42,8 @@ pub(super) struct Pool {
 pub(super) struct Handles {
     running: HashMap<u64, std::thread::JoinHandle<()>>,
     next_thread: u64,
-    /// The thread that ended last; the next to end joins it, so that no ended thread is left behind.
+    /// The thread that ended last. The next to end joins it, so that no ended thread is left
+    /// behind.
     ended: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -65,11 +66,11 @@ impl BlockingPool {
         &self.spawner
     }
 
-    /// Takes no more work, and waits until what was queued is done: for ever with `None`, not at all
-    /// with zero. Threads that are not waited for do it all the same, and end.
+    /// Takes no more work, and waits until what was queued is done: for ever if `None`, not at all
+    /// if zero. Threads for which it does not wait do the work all the same, and end.
     ///
-    /// On a thread of the pool itself it does not wait for the job that called it, nor for those that
-    /// only this thread would do.
+    /// On a thread of the pool it waits neither for the job that called it nor for those that only
+    /// this thread would do.
     pub(crate) fn shutdown(&mut self, timeout: Option<Duration>) {
         let pool = &self.spawner.pool;
         let own = usize::from(thread::is_of(pool));
@@ -90,21 +91,21 @@ impl Drop for BlockingPool {
 }
 
 impl Spawner {
-    /// Tells how to enter the runtime's context; once, before the first job.
+    /// Sets how to enter the runtime's context; once, before the first job.
     pub(crate) fn set_wrap(&self, wrap: Wrap) {
         let set = self.pool.wrap.set(wrap);
-        assert!(set.is_ok(), "the context is told once");
+        assert!(set.is_ok(), "the context is set once");
     }
 
-    /// Calls `accepted` for every blocking job when it is spawned, and `finished` when it is over and
-    /// its joiner has been woken (or it was cancelled). For a paused clock, which must not run ahead
-    /// of a job. Once, before the first job.
+    /// Calls `accepted` for every blocking job that is spawned, and `finished` when it was
+    /// cancelled, or is over and its joiner has been woken. A paused clock needs this, which must
+    /// not run ahead of a job. Once, before the first job.
     pub(crate) fn set_job_hooks(&self, accepted: Callback, finished: Callback) {
         let set = self.pool.job_hooks.set((accepted, finished));
         assert!(set.is_ok(), "job hooks are set once");
     }
 
-    /// Runs `f` on a thread of the pool. After the shutdown the handle resolves to a cancelled error.
+    /// Runs `f` on a thread of the pool. After the shutdown the handle says that it was cancelled.
     ///
     /// # Panics
     ///
@@ -129,14 +130,14 @@ impl Spawner {
     {
         let (job, handle) = Job::blocking(f, self.finished_hook());
         match self.pool.submit(job) {
-            // The job was cancelled with `Closed`, which the handle tells.
+            // With `Closed` the job was cancelled, as its handle says.
             Ok(()) | Err(Refused::Closed) => Ok(handle),
             Err(Refused::NoThread(error)) => Err(error),
         }
     }
 
-    /// Runs `f` on a thread of the pool for sure. `None` if the pool has been shut down already, or no
-    /// thread can be had.
+    /// Runs `f` on a thread of the pool, also if the pool is shut down meanwhile. `None` if it has
+    /// been shut down already, or no thread can be had.
     pub(crate) fn spawn_mandatory<F, R>(&self, f: F) -> Option<JoinHandle<R>>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -146,7 +147,8 @@ impl Spawner {
         self.pool.submit(job).is_ok().then_some(handle)
     }
 
-    /// Runs a scheduler's worker on a thread of its own: an idle one, or a new one whatever the limit.
+    /// Runs a scheduler's worker on a thread of its own: an idle one, or a new one regardless of
+    /// the limit.
     pub(crate) fn launch(&self, run: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         match self.pool.submit(Job::Worker(run)) {
             Ok(()) => Ok(()),
@@ -213,14 +215,14 @@ impl Pool {
         }
     }
 
-    /// Starts a thread. That takes tens of microseconds; others may take and add jobs meanwhile.
+    /// Starts a thread. That takes tens of microseconds, in which others may take and add jobs.
     fn start(self: &Arc<Pool>, coming: Coming) -> Result<(), Refused> {
         let started = self.handles().start(self);
         let Err(error) = started else {
             return Ok(());
         };
         let stranded = self.books.not_started(coming);
-        // Their handles tell that they are cancelled.
+        // Their handles say that they are cancelled.
         drop(stranded.jobs);
         match stranded.is_failure {
             true => Err(Refused::NoThread(error)),
@@ -228,7 +230,7 @@ impl Pool {
         }
     }
 
-    /// The next job for a thread at `stage`, or `None` when it is to end.
+    /// The next job for a thread at `stage`, or `None` if the thread is to end.
     pub(super) fn next_job(&self, stage: Stage) -> Option<(Job, Kind)> {
         self.books.next(stage)
     }
@@ -242,7 +244,7 @@ impl Pool {
     pub(super) fn thread_ends(&self, number: u64, stage: Stage) {
         let before = self.handles().retire(number);
         if let Some(before) = before {
-            // It has been here before us and has next to nothing left to do.
+            // It was here before us and has next to nothing left to do.
             let _ = before.join();
         }
         self.books.thread_ends(stage);
@@ -260,7 +262,7 @@ impl Handles {
 
     /// Notes the end of a thread; returns the one to be joined by it.
     fn retire(&mut self, number: u64) -> Option<std::thread::JoinHandle<()>> {
-        // Gone if the shutdown has given up waiting.
+        // Not there if the shutdown has given up waiting.
         let own = self.running.remove(&number)?;
         self.ended.replace(own)
     }

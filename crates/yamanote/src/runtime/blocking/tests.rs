@@ -26,7 +26,7 @@ fn pool(max_threads: usize) -> BlockingPool {
     BlockingPool::new(config(max_threads))
 }
 
-/// A job that runs until told to end.
+/// A job that runs until the sender is dropped.
 fn occupy(pool: &BlockingPool) -> mpsc::Sender<()> {
     let (started, has_started) = channel();
     let (end, ended) = channel::<()>();
@@ -173,7 +173,7 @@ fn the_shutdown_loses_no_job_whatever_its_threads_do() {
     }
 }
 
-/// The limit is for the shutdown too: the worker's thread, which becomes free, does not help.
+/// The limit holds for the shutdown too: the worker's thread, which becomes free, does not help.
 #[test]
 fn the_shutdown_keeps_to_the_limit() {
     let mut pool = pool(1);
@@ -267,7 +267,7 @@ thread_local! {
     static WRAPPED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
-/// Panics when it is dropped, as the payload of a panic too.
+/// Panics when it is dropped, even as the payload of a panic.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -276,7 +276,8 @@ impl Drop for Bomb {
     }
 }
 
-/// What a hook panics with may panic again; the thread must not go with the job it was counted for.
+/// The payload of a hook's panic may panic again. That must not end a thread that was counted for a
+/// job.
 #[test]
 fn hooks_that_panic_with_a_payload_that_panics() {
     let bomb = || {
@@ -359,7 +360,7 @@ fn a_pool_may_be_dropped_on_its_own_thread() {
     is_done.recv_timeout(LONG).unwrap();
 }
 
-/// A shutdown by the pool's only thread: the jobs behind the one that does it are done after it.
+/// A shutdown by the pool's only thread: the jobs behind the one that shuts down are done after it.
 #[test]
 fn a_pool_dropped_by_its_only_thread_still_does_its_jobs() {
     for timeout in [None, Some(Duration::from_millis(5)), Some(Duration::ZERO)] {
@@ -382,8 +383,8 @@ fn a_pool_dropped_by_its_only_thread_still_does_its_jobs() {
     }
 }
 
-/// A system that refuses threads (T8): what can wait for a thread that exists does, the rest is told.
-/// A name that panics stands in for the refusal, which takes the same way.
+/// A system that refuses threads (T8): what can wait for a thread that exists does; for the rest
+/// there is an error. A name that panics stands in for the refusal, which takes the same way.
 #[test]
 fn a_thread_that_does_not_come() {
     let named = AtomicUsize::new(0);
@@ -411,7 +412,7 @@ fn a_thread_that_does_not_come() {
     assert_eq!(pool.spawner().pool_threads(), 0);
 }
 
-/// A refusal by the system itself: no address space has room for such a stack.
+/// The system itself refuses: no address space has room for such a stack.
 #[test]
 fn a_stack_that_is_too_large() {
     let pool = BlockingPool::new(Config {
@@ -425,8 +426,8 @@ fn a_stack_that_is_too_large() {
     assert_eq!(pool.spawner().queue_depth(), 0);
 }
 
-/// Neither the function that names threads nor std, which refuses such a name, takes a thread out of
-/// the books by a panic.
+/// Neither the function that names threads nor std, which refuses such a name, takes a thread out
+/// of the books by a panic.
 #[test]
 fn a_thread_without_a_name() {
     let names: [fn() -> String; 3] = [
@@ -456,7 +457,8 @@ fn start(books: &Books<u32>, job: u32, kind: Kind) -> Coming {
     }
 }
 
-/// A thread takes what is first in the queue, which may be what another was to be started for.
+/// A thread takes the first job in the queue, which may be one for which another thread was to be
+/// started.
 #[test]
 fn what_a_thread_that_does_not_come_leaves_behind_need_not_be_its_own() {
     let books = || Books::new(8, LONG);

@@ -22,8 +22,8 @@ pub(super) fn is_of(pool: &Arc<Pool>) -> bool {
     POOL.try_with(Cell::get) == Ok(Arc::as_ptr(pool).addr())
 }
 
-/// Starts a thread. Panics on the way, of the function that names it or of std, are errors: the
-/// caller has books to keep.
+/// Starts a thread. A panic on the way, of the function that names it or of std, becomes an error,
+/// because the caller has books to keep.
 pub(super) fn start(pool: Arc<Pool>, number: u64) -> io::Result<JoinHandle<()>> {
     catch_unwind(AssertUnwindSafe(|| try_start(pool, number))).unwrap_or_else(|payload| {
         let text = match message(&*payload) {
@@ -51,15 +51,15 @@ fn try_start(pool: Arc<Pool>, number: u64) -> io::Result<JoinHandle<()>> {
     let life = pool.life();
     builder.spawn(move || {
         POOL.set(Arc::as_ptr(&pool).addr());
-        // Last of all, also if something here should panic.
-        let ends = Ends {
+        // Dropped last of all, also if something here panics.
+        let end = EndOfThread {
             pool: &pool,
             number,
             stage: Cell::new(Stage::Coming),
         };
         match life {
-            Some(life) => life(&mut || live(&pool, &ends.stage)),
-            None => live(&pool, &ends.stage),
+            Some(life) => life(&mut || live(&pool, &end.stage)),
+            None => live(&pool, &end.stage),
         }
     })
 }
@@ -85,13 +85,13 @@ fn call(hook: &Option<Callback>) {
     }
 }
 
-struct Ends<'a> {
+struct EndOfThread<'a> {
     pool: &'a Pool,
     number: u64,
     stage: Cell<Stage>,
 }
 
-impl Drop for Ends<'_> {
+impl Drop for EndOfThread<'_> {
     fn drop(&mut self) {
         self.pool.thread_ends(self.number, self.stage.get());
     }

@@ -20,9 +20,9 @@ use crate::runtime::{Id, config, context};
 use crate::util::rng;
 use crate::util::shutdown_text::shutting_down;
 
-/// A ring of this many entries takes about 40 KiB of locked memory: even under a limit of 8 MiB for
-/// a user some two hundred fit. More operations than this may be in flight; only what is submitted
-/// at once is bounded.
+/// A ring of this many entries takes about 40 KiB of locked memory: some two hundred fit even under
+/// a limit of 8 MiB for a user. More operations than this may be in flight; it bounds only how many
+/// are submitted at once.
 const RING_ENTRIES: u32 = 256;
 
 /// Tasks in a worker's own queue.
@@ -34,8 +34,8 @@ impl Builder {
     /// # Errors
     ///
     /// When the system refuses what the drivers need (descriptors, memory) or the threads, when
-    /// io_uring was demanded and is not to be had (the kernel's errno, whose likely cause
-    /// [`io_uring_refusal`](crate::runtime::io_uring_refusal) tells), or when `YAMANOTE_DRIVER` or
+    /// io_uring was demanded and cannot be had (the kernel's errno, whose likely cause
+    /// [`io_uring_refusal`](crate::runtime::io_uring_refusal) names), or when `YAMANOTE_DRIVER` or
     /// `YAMANOTE_INLINE_FILES` holds an unknown value
     /// ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
     ///
@@ -141,7 +141,7 @@ impl Builder {
         match runtime.start_workers(launch) {
             Ok(()) => Ok(runtime),
             Err(error) => {
-                // Not by dropping: that waits, and this may be called where futures run.
+                // Not by a drop, which waits: this may be called where futures run.
                 runtime.shutdown_background();
                 Err(error)
             }
@@ -176,7 +176,7 @@ impl Builder {
         }
     }
 
-    /// The pool for blocking jobs, and the handle that its threads have as their current one.
+    /// The pool for blocking jobs, and the handle of the runtime that is current on its threads.
     fn build_handle(
         &self,
         scheduler: scheduler::Handle,
@@ -198,10 +198,10 @@ impl Builder {
             inline_files,
             inline_file_stalls: AtomicU64::new(0),
         });
-        // Weak, because the pool that keeps this closure is kept by the handle.
+        // Weak, because the parts keep the pool, which keeps this closure.
         let weak = Arc::downgrade(&parts);
         pool.spawner().set_wrap(Arc::new(move || {
-            // Of whoever gives work to the pool.
+            // Upgraded on the thread that gives work to the pool.
             let parts = weak.upgrade();
             Box::new(move |life| {
                 let _current = parts.as_ref().and_then(context::try_set_current);
@@ -212,8 +212,7 @@ impl Builder {
     }
 }
 
-/// Workers are threads of the pool that run the runtime's futures from their first moment to their
-/// last.
+/// Workers are threads of the pool that run the runtime's futures from their start to their end.
 fn launcher(parts: Weak<Parts>) -> Launch {
     Arc::new(move |work| {
         let parts = parts.upgrade().ok_or_else(shutting_down)?;

@@ -11,7 +11,7 @@ use super::driver::DriverChoice;
 use super::flavor::RuntimeFlavor;
 use super::scheduler::Callback;
 
-/// Polls between two looks at the driver by a busy scheduler, and also Go's number for much the
+/// Polls between two looks at the driver by a busy scheduler. Go uses the same number for much the
 /// same purpose. A look costs up to a system call.
 const EVENT_INTERVAL: u32 = 61;
 
@@ -92,8 +92,8 @@ impl Builder {
         }
     }
 
-    /// Which driver to use. The default, [`DriverChoice::Auto`], takes io_uring where it is to be
-    /// had and epoll elsewhere.
+    /// Which driver to use. The default, [`DriverChoice::Auto`], takes io_uring where it can be had
+    /// and epoll elsewhere.
     ///
     /// The environment variable `YAMANOTE_DRIVER` (`auto`, `uring` or `epoll`) overrides this for
     /// every runtime of the process. An empty variable counts as unset.
@@ -120,10 +120,10 @@ impl Builder {
     /// default. When off, each goes to the blocking pool, as in Tokio, at ten to thirty times the
     /// cost.
     ///
-    /// To be turned off in a program that answers the permission events of a fanotify(7) listener in
-    /// its own tasks: opening a file that it watches itself would wait for an answer that nobody is
-    /// left to give. Listeners of other processes, locks and frozen file systems need no setting: an
-    /// inline call that waited is the last of its kind for some time; see
+    /// Turn it off in a program that answers the permission events of a fanotify(7) listener in its
+    /// own tasks: opening a file that it watches itself would wait for an answer that nobody is
+    /// left to give. Listeners of other processes, locks and frozen file systems need no setting:
+    /// an inline call that waited is the last of its kind for some time; see
     /// [`fs`](crate::fs#inline-calls) and
     /// [`inline_file_stalls`](super::RuntimeMetrics::inline_file_stalls).
     ///
@@ -289,7 +289,8 @@ impl Builder {
         self
     }
 
-    /// The name of the runtime, told by [`Handle::name`](super::Handle::name). None by default.
+    /// The name of the runtime, which [`Handle::name`](super::Handle::name) returns. None by
+    /// default.
     ///
     /// # Panics
     ///
@@ -384,9 +385,9 @@ impl Builder {
         self
     }
 
-    /// A busy scheduler takes a task that was spawned or woken from outside at least every so many
-    /// polls. By default a current-thread runtime does at every 31st, and a multi-thread runtime
-    /// finds a number by itself.
+    /// A busy scheduler takes a task that was spawned or woken from outside at least once in this
+    /// many polls. By default a current-thread runtime does at every 31st, and a multi-thread
+    /// runtime finds a number by itself.
     ///
     /// Smaller numbers are fairer to tasks from outside and cost more.
     ///

@@ -24,10 +24,10 @@ pub enum DriverChoice {
     /// otherwise. Results are the same on both.
     #[default]
     Auto,
-    /// io_uring or nothing: building the runtime fails where it is not to be had, or has no room
-    /// for a ring for each worker. (A ring that is lost later, to a seccomp filter for example, is
-    /// done without;
-    /// [`driver_fallback_reason`](crate::runtime::RuntimeMetrics::driver_fallback_reason) tells.)
+    /// io_uring or nothing: building the runtime fails where io_uring cannot be had, or has no room
+    /// for a ring for each worker. (If a ring is lost later, for example to a seccomp filter, the
+    /// runtime does without;
+    /// [`driver_fallback_reason`](crate::runtime::RuntimeMetrics::driver_fallback_reason) says why.)
     Uring,
     /// epoll, and a thread pool for files.
     Epoll,

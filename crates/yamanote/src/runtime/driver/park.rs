@@ -140,8 +140,8 @@ impl Driver {
         }
     }
 
-    /// Blocks until something happens, a timer is due or [`unpark`](Self::unpark) is called, at most
-    /// for `timeout`; then turns. The caller holds `slot` and has nothing to run.
+    /// Blocks until something happens, a timer is due or [`unpark`](Self::unpark) is called, at
+    /// most for `timeout`; then turns. The caller holds `slot` and has nothing to run.
     pub(crate) fn park(&self, slot_index: usize, role: Role, timeout: Option<Duration>) -> usize {
         self.assert_not_forked();
         let slot = &self.slots[slot_index];

@@ -17,7 +17,7 @@ use std::os::raw::c_int;
 pub struct SignalKind(c_int);
 
 impl SignalKind {
-    /// The signal of this number, whether there is one or not. For those without a constructor
+    /// The signal with this number, whether it exists or not. For signals without a constructor
     /// here, such as the real-time signals.
     ///
     /// # Examples
@@ -47,8 +47,8 @@ impl SignalKind {
         SignalKind(libc::SIGCHLD)
     }
 
-    /// SIGHUP: the terminal is gone; to daemons by custom the wish to read their configuration
-    /// again. Ends the process by default.
+    /// SIGHUP: the terminal is gone; asks a daemon by custom to read its configuration again. Ends
+    /// the process by default.
     pub const fn hangup() -> Self {
         SignalKind(libc::SIGHUP)
     }

@@ -1,7 +1,6 @@
 //! Listening to any signal: [`signal`], [`Signal`] and [`SignalKind`].
 //!
-//! What is true of all listeners, and what listening does to the process, is said in
-//! [`signal`](super).
+//! [`signal`](super) says what is true of all listeners, and what listening does to the process.
 #![forbid(unsafe_code)]
 
 mod kind;
@@ -16,9 +15,8 @@ use crate::runtime::driver::process_wide::signals::{self, Listener};
 
 /// Hears one kind of signal, from the moment it was made by [`signal`].
 ///
-/// Signals that arrive between two calls are told as one, as the kernel itself does with those that
-/// wait for delivery: each answer stands for *at least one* signal, and after an answer the next
-/// signal brings another one.
+/// Signals that arrive between two calls count as one, as the kernel's own pending signals do: each
+/// answer stands for *at least one* signal, and the next signal after an answer brings another one.
 ///
 /// A listener is not bound to the runtime it was made in. It hears, and may be awaited anywhere,
 /// while any runtime with `enable_io` is being driven.
@@ -58,7 +56,7 @@ pub struct Signal {
 /// # Errors
 ///
 /// If the kind cannot be listened to (SIGKILL, SIGSTOP, SIGILL, SIGFPE, SIGSEGV, numbers that are
-/// no signals, those the C library keeps for itself), the handler cannot be installed, or the
+/// no signals, those that the C library keeps for itself), the handler cannot be installed, or the
 /// runtime is shut down.
 ///
 /// # Panics
@@ -91,7 +89,7 @@ impl Signal {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a signal that arrives while nobody waits is told to the next call.
+    /// Cancel safe: a signal that arrives while nobody waits is the next call's.
     ///
     /// # Examples
     ///
