@@ -9,10 +9,12 @@ use super::blocking;
 use super::context::{self, SetCurrentGuard};
 use super::driver::{Driver, DriverKind};
 use super::flavor::RuntimeFlavor;
+use super::id::Id;
+use super::large_futures::box_if_large;
+use super::metrics::RuntimeMetrics;
 use super::parts::Parts;
 use super::task::{self, JoinHandle};
 use super::try_current_error::TryCurrentError;
-use super::{Id, RuntimeMetrics, box_if_large};
 use crate::util::thread_park;
 
 /// A reference to a runtime, cheap to clone and to send to other threads.

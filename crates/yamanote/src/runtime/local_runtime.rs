@@ -6,9 +6,10 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 use super::handle::{EnterGuard, Handle};
+use super::large_futures::box_if_large;
+use super::metrics::RuntimeMetrics;
 use super::runtime::Runtime;
 use super::task::JoinHandle;
-use super::{RuntimeMetrics, box_if_large};
 
 /// A runtime that belongs to one thread, and whose tasks need not be `Send`.
 ///

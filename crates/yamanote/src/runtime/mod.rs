@@ -46,6 +46,7 @@ mod config;
 mod flavor;
 mod handle;
 mod id;
+pub(crate) mod large_futures;
 mod local_runtime;
 mod metrics;
 pub(crate) mod parts;
@@ -69,28 +70,10 @@ pub use self::driver::{DriverChoice, DriverKind};
 pub use self::flavor::RuntimeFlavor;
 pub use self::handle::{EnterGuard, Handle};
 pub use self::id::Id;
+pub(crate) use self::large_futures::box_if_large;
 pub use self::local_runtime::{LocalOptions, LocalRuntime};
 pub use self::metrics::RuntimeMetrics;
 pub use self::runtime::Runtime;
 pub use self::shutdown_error::is_rt_shutdown_err;
 pub use self::try_current_error::TryCurrentError;
 pub use self::worker_index::worker_index;
-
-/// `spawn` and `block_on` box futures above this size before they do anything else, because every
-/// function that takes a future by value may copy it on the stack. Unoptimised code does so many
-/// times.
-pub(crate) const BOX_FUTURES_ABOVE: usize = if cfg!(debug_assertions) { 2048 } else { 16384 };
-
-/// Evaluates the expression with the named future, boxed if it is large. Only the branch that is
-/// taken for the type is compiled.
-macro_rules! box_if_large {
-    ($future:ident => $body:expr) => {
-        if const { size_of::<F>() > $crate::runtime::BOX_FUTURES_ABOVE } {
-            let $future = Box::pin($future);
-            $body
-        } else {
-            $body
-        }
-    };
-}
-pub(crate) use box_if_large;

@@ -12,11 +12,12 @@ use super::blocking::BlockingPool;
 use super::context;
 use super::driver::{Driver, LONGEST_SHUTDOWN};
 use super::handle::{EnterGuard, Handle};
+use super::large_futures::box_if_large;
+use super::metrics::RuntimeMetrics;
 use super::scheduler::Launch;
 use super::scheduler::current_thread::CurrentThread;
 use super::scheduler::multi_thread::MultiThread;
 use super::task::JoinHandle;
-use super::{RuntimeMetrics, box_if_large};
 
 /// The runtime: a scheduler for tasks, the driver that wakes them when their I/O and timers are
 /// ready, and threads for work that blocks.

@@ -6,8 +6,10 @@ use std::os::fd::{AsRawFd, OwnedFd};
 
 use mio::unix::SourceFd;
 
-use super::WAKE;
 use crate::sys;
+
+/// The event of an [`Alarm`]; no source has this number.
+pub(super) const WAKE: mio::Token = mio::Token(usize::MAX);
 
 pub(super) struct Alarm {
     eventfd: OwnedFd,

@@ -1,10 +1,10 @@
-//! What a caller waits for: [`Interest`].
+//! What a caller waits for: an [`Interest`], or one [`Direction`].
 #![forbid(unsafe_code)]
 
 use std::fmt;
 use std::ops;
 
-use super::Ready;
+use super::ready::Ready;
 
 /// The kinds of readiness a registration or a wait is about.
 ///
@@ -114,6 +114,35 @@ impl Interest {
     }
 }
 
+impl Ready {
+    /// The part of this that `interest` waits for.
+    #[inline]
+    pub(crate) fn intersection(self, interest: Interest) -> Ready {
+        self & interest.mask()
+    }
+
+    /// Whether a wait for `interest` ends with this.
+    pub(crate) fn satisfies(self, interest: Interest) -> bool {
+        !self.intersection(interest).is_empty()
+    }
+}
+
+/// The two halves of a source, each with a waker of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+impl Direction {
+    pub(crate) const fn interest(self) -> Interest {
+        match self {
+            Direction::Read => Interest::READABLE,
+            Direction::Write => Interest::WRITABLE,
+        }
+    }
+}
+
 impl ops::BitOr for Interest {
     type Output = Interest;
 
@@ -166,5 +195,15 @@ mod tests {
         assert!(Interest::ERROR.to_mio().is_readable());
         assert!(!Interest::ERROR.mask().is_readable());
         assert!(!Interest::PRIORITY.to_mio().is_readable());
+    }
+
+    #[test]
+    fn a_closed_half_satisfies_its_direction() {
+        assert!(Ready::READ_CLOSED.satisfies(Interest::READABLE));
+        assert!(Ready::READ_CLOSED.satisfies(Interest::PRIORITY));
+        assert!(!Ready::READ_CLOSED.satisfies(Interest::WRITABLE));
+        assert!(Ready::WRITE_CLOSED.satisfies(Interest::WRITABLE));
+        assert!(!Ready::READABLE.satisfies(Interest::ERROR));
+        assert!(Ready::ALL.satisfies(Interest::ERROR));
     }
 }

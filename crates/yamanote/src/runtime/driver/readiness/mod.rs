@@ -17,6 +17,7 @@ mod table;
 mod waiters;
 
 pub(crate) use bells::{Answer, Bell};
+pub(crate) use interest::Direction;
 pub use interest::Interest;
 pub use ready::Ready;
 pub(crate) use registration::Registration;
@@ -30,7 +31,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
-use self::alarm::Alarm;
+use self::alarm::{Alarm, WAKE};
 use self::bells::Bells;
 use self::look_lock::LookLock;
 use self::table::Table;
@@ -86,25 +87,6 @@ impl Shared {
         }
     }
 }
-
-/// The two halves of a source, each with a waker of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Read,
-    Write,
-}
-
-impl Direction {
-    pub(crate) const fn interest(self) -> Interest {
-        match self {
-            Direction::Read => Interest::READABLE,
-            Direction::Write => Interest::WRITABLE,
-        }
-    }
-}
-
-/// The event of [`Readiness::wake`]; no source has this number.
-const WAKE: mio::Token = mio::Token(usize::MAX);
 
 const INDEX_BITS: u32 = usize::BITS - GENERATION_BITS;
 

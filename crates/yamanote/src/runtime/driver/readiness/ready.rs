@@ -4,8 +4,6 @@
 use std::fmt;
 use std::ops;
 
-use super::Interest;
-
 /// The readiness of an I/O source, as a set of flags.
 ///
 /// Readiness is a hint: an operation may still answer `WouldBlock`.
@@ -110,16 +108,6 @@ impl Ready {
         Ready(self.0 | other.0)
     }
 
-    /// The part of this that `interest` waits for.
-    pub(crate) const fn intersection(self, interest: Interest) -> Ready {
-        Ready(self.0 & interest.mask().0)
-    }
-
-    /// Whether a wait for `interest` ends with this.
-    pub(crate) fn satisfies(self, interest: Interest) -> bool {
-        !self.intersection(interest).is_empty()
-    }
-
     pub(crate) const fn bits(self) -> u8 {
         self.0
     }
@@ -147,6 +135,7 @@ impl ops::BitOrAssign for Ready {
 impl ops::BitAnd for Ready {
     type Output = Ready;
 
+    #[inline]
     fn bitand(self, other: Ready) -> Ready {
         Ready(self.0 & other.0)
     }
@@ -170,20 +159,5 @@ impl fmt::Debug for Ready {
             .field("is_error", &self.is_error())
             .field("is_priority", &self.is_priority())
             .finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_closed_half_satisfies_its_direction() {
-        assert!(Ready::READ_CLOSED.satisfies(Interest::READABLE));
-        assert!(Ready::READ_CLOSED.satisfies(Interest::PRIORITY));
-        assert!(!Ready::READ_CLOSED.satisfies(Interest::WRITABLE));
-        assert!(Ready::WRITE_CLOSED.satisfies(Interest::WRITABLE));
-        assert!(!Ready::READABLE.satisfies(Interest::ERROR));
-        assert!(Ready::ALL.satisfies(Interest::ERROR));
     }
 }

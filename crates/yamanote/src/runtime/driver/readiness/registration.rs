@@ -10,8 +10,10 @@ use std::task::{Context, Poll, ready};
 
 use mio::event;
 
-use super::source::Source;
-use super::{Direction, Interest, Readiness, Ready, ReadyEvent, Shared, token};
+use super::interest::{Direction, Interest};
+use super::ready::Ready;
+use super::source::{ReadyEvent, Source};
+use super::{Readiness, Shared, token};
 use crate::util::coop;
 use crate::util::wake_list::WakeList;
 

@@ -35,8 +35,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+use super::interest::{Direction, Interest};
+use super::ready::Ready;
 use super::waiters::{Place, Waiters};
-use super::{Direction, Interest, Ready};
 use crate::loom::sync::atomic::{AtomicU64, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::poison::unpoisoned;

@@ -3,7 +3,8 @@
 
 use std::task::Waker;
 
-use super::{Direction, Interest, Ready};
+use super::interest::{Direction, Interest};
+use super::ready::Ready;
 use crate::util::wake_list::WakeList;
 
 /// Wakers go in and come out here; none is cloned, dropped or woken inside.
