@@ -1,15 +1,17 @@
 //! A set of tasks that stay on one thread.
 //!
-//! A `LocalSet` is a small scheduler inside a future: polling it runs its tasks. `shared` is how
-//! they become runnable, `inbox` the way from other threads, `current` how `spawn_local` finds the
-//! set.
+//! A `LocalSet` is a small scheduler inside a future: polling it runs its tasks. `inbox` is the way
+//! from other threads, `shared` what the set and its tasks share, `current` how `spawn_local` finds
+//! the set, `schedule` how a task becomes runnable.
 #![forbid(unsafe_code)]
-
-mod shared;
 
 mod inbox;
 
+mod shared;
+
 mod current;
+
+mod schedule;
 
 pub use current::LocalEnterGuard;
 pub(super) use current::get as current;

@@ -14,29 +14,27 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
-use std::future::Future;
 use std::sync::Arc;
 use std::task::Waker;
 
-use super::current;
 use super::inbox::Inbox;
 use crate::runtime;
-use crate::runtime::task::{self, Id, JoinHandle, LocalTasks, Schedule, Task};
+use crate::runtime::task::{self, LocalTasks};
 use crate::util::owner_cell::OwnerCell;
 use crate::util::room;
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
 
 pub(in crate::task) struct Shared {
-    home: OwnerCell<Home>,
+    pub(super) home: OwnerCell<Home>,
     pub(super) tasks: LocalTasks<Arc<Shared>>,
-    inbox: Inbox<Notified>,
+    pub(super) inbox: Inbox<Notified>,
     pub(super) id: runtime::Id,
 }
 
 /// No cell is borrowed while a waker or a destructor of the user's runs.
-struct Home {
-    queue: RefCell<VecDeque<Notified>>,
+pub(super) struct Home {
+    pub(super) queue: RefCell<VecDeque<Notified>>,
     waker: RefCell<Option<Waker>>,
     /// The waker was woken since the last poll began.
     woken: Cell<bool>,
@@ -61,20 +59,6 @@ impl Shared {
             inbox: Inbox::new(),
             id: runtime::Id::next(),
         })
-    }
-
-    /// Makes a task of `future`, to be run by the set; if the set is gone, the future is dropped
-    /// and the handle says so.
-    pub(in crate::task) fn spawn<F>(self: &Arc<Self>, future: F) -> JoinHandle<F::Output>
-    where
-        F: Future + 'static,
-        F::Output: 'static,
-    {
-        let (join, runnable) = self.tasks.bind(future, self.clone(), Id::next());
-        if let Some(task) = runnable {
-            self.schedule(task);
-        }
-        join
     }
 
     fn home(&self) -> &Home {
@@ -133,7 +117,7 @@ impl Shared {
 
 impl Home {
     /// Has the set polled, from its own thread.
-    fn wake(&self) {
+    pub(super) fn wake(&self) {
         if self.woken.replace(true) {
             return;
         }
@@ -146,27 +130,5 @@ impl Home {
         if place.is_none() {
             *place = Some(waker);
         }
-    }
-}
-
-impl Schedule for Arc<Shared> {
-    fn schedule(&self, task: Notified) {
-        if let Some(home) = self.home.get() {
-            home.queue.borrow_mut().push_back(task);
-            if !current::runs(self) {
-                home.wake();
-            }
-            return;
-        }
-        match self.inbox.push(task) {
-            Ok(Some(waker)) => waker.wake(),
-            Ok(None) => {}
-            // The set is gone and the task over: only its memory is left to free.
-            Err(task) => drop(task),
-        }
-    }
-
-    fn release(&self, task: &Task<Self>) -> Option<Task<Self>> {
-        self.tasks.remove(task)
     }
 }
