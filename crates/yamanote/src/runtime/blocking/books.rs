@@ -362,3 +362,66 @@ impl<J> Books<J> {
         assert_eq!((page.idle, page.promised), (0, 0));
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    fn start(books: &Books<u32>, job: u32, kind: Kind) -> Coming {
+        match books.add(job, kind) {
+            Added::Start(coming) => coming,
+            _ => panic!("there is a thread for {job} already"),
+        }
+    }
+
+    /// A thread takes the first job in the queue, which may be one for which another thread was to be
+    /// started.
+    #[test]
+    fn what_a_thread_that_does_not_come_leaves_behind_need_not_be_its_own() {
+        let books = || Books::new(8, Duration::from_secs(20));
+        let (ends, is_over) = (
+            |books: &Books<u32>, kind| books.thread_ends(Stage::Busy(kind)),
+            |books: &Books<u32>| {
+                assert_eq!((books.queued(), books.threads()), (0, 0));
+                assert!(books.close(0, Some(Duration::ZERO)));
+            },
+        );
+
+        // The first worker's thread took the second worker.
+        let pool = books();
+        let _first = start(&pool, 1, Kind::Worker);
+        let second = start(&pool, 2, Kind::Worker);
+        assert_eq!(pool.next(Stage::Coming), Some((2, Kind::Worker)));
+        let stranded = pool.not_started(second);
+        assert_eq!((stranded.jobs, stranded.is_failure), (vec![1], true));
+        ends(&pool, Kind::Worker);
+        is_over(&pool);
+
+        // A job's thread took the worker, and the job has none.
+        let pool = books();
+        let _first = start(&pool, 1, Kind::Blocking);
+        let second = start(&pool, 2, Kind::Worker);
+        assert_eq!(pool.next(Stage::Coming), Some((2, Kind::Worker)));
+        let stranded = pool.not_started(second);
+        assert_eq!((stranded.jobs, stranded.is_failure), (vec![1], false));
+        ends(&pool, Kind::Worker);
+        is_over(&pool);
+
+        // The thread that is still to come does for what is left.
+        let pool = books();
+        let _first = start(&pool, 1, Kind::Blocking);
+        let _second = start(&pool, 2, Kind::Blocking);
+        let third = start(&pool, 3, Kind::Worker);
+        assert_eq!(pool.next(Stage::Coming), Some((3, Kind::Worker)));
+        let stranded = pool.not_started(third);
+        assert_eq!((stranded.jobs, stranded.is_failure), (vec![], false));
+        assert_eq!(pool.next(Stage::Coming), Some((1, Kind::Blocking)));
+        assert_eq!(
+            pool.next(Stage::Busy(Kind::Blocking)),
+            Some((2, Kind::Blocking))
+        );
+        ends(&pool, Kind::Blocking);
+        ends(&pool, Kind::Worker);
+        is_over(&pool);
+    }
+}

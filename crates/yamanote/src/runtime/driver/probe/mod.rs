@@ -1,6 +1,6 @@
 //! What this kernel, and whoever confines this process, let us do with io_uring.
 //!
-//! It answers two questions: may `Auto` choose io_uring ([`usable`], asked once per process as a
+//! It answers two questions: may `Auto` choose io_uring (`usable`, asked once per process as a
 //! rule), and what does an operator want to know if it did not ([`Report`]).
 #![forbid(unsafe_code)]
 
