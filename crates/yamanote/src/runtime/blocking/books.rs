@@ -374,8 +374,8 @@ mod tests {
         }
     }
 
-    /// A thread takes the first job in the queue, which may be one for which another thread was to be
-    /// started.
+    /// A thread takes the first job in the queue, which may be one for which another thread was to
+    /// be started.
     #[test]
     fn what_a_thread_that_does_not_come_leaves_behind_need_not_be_its_own() {
         let books = || Books::new(8, Duration::from_secs(20));

@@ -27,7 +27,8 @@ pub enum DriverChoice {
     /// io_uring or nothing: building the runtime fails where io_uring cannot be had, or has no room
     /// for a ring for each worker. (If a ring is lost later, for example to a seccomp filter, the
     /// runtime does without;
-    /// [`driver_fallback_reason`](crate::runtime::RuntimeMetrics::driver_fallback_reason) says why.)
+    /// [`driver_fallback_reason`](crate::runtime::RuntimeMetrics::driver_fallback_reason) says
+    /// why.)
     Uring,
     /// epoll, and a thread pool for files.
     Epoll,
