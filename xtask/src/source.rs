@@ -35,41 +35,4 @@ impl Source {
         found.sort_by(|a, b| a.path.cmp(&b.path));
         found
     }
-
-    /// The lines of code outside tests and comments, numbered from one.
-    pub fn code(&self) -> impl Iterator<Item = (usize, &str)> {
-        let mut lines = self.text.lines().enumerate().peekable();
-        std::iter::from_fn(move || {
-            let (index, line) = lines.next()?;
-            // Models stand at the end; before that, the same gate chooses between std and loom.
-            let next_is_module = lines
-                .peek()
-                .is_some_and(|(_, next)| next.starts_with("mod "));
-            let is_end = line.trim() == "#[cfg(test)]"
-                || (line == "#[cfg(all(test, loom))]" && next_is_module);
-            (!is_end).then_some((index, line))
-        })
-        .map(|(index, line)| (index + 1, line))
-        .filter(|(_, line)| !line.trim_start().starts_with("//"))
-        .map(|(number, line)| {
-            (
-                number,
-                line.split_once(" // ").map_or(line, |(code, _)| code),
-            )
-        })
-    }
-
-    /// The module path below the crate, for a file of a `src` folder: `runtime/driver/op.rs` is
-    /// `["runtime", "driver", "op"]`.
-    pub fn module(&self, src: &Path) -> Option<Vec<String>> {
-        let inner = self.path.strip_prefix(src).ok()?.with_extension("");
-        let mut module: Vec<String> = inner
-            .iter()
-            .map(|part| part.to_string_lossy().into_owned())
-            .collect();
-        if module.last().is_some_and(|last| last == "mod") {
-            module.pop();
-        }
-        Some(module)
-    }
 }
