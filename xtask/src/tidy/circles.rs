@@ -36,6 +36,7 @@ pub fn check(map: &str, crates: &[Modules], complaints: &mut Vec<String>) {
         let mut arrows = Arrows::new();
         for reference in &references {
             if reference.from_file != reference.to_file
+                && !reference.is_handed_on
                 && !is_own_folder(&reference.from_file, &reference.to_file)
             {
                 arrows

@@ -44,10 +44,11 @@ fn check_partners(sources: &[Source], complaints: &mut Vec<String>) {
         };
         for (number, block) in comment_blocks(&source.text) {
             let is_head = block.starts_with("//!");
-            if is_head || !speaks_of_order(&block) {
+            let prose = block.split("```").next().unwrap_or_default();
+            if is_head || !speaks_of_order(prose) {
                 continue;
             }
-            for (name, is_qualified) in quoted_names(&block) {
+            for (name, is_qualified) in quoted_names(prose) {
                 let below = if is_qualified { home } else { folder };
                 if !is_known(name, below) {
                     complaints.push(format!(

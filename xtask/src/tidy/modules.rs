@@ -22,11 +22,18 @@ struct Module {
     imports: HashMap<String, Vec<String>>,
     globs: Vec<Vec<String>>,
     /// Every path of two names or more, and every import, with its line.
-    mentions: Vec<(usize, Vec<String>)>,
+    mentions: Vec<Mention>,
     /// What tests consist of, with its line: modules that only exist in tests.
     test_modules: Vec<(usize, String)>,
     /// Whether one of two modules of a name is chosen by a gate, of which one is for tests.
     has_alternatives: bool,
+}
+
+struct Mention {
+    line: usize,
+    path: Vec<String>,
+    /// In a `pub use`, of any visibility.
+    is_handed_on: bool,
 }
 
 /// A place in the code that names a definition.
@@ -42,6 +49,8 @@ pub struct Reference {
     pub to: ModulePath,
     pub to_file: PathBuf,
     pub item: String,
+    /// The file names it only to hand it on, in a `pub use`.
+    pub is_handed_on: bool,
 }
 
 /// The modules of one crate that are compiled outside of tests.
@@ -83,8 +92,8 @@ impl Modules {
     pub fn references(&self) -> Vec<Reference> {
         let mut found = Vec::new();
         for (path, module) in &self.all {
-            for (line, mention) in &module.mentions {
-                let Some(named) = self.absolute(path, mention, 0) else {
+            for mention in &module.mentions {
+                let Some(named) = self.absolute(path, &mention.path, 0) else {
                     continue;
                 };
                 let Some((to, item)) = self.definition(&named, 0) else {
@@ -95,11 +104,12 @@ impl Modules {
                         from: path.clone(),
                         from_file: module.file.clone(),
                         home: self.home(path),
-                        line: *line,
+                        line: mention.line,
                         named,
                         to_file: self.all[&to].file.clone(),
                         to,
                         item,
+                        is_handed_on: mention.is_handed_on,
                     });
                 }
             }
@@ -281,11 +291,21 @@ fn read_paths(module: &mut Module, tokens: &[TokenTree], at: usize) -> usize {
     match &tokens[at] {
         TokenTree::Ident(word) if word == "use" => {
             let (trees, end) = use_trees(tokens, at + 1);
+            // `pub use`, `pub(crate) use`
+            let is_handed_on = tokens[..at]
+                .iter()
+                .rev()
+                .take(2)
+                .any(|token| matches!(token, TokenTree::Ident(word) if word == "pub"));
             for tree in trees {
                 match &*tree.alias {
                     "*" => module.globs.push(tree.path),
                     _ => {
-                        module.mentions.push((tree.line, tree.path.clone()));
+                        module.mentions.push(Mention {
+                            line: tree.line,
+                            path: tree.path.clone(),
+                            is_handed_on,
+                        });
                         module.imports.insert(tree.alias, tree.path);
                     }
                 }
@@ -298,7 +318,11 @@ fn read_paths(module: &mut Module, tokens: &[TokenTree], at: usize) -> usize {
                 .checked_sub(1)
                 .is_some_and(|before| is_punct(&tokens[before], '$'));
             if path.len() > 1 && !is_macros {
-                module.mentions.push((line, path));
+                module.mentions.push(Mention {
+                    line,
+                    path,
+                    is_handed_on: false,
+                });
             }
             end.max(at + 1)
         }
