@@ -155,6 +155,8 @@ pub const GROUPS: &[Group] = &[
             "--test",
             "sync_mpsc",
             "--test",
+            "sync_mpsc_drops",
+            "--test",
             "sync_oneshot",
             "--test",
             "sync_watch",
