@@ -15,6 +15,7 @@ pub fn check(root: &Path, sources: &[Source], crates: &[Modules], complaints: &m
     check_length(sources, complaints);
     check_folders(sources, complaints);
     check_tests(crates, complaints);
+    check_dead_code(sources, complaints);
     check_loom(sources, complaints);
     check_machine_paths(root, sources, complaints);
 }
@@ -78,6 +79,28 @@ fn check_tests(crates: &[Modules], complaints: &mut Vec<String>) {
                 complaints.push(format!(
                     "{}:{line}: in-tree tests are called tests, models loom_tests, and not {name}",
                     file.display()
+                ));
+            }
+        }
+    }
+}
+
+/// What has no user goes; what waits for one expects to be dead, so that the compiler tells when it
+/// is not any more.
+fn check_dead_code(sources: &[Source], complaints: &mut Vec<String>) {
+    let is_test = |path: &Path| {
+        let name = path.file_name().and_then(|name| name.to_str());
+        path.iter().any(|part| part == "tests")
+            || name.is_some_and(|name| ["tests.rs", "loom_tests.rs"].contains(&name))
+    };
+    for source in sources.iter().filter(|source| !is_test(&source.path)) {
+        for (index, line) in source.text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if code.trim_start().starts_with('#') && code.contains("allow(dead_code") {
+                complaints.push(format!(
+                    "{}:{}: code without a user is expected, not allowed: expect(dead_code, reason)",
+                    source.path.display(),
+                    index + 1
                 ));
             }
         }

@@ -6,6 +6,7 @@
 //! - Every file says in its first line what it is, and in its head why it is long.
 //! - A module with children is `x/mod.rs`; in-tree tests are `tests`, models `loom_tests`.
 //! - Comments fit the width, and what they name beside an atomic ordering exists.
+//! - No code without a user is allowed outside of tests.
 //! - Only tests look at `--cfg loom`, which a program may set for models of its own.
 //! - Nothing names a path of some developer's machine.
 #![forbid(unsafe_code)]
