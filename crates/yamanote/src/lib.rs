@@ -31,14 +31,14 @@
 //! environment variable `YAMANOTE_DRIVER` (`auto`, `uring`, `epoll`) overrides the program.
 //!
 //! Sockets wait for readiness on either driver and are read and written directly, so everything
-//! Tokio documents about them holds. Files are read inline where that takes microseconds, by the ring
-//! where it is natively asynchronous, and by the blocking pool otherwise; see [`fs`]. Inline calls can
-//! be turned off by [`runtime::Builder::inline_files`] or `YAMANOTE_INLINE_FILES=off`.
+//! Tokio documents about them holds. Files are read inline where that takes microseconds, by the
+//! ring where it is natively asynchronous, and by the blocking pool otherwise; see [`fs`]. Inline
+//! calls can be turned off by [`runtime::Builder::inline_files`] or `YAMANOTE_INLINE_FILES=off`.
 //!
 //! # What is there
 //!
-//! - [`task`]: spawned tasks, sets of them, tasks that stay on their thread, task-locals. [`runtime`]:
-//!   what runs them, on one thread or on many.
+//! - [`task`]: spawned tasks, sets of them, tasks that stay on their thread, task-locals.
+//!   [`runtime`]: what runs them, on one thread or on many.
 //! - [`net`]: TCP, UDP, Unix sockets and pipes. [`fs`]: files and directories. [`process`] and
 //!   [`signal`]: children, and what the process is told. [`time`]: sleeping, intervals, timeouts.
 //! - [`sync`]: channels, locks and signals between tasks. [`io`]: the traits of streams, their
@@ -51,11 +51,11 @@
 //!
 //! # Features
 //!
-//! They are Tokio's, and all of them are on by default (`full`). With `default-features = false` one
-//! takes what one needs: `sync`, `io-util` and `macros` need no runtime and nothing of the system;
-//! `fs`, `io-std`, `net`, `process`, `signal` and `time` bring the runtime, `rt`, with them.
-//! `rt-multi-thread` and `test-util` are names that Tokio has; what they stand for is there with `rt`
-//! and `time`.
+//! They are Tokio's, and all of them are on by default (`full`). With `default-features = false`
+//! one takes what one needs: `sync`, `io-util` and `macros` need no runtime and nothing of the
+//! system; `fs`, `io-std`, `net`, `process`, `signal` and `time` bring the runtime, `rt`, with
+//! them. `rt-multi-thread` and `test-util` are names that Tokio has; what they stand for is there
+//! with `rt` and `time`.
 //!
 //! # Beyond Tokio
 //!
@@ -66,8 +66,8 @@
 //!
 //! # Not there yet
 //!
-//! Sockets with owned buffers (multishot and zero-copy operations), reports of tasks that stall their
-//! worker, live metrics, and what is unstable in Tokio (`tokio_unstable`).
+//! Sockets with owned buffers (multishot and zero-copy operations), reports of tasks that stall
+//! their worker, live metrics, and what is unstable in Tokio (`tokio_unstable`).
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What parts share stands below them, and without some of the parts not all of it is used.

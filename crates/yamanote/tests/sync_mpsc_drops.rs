@@ -1,4 +1,5 @@
-//! Values that are dropped with their channel: they may use it, may panic, and are not kept for ever.
+//! Values that are dropped with their channel: they may use it, may panic, and are not kept for
+//! ever.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

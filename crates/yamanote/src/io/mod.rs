@@ -3,8 +3,8 @@
 //! The asynchronous twin of [`std::io`]. At its heart are the traits [`AsyncRead`] and
 //! [`AsyncWrite`], [`AsyncBufRead`] and [`AsyncSeek`]: where their blocking relatives would wait,
 //! they arrange for the task to be woken. Code that uses streams calls the methods of
-//! [`AsyncReadExt`], [`AsyncWriteExt`], [`AsyncBufReadExt`] and [`AsyncSeekExt`]; code that offers a
-//! new kind of stream implements the traits themselves.
+//! [`AsyncReadExt`], [`AsyncWriteExt`], [`AsyncBufReadExt`] and [`AsyncSeekExt`]; code that offers
+//! a new kind of stream implements the traits themselves.
 //!
 //! ```
 //! use yamanote::io::{self, AsyncBufReadExt, AsyncReadExt, BufReader};

@@ -11,9 +11,9 @@
 //!     └──────────────────────────────────────────────────────────────┘ set_stage
 //! ```
 //!
-//! 1. While it is Queued, its links and its entry (waker and value) belong to whoever holds the lock
-//!    of the list, which is what `&mut WaiterList` stands for; otherwise to its owner, the future
-//!    around it.
+//! 1. While it is Queued, its links and its entry (waker and value) belong to whoever holds the
+//!    lock of the list, which is what `&mut WaiterList` stands for; otherwise to its owner, the
+//!    future around it.
 //! 2. It enters and leaves Queued only with the lock held. When it leaves, the store of the new
 //!    stage is the last touch: the owner that reads it may free the waiter.
 

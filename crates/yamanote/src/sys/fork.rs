@@ -2,9 +2,9 @@
 //! threads nor its rings' memory, and no right to its readiness set. A value to which that matters
 //! keeps its [`Origin`].
 //!
-//! An origin is a number that differs between a process and its forked children, and is read without
-//! a system call: one page is mapped `MADV_WIPEONFORK`, and a child that finds zero there takes the
-//! next number.
+//! An origin is a number that differs between a process and its forked children, and is read
+//! without a system call: one page is mapped `MADV_WIPEONFORK`, and a child that finds zero there
+//! takes the next number.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -11,8 +11,8 @@ use super::ReadBuf;
 use crate::io::AsyncBufRead;
 
 /// The memory that a reader was lent. A reader may put another `ReadBuf` in the place of the one it
-/// was lent, and what that one says does not describe our memory. The length is compared too: memory
-/// of length zero may lie at any address.
+/// was lent, and what that one says does not describe our memory. The length is compared too:
+/// memory of length zero may lie at any address.
 pub(super) struct Lent(*const [MaybeUninit<u8>]);
 
 impl Lent {

@@ -36,8 +36,8 @@
 //! 7. Results own what they carry; to lose interest is to drop them, or to hand them on
 //!    ([`Cancellable::orphaned`]).
 //!
-//! The states of an entry are those of [`Lifecycle`](super::ring::table::Lifecycle). The operations
-//! themselves stand in `ops`; nothing here lists what they are.
+//! The states of an entry are those of [`Lifecycle`]. The operations themselves stand in `ops`;
+//! nothing here lists what they are.
 #![forbid(unsafe_code)]
 
 use std::any::Any;
@@ -56,6 +56,8 @@ use crate::util::coop;
 use super::ring::completion::Key;
 pub(crate) use super::ring::completion::{BROKEN_OFF, CqeResult, OnDrop};
 pub(crate) use super::ring::payload::Prepare;
+#[cfg(doc)]
+use super::ring::table::Lifecycle;
 
 /// From a completion to what the caller waits for.
 pub(crate) trait Completable: Sized {

@@ -41,7 +41,8 @@ use std::task::{Context, Poll, Waker, ready};
 /// ```
 /// # #[yamanote::main(flavor = "current_thread")]
 /// # async fn main() -> std::io::Result<()> {
-/// let handle: yamanote::task::JoinHandle<std::io::Result<i32>> = yamanote::spawn(async { Ok(5 + 3) });
+/// let task = async { std::io::Result::Ok(5 + 3) };
+/// let handle: yamanote::task::JoinHandle<_> = yamanote::spawn(task);
 /// // The first `?` is for a panic of the task, the second one for the task's own error.
 /// assert_eq!(handle.await??, 8);
 /// # Ok(())

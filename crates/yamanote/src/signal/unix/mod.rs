@@ -72,7 +72,8 @@ pub struct Signal {
 /// # async fn main() -> std::io::Result<()> {
 /// let mut resized = signal(SignalKind::window_change())?;
 /// # yamanote::spawn(async {
-/// #     std::process::Command::new("kill").arg("-WINCH").arg(std::process::id().to_string()).status()
+/// #     let process = std::process::id().to_string();
+/// #     std::process::Command::new("kill").arg("-WINCH").arg(process).status()
 /// # });
 /// resized.recv().await;
 /// # Ok(())

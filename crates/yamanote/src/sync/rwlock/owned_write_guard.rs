@@ -21,7 +21,8 @@ use crate::sync::protected::{Exclusive, Many, Permits};
 /// # #[yamanote::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let lock = Arc::new(RwLock::new((1, "one")));
-/// let mut number = OwnedRwLockWriteGuard::map(lock.clone().write_owned().await, |pair| &mut pair.0);
+/// let pair = lock.clone().write_owned().await;
+/// let mut number = OwnedRwLockWriteGuard::map(pair, |pair| &mut pair.0);
 /// *number += 1;
 /// drop(number);
 /// assert_eq!(*lock.read().await, (2, "one"));

@@ -161,7 +161,8 @@ impl UnixDatagram {
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.io.shutdown(how)?;
         if how != Shutdown::Read {
-            // The kernel reports the end of a stream to the peer, but that of this socket to nobody.
+            // The kernel reports the end of a stream to the peer, but that of this socket to
+            // nobody.
             self.io.registration().announce(Ready::WRITE_CLOSED);
         }
         Ok(())
