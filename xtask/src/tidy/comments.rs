@@ -1,4 +1,5 @@
-//! Comments fit the width, and what they name beside an atomic ordering exists.
+//! Comments fit the width; files that they name exist, and so does what they name beside an atomic
+//! ordering.
 #![forbid(unsafe_code)]
 
 use crate::source::Source;
@@ -8,7 +9,13 @@ use std::path::Path;
 /// The width that rustfmt keeps for code.
 const WIDTH: usize = 100;
 
-pub fn check(sources: &[Source], complaints: &mut Vec<String>) {
+pub fn check(map: &str, sources: &[Source], complaints: &mut Vec<String>) {
+    let exists = |name: &str| sources.iter().any(|source| source.path.ends_with(name));
+    for (index, line) in map.lines().enumerate() {
+        for name in quoted_files(line).filter(|name| !exists(name)) {
+            complaints.push(format!("ARCHITECTURE.md:{}: there is no {name}", index + 1));
+        }
+    }
     for source in sources {
         for (index, line) in source.text.lines().enumerate() {
             // A row of a table is one line.
@@ -21,9 +28,25 @@ pub fn check(sources: &[Source], complaints: &mut Vec<String>) {
                     index + 1
                 ));
             }
+            let files = is_comment.then(|| quoted_files(line));
+            for name in files.into_iter().flatten().filter(|name| !exists(name)) {
+                complaints.push(format!(
+                    "{}:{}: there is no {name}",
+                    source.path.display(),
+                    index + 1
+                ));
+            }
         }
     }
     check_partners(sources, complaints);
+}
+
+/// `driver/park.rs`; not `x/mod.rs`, which stands for any.
+fn quoted_files(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2).filter(|name| {
+        let is_path = name.chars().all(|c| is_word(c) || c == '/' || c == '.');
+        is_path && name.ends_with(".rs") && *name != ".rs" && !name.starts_with("x/")
+    })
 }
 
 /// To name the function with the other ordering is worth nothing once that is called otherwise. A
@@ -113,7 +136,7 @@ fn quoted_names(comment: &str) -> Vec<(&str, bool)> {
             let is_name = !name.is_empty()
                 && name.chars().all(is_word)
                 && !name.starts_with(|c: char| c.is_ascii_digit());
-            // `wheel.rs`
+            // `park.rs`
             let is_file = quoted.contains('/') || name == "rs";
             (is_name && !is_file).then_some((name, name.len() < path.len()))
         })
@@ -133,7 +156,7 @@ mod tests {
                 .to_owned(),
         };
         let mut complaints = Vec::new();
-        check(&[source], &mut complaints);
+        check("", &[source], &mut complaints);
         assert_eq!(
             complaints,
             [

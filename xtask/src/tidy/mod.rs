@@ -5,7 +5,8 @@
 //! - Unsafe code lives in the listed rooms; every other file forbids it.
 //! - Every file says in its first line what it is, and in its head why it is long.
 //! - A module with children is `x/mod.rs`; in-tree tests are `tests`, models `loom_tests`.
-//! - Comments fit the width, and what they name beside an atomic ordering exists.
+//! - Comments fit the width; files that they or the map name exist, and so does what they name
+//!   beside an atomic ordering.
 //! - No code without a user is allowed outside of tests.
 //! - Only tests look at `--cfg loom`, which a program may set for models of its own.
 //! - Nothing names a path of some developer's machine.
@@ -50,7 +51,7 @@ pub fn run(root: &Path) -> ExitCode {
     circles::check(&map, &crates, &mut complaints);
     rooms::check(&map, &sources, &mut complaints);
     habits::check(root, &sources, &crates, &mut complaints);
-    comments::check(&sources, &mut complaints);
+    comments::check(&map, &sources, &mut complaints);
     for complaint in &complaints {
         eprintln!("tidy: {complaint}");
     }

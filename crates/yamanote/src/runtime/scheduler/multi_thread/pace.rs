@@ -51,7 +51,7 @@ const LONG_QUEUE: usize = 64;
 const UNWATCHED: u8 = 15;
 
 /// What a worker does at the moment. Numbers and flags that nothing is published with, hence
-/// Relaxed; where a wake-up depends on them, the fences of `idle.rs` order them.
+/// Relaxed; where a wake-up depends on them, the fences of `idle/mod.rs` order them.
 pub(super) struct Pace {
     /// Begins and ends of polls: odd inside of one. Written by the worker.
     polls: AtomicU32,

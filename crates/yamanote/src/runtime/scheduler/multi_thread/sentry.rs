@@ -1,6 +1,6 @@
 //! What a worker does for siblings that are stuck in a task.
 //!
-//! A worker counts its turns of the driver. The sentry (see `role.rs`), before and after each
+//! A worker counts its turns of the driver. The sentry (see `role/mod.rs`), before and after each
 //! sleep, and every busy worker, in passing, note since when each sibling's count is what it is. A
 //! sibling that is awake and has not turned for most of a nap runs a long task, or one that never
 //! ends. Its completions are then reaped, its timers fired, and its tasks taken, also the one in
