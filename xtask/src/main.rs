@@ -26,7 +26,7 @@ Tasks of this repository.
 Usage: cargo xtask <task>
 
 Tasks:
-  tidy            check layers, unsafe rooms and file heads against ARCHITECTURE.md
+  tidy            check what a program can check of the rules in ARCHITECTURE.md and CONTRIBUTING.md
   test [ARGS]     run every test of the workspace and count what ran and what was skipped;
                   ARGS are passed to `cargo test`
   test --hostile [NAME...]
