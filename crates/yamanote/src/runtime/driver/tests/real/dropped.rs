@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use yamanote_test::{Capability, Snapshot, TempDir, in_own_process, require};
 
 use super::new_descriptor::{accept, open};
-use super::{Bench, config, pipe, poll_once};
+use super::{Rig, config, pipe, poll_once};
 use crate::runtime::driver::op::Operation;
 use crate::runtime::driver::ops::read::Read;
 use crate::runtime::driver::ops::write::Write;
@@ -34,10 +34,10 @@ enum DropAt {
 
 const STATES: [DropAt; 3] = [DropAt::Pushed, DropAt::Submitted, DropAt::Waiting];
 
-fn bring_to<T: Operation>(bench: &Bench, op: &mut Op<T>, state: DropAt) {
+fn bring_to<T: Operation>(rig: &Rig, op: &mut Op<T>, state: DropAt) {
     assert!(poll_once(op).is_pending());
     if state != DropAt::Pushed {
-        bench.turn();
+        rig.turn();
     }
     if state == DropAt::Waiting {
         assert!(poll_once(op).is_pending());
@@ -72,7 +72,7 @@ fn socket_pair() -> (OwnedFd, OwnedFd) {
 /// something to read. Not a byte goes into the old buffer, and the next reader gets them all.
 #[test]
 fn a_dropped_reads_memory_is_not_written_to_and_the_next_read_gets_the_bytes() {
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     for make in [pipe, eventfd, fifo, socket_pair] {
         for state in STATES {
             for wait_for_the_cancel in [true, false] {
@@ -80,21 +80,21 @@ fn a_dropped_reads_memory_is_not_written_to_and_the_next_read_gets_the_bytes() {
                 let (reader, writer) = make();
                 let reader = Arc::new(reader);
                 let buf = world.buffer(8, 0);
-                let mut op = bench.op(Read::new(reader.clone(), buf, 0));
-                bring_to(&bench, &mut op, state);
+                let mut op = rig.op(Read::new(reader.clone(), buf, 0));
+                bring_to(&rig, &mut op, state);
                 drop(op);
                 assert_eq!(world.live_buffers(), 1, "freed under the kernel's hands");
                 if wait_for_the_cancel {
-                    bench.drain();
+                    rig.drain();
                     assert_eq!(world.live_buffers(), 0);
                 }
                 // An eventfd takes exactly eight bytes.
                 File::from(writer).write_all(&1u64.to_ne_bytes()).unwrap();
                 if wait_for_the_cancel {
-                    let (n, buf) = bench.run(Read::new(reader, vec![0; 8], 0));
+                    let (n, buf) = rig.run(Read::new(reader, vec![0; 8], 0));
                     assert_eq!((n.unwrap(), &buf[..]), (8, &1u64.to_ne_bytes()[..]));
                 }
-                bench.drain();
+                rig.drain();
                 assert_eq!(world.live_buffers(), 0);
                 world.check_canaries();
             }
@@ -105,25 +105,25 @@ fn a_dropped_reads_memory_is_not_written_to_and_the_next_read_gets_the_bytes() {
 /// O3 for sockets.
 #[test]
 fn dropped_reads_of_sockets_and_accepts_leave_the_next_caller_everything() {
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
     let address = listener.local_addr().unwrap();
     for state in STATES {
-        let mut accepting = bench.op(accept(listener.clone()));
-        bring_to(&bench, &mut accepting, state);
+        let mut accepting = rig.op(accept(listener.clone()));
+        bring_to(&rig, &mut accepting, state);
         drop(accepting);
-        bench.drain();
+        rig.drain();
         let mut client = TcpStream::connect(address).unwrap();
-        let server = bench.run(accept(listener.clone())).unwrap();
+        let server = rig.run(accept(listener.clone())).unwrap();
         let server = Arc::new(server);
 
         let world = Arc::<World>::default();
-        let mut read = bench.op(Read::new(server.clone(), world.buffer(64, 0), 0));
-        bring_to(&bench, &mut read, state);
+        let mut read = rig.op(Read::new(server.clone(), world.buffer(64, 0), 0));
+        bring_to(&rig, &mut read, state);
         drop(read);
-        bench.drain();
+        rig.drain();
         client.write_all(b"hello").unwrap();
-        let (n, buf) = bench.run(Read::new(server, vec![0; 64], 0));
+        let (n, buf) = rig.run(Read::new(server, vec![0; 64], 0));
         assert_eq!((n.unwrap(), &buf[..5]), (5, &b"hello"[..]));
         assert_eq!(world.live_buffers(), 0);
         world.check_canaries();
@@ -134,24 +134,23 @@ fn dropped_reads_of_sockets_and_accepts_leave_the_next_caller_everything() {
 /// hold up the end.
 #[test]
 fn a_blocked_open_is_cancelled() {
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     let dir = TempDir::new();
     let path = CString::new(dir.path().join("fifo").as_os_str().as_bytes()).unwrap();
     // SAFETY: a NUL-terminated path.
     assert_eq!(unsafe { libc::mkfifo(path.as_ptr(), 0o600) }, 0);
-    let mut op = bench.op(open(path.clone()));
+    let mut op = rig.op(open(path.clone()));
     assert!(poll_once(&mut op).is_pending());
-    bench.turn();
+    rig.turn();
     let until = Instant::now() + Duration::from_millis(30);
     while Instant::now() < until {
-        bench
-            .driver
+        rig.driver
             .park(0, Role::None, Some(Duration::from_millis(10)));
     }
     assert!(poll_once(&mut op).is_pending(), "opened without a writer");
     drop(op);
     let start = Instant::now();
-    bench.drain();
+    rig.drain();
     assert!(start.elapsed() < Duration::from_secs(1));
 }
 
@@ -162,22 +161,22 @@ fn cancelled_opens_and_accepts_leave_no_descriptor() {
         module_path!(),
         "cancelled_opens_and_accepts_leave_no_descriptor",
         || {
-            let Some(bench) = Bench::new(32) else { return };
+            let Some(rig) = Rig::new(32) else { return };
             let seed = 20_260_101;
             let mut rng = FastRand::new(seed);
             let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
             let address = listener.local_addr().unwrap();
-            bench.run(open(c"/dev/null".into())).unwrap();
+            rig.run(open(c"/dev/null".into())).unwrap();
             let before = Snapshot::take();
             for round in 0..10_000 {
-                let mut op = bench.op(open(c"/dev/null".into()));
+                let mut op = rig.op(open(c"/dev/null".into()));
                 // I, P, S, W and C in turn; each with a random delay before the drop.
                 let state = round % 5;
                 if state > 0 {
                     assert!(poll_once(&mut op).is_pending());
                 }
                 if state > 1 {
-                    bench.turn();
+                    rig.turn();
                 }
                 let until = Instant::now() + Duration::from_micros(u64::from(rng.below(200)));
                 while Instant::now() < until {
@@ -187,22 +186,22 @@ fn cancelled_opens_and_accepts_leave_no_descriptor() {
                     let _ = poll_once(&mut op);
                 }
                 if state == 4 {
-                    bench.drain();
+                    rig.drain();
                 }
                 drop(op);
             }
             for _ in 0..2_000 {
-                let mut op = bench.op(accept(listener.clone()));
+                let mut op = rig.op(accept(listener.clone()));
                 assert!(poll_once(&mut op).is_pending());
-                bench.turn();
+                rig.turn();
                 let client = TcpStream::connect(address).unwrap();
                 if rng.below(2) == 0 {
-                    bench.turn();
+                    rig.turn();
                 }
                 drop(op);
                 drop(client);
             }
-            bench.drain();
+            rig.drain();
             // Connections whose accept was cancelled are still in the backlog.
             listener.set_nonblocking(true).unwrap();
             while listener.accept().is_ok() {}
@@ -257,7 +256,7 @@ fn bytes_taken_by_a_dropped_read_are_handed_on() {
         }
     }
 
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     const TOTAL: usize = 4 << 20;
     let (reader, writer) = pipe();
     let reader = Arc::new(reader);
@@ -287,7 +286,7 @@ fn bytes_taken_by_a_dropped_read_are_handed_on() {
             handed_on += 1;
             check(&bytes);
         }
-        let mut op = bench.op(KeptRead {
+        let mut op = rig.op(KeptRead {
             read: Read::new(reader.clone(), Vec::with_capacity(700), 0),
             shelf: shelf.clone(),
         });
@@ -295,7 +294,7 @@ fn bytes_taken_by_a_dropped_read_are_handed_on() {
             assert!(poll_once(&mut op).is_pending());
             let until = Instant::now() + Duration::from_micros(u64::from(rng.below(50)));
             if rng.below(2) == 0 {
-                bench.turn();
+                rig.turn();
             }
             while Instant::now() < until {
                 std::hint::spin_loop();
@@ -303,10 +302,10 @@ fn bytes_taken_by_a_dropped_read_are_handed_on() {
             drop(op);
             drops += 1;
             // The next reader waits for the orphan, so that bytes stay in order.
-            bench.drain();
+            rig.drain();
             continue;
         }
-        let (n, buf) = bench.finish(op);
+        let (n, buf) = rig.finish(op);
         if n.unwrap() == 0 {
             break;
         }
@@ -323,15 +322,15 @@ fn bytes_taken_by_a_dropped_read_are_handed_on() {
 /// O6: what a dropped write sends is what it was given.
 #[test]
 fn a_dropped_write_sends_the_original() {
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     for _ in 0..200 {
         let (mut peer, socket) = UnixStream::pair().unwrap();
-        let mut op = bench.op(Write::new(socket, vec![7u8; 64], 0));
+        let mut op = rig.op(Write::new(socket, vec![7u8; 64], 0));
         assert!(poll_once(&mut op).is_pending());
         drop(op);
         // Had it been freed, the next to ask for that size would get the same block.
         let others: Vec<Vec<u8>> = (0..64).map(|_| vec![9u8; 64]).collect();
-        bench.drain();
+        rig.drain();
         drop(others);
         let mut bytes = Vec::new();
         peer.read_to_end(&mut bytes).unwrap();

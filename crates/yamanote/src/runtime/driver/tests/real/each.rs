@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use yamanote_test::TempDir;
 
-use super::{Bench, poll_once};
+use super::{Rig, poll_once};
 use crate::buf::IoBuf;
 use crate::runtime::driver::op::Operation;
 use crate::runtime::driver::ops::read::Read;
@@ -17,21 +17,21 @@ use crate::runtime::driver::ops::write::Write;
 
 /// The two ways an operation can go.
 enum Way {
-    Ring(Bench),
+    Ring(Rig),
     Plain,
 }
 
 impl Way {
     fn run<T: Operation>(&self, operation: T) -> T::Output {
         match self {
-            Way::Ring(bench) => bench.run(operation),
+            Way::Ring(rig) => rig.run(operation),
             Way::Plain => operation.run_blocking(),
         }
     }
 }
 
 fn ways() -> Vec<Way> {
-    let ring = Bench::new(8).map(Way::Ring);
+    let ring = Rig::new(8).map(Way::Ring);
     ring.into_iter().chain([Way::Plain]).collect()
 }
 
@@ -104,17 +104,17 @@ fn absurd_offsets_and_lengths_are_not_mistaken_for_others() {
 /// Row O16: the operation owns its descriptor, so the number cannot become another file's.
 #[test]
 fn a_descriptors_number_is_not_reused_before_the_kernel_is_done() {
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     let dir = TempDir::new();
     let (mut peer, socket) = std::os::unix::net::UnixStream::pair().unwrap();
     let socket = Arc::new(OwnedFd::from(socket));
     let number = socket.as_fd().as_raw_fd();
-    let mut op = bench.op(Write::new(socket, "to the socket", 0));
+    let mut op = rig.op(Write::new(socket, "to the socket", 0));
     assert!(poll_once(&mut op).is_pending());
     drop(op);
     let file = File::create(dir.path().join("file")).unwrap();
     assert_ne!(file.as_raw_fd(), number);
-    bench.drain();
+    rig.drain();
     let mut text = String::new();
     peer.read_to_string(&mut text).unwrap();
     assert_eq!(text, "to the socket");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use yamanote_test::in_own_process;
 
-use super::{Bench, pipe, poll_once};
+use super::{Rig, pipe, poll_once};
 use crate::runtime::driver::batch::Batch;
 use crate::runtime::driver::ops::read::Read;
 use crate::runtime::driver::ops::write::Write;
@@ -18,24 +18,24 @@ use crate::sys::uring;
 /// R1, R2: 10,000 operations in one go through the smallest ring; then the same, dropped.
 #[test]
 fn ten_thousand_operations_in_one_poll() {
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     let zero = Arc::new(File::open("/dev/zero").unwrap());
     for drops in [false, true] {
         let mut ops = Vec::new();
         for _ in 0..10_000 {
-            let mut op = bench.op(Read::new(zero.clone(), vec![1; 3], 0));
+            let mut op = rig.op(Read::new(zero.clone(), vec![1; 3], 0));
             assert!(poll_once(&mut op).is_pending());
             ops.push(op);
         }
         if !drops {
             for op in ops {
-                let (n, buf) = bench.finish(op);
+                let (n, buf) = rig.finish(op);
                 assert_eq!((n.unwrap(), buf), (3, vec![0; 3]));
             }
         }
-        bench.drain();
+        rig.drain();
     }
-    assert!(bench.driver.ops_submitted() >= 20_000);
+    assert!(rig.driver.ops_submitted() >= 20_000);
 }
 
 /// R22: a forked child that uses the ring is told so, one that drops it harms nobody.
@@ -45,11 +45,11 @@ fn a_forked_child_cannot_touch_its_parents_ring() {
         module_path!(),
         "a_forked_child_cannot_touch_its_parents_ring",
         || {
-            let Some(bench) = Bench::new(8) else { return };
+            let Some(rig) = Rig::new(8) else { return };
             let (reader, writer) = pipe();
-            let mut op = bench.op(Read::new(reader, vec![0; 3], 0));
+            let mut op = rig.op(Read::new(reader, vec![0; 3], 0));
             assert!(poll_once(&mut op).is_pending());
-            bench.turn();
+            rig.turn();
             let mut spare = Some(Ring::new(8).unwrap());
             for drops in [false, true] {
                 // SAFETY: this process has no other thread that matters (the harness's main thread
@@ -60,7 +60,7 @@ fn a_forked_child_cannot_touch_its_parents_ring() {
                         if drops {
                             drop(spare.take());
                         } else {
-                            bench.turn();
+                            rig.turn();
                         }
                     });
                     std::panic::set_hook(Box::new(|_| {}));
@@ -79,7 +79,7 @@ fn a_forked_child_cannot_touch_its_parents_ring() {
             assert!(spare.reap(&mut Batch::default(), usize::MAX) > 0);
             let writer: OwnedFd = writer;
             std::io::Write::write_all(&mut File::from(writer), b"abc").unwrap();
-            assert_eq!(bench.finish(op).1, b"abc");
+            assert_eq!(rig.finish(op).1, b"abc");
         },
     );
 }
@@ -87,9 +87,9 @@ fn a_forked_child_cannot_touch_its_parents_ring() {
 /// A thread without a slot gets its operation back: it would wait for turns that may not come.
 #[test]
 fn an_operation_of_a_thread_without_a_slot_is_refused() {
-    let Some(bench) = Bench::new(8) else { return };
-    drop(bench.driver.ring(0).unwrap());
-    let driver = bench.driver.clone();
+    let Some(rig) = Rig::new(8) else { return };
+    drop(rig.driver.ring(0).unwrap());
+    let driver = rig.driver.clone();
     let refused = std::thread::spawn(move || {
         let zero = File::open("/dev/zero").unwrap();
         let read = Read::new(zero, vec![1, 2, 3], 0);
@@ -100,28 +100,26 @@ fn an_operation_of_a_thread_without_a_slot_is_refused() {
     };
     assert_eq!(n.unwrap_err().raw_os_error(), Some(libc::EAGAIN));
     assert_eq!(buf, [1, 2, 3]);
-    assert_eq!(bench.driver.ops_submitted(), 0);
+    assert_eq!(rig.driver.ops_submitted(), 0);
 }
 
 /// A future kept outside of the runtime gets its result, or the cancellation, after the shutdown; a
 /// new one is refused with its buffer.
 #[test]
 fn a_result_can_be_fetched_after_the_shutdown() {
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     let (reader, writer) = pipe();
     let (reader, writer) = (Arc::new(reader), Arc::new(writer));
     let write = Write::new(writer, b"abc".to_vec(), 0);
-    let mut write = bench.op(write);
-    let mut done = bench.op(Read::new(reader.clone(), vec![0; 3], 0));
-    let mut stuck = bench.op(Read::new(reader.clone(), vec![0; 3], 0));
-    let mut late = bench.op(Read::new(reader, vec![7; 3], 0));
+    let mut write = rig.op(write);
+    let mut done = rig.op(Read::new(reader.clone(), vec![0; 3], 0));
+    let mut stuck = rig.op(Read::new(reader.clone(), vec![0; 3], 0));
+    let mut late = rig.op(Read::new(reader, vec![7; 3], 0));
     assert!(poll_once(&mut write).is_pending());
     assert!(poll_once(&mut done).is_pending());
-    bench.turn();
+    rig.turn();
     assert!(poll_once(&mut stuck).is_pending());
-    bench
-        .driver
-        .shutdown(Instant::now() + Duration::from_secs(5));
+    rig.driver.shutdown(Instant::now() + Duration::from_secs(5));
     let Poll::Ready((result, buf)) = poll_once(&mut done) else {
         panic!("its bytes were there before the shutdown");
     };
@@ -145,8 +143,8 @@ fn a_ring_closed_by_the_program_is_noticed() {
         module_path!(),
         "a_ring_closed_by_the_program_is_noticed",
         || {
-            let Some(bench) = Bench::new(8) else { return };
-            let fd = bench.driver.ring(0).unwrap().raw_fd();
+            let Some(rig) = Rig::new(8) else { return };
+            let fd = rig.driver.ring(0).unwrap().raw_fd();
             // SAFETY: what a careless program does; nothing of ours is confused by it below.
             assert_eq!(unsafe { libc::close(fd) }, 0);
             // Somebody else's, which must stay open.
@@ -154,13 +152,11 @@ fn a_ring_closed_by_the_program_is_noticed() {
             assert_eq!(std::os::fd::AsRawFd::as_raw_fd(&other), fd);
             for sleeps in [true, false] {
                 let zero = File::open("/dev/zero").unwrap();
-                let mut op = bench.op(Read::new(zero, vec![7; 3], 0));
+                let mut op = rig.op(Read::new(zero, vec![7; 3], 0));
                 let first = poll_once(&mut op);
                 if sleeps {
                     assert!(first.is_pending());
-                    bench
-                        .driver
-                        .park(0, crate::runtime::driver::Role::None, None);
+                    rig.driver.park(0, crate::runtime::driver::Role::None, None);
                 }
                 let second = match first.is_ready() {
                     true => first,
@@ -172,10 +168,10 @@ fn a_ring_closed_by_the_program_is_noticed() {
                 assert_eq!(result.unwrap_err().raw_os_error(), Some(libc::EAGAIN));
                 assert_eq!(buf, [7; 3]);
             }
-            let reason = bench.driver.fallback_reason().unwrap();
+            let reason = rig.driver.fallback_reason().unwrap();
             assert!(reason.contains("closed the descriptor"), "{reason}");
-            assert!(!bench.driver.ring_ready());
-            drop(bench);
+            assert!(!rig.driver.ring_ready());
+            drop(rig);
             assert!(other.metadata().is_ok(), "closed by somebody else");
         },
     );
@@ -185,44 +181,44 @@ fn a_ring_closed_by_the_program_is_noticed() {
 /// shutdown up until its time is over, and is not leaked even then.
 #[test]
 fn a_stuck_write_does_not_outlive_the_time_of_the_shutdown() {
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     let (_reader, writer) = pipe();
     let writer = Arc::new(writer);
     // More than a pipe holds.
     let fill = Write::new(writer.clone(), vec![0; 1 << 20], 0);
-    assert!(bench.run(fill).0.unwrap() < 1 << 20);
-    let mut op = bench.op(Write::new(writer, vec![0; 1], 0));
+    assert!(rig.run(fill).0.unwrap() < 1 << 20);
+    let mut op = rig.op(Write::new(writer, vec![0; 1], 0));
     assert!(poll_once(&mut op).is_pending());
     drop(op);
-    bench.turn();
-    let patience = Duration::from_millis(50);
+    rig.turn();
+    let limit = Duration::from_millis(50);
     let start = Instant::now();
-    bench.driver.shutdown(start + patience);
-    assert!(start.elapsed() >= patience);
-    assert!(start.elapsed() < patience + Duration::from_secs(1));
-    assert_eq!((bench.driver.live_ops(), bench.driver.leaked_ops()), (0, 0));
+    rig.driver.shutdown(start + limit);
+    assert!(start.elapsed() >= limit);
+    assert!(start.elapsed() < limit + Duration::from_secs(1));
+    assert_eq!((rig.driver.live_ops(), rig.driver.leaked_ops()), (0, 0));
 }
 
 /// What the kernel has taken ends also when the ring was given up meanwhile, asleep or not, and the
 /// sleeper does not spin.
 #[test]
 fn a_read_under_way_ends_after_its_ring_was_given_up() {
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     let (reader, writer) = pipe();
-    let mut op = bench.op(Read::new(reader, vec![0; 3], 0));
+    let mut op = rig.op(Read::new(reader, vec![0; 3], 0));
     assert!(poll_once(&mut op).is_pending());
-    bench.turn();
-    let mut ring = bench.driver.ring(0).unwrap();
+    rig.turn();
+    let mut ring = rig.driver.ring(0).unwrap();
     ring.give_up("a test", libc::EPERM);
     drop(ring);
     let writer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(200));
         std::io::Write::write_all(&mut File::from(writer), b"abc").unwrap();
     });
-    let before = bench.driver.turns(0);
-    let (n, buf) = bench.finish(op);
+    let before = rig.driver.turns(0);
+    let (n, buf) = rig.finish(op);
     writer.join().unwrap();
     assert_eq!((n.unwrap(), &buf[..]), (3, &b"abc"[..]));
-    assert!(bench.driver.turns(0) - before < 100);
-    assert_eq!(bench.driver.live_ops(), 0);
+    assert!(rig.driver.turns(0) - before < 100);
+    assert_eq!(rig.driver.live_ops(), 0);
 }

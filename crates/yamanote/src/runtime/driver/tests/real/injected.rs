@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use yamanote_test::{Capability, require};
 
-use super::{Bench, pipe, poll_once};
+use super::{Rig, pipe, poll_once};
 use crate::runtime::driver::ops::read::Read;
 use crate::runtime::driver::ops::write::Write;
 use crate::runtime::driver::ring::Ring;
@@ -101,33 +101,33 @@ fn setup_is_traced() {
 #[test]
 #[ignore = "started by injected_errors_of_enter_lose_nothing"]
 fn enter_is_traced() {
-    let bench = Bench::new(8).unwrap();
+    let rig = Rig::new(8).unwrap();
     let (reader, writer) = pipe();
     let (reader, writer) = (Arc::new(reader), Arc::new(writer));
     for round in 0..20u8 {
         // One that waits, one that is dropped, one that writes, then more than the queue holds.
-        let mut waiting = bench.op(Read::new(reader.clone(), vec![0; 1], 0));
+        let mut waiting = rig.op(Read::new(reader.clone(), vec![0; 1], 0));
         assert!(poll_once(&mut waiting).is_pending());
         let (idle, _keep) = pipe();
-        let mut dropped = bench.op(Read::new(idle, vec![0; 1], 0));
+        let mut dropped = rig.op(Read::new(idle, vec![0; 1], 0));
         assert!(poll_once(&mut dropped).is_pending());
         drop(dropped);
-        let (n, _) = bench.run(Write::new(writer.clone(), vec![round], 0));
+        let (n, _) = rig.run(Write::new(writer.clone(), vec![round], 0));
         assert_eq!(n.unwrap(), 1);
-        let (n, buf) = bench.finish(waiting);
+        let (n, buf) = rig.finish(waiting);
         assert_eq!((n.unwrap(), buf), (1, vec![round]));
         let zero = Arc::new(File::open("/dev/zero").unwrap());
         let mut ops: Vec<_> = (0..20)
-            .map(|_| bench.op(Read::new(zero.clone(), vec![1; 8], 0)))
+            .map(|_| rig.op(Read::new(zero.clone(), vec![1; 8], 0)))
             .collect();
         for op in &mut ops {
             assert!(poll_once(op).is_pending());
         }
         for op in ops {
-            assert_eq!(bench.finish(op).0.unwrap(), 8);
+            assert_eq!(rig.finish(op).0.unwrap(), 8);
         }
     }
-    bench.drain();
+    rig.drain();
 }
 
 /// What runs under `strace` above.

@@ -34,19 +34,19 @@ fn config(ring_entries: u32) -> Config {
 }
 
 /// A driver with one slot, held by this thread. `None` if this machine has no io_uring.
-pub(super) struct Bench {
+pub(super) struct Rig {
     pub(super) driver: Arc<Driver>,
     _slot: SlotGuard,
 }
 
-impl Bench {
+impl Rig {
     pub(super) fn new(ring_entries: u32) -> Option<Self> {
         if !require(Capability::IoUring) {
             return None;
         }
         let driver = Driver::new(config(ring_entries), 1).unwrap();
         let _slot = driver.enter_slot(0);
-        Some(Bench { driver, _slot })
+        Some(Rig { driver, _slot })
     }
 
     pub(super) fn op<T: Operation>(&self, operation: T) -> Op<T> {
@@ -92,7 +92,7 @@ impl Bench {
     }
 }
 
-impl Drop for Bench {
+impl Drop for Rig {
     fn drop(&mut self) {
         self.driver
             .shutdown(Instant::now() + Duration::from_secs(5));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use yamanote_test::{Capability, require};
 
-use super::{Bench, poll_once};
+use super::{Rig, poll_once};
 use crate::runtime::driver::batch::Batch;
 use crate::runtime::driver::ops::read::Read;
 use crate::runtime::driver::ring::{Ring, WakeBy};
@@ -125,13 +125,13 @@ fn many_threads_share_a_ring_whose_owner_sleeps() {
         }
     }
 
-    let Some(bench) = Bench::new(8) else { return };
+    let Some(rig) = Rig::new(8) else { return };
     let zero = Arc::new(File::open("/dev/zero").unwrap());
     let running = Arc::new(AtomicUsize::new(THREADS.into()));
     let (inboxes, threads): (Vec<_>, Vec<_>) = (0..THREADS)
         .map(|id| {
             let (inbox, ops) = std::sync::mpsc::channel();
-            let (driver, running) = (bench.driver.clone(), running.clone());
+            let (driver, running) = (rig.driver.clone(), running.clone());
             let work = move || {
                 let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
                 let mut cx = Context::from_waker(&waker);
@@ -166,22 +166,20 @@ fn many_threads_share_a_ring_whose_owner_sleeps() {
         .unzip();
     for round in 0..ROUNDS {
         for inbox in &inboxes {
-            let mut op = bench.op(Read::new(zero.clone(), vec![1; 16], 0));
+            let mut op = rig.op(Read::new(zero.clone(), vec![1; 16], 0));
             assert!(poll_once(&mut op).is_pending());
             // Fails if the thread has panicked, which it reports itself.
             let _ = inbox.send(op);
         }
         if round % 3 == 0 {
-            bench.turn();
+            rig.turn();
         }
     }
     while running.load(Ordering::Acquire) > 0 {
-        bench
-            .driver
-            .park(0, crate::runtime::driver::Role::None, None);
+        rig.driver.park(0, crate::runtime::driver::Role::None, None);
     }
     for thread in threads {
         thread.join().unwrap();
     }
-    bench.drain();
+    rig.drain();
 }
