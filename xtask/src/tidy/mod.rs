@@ -7,6 +7,7 @@
 //! - A module with children is `x/mod.rs`; in-tree tests are `tests`, models `loom_tests`.
 //! - Comments fit the width; files that they or the map name exist, and so does what they name
 //!   beside an atomic ordering.
+//! - Every test that docs/failures.md names is there.
 //! - No code without a user is allowed outside of tests.
 //! - Only tests look at `--cfg loom`, which a program may set for models of its own.
 //! - Nothing names a path of some developer's machine.
@@ -14,6 +15,7 @@
 
 mod circles;
 mod comments;
+mod failures;
 mod habits;
 mod layers;
 mod map;
@@ -41,6 +43,7 @@ const OTHERS: &[(&str, &str)] = &[
 pub fn run(root: &Path) -> ExitCode {
     let map = std::fs::read_to_string(root.join("ARCHITECTURE.md"))
         .expect("ARCHITECTURE.md stands beside Cargo.toml");
+    let list = std::fs::read_to_string(root.join("docs/failures.md")).expect("it stands in docs");
     let sources = Source::all(root, &["crates", "xtask", "benches", "examples"]);
     let mut crates = vec![Modules::read(&sources, Path::new(RUNTIME_SRC), "lib.rs")];
     for (src, file) in OTHERS {
@@ -51,6 +54,7 @@ pub fn run(root: &Path) -> ExitCode {
     circles::check(&map, &crates, &mut complaints);
     rooms::check(&map, &sources, &mut complaints);
     habits::check(root, &sources, &crates, &mut complaints);
+    failures::check(&list, &sources, &mut complaints);
     comments::check(&map, &sources, &mut complaints);
     for complaint in &complaints {
         eprintln!("tidy: {complaint}");
