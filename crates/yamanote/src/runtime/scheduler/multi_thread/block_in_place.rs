@@ -37,7 +37,11 @@ impl Worker {
         };
         let slot = self.slot.borrow_mut().take();
         drop(slot.expect("core and slot go together"));
-        match self.shared.handover.offer(core, worker::life(&self.shared)) {
+        match self
+            .shared
+            .handover
+            .offer(core, || worker::life(&self.shared))
+        {
             Ok(()) => true,
             Err((_, core)) => {
                 self.install(core);

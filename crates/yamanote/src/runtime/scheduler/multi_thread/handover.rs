@@ -57,16 +57,16 @@ impl<C> Handover<C> {
         assert!(self.launch.set(launch).is_ok(), "workers started twice");
     }
 
-    /// Finds a thread for `core`. One that must be launched for it calls `live`, which
-    /// [arrives](Self::arrive) and [takes](Self::take) a core.
+    /// Finds a thread for `core`. Where one must be launched for it, it lives the life that `life`
+    /// makes: it [arrives](Self::arrive) and [takes](Self::take) a core.
     ///
     /// # Errors
     ///
     /// No thread could be had; a core comes back.
-    pub(super) fn offer(
+    pub(super) fn offer<F: FnOnce() + Send + 'static>(
         &self,
         core: C,
-        live: impl FnOnce() + Send + 'static,
+        life: impl FnOnce() -> F,
     ) -> Result<(), (io::Error, C)> {
         let mut state = self.lock();
         state.cores.push_back(core);
@@ -78,7 +78,7 @@ impl<C> Handover<C> {
         state.coming += 1;
         drop(state);
         let launch = self.launch.get().expect("workers have been started");
-        let Err(error) = launch(Box::new(live)) else {
+        let Err(error) = launch(Box::new(life())) else {
             return Ok(());
         };
         let mut state = self.lock();

@@ -93,7 +93,10 @@ impl MultiThread {
     pub(crate) fn start(&self, launch: Launch) -> io::Result<()> {
         self.shared.handover.set_launch(launch);
         while let Some(core) = self.next_idle_core() {
-            if let Err((error, core)) = self.shared.handover.offer(core, worker::life(&self.shared))
+            if let Err((error, core)) = self
+                .shared
+                .handover
+                .offer(core, || worker::life(&self.shared))
             {
                 self.lock_idle_cores().push(core);
                 return Err(error);
