@@ -32,9 +32,8 @@ pub fn check(map: &str, crates: &[Modules], complaints: &mut Vec<String>) {
         })
         .collect();
     for modules in crates {
-        let references = modules.references();
         let mut arrows = Arrows::new();
-        for reference in &references {
+        for reference in modules.references() {
             if reference.from_file != reference.to_file
                 && !reference.is_handed_on
                 && !is_own_folder(&reference.from_file, &reference.to_file)

@@ -2,6 +2,7 @@
 //! ordering.
 #![forbid(unsafe_code)]
 
+use super::words::{is_word, quoted};
 use crate::source::Source;
 use std::collections::HashSet;
 use std::path::Path;
@@ -43,7 +44,7 @@ pub fn check(map: &str, sources: &[Source], complaints: &mut Vec<String>) {
 
 /// `driver/park.rs`; not `x/mod.rs`, which stands for any.
 fn quoted_files(line: &str) -> impl Iterator<Item = &str> {
-    line.split('`').skip(1).step_by(2).filter(|name| {
+    quoted(line).filter(|name| {
         let is_path = name.chars().all(|c| is_word(c) || c == '/' || c == '.');
         is_path && name.ends_with(".rs") && *name != ".rs" && !name.starts_with("x/")
     })
@@ -89,12 +90,8 @@ fn check_partners(sources: &[Source], complaints: &mut Vec<String>) {
 fn words(text: &str) -> HashSet<&str> {
     text.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| line.split(|c: char| !is_word(c)))
+        .flat_map(|line| line.split(|c| !is_word(c)))
         .collect()
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
 }
 
 /// Lines of comment that stand together, with the number of the first.
@@ -126,10 +123,7 @@ fn speaks_of_order(comment: &str) -> bool {
 /// What stands in backticks and may be the name of a function: the `b` of `a::b`, `a.b` and `b()`;
 /// and whether something stands before it.
 fn quoted_names(comment: &str) -> Vec<(&str, bool)> {
-    comment
-        .split('`')
-        .skip(1)
-        .step_by(2)
+    quoted(comment)
         .filter_map(|quoted| {
             let path = quoted.trim_end_matches("()");
             let name = path.rsplit(['.', ':']).next()?;

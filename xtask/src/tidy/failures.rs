@@ -1,6 +1,7 @@
 //! Every test that docs/failures.md names is there.
 #![forbid(unsafe_code)]
 
+use super::words::{is_word, quoted};
 use crate::source::Source;
 use std::collections::HashSet;
 
@@ -8,7 +9,7 @@ pub fn check(list: &str, sources: &[Source], complaints: &mut Vec<String>) {
     let functions: HashSet<&str> = sources
         .iter()
         .flat_map(|source| source.text.split("fn ").skip(1))
-        .filter_map(|rest| rest.split(|c: char| !is_word(c)).next())
+        .filter_map(|rest| rest.split(|c| !is_word(c)).next())
         .collect();
     for (index, line) in list
         .lines()
@@ -26,15 +27,11 @@ pub fn check(list: &str, sources: &[Source], complaints: &mut Vec<String>) {
 
 /// The `test` of `file::test`, `::test` and `part:test`; a whole file, `file::*`, names none.
 fn tests(row: &str) -> impl Iterator<Item = &str> {
-    row.split('`').skip(1).step_by(2).filter_map(|quoted| {
+    quoted(row).filter_map(|quoted| {
         let name = quoted.rsplit(':').next()?;
         let is_test = name.len() < quoted.len() && name.contains('_');
         (is_test && name.chars().all(is_word)).then_some(name)
     })
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
 }
 
 #[cfg(test)]

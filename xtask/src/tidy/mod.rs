@@ -21,6 +21,7 @@ mod layers;
 mod map;
 mod modules;
 mod rooms;
+mod words;
 
 use crate::source::Source;
 use modules::Modules;

@@ -56,6 +56,7 @@ pub struct Reference {
 /// The modules of one crate that are compiled outside of tests.
 pub struct Modules {
     all: HashMap<ModulePath, Module>,
+    references: Vec<Reference>,
 }
 
 impl Modules {
@@ -85,11 +86,20 @@ impl Modules {
                 todo.push((child, file));
             }
         }
-        Modules { all }
+        let mut modules = Modules {
+            all,
+            references: Vec::new(),
+        };
+        modules.references = modules.find_references();
+        modules
     }
 
-    /// Every mention of a definition of this crate in another module of it.
-    pub fn references(&self) -> Vec<Reference> {
+    /// Every mention of a definition of this crate in another module of it, by file and line.
+    pub fn references(&self) -> &[Reference] {
+        &self.references
+    }
+
+    fn find_references(&self) -> Vec<Reference> {
         let mut found = Vec::new();
         for (path, module) in &self.all {
             for mention in &module.mentions {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::map::block;
+use super::words::is_word;
 use crate::source::Source;
 use std::path::Path;
 
@@ -53,6 +54,6 @@ fn is_root_or_mod(path: &Path) -> bool {
 fn has_unsafe(text: &str) -> bool {
     text.lines()
         .filter(|line| !line.trim_start().starts_with("//"))
-        .flat_map(|line| line.split(|c: char| !(c.is_alphanumeric() || c == '_')))
+        .flat_map(|line| line.split(|c| !is_word(c)))
         .any(|word| word == "unsafe")
 }
