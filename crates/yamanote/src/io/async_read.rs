@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use crate::io::ReadBuf;
+use crate::io::transfer::Source;
 
 /// Reads bytes from a source.
 ///
@@ -62,6 +63,12 @@ pub trait AsyncRead {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>>;
+
+    /// Lends the descriptor that the bytes come from, if every byte comes from one unchanged.
+    #[doc(hidden)]
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        let _ = user;
+    }
 }
 
 impl<T: ?Sized + AsyncRead + Unpin> AsyncRead for Box<T> {
@@ -72,6 +79,10 @@ impl<T: ?Sized + AsyncRead + Unpin> AsyncRead for Box<T> {
     ) -> Poll<io::Result<()>> {
         Pin::new(&mut **self).poll_read(cx, buf)
     }
+
+    fn lend_source(mut self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        Pin::new(&mut **self).lend_source(user);
+    }
 }
 
 impl<T: ?Sized + AsyncRead + Unpin> AsyncRead for &mut T {
@@ -81,6 +92,10 @@ impl<T: ?Sized + AsyncRead + Unpin> AsyncRead for &mut T {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         Pin::new(&mut **self).poll_read(cx, buf)
+    }
+
+    fn lend_source(mut self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        Pin::new(&mut **self).lend_source(user);
     }
 }
 
@@ -95,6 +110,10 @@ where
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.as_deref_mut().poll_read(cx, buf)
+    }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        self.as_deref_mut().lend_source(user);
     }
 }
 

@@ -6,6 +6,8 @@ use std::ops::DerefMut;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use crate::io::transfer::Sink;
+
 /// Writes bytes to a sink.
 ///
 /// The asynchronous twin of [`std::io::Write`]: where that would block, this arranges for the task
@@ -122,6 +124,12 @@ pub trait AsyncWrite {
     fn is_write_vectored(&self) -> bool {
         false
     }
+
+    /// Lends the descriptor that the bytes go to, if every byte goes to one unchanged.
+    #[doc(hidden)]
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        let _ = user;
+    }
 }
 
 /// The trait for a pointer to a sink that may be moved.
@@ -153,6 +161,10 @@ macro_rules! through_unpin_target {
 
         fn is_write_vectored(&self) -> bool {
             (**self).is_write_vectored()
+        }
+
+        fn lend_sink(mut self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+            Pin::new(&mut **self).lend_sink(user);
         }
     };
 }
@@ -196,6 +208,10 @@ where
 
     fn is_write_vectored(&self) -> bool {
         (**self).is_write_vectored()
+    }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        self.as_deref_mut().lend_sink(user);
     }
 }
 

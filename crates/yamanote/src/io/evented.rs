@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, IoSlice, Write};
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::task::{Context, Poll};
 
@@ -13,8 +14,10 @@ pub use crate::runtime::driver::readiness::{Interest, Ready};
 
 use super::ReadBuf;
 use super::read_buf::poll_buf_mut;
+use super::transfer::{Operation, ReadyEnd};
 use crate::runtime::context;
 use crate::runtime::driver::readiness::{Direction, Registration};
+use crate::sys::child_pipe::ChildPipe;
 use crate::sys::net::ReadUninit;
 
 /// A source together with its registration. Dropping it takes the source out of the set before it
@@ -118,6 +121,68 @@ impl<E: Source> Evented<E> {
             .poll_stream_io(cx, Direction::Write, offered, || {
                 (&**self).write_vectored(bufs)
             })
+    }
+}
+
+/// A kind of source that a copy may leave to the kernel.
+pub(crate) trait Lendable: Source + AsFd {
+    /// See [`ReadyEnd::is_pipe`].
+    const IS_PIPE: bool;
+}
+
+impl Lendable for mio::net::TcpStream {
+    const IS_PIPE: bool = false;
+}
+
+impl Lendable for mio::net::UnixStream {
+    const IS_PIPE: bool = false;
+}
+
+impl Lendable for mio::unix::pipe::Receiver {
+    const IS_PIPE: bool = true;
+}
+
+impl Lendable for mio::unix::pipe::Sender {
+    const IS_PIPE: bool = true;
+}
+
+impl Lendable for ChildPipe {
+    const IS_PIPE: bool = true;
+}
+
+impl<E: Lendable> ReadyEnd for Evented<E> {
+    fn descriptor(&self) -> BorrowedFd<'_> {
+        self.as_fd()
+    }
+
+    fn is_pipe(&self) -> bool {
+        E::IS_PIPE
+    }
+
+    fn is_readable(&self) -> bool {
+        self.registration.is_ready(Direction::Read)
+    }
+
+    fn is_writable(&self) -> bool {
+        self.registration.is_ready(Direction::Write)
+    }
+
+    fn poll_read_io(
+        &self,
+        cx: &mut Context<'_>,
+        operation: Operation<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.registration
+            .poll_read_io(cx, || operation(self.as_fd()))
+    }
+
+    fn poll_write_io(
+        &self,
+        cx: &mut Context<'_>,
+        operation: Operation<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.registration
+            .poll_write_io(cx, || operation(self.as_fd()))
     }
 }
 

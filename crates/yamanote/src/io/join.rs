@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 
 pin_project! {
@@ -86,6 +87,10 @@ impl<R: AsyncRead, W> AsyncRead for Join<R, W> {
     ) -> Poll<io::Result<()>> {
         self.project().reader.poll_read(cx, buf)
     }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        self.project().reader.lend_source(user);
+    }
 }
 
 impl<R: AsyncBufRead, W> AsyncBufRead for Join<R, W> {
@@ -125,5 +130,9 @@ impl<R, W: AsyncWrite> AsyncWrite for Join<R, W> {
 
     fn is_write_vectored(&self) -> bool {
         self.writer.is_write_vectored()
+    }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        self.project().writer.lend_sink(user);
     }
 }

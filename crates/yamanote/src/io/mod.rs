@@ -33,6 +33,8 @@ mod async_seek;
 pub use async_buf_read::AsyncBufRead;
 pub use async_seek::AsyncSeek;
 
+pub(crate) mod transfer;
+
 mod join;
 mod seek;
 mod split;

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The half that reads, from [`split`].
@@ -74,6 +75,13 @@ impl<T> Shared<T> {
             .expect("the other half of this stream panicked");
         f(guard.as_mut())
     }
+
+    /// Does nothing if the other half has the stream: who visits the one may visit the other.
+    fn try_with(&self, f: impl FnOnce(Pin<&mut T>)) {
+        if let Ok(mut guard) = self.locked.try_lock() {
+            f(guard.as_mut());
+        }
+    }
 }
 
 impl<T> ReadHalf<T> {
@@ -121,6 +129,10 @@ impl<T: AsyncRead> AsyncRead for ReadHalf<T> {
     ) -> Poll<io::Result<()>> {
         self.stream.with(|stream| stream.poll_read(cx, buf))
     }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        self.stream.try_with(|stream| stream.lend_source(user));
+    }
 }
 
 impl<T: AsyncWrite> AsyncWrite for WriteHalf<T> {
@@ -151,6 +163,10 @@ impl<T: AsyncWrite> AsyncWrite for WriteHalf<T> {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored
+    }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        self.stream.try_with(|stream| stream.lend_sink(user));
     }
 }
 

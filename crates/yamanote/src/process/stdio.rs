@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::task::{Context, Poll};
 
 use crate::io::evented::Evented;
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use crate::sys::child_pipe::ChildPipe;
 
@@ -187,6 +188,10 @@ impl AsyncWrite for ChildStdin {
     fn is_write_vectored(&self) -> bool {
         true
     }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        user(&mut Sink::ready(&self.pipe));
+    }
 }
 
 impl AsyncRead for ChildStdout {
@@ -197,6 +202,10 @@ impl AsyncRead for ChildStdout {
     ) -> Poll<io::Result<()>> {
         self.pipe.poll_read(cx, buf)
     }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        user(&mut Source::ready(&self.pipe));
+    }
 }
 
 impl AsyncRead for ChildStderr {
@@ -206,5 +215,9 @@ impl AsyncRead for ChildStderr {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.pipe.poll_read(cx, buf)
+    }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        user(&mut Source::ready(&self.pipe));
     }
 }

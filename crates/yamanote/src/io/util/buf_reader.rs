@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::DEFAULT_BUF_SIZE;
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
 pin_project! {
@@ -141,6 +142,13 @@ impl<R: AsyncRead> AsyncRead for BufReader<R> {
         self.consume(n);
         Poll::Ready(Ok(()))
     }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        // What is in the buffer comes first.
+        if self.state.unread().is_empty() {
+            self.get_pin_mut().lend_source(user);
+        }
+    }
 }
 
 impl<R: AsyncRead> AsyncBufRead for BufReader<R> {
@@ -244,6 +252,10 @@ impl<R: AsyncRead + AsyncWrite> AsyncWrite for BufReader<R> {
 
     fn is_write_vectored(&self) -> bool {
         self.get_ref().is_write_vectored()
+    }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        self.get_pin_mut().lend_sink(user);
     }
 }
 

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::{BufReader, BufWriter};
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
 pin_project! {
@@ -140,6 +141,10 @@ impl<RW: AsyncRead + AsyncWrite> AsyncWrite for BufStream<RW> {
     fn is_write_vectored(&self) -> bool {
         self.inner.is_write_vectored()
     }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        self.project().inner.lend_sink(user);
+    }
 }
 
 impl<RW: AsyncRead + AsyncWrite> AsyncRead for BufStream<RW> {
@@ -149,6 +154,10 @@ impl<RW: AsyncRead + AsyncWrite> AsyncRead for BufStream<RW> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.project().inner.poll_read(cx, buf)
+    }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        self.project().inner.lend_source(user);
     }
 }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use super::{DEFAULT_BUF_SIZE, uninterrupted};
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
 pin_project! {
@@ -206,6 +207,15 @@ impl<W: AsyncWrite> AsyncWrite for BufWriter<W> {
     fn is_write_vectored(&self) -> bool {
         true
     }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        match self.state.buffer.is_empty() {
+            true => self.get_pin_mut().lend_sink(user),
+            false => self
+                .get_pin_mut()
+                .lend_sink(&mut |sink| sink.lend_after_flush(user)),
+        }
+    }
 }
 
 /// Seeking writes what is in the buffer first.
@@ -244,6 +254,10 @@ impl<W: AsyncWrite + AsyncRead> AsyncRead for BufWriter<W> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.get_pin_mut().poll_read(cx, buf)
+    }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        self.get_pin_mut().lend_source(user);
     }
 }
 

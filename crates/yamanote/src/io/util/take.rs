@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::io::read_buf::poll_limited;
+use crate::io::transfer::Source;
 use crate::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 pin_project! {
@@ -86,6 +87,16 @@ impl<R: AsyncRead> AsyncRead for Take<R> {
         let n = ready!(poll_limited(buf, limit, |buf| me.inner.poll_read(cx, buf)))?;
         *me.limit -= n as u64;
         Poll::Ready(Ok(()))
+    }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        let me = self.project();
+        if *me.limit == 0 {
+            return;
+        }
+        let limit = me.limit;
+        me.inner
+            .lend_source(&mut |source| source.lend_limited(limit, user));
     }
 }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use bytes::BufMut;
 
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use crate::net::TcpStream;
 
@@ -93,6 +94,10 @@ impl AsyncRead for ReadHalf<'_> {
     ) -> Poll<io::Result<()>> {
         self.get_mut().0.io.poll_read(cx, buf)
     }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        user(&mut Source::ready(&self.0.io));
+    }
 }
 
 impl AsRef<TcpStream> for ReadHalf<'_> {
@@ -166,6 +171,10 @@ impl AsyncWrite for WriteHalf<'_> {
     /// Closes the write direction: the peer reads the end of the stream.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.0.shut_down_write())
+    }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        user(&mut Sink::ready(&self.0.io));
     }
 }
 

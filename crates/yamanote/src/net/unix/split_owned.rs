@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use bytes::BufMut;
 
 use super::SocketAddr;
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use crate::net::UnixStream;
 
@@ -124,6 +125,10 @@ impl AsyncRead for OwnedReadHalf {
     ) -> Poll<io::Result<()>> {
         self.get_mut().stream.io.poll_read(cx, buf)
     }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        user(&mut Source::ready(&self.stream.io));
+    }
 }
 
 impl AsRef<UnixStream> for OwnedReadHalf {
@@ -228,6 +233,10 @@ impl AsyncWrite for OwnedWriteHalf {
     /// Closes the write direction: the peer reads the end of the stream.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.get_mut().shut_down())
+    }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        user(&mut Sink::ready(&self.stream.io));
     }
 }
 

@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 
 use super::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf, split, split_owned};
 use crate::io::evented::{Evented, read_into};
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
 use crate::net::std_traits::{descriptor_traits, impl_debug};
 use crate::net::{ToSocketAddrs, addr, debug_assert_nonblocking, shut_down_write};
@@ -271,6 +272,10 @@ impl AsyncRead for TcpStream {
     ) -> Poll<io::Result<()>> {
         self.get_mut().io.poll_read(cx, buf)
     }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        user(&mut Source::ready(&self.io));
+    }
 }
 
 impl AsyncWrite for TcpStream {
@@ -302,6 +307,10 @@ impl AsyncWrite for TcpStream {
     /// Closes the write direction: the peer reads the end of the stream.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.shut_down_write())
+    }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        user(&mut Sink::ready(&self.io));
     }
 }
 

@@ -11,6 +11,7 @@ use bytes::BufMut;
 
 use super::{checked, set_blocking};
 use crate::io::evented::{Evented, read_into_buf_mut};
+use crate::io::transfer::Source;
 use crate::io::{AsyncRead, Interest, ReadBuf, Ready};
 use crate::net::std_traits::descriptor_traits;
 
@@ -234,6 +235,10 @@ impl AsyncRead for Receiver {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.get_mut().io.poll_read(cx, buf)
+    }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        user(&mut Source::ready(&self.io));
     }
 }
 

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use super::{checked, set_blocking};
 use crate::io::evented::Evented;
+use crate::io::transfer::Sink;
 use crate::io::{AsyncWrite, Interest, Ready};
 use crate::net::std_traits::descriptor_traits;
 
@@ -241,6 +242,10 @@ impl AsyncWrite for Sender {
     /// Does nothing: a pipe has no half to close, it ends with the descriptor.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        user(&mut Sink::ready(&self.io));
     }
 }
 

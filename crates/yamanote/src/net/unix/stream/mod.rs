@@ -16,6 +16,7 @@ use super::{
     split_owned,
 };
 use crate::io::evented::Evented;
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncRead, AsyncWrite, ReadBuf, Ready};
 use crate::net::std_traits::{descriptor_traits, impl_debug};
 use crate::net::{debug_assert_nonblocking, shut_down_write};
@@ -273,6 +274,10 @@ impl AsyncRead for UnixStream {
     ) -> Poll<io::Result<()>> {
         self.get_mut().io.poll_read(cx, buf)
     }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        user(&mut Source::ready(&self.io));
+    }
 }
 
 impl AsyncWrite for UnixStream {
@@ -304,6 +309,10 @@ impl AsyncWrite for UnixStream {
     /// Closes the write direction: the peer reads the end of the stream.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(self.shut_down_write())
+    }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        user(&mut Sink::ready(&self.io));
     }
 }
 

@@ -100,6 +100,12 @@ impl Registration {
         }
     }
 
+    /// Whether an operation in `direction` is worth a try. Asks nobody and spends nothing.
+    pub(crate) fn is_ready(&self, direction: Direction) -> bool {
+        let event = self.source.look(direction.interest());
+        !event.ready.is_empty() && !event.is_shutdown
+    }
+
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<ReadyEvent>> {
         self.poll_ready(cx, Direction::Read)
     }
