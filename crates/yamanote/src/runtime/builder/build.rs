@@ -25,7 +25,7 @@ use crate::util::shutdown_text::shutting_down;
 /// are submitted at once.
 const RING_ENTRIES: u32 = 256;
 
-/// Tasks in a worker's own queue.
+/// Tasks in the ring of a worker's own queue.
 const LOCAL_QUEUE_CAPACITY: usize = 256;
 
 impl Builder {

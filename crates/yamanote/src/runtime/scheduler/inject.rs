@@ -1,4 +1,5 @@
-//! The injection queue: tasks made runnable by threads that have no queue of their own here.
+//! The injection queue: tasks made runnable by threads that have no queue of their own here. (And
+//! the rest of a worker's line, see `multi_thread/queue`.)
 //!
 //! A plain locked queue with its length beside it, so that a scheduler that only wants to know
 //! whether it is empty never takes the lock. No user code runs under the lock: an item that is
@@ -87,17 +88,16 @@ impl<T> Inject<T> {
         item
     }
 
-    /// Moves up to `max` items to `out`, oldest first; returns how many.
-    pub(crate) fn pop_batch(&self, max: usize, out: &mut VecDeque<T>) -> usize {
+    /// Gives up to `max` items to `take`, oldest first. It is called under the lock.
+    pub(crate) fn pop_batch(&self, max: usize, take: impl FnMut(T)) {
         if max == 0 || self.is_empty() {
-            return 0;
+            return;
         }
         let mut queue = self.lock();
         let count = max.min(queue.items.len());
-        out.extend(queue.items.drain(..count));
+        queue.items.drain(..count).for_each(take);
         self.publish(&queue);
         free_excess(queue);
-        count
     }
 
     /// Refuses every later item; returns what was queued, for the caller to drop outside the lock.
@@ -137,8 +137,8 @@ mod tests {
         inject.push_batch([2, 3, 4]).unwrap();
         assert_eq!(inject.len(), 4);
         assert_eq!(inject.pop(), Some(1));
-        let mut out = VecDeque::new();
-        assert_eq!(inject.pop_batch(2, &mut out), 2);
+        let mut out = Vec::new();
+        inject.pop_batch(2, |item| out.push(item));
         assert_eq!(out, [2, 3]);
         assert_eq!(inject.pop(), Some(4));
         assert_eq!(inject.pop(), None);
@@ -178,7 +178,7 @@ mod loom_tests {
                 let inject = inject.clone();
                 move || {
                     let mut popped = VecDeque::from_iter(inject.pop());
-                    inject.pop_batch(1, &mut popped);
+                    inject.pop_batch(1, |item| popped.push_back(item));
                     popped
                 }
             });

@@ -39,7 +39,7 @@ pub(crate) struct Config {
     pub(crate) seed: u64,
     /// Only the thread that builds the scheduler runs it, and tasks need not be `Send`.
     pub(crate) local: bool,
-    /// Tasks a worker's own queue holds before it overflows into the injection queue.
+    /// Tasks in the ring of a worker's own queue; those beyond it wait under a lock.
     pub(crate) local_queue_capacity: usize,
 }
 

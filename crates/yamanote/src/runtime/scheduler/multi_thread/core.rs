@@ -3,8 +3,6 @@
 //! `T` is a task on its way through the queues.
 #![forbid(unsafe_code)]
 
-use std::collections::VecDeque;
-
 use super::pace::{Pace, StealDelay};
 use super::queue::{self, Local, Pointer, Thief};
 use super::role::Report;
@@ -33,8 +31,6 @@ pub(super) struct Core<T: Pointer> {
     pub(super) watch: Watch,
     pub(super) steal_delay: StealDelay,
     pub(super) rng: FastRand,
-    /// Tasks on their way from the injection queue to `local`; empty between calls.
-    pub(super) arriving: VecDeque<T>,
     pub(super) tuning: Tuning,
 }
 
@@ -64,7 +60,6 @@ pub(super) fn build<T: Pointer>(
             watch: Watch::new(config.worker_threads),
             steal_delay: StealDelay::new(),
             rng: FastRand::new(u64::from(seeds.next_u32())),
-            arriving: VecDeque::new(),
             tuning: Tuning::new(),
         };
         let public = Public {

@@ -163,9 +163,8 @@ impl Worker {
             }
         };
         let announce = how == Push::Woken && !state.is_outside_tasks();
-        if let Some(leaving) = core.local.push_back(task) {
-            self.shared.inject(leaving);
-        } else if announce && self.public().pace.needs_help_with(core.queued()) {
+        core.local.push_back(task);
+        if announce && self.public().pace.needs_help_with(core.queued()) {
             self.shared.call_searcher();
         }
         Ok(())

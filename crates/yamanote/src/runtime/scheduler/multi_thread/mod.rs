@@ -17,7 +17,7 @@
 //!    At most `LIFO_RUNS` in a row do.
 //! 2. to the end of that worker's queue: what the driver woke, what yielded, what was displaced
 //!    from the LIFO place, and everything beyond rule 1's bound.
-//! 3. into the injection queue: what other threads woke, and half of a queue that is full.
+//! 3. into the injection queue: what other threads woke.
 //!
 //! A lone runnable task wakes nobody. What waits behind a task's poll may be taken by siblings,
 //! except the LIFO place: that is left to its worker until the sentry finds it stuck.

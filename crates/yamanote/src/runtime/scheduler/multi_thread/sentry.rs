@@ -91,17 +91,11 @@ impl Worker {
         });
         let Public { queue, pace, .. } = &self.shared.workers[sibling];
         pace.clear_short_polls();
-        let leaving = self.with_core(|core| {
-            let taken = [queue.steal_lifo(), queue.steal_into(&core.local)];
-            let taken = taken.into_iter().flatten();
-            // Each push to a full queue sends half of it away.
-            taken
-                .filter_map(|task| core.local.push_back(task))
-                .flatten()
-                .collect::<Vec<_>>()
+        self.with_core(|core| {
+            if let Some(task) = queue.steal_lifo() {
+                core.local.push_back(task);
+            }
+            queue.steal_into(&core.local);
         });
-        if !leaving.is_empty() {
-            self.shared.inject(leaving);
-        }
     }
 }

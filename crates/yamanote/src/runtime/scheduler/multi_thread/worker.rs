@@ -39,6 +39,9 @@ pub(super) fn life(shared: &Arc<Shared>) -> impl FnOnce() + Send + use<> {
     }
 }
 
+/// Tasks that a worker takes from the injection queue at once: whoever pushes waits meanwhile.
+const LARGEST_SHARE: usize = 256;
+
 impl Worker {
     /// Works until the runtime shuts down or the core is lent to another thread for good.
     fn work(&self) {
@@ -165,39 +168,29 @@ impl Worker {
         }
     }
 
-    /// The next task of this worker's own.
+    /// The next task of this worker's own. Now and then it takes a share of the injection queue
+    /// into its line, so that what is in there waits for a bounded number of later ones.
     fn next_task(&self) -> Option<Notified> {
-        let inject = &self.shared.inject;
         self.with_core(|core| {
             core.tick = core.tick.wrapping_add(1);
             if core.tick % self.injection_interval(core) == 0 {
-                if let Some(task) = inject.pop() {
+                if let Some(task) = self.take_injected(core) {
                     return Some(task);
                 }
             }
-            core.pop()
+            core.pop().or_else(|| self.take_injected(core))
         })
-        .or_else(|| self.next_injected())
     }
 
-    /// A share of the injection queue, for a worker whose own queue is empty.
-    fn next_injected(&self) -> Option<Notified> {
+    /// Puts a share of the injection queue in line, but for the first, which is returned.
+    fn take_injected(&self, core: &Core) -> Option<Notified> {
         let inject = &self.shared.inject;
-        if inject.is_empty() {
-            return None;
+        let share = (inject.len() / self.shared.num_workers()).min(LARGEST_SHARE);
+        let first = inject.pop()?;
+        if share > 0 {
+            core.local.append(inject, share);
         }
-        self.with_core(|core| {
-            // What fits into the empty queue without overflowing at the next push.
-            let most = self.shared.config.local_queue_capacity.max(2) / 2;
-            let share = (inject.len() / self.shared.num_workers() + 1).min(most);
-            inject.pop_batch(share, &mut core.arriving);
-            let first = core.arriving.pop_front();
-            for task in core.arriving.drain(..) {
-                let leaving = core.local.push_back(task);
-                assert!(leaving.is_none(), "half a queue fits into an empty one");
-            }
-            first
-        })
+        Some(first)
     }
 
     /// Looks into the siblings' queues.
@@ -220,10 +213,11 @@ impl Worker {
                 .filter(|Public { pace, queue, .. }| {
                     !core.steal_delay.leaves_alone(pace, queue, is_wanted)
                 })
-                .find_map(|sibling| sibling.queue.steal_into(&core.local))
+                .filter(|sibling| sibling.queue.steal_into(&core.local))
+                .find_map(|_| core.local.pop())
         })
         // Producers rely on a searcher to see this too.
-        .or_else(|| self.next_injected())
+        .or_else(|| self.with_core(|core| self.take_injected(core)))
     }
 
     /// Sleeps, unless there is something to do after all.

@@ -1,12 +1,13 @@
-//! A worker's own run queue: a fixed ring that siblings may steal from, and the LIFO place before
-//! it.
+//! A worker's own run queue: a fixed ring that siblings may steal from, the LIFO place before it,
+//! and behind it the rest of a line that is longer than the ring.
 //!
 //! # The machine
 //!
 //! ```text
 //!   cells    [ . . . a b c d . . . ]      AtomicPtr each; index = position & mask
 //!                    ^head   ^tail        positions only grow
-//!   lifo     [ e ]                        the task that was woken last
+//!   rest     [ e f g h i j k l ...        a locked queue; empty unless the ring was full
+//!   lifo     [ m ]                        the task that was woken last
 //! ```
 //!
 //! * The *owner* (the one thread that holds [`Local`]) writes at `tail` and is the only one to move
@@ -14,19 +15,24 @@
 //! * Everybody takes at `head`, with one compare-exchange that moves it over all that is taken.
 //! * A thief reads the pointers **before** it moves `head`. If the exchange succeeds, nobody had
 //!   taken any of them, so the owner cannot have reused their cells; if it fails, what was read is
-//!   forgotten. There is no state "steal in progress", and the owner never waits for a thief.
+//!   forgotten. There is no state "steal in progress", and no waiting in the ring.
+//! * Ring and rest are one line. While there is a rest, what is pushed goes behind it, and the
+//!   owner refills an empty ring from its front. So a task runs after those that were runnable
+//!   before it, however many there are. Thieves take from both, so nothing waits for an owner in a
+//!   long poll. The rest has a lock, under which pointers are moved and memory is allocated, and
+//!   nothing else; nobody holds two.
 //!
 //! # Memory ordering
 //!
 //! The promise: each task pushed comes out exactly once, with everything written before the push
 //! visible to whoever takes it. Three pairs keep it.
 //!
-//! * P1 `tail` Release in `push_back` / Acquire in `steal_into`: a thief that sees the position
+//! * P1 `tail` Release in `push_back` / Acquire in `claim`: a thief that sees the position
 //!   sees the pointer in its cell and what the pointer leads to.
-//! * P2 `head` Release in the thief's exchange / Acquire in `push_back`: the owner writes a cell
-//!   again only after the thief's reads of it. No model checks this one: without it a thief could
-//!   read what the owner writes later, and loom never lets a load see a store that comes after it.
-//!   Nor does x86.
+//! * P2 `head` Release in the exchange of `claim` / Acquire in `push_back` and `room`: the owner
+//!   writes a cell again only after the thief's reads of it. No model checks this one: without it a
+//!   thief could read what the owner writes later, and loom never lets a load see a store that
+//!   comes after it. Nor does x86.
 //! * P3 `lifo` Release in `swap_lifo` / Acquire in `steal_lifo`: as P1 for the single place.
 //!
 //! `head` is a `usize` that is never reduced, so an exchange cannot succeed on a value that came
@@ -41,6 +47,7 @@ use crate::loom::sync::atomic::{
     AtomicPtr, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
 };
+use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::task::Notified;
 
 /// What can travel through a cell of the queue: something that is one owning pointer.
@@ -65,6 +72,8 @@ struct Queue<T: Pointer> {
     tail: AtomicUsize,
     lifo: AtomicPtr<()>,
     cells: Box<[AtomicPtr<()>]>,
+    /// Filled by the owner only, and never closed.
+    rest: Inject<T>,
     _tasks: PhantomData<fn(T) -> T>,
 }
 
@@ -89,6 +98,7 @@ pub(super) fn new<T: Pointer>(capacity: usize) -> (Local<T>, Thief<T>) {
         cells: (0..capacity)
             .map(|_| AtomicPtr::new(ptr::null_mut()))
             .collect(),
+        rest: Inject::new(),
         _tasks: PhantomData,
     });
     let thief = Thief {
@@ -117,52 +127,79 @@ unsafe fn taken<T: Pointer>(ptr: *mut ()) -> Option<T> {
 }
 
 impl<T: Pointer> Local<T> {
-    /// Appends `task`. If there is no room, the older half of the queue comes back, oldest first,
-    /// for the caller to put where everybody finds it.
-    #[must_use = "the tasks that had to leave must go somewhere"]
-    pub(super) fn push_back(&self, task: T) -> Option<Vec<T>> {
+    /// Appends `task`.
+    pub(super) fn push_back(&self, task: T) {
         let queue = &*self.queue;
         // Relaxed: only this thread writes `tail`.
         let tail = queue.tail.load(Relaxed);
-        let capacity = queue.cells.len();
         // Acquire: P2.
         let head = queue.head.load(Acquire);
-        debug_assert!(tail.wrapping_sub(head) <= capacity);
-        let leaving = if tail.wrapping_sub(head) == capacity {
-            self.take_older_half(head)
-        } else {
-            None
-        };
-        // There is room now: either we made it, or a thief did since.
+        debug_assert!(tail.wrapping_sub(head) <= queue.cells.len());
+        if tail.wrapping_sub(head) == queue.cells.len() || !queue.rest.is_empty() {
+            return self.push_to_rest(task);
+        }
         queue.cell(tail).store(task.into_ptr().as_ptr(), Relaxed);
         // Release: P1.
         queue.tail.store(tail.wrapping_add(1), Release);
-        leaving
     }
 
-    /// Takes half of a full queue. `None` if a thief made room first.
-    fn take_older_half(&self, head: usize) -> Option<Vec<T>> {
-        let queue = &*self.queue;
-        let half = queue.cells.len() / 2;
-        // Acquire on failure: P2, for the cells that the thief freed. Relaxed would do on success
-        // (this thread wrote the cells), but a thief that sees this head must also see the tail
-        // that covered it: Release, with the Acquire in `steal_into`.
-        queue
-            .head
-            .compare_exchange(head, head.wrapping_add(half), Release, Acquire)
-            .ok()?;
-        let tasks = (head..head.wrapping_add(half))
-            .map(|position| {
-                let ptr = queue.cell(position).load(Relaxed);
-                // SAFETY: the exchange took exactly these positions.
-                unsafe { taken(ptr) }.expect("a cell between head and tail holds a task")
-            })
-            .collect();
-        Some(tasks)
+    #[cold]
+    fn push_to_rest(&self, task: T) {
+        let refused = self.queue.rest.push(task);
+        assert!(refused.is_ok(), "the rest of a line is never closed");
     }
 
     /// Takes the oldest task.
     pub(super) fn pop(&self) -> Option<T> {
+        self.pop_from_ring().or_else(|| {
+            if self.queue.rest.is_empty() {
+                return None;
+            }
+            self.refill();
+            self.pop_from_ring()
+        })
+    }
+
+    /// Moves the front of the rest into the ring, which is empty.
+    #[cold]
+    fn refill(&self) {
+        self.take_into_ring(&self.queue.rest, self.room());
+    }
+
+    /// Puts up to `most` tasks of `other`, oldest first, behind the line.
+    pub(super) fn append(&self, other: &Inject<T>, most: usize) {
+        debug_assert!(!ptr::eq(other, &self.queue.rest), "it is behind already");
+        let mut left = most;
+        if self.queue.rest.is_empty() {
+            left -= self.take_into_ring(other, most.min(self.room()));
+        }
+        let mut tasks = Vec::with_capacity(left.min(other.len()));
+        other.pop_batch(left, |task| tasks.push(task));
+        if !tasks.is_empty() {
+            let refused = self.queue.rest.push_batch(tasks);
+            assert!(refused.is_ok(), "the rest of a line is never closed");
+        }
+    }
+
+    /// Moves up to `most` tasks into the ring, which has room for them. Returns how many.
+    fn take_into_ring(&self, other: &Inject<T>, most: usize) -> usize {
+        let queue = &*self.queue;
+        // Relaxed: only this thread writes `tail`.
+        let tail = queue.tail.load(Relaxed);
+        let mut taken = 0;
+        other.pop_batch(most, |task| {
+            // Beyond the tail, so nobody looks there before it is published below.
+            queue
+                .cell(tail.wrapping_add(taken))
+                .store(task.into_ptr().as_ptr(), Relaxed);
+            taken += 1;
+        });
+        // Release: P1.
+        queue.tail.store(tail.wrapping_add(taken), Release);
+        taken
+    }
+
+    fn pop_from_ring(&self) -> Option<T> {
         let queue = &*self.queue;
         // Relaxed: only this thread writes `tail`.
         let tail = queue.tail.load(Relaxed);
@@ -171,8 +208,8 @@ impl<T: Pointer> Local<T> {
         let mut head = queue.head.load(Relaxed);
         while head != tail {
             let ptr = queue.cell(head).load(Relaxed);
-            // Release: with the Acquire of `head` in `steal_into`, which must not see a head beyond
-            // the tail it sees.
+            // Release: with the Acquire of `head` in `claim`, which must not see a head beyond the
+            // tail it sees.
             match queue
                 .head
                 .compare_exchange_weak(head, head.wrapping_add(1), Release, Relaxed)
@@ -204,10 +241,10 @@ impl<T: Pointer> Local<T> {
         unsafe { taken(ptr) }
     }
 
-    /// Tasks in the ring, without the LIFO place. Thieves can only reduce it.
+    /// Tasks in line, without the LIFO place. Thieves can only make it less.
     pub(super) fn len(&self) -> usize {
         let tail = self.queue.tail.load(Relaxed);
-        tail.wrapping_sub(self.queue.head.load(Relaxed))
+        tail.wrapping_sub(self.queue.head.load(Relaxed)) + self.queue.rest.len()
     }
 
     pub(super) fn has_lifo(&self) -> bool {
@@ -223,49 +260,77 @@ impl<T: Pointer> Local<T> {
 }
 
 impl<T: Pointer> Thief<T> {
-    /// Takes half of the tasks, rounded up, from the old end: returns the oldest and appends the
-    /// others to `into`.
-    pub(super) fn steal_into(&self, into: &Local<T>) -> Option<T> {
+    /// Takes half of the tasks, rounded up, from the old end of the ring and from that of the rest,
+    /// and puts them behind the line of `into`. Returns whether there were any.
+    pub(super) fn steal_into(&self, into: &Local<T>) -> bool {
         let from = &*self.queue;
-        assert!(!std::ptr::eq(from, &*into.queue), "stealing from oneself");
-        let room = into.room();
-        let into_tail = into.queue.tail.load(Relaxed);
+        assert!(!ptr::eq(from, &*into.queue), "stealing from oneself");
+        let of_ring = match into.queue.rest.is_empty() {
+            true => self.steal_into_ring(into),
+            false => self.steal_into_rest(into),
+        };
+        let of_rest = from.rest.len().div_ceil(2);
+        into.append(&from.rest, of_rest);
+        of_ring + of_rest > 0
+    }
+
+    fn steal_into_ring(&self, into: &Local<T>) -> usize {
+        let ring = &*into.queue;
+        // Relaxed: the caller's own.
+        let tail = ring.tail.load(Relaxed);
+        let taken = self.claim(into.room(), |i, ptr| {
+            // Beyond the tail, so nobody takes it before it is published below.
+            ring.cell(tail.wrapping_add(i)).store(ptr, Relaxed);
+        });
+        // Release: P1 for those that steal from the thief.
+        ring.tail.store(tail.wrapping_add(taken), Release);
+        taken
+    }
+
+    /// For a thief that has a long line itself. That is a busy worker, and its victim is stuck.
+    fn steal_into_rest(&self, into: &Local<T>) -> usize {
+        let wanted = self.in_ring().div_ceil(2);
+        for stolen in 0..wanted {
+            let mut first = ptr::null_mut();
+            if self.claim(1, |_, ptr| first = ptr) == 0 {
+                return stolen;
+            }
+            // SAFETY: `claim` took it.
+            let task = unsafe { taken(first) };
+            into.push_to_rest(task.expect("a cell between head and tail holds a task"));
+        }
+        wanted
+    }
+
+    /// Takes half of the ring, but no more than `most`, and returns how many. Calls `see` with the
+    /// number and the pointer of each task, perhaps in vain: of the numbers below what it returns
+    /// the last call counts; the others were not taken.
+    fn claim(&self, most: usize, mut see: impl FnMut(usize, *mut ())) -> usize {
+        let from = &*self.queue;
         loop {
             // Acquire: with the Releases that move `head`, so that `tail` is not older than it.
             let head = from.head.load(Acquire);
             // Acquire: P1.
             let tail = from.tail.load(Acquire);
             let there = tail.wrapping_sub(head);
-            if there == 0 {
-                return None;
-            }
             if there > from.cells.len() {
                 // `head` moved on between the two loads.
                 continue;
             }
-            let wanted = (there - there / 2).min(room + 1);
+            let wanted = there.div_ceil(2).min(most);
+            if wanted == 0 {
+                return 0;
+            }
             // Read before the exchange; see the module's text. Relaxed: P1 covers the contents.
-            let first = from.cell(head).load(Relaxed);
-            for i in 1..wanted {
-                let ptr = from.cell(head.wrapping_add(i)).load(Relaxed);
-                // Beyond our own tail, so nobody takes it before it is published below.
-                into.queue
-                    .cell(into_tail.wrapping_add(i - 1))
-                    .store(ptr, Relaxed);
+            for i in 0..wanted {
+                see(i, from.cell(head.wrapping_add(i)).load(Relaxed));
             }
             // Release: P2. Relaxed on failure: all is read anew.
             let moved =
                 from.head
                     .compare_exchange(head, head.wrapping_add(wanted), Release, Relaxed);
             if moved.is_ok() {
-                if wanted > 1 {
-                    // Release: P1 for those that steal from the thief.
-                    into.queue
-                        .tail
-                        .store(into_tail.wrapping_add(wanted - 1), Release);
-                }
-                // SAFETY: the exchange took these positions; `first` was not put into `into`.
-                return unsafe { taken(first) };
+                return wanted;
             }
         }
     }
@@ -287,14 +352,17 @@ impl<T: Pointer> Thief<T> {
         self.queue.head.load(Relaxed)
     }
 
-    /// Tasks in the ring, at some moment between call and return.
+    /// Tasks in line, without the LIFO place, at some moment between call and return.
     pub(super) fn len(&self) -> usize {
+        self.in_ring() + self.queue.rest.len()
+    }
+
+    fn in_ring(&self) -> usize {
         let head = self.queue.head.load(Acquire);
         let there = self.queue.tail.load(Acquire).wrapping_sub(head);
-        if there > self.queue.cells.len() {
-            1
-        } else {
-            there
+        match there > self.queue.cells.len() {
+            true => 1,
+            false => there,
         }
     }
 

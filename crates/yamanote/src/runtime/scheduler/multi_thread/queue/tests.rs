@@ -19,53 +19,140 @@ mod plain {
     use crate::util::rng::FastRand;
     use std::collections::VecDeque;
 
+    const RING: usize = 8;
+
+    /// The line of a queue as two naive ones.
+    #[derive(Default)]
+    struct Line {
+        ring: VecDeque<u32>,
+        rest: VecDeque<u32>,
+    }
+
+    impl Line {
+        fn len(&self) -> usize {
+            self.ring.len() + self.rest.len()
+        }
+
+        fn push(&mut self, task: u32) {
+            match self.rest.is_empty() && self.ring.len() < RING {
+                true => self.ring.push_back(task),
+                false => self.rest.push_back(task),
+            }
+        }
+
+        fn pop(&mut self) -> Option<u32> {
+            if self.ring.is_empty() {
+                let count = self.rest.len().min(RING);
+                self.ring.extend(self.rest.drain(..count));
+            }
+            self.ring.pop_front()
+        }
+
+        fn room(&self) -> usize {
+            match self.rest.is_empty() {
+                true => RING - self.ring.len(),
+                false => 0,
+            }
+        }
+
+        fn steal_into(&mut self, into: &mut Line) -> bool {
+            let mut of_ring = self.ring.len().div_ceil(2);
+            if into.rest.is_empty() {
+                of_ring = of_ring.min(into.room());
+            }
+            let of_rest = self.rest.len().div_ceil(2);
+            for task in self.ring.drain(..of_ring).chain(self.rest.drain(..of_rest)) {
+                into.push(task);
+            }
+            of_ring + of_rest > 0
+        }
+    }
+
     #[test]
-    fn equals_a_deque_under_random_operations() {
+    fn equals_two_deques_under_random_operations() {
         for seed in 1..if cfg!(miri) { 3 } else { 200 } {
             let mut rng = FastRand::new(seed);
-            let (local, thief) = new::<Box<u32>>(8);
-            let (other, _other_thief) = new::<Box<u32>>(8);
-            let (mut model, mut lifo, mut next) = (VecDeque::new(), None, 0);
+            let mut queues = [new::<Box<u32>>(RING), new::<Box<u32>>(RING)];
+            let mut lines = [Line::default(), Line::default()];
+            let (mut lifo, mut next) = (None, 0);
+            // Some of the runs fill up, some stay short.
+            let pushes = 2 + seed as u32 % 4;
             for _ in 0..400 {
-                match rng.below(6) {
-                    0 | 1 => {
-                        next += 1;
-                        if let Some(leaving) = local.push_back(Box::new(next)) {
-                            let expected: Vec<u32> = model.drain(..4).collect();
-                            assert_eq!(leaving.iter().map(|b| **b).collect::<Vec<_>>(), expected);
-                        }
-                        model.push_back(next);
-                    }
-                    2 => assert_eq!(local.pop().map(|b| *b), model.pop_front()),
-                    3 => {
+                let ((local, thief), line) = (&queues[0], &mut lines[0]);
+                match rng.below(5 + pushes) {
+                    0 => assert_eq!(local.pop().map(|b| *b), line.pop()),
+                    1 => {
                         next += 1;
                         let before = local.swap_lifo(Box::new(next)).map(|b| *b);
                         assert_eq!(before, lifo.replace(next));
+                        assert!(thief.has_lifo());
                     }
-                    4 => assert_eq!(
-                        match rng.below(2) {
+                    2 => {
+                        let taken = match rng.below(2) {
                             0 => local.pop_lifo(),
                             _ => thief.steal_lifo(),
-                        }
-                        .map(|b| *b),
-                        lifo.take()
-                    ),
+                        };
+                        assert_eq!(taken.map(|b| *b), lifo.take());
+                        assert!(!thief.has_lifo());
+                    }
+                    3 => {
+                        let [from, into] = &mut lines;
+                        let stolen = thief.steal_into(&queues[1].0);
+                        assert_eq!(stolen, from.steal_into(into), "seed {seed}");
+                    }
+                    4 if lifo.is_none() => {
+                        queues.swap(0, 1);
+                        lines.swap(0, 1);
+                    }
                     _ => {
-                        let take = model.len() - model.len() / 2;
-                        let mut stolen: Vec<u32> = Vec::new();
-                        stolen.extend(thief.steal_into(&other).map(|b| *b));
-                        stolen.extend(std::iter::from_fn(|| other.pop()).map(|b| *b));
-                        assert_eq!(
-                            stolen,
-                            model.drain(..take).collect::<Vec<_>>(),
-                            "seed {seed}"
-                        );
+                        next += 1;
+                        local.push_back(Box::new(next));
+                        line.push(next);
                     }
                 }
-                assert_eq!(local.len(), model.len());
-                assert_eq!(thief.len(), model.len());
-                assert_eq!(thief.has_lifo(), lifo.is_some());
+                for ((local, thief), line) in queues.iter().zip(&lines) {
+                    assert_eq!(local.len(), line.len());
+                    assert_eq!(thief.len(), line.len());
+                }
             }
+            for ((local, _), mut line) in queues.into_iter().zip(lines) {
+                while let Some(task) = line.pop() {
+                    assert_eq!(local.pop().map(|b| *b), Some(task), "seed {seed}");
+                }
+                assert!(local.pop().is_none());
+            }
+        }
+    }
+
+    /// However long the line, its order is the order in which tasks came.
+    #[test]
+    fn a_long_line_keeps_its_order() {
+        const TASKS: u32 = if cfg!(miri) { 200 } else { 10_000 };
+        let (local, _thief) = new::<Box<u32>>(RING);
+        for task in 0..TASKS {
+            local.push_back(Box::new(task));
+        }
+        for task in 0..TASKS {
+            // One comes for each that goes: they go behind all others.
+            assert_eq!(local.pop().map(|b| *b), Some(task));
+            local.push_back(Box::new(TASKS + task));
+        }
+        let late: Vec<u32> = std::iter::from_fn(|| local.pop()).map(|b| *b).collect();
+        assert!(late.into_iter().eq(TASKS..2 * TASKS));
+    }
+
+    /// A share of the injection queue stands behind all that was there, in its order.
+    #[test]
+    fn a_share_goes_behind_the_line() {
+        for there in [0, 3, 8, 20] {
+            let (local, _thief) = new::<Box<u32>>(RING);
+            (0..there).for_each(|task| local.push_back(Box::new(task)));
+            let other = Inject::new();
+            other.push_batch((there..there + 30).map(Box::new)).unwrap();
+            local.append(&other, 25);
+            assert_eq!(other.len(), 5);
+            let line: Vec<u32> = std::iter::from_fn(|| local.pop()).map(|b| *b).collect();
+            assert!(line.into_iter().eq(0..there + 25));
         }
     }
 
@@ -84,7 +171,7 @@ mod plain {
                 scope.spawn(|| {
                     let (mine, _) = new::<Box<u32>>(16);
                     while !done.load(Relaxed) {
-                        thief.steal_into(&mine).into_iter().for_each(see);
+                        thief.steal_into(&mine);
                         std::iter::from_fn(|| mine.pop()).for_each(see);
                         thief.steal_lifo().into_iter().for_each(see);
                     }
@@ -94,11 +181,7 @@ mod plain {
                 if i % 7 == 0 {
                     local.swap_lifo(Box::new(i)).into_iter().for_each(see);
                 } else {
-                    local
-                        .push_back(Box::new(i))
-                        .into_iter()
-                        .flatten()
-                        .for_each(see);
+                    local.push_back(Box::new(i));
                 }
                 if i % 3 == 0 {
                     local.pop().into_iter().for_each(see);
@@ -114,10 +197,12 @@ mod plain {
     #[test]
     fn dropping_the_queue_drops_what_is_in_it() {
         let (local, thief) = new::<Box<u32>>(4);
-        assert!(local.push_back(Box::new(1)).is_none());
-        assert!(local.swap_lifo(Box::new(2)).is_none());
+        for task in 0..6 {
+            local.push_back(Box::new(task));
+        }
+        assert!(local.swap_lifo(Box::new(6)).is_none());
         drop(local);
-        assert_eq!(thief.len(), 1);
+        assert_eq!(thief.len(), 6);
     }
 }
 
@@ -135,9 +220,9 @@ mod loom_tests {
         assert_eq!(got, (0..n).collect::<Vec<_>>());
     }
 
-    /// Owner pushes past the capacity and pops, one thief steals twice.
+    /// Owner pushes past the ring and pops, one thief steals twice.
     #[test]
-    fn loom_queue_overflow_against_a_thief() {
+    fn loom_queue_longer_than_its_ring_against_a_thief() {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
         model.check(|| {
@@ -146,20 +231,14 @@ mod loom_tests {
                 let (mine, _) = new::<Box<u32>>(2);
                 let mut got = Vec::new();
                 for _ in 0..2 {
-                    got.extend(thief.steal_into(&mine).map(|b| *b));
+                    thief.steal_into(&mine);
                     got.extend(drain(&mine));
                 }
                 got
             });
             let mut got = Vec::new();
             for i in 0..4 {
-                got.extend(
-                    local
-                        .push_back(Box::new(i))
-                        .into_iter()
-                        .flatten()
-                        .map(|b| *b),
-                );
+                local.push_back(Box::new(i));
             }
             got.extend(local.pop().map(|b| *b));
             got.extend(steal.join().unwrap());
@@ -177,32 +256,82 @@ mod loom_tests {
             let (local, thief) = new::<Box<u32>>(4);
             let thief = Arc::new(thief);
             for i in 0..3 {
-                assert!(local.push_back(Box::new(i)).is_none());
+                local.push_back(Box::new(i));
             }
             let (second, second_thief) = new::<Box<u32>>(4);
             let a = {
                 let thief = thief.clone();
                 thread::spawn(move || {
-                    let mut got: Vec<u32> =
-                        thief.steal_into(&second).map(|b| *b).into_iter().collect();
-                    got.extend(drain(&second));
-                    got
+                    thief.steal_into(&second);
+                    drain(&second)
                 })
             };
             let b = thread::spawn(move || {
                 let (mine, _) = new::<Box<u32>>(4);
-                let mut got = Vec::new();
-                got.extend(second_thief.steal_into(&mine).map(|b| *b));
-                got.extend(thief.steal_into(&mine).map(|b| *b));
-                got.extend(drain(&mine));
-                got
+                second_thief.steal_into(&mine);
+                thief.steal_into(&mine);
+                drain(&mine)
             });
             let mut got: Vec<u32> = local.pop().map(|b| *b).into_iter().collect();
-            assert!(local.push_back(Box::new(3)).is_none());
+            local.push_back(Box::new(3));
             got.extend(a.join().unwrap());
             got.extend(b.join().unwrap());
             got.extend(drain(&local));
             assert_all(got, 4);
+        });
+    }
+
+    /// A thief that has a long line itself, against an owner that pushes, pops and refills.
+    #[test]
+    fn loom_queue_a_busy_thief() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let (local, thief) = new::<Box<u32>>(2);
+            for i in 0..4 {
+                local.push_back(Box::new(i));
+            }
+            let steal = thread::spawn(move || {
+                let (mine, _) = new::<Box<u32>>(2);
+                for i in 5..8 {
+                    mine.push_back(Box::new(i));
+                }
+                thief.steal_into(&mine);
+                drain(&mine)
+            });
+            let mut got: Vec<u32> = Vec::new();
+            for _ in 0..2 {
+                got.extend(local.pop().map(|b| *b));
+            }
+            local.push_back(Box::new(4));
+            got.extend(local.pop().map(|b| *b));
+            got.extend(steal.join().unwrap());
+            got.extend(drain(&local));
+            assert_all(got, 8);
+        });
+    }
+
+    /// Whatever is taken in front, what the owner gets of its own is in the order in which it came.
+    #[test]
+    fn loom_queue_keeps_its_order() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let (local, thief) = new::<Box<u32>>(2);
+            let steal = thread::spawn(move || {
+                let (mine, _) = new::<Box<u32>>(2);
+                thief.steal_into(&mine);
+                drain(&mine)
+            });
+            (0..4).for_each(|i| local.push_back(Box::new(i)));
+            let mut got: Vec<u32> = local.pop().map(|b| *b).into_iter().collect();
+            local.push_back(Box::new(4));
+            got.extend(drain(&local));
+            assert!(got.is_sorted(), "{got:?}");
+            let stolen = steal.join().unwrap();
+            assert!(stolen.is_sorted(), "{stolen:?}");
+            got.extend(stolen);
+            assert_all(got, 5);
         });
     }
 
