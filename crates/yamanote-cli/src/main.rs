@@ -2,7 +2,9 @@
 #![forbid(unsafe_code)]
 
 mod doctor;
+mod mounts;
 mod output;
+mod race;
 mod refusal;
 mod serve;
 mod version;
@@ -18,6 +20,7 @@ use std::process::ExitCode;
     version,
     arg_required_else_help = true,
     after_help = "Examples:\n  \
+        yamanote race --quick                   measure it against Tokio, here, in a minute\n  \
         yamanote serve                          serve this directory at http://127.0.0.1:8080\n  \
         yamanote doctor                         which driver works here, and why\n  \
         YAMANOTE_DRIVER=epoll yamanote serve    the same without io_uring"
@@ -29,6 +32,9 @@ struct Args {
 
 #[derive(Subcommand)]
 enum Command {
+    Race(race::Args),
+    #[command(hide = true)]
+    RaceClient(race::client::Args),
     Serve(serve::Args),
     Doctor(doctor::Args),
 }
@@ -48,6 +54,8 @@ fn main() -> ExitCode {
         Err(text) => return say(&text),
     };
     match args.command {
+        Command::Race(args) => race::run(&args),
+        Command::RaceClient(args) => race::client::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Doctor(args) => doctor::run(args),
     }

@@ -10,7 +10,7 @@ use super::SWITCH;
 use super::catalogue::Mutant;
 
 /// What the tests do not need.
-const LEFT_OUT: [&str; 5] = [".git", "target", "benches", "examples", "fuzz"];
+const LEFT_OUT: [&str; 5] = [".git", "target", "race", "examples", "fuzz"];
 
 /// Makes or renews the copy; returns where it is. A file that stays the same is not touched, so
 /// that what was built from it stays valid.

@@ -36,7 +36,7 @@ const OTHERS: &[(&str, &str)] = &[
     ("crates/yamanote-cli/src", "main.rs"),
     ("crates/yamanote-macros/src", "lib.rs"),
     ("crates/yamanote-test/src", "lib.rs"),
-    ("benches/src", "main.rs"),
+    ("race/workloads", "main.rs"),
     ("xtask/src", "main.rs"),
     ("xtask/order/src", "main.rs"),
 ];
@@ -45,7 +45,7 @@ pub fn run(root: &Path) -> ExitCode {
     let map = std::fs::read_to_string(root.join("ARCHITECTURE.md"))
         .expect("ARCHITECTURE.md stands beside Cargo.toml");
     let list = std::fs::read_to_string(root.join("docs/failures.md")).expect("it stands in docs");
-    let sources = Source::all(root, &["crates", "xtask", "benches", "examples"]);
+    let sources = Source::all(root, &["crates", "xtask", "race", "examples"]);
     let mut crates = vec![Modules::read(&sources, Path::new(RUNTIME_SRC), "lib.rs")];
     for (src, file) in OTHERS {
         crates.push(Modules::read(&sources, Path::new(src), file));
