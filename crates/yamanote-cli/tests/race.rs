@@ -128,3 +128,16 @@ fn json_is_the_report_itself() {
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(again, report);
 }
+
+#[test]
+fn an_earlier_race_becomes_a_page() {
+    let out = std::env::temp_dir().join(format!("yamanote-race-page-{}", std::process::id()));
+    let output = race(&["--from", REPORT, "--out", out.to_str().unwrap()]);
+    let page = std::fs::read_to_string(out.join("race.html")).unwrap();
+    let again = std::fs::read_to_string(out.join("race.json")).unwrap();
+    std::fs::remove_dir_all(&out).unwrap();
+    assert!(stdout(&output).contains("race.html"));
+    assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
+    let again: serde_json::Value = serde_json::from_str(&again).unwrap();
+    assert_eq!(again["rows"].as_array().unwrap().len(), 4);
+}

@@ -12,6 +12,7 @@ mod contest;
 mod cores;
 mod machine;
 mod markdown;
+mod page;
 mod place;
 mod process;
 mod report;
@@ -34,7 +35,8 @@ use std::time::{Duration, SystemTime};
 ///
 /// Builds one program with each runtime and runs them in turn, one process per run. In each pair
 /// Tokio runs twice: what its two runs differ by is the noise, and what differs by less is called
-/// equal. Every answer is checked. Prints a table, and writes all figures to race.json.
+/// equal. Every answer is checked. Prints a table, and writes race.json with all figures and
+/// race.html with plots.
 ///
 /// A cost is Yamanote / Tokio, lower is better; CPU is user and system time of the whole process.
 /// Run it on an idle machine: without --quick it takes about half an hour.
@@ -44,6 +46,7 @@ use std::time::{Duration, SystemTime};
     yamanote race --only echo --pairs 9         rows whose title contains it\n  \
     yamanote race --peers --flavor current_thread\n  \
     yamanote race --from target/race/race.json --markdown\n  \
+    yamanote race --from their.json --out .     the page of another machine's race\n  \
     yamanote race --profile yamanote --only 'lone yield' --flavor current_thread \\\n      \
       --wrap 'perf stat -e instructions:u'\n\n\
     YAMANOTE_DRIVER=epoll yamanote race ...     the same without io_uring")]
@@ -287,10 +290,15 @@ fn finish(args: &Args, report: &Report) -> Result<(String, ExitCode), String> {
 }
 
 /// Writes the files, and returns the sentence that says where.
-fn write(out: &Path, _report: &Report, json: &str) -> Result<String, String> {
+fn write(out: &Path, report: &Report, json: &str) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("{}: {error}", out.display());
     std::fs::create_dir_all(out).map_err(failed)?;
-    let file = out.join("race.json");
-    std::fs::write(&file, json).map_err(failed)?;
-    Ok(format!("\nAll figures: {}\n", file.display()))
+    let (figures, page) = (out.join("race.json"), out.join("race.html"));
+    std::fs::write(&figures, json).map_err(failed)?;
+    std::fs::write(&page, page::of(report)).map_err(failed)?;
+    Ok(format!(
+        "\nAll figures: {}\nA page with plots: {}\n",
+        figures.display(),
+        page.display()
+    ))
 }

@@ -25,9 +25,9 @@ pub fn of(report: &Report) -> String {
     }
     lines.push(report.placement.clone());
     lines.push(format!(
-        "Cost is Yamanote / Tokio, lower is better: median of {} pairs (lowest-highest); noise is \
+        "Cost is Yamanote / Tokio, lower is better: median of {} (lowest-highest); noise is \
          what Tokio differed from itself by, and = is within it. x2: two workers.",
-        report.pairs
+        pairs(report)
     ));
     let mut group = "";
     for row in &report.rows {
@@ -134,6 +134,14 @@ fn columns(cells: [String; 8]) -> String {
         line += if index == 6 { "  " } else { " " };
     }
     line
+}
+
+/// `5 pairs`
+pub fn pairs(report: &Report) -> String {
+    match report.pairs {
+        1 => "1 pair".to_owned(),
+        pairs => format!("{pairs} pairs"),
+    }
 }
 
 /// How many figures are ahead, equal and behind.
