@@ -14,7 +14,8 @@ pub use crate::runtime::driver::readiness::{Interest, Ready};
 
 use super::ReadBuf;
 use super::read_buf::poll_buf_mut;
-use super::transfer::{Operation, ReadyEnd};
+use super::splice::Splicer;
+use super::transfer::{Mover, Operation, ReadyEnd};
 use crate::runtime::context;
 use crate::runtime::driver::readiness::{Direction, Registration};
 use crate::sys::child_pipe::ChildPipe;
@@ -157,6 +158,10 @@ impl<E: Lendable> ReadyEnd for Evented<E> {
 
     fn is_pipe(&self) -> bool {
         E::IS_PIPE
+    }
+
+    fn mover(&self) -> Option<Box<dyn Mover>> {
+        Some(Box::new(Splicer::new()?))
     }
 
     fn is_readable(&self) -> bool {

@@ -61,6 +61,8 @@ mod async_fd;
 #[cfg(feature = "rt")]
 pub(crate) mod evented;
 #[cfg(feature = "rt")]
+mod splice;
+#[cfg(feature = "rt")]
 pub use evented::{Interest, Ready};
 
 /// Descriptors of any kind in the runtime.

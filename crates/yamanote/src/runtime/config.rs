@@ -16,6 +16,10 @@ const DRIVER_VARIABLE: &str = "YAMANOTE_DRIVER";
 /// process.
 const INLINE_FILES_VARIABLE: &str = "YAMANOTE_INLINE_FILES";
 
+/// Overrides [`Builder::kernel_copies`](super::Builder::kernel_copies) for every runtime of the
+/// process.
+const KERNEL_COPIES_VARIABLE: &str = "YAMANOTE_KERNEL_COPIES";
+
 /// The number of workers if the program does not say. Tokio's name, so that it works as it did.
 const WORKERS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
 
@@ -45,21 +49,30 @@ impl DriverChoice {
 
 /// Whether files may be touched inline: what the operator says, or else what the program says.
 pub(super) fn inline_files(program: bool) -> io::Result<bool> {
-    match env::var_os(INLINE_FILES_VARIABLE) {
-        Some(value) => inline_files_from_variable(&value).map(|inline| inline.unwrap_or(program)),
+    on_or_off(INLINE_FILES_VARIABLE, program)
+}
+
+/// Whether copies may leave the moving of bytes to the kernel, by the same rule.
+pub(super) fn kernel_copies(program: bool) -> io::Result<bool> {
+    on_or_off(KERNEL_COPIES_VARIABLE, program)
+}
+
+fn on_or_off(variable: &str, program: bool) -> io::Result<bool> {
+    match env::var_os(variable) {
+        Some(value) => from_switch(variable, &value).map(|on| on.unwrap_or(program)),
         None => Ok(program),
     }
 }
 
 /// An empty variable counts as unset.
-fn inline_files_from_variable(value: &OsStr) -> io::Result<Option<bool>> {
+fn from_switch(variable: &str, value: &OsStr) -> io::Result<Option<bool>> {
     match value.to_str() {
         Some("") => Ok(None),
         Some("on") => Ok(Some(true)),
         Some("off") => Ok(Some(false)),
         _ => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("{INLINE_FILES_VARIABLE}: unknown value {value:?}: expected `on` or `off`"),
+            format!("{variable}: unknown value {value:?}: expected `on` or `off`"),
         )),
     }
 }
@@ -104,8 +117,8 @@ mod tests {
     }
 
     #[test]
-    fn files_are_inline_or_not() {
-        let parse = |value: &str| inline_files_from_variable(OsStr::new(value));
+    fn a_switch_is_on_or_off() {
+        let parse = |value: &str| from_switch(INLINE_FILES_VARIABLE, OsStr::new(value));
         assert_eq!(parse("on").unwrap(), Some(true));
         assert_eq!(parse("off").unwrap(), Some(false));
         assert_eq!(parse("").unwrap(), None);

@@ -119,6 +119,13 @@ impl RuntimeMetrics {
         self.handle.inline_file_stalls()
     }
 
+    /// How many bytes [`io::copy`](crate::io::copy) and its relatives have moved from end to end
+    /// without the memory of this process, in tasks of this runtime, since it was built; see
+    /// [`kernel_copies`](super::Builder::kernel_copies).
+    pub fn kernel_copied_bytes(&self) -> u64 {
+        self.handle.kernel_copied_bytes()
+    }
+
     /// How many operations have been handed to io_uring since the runtime was built. Stays zero on
     /// epoll.
     pub fn ops_submitted(&self) -> u64 {

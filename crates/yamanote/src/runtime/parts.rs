@@ -18,10 +18,20 @@ pub(crate) struct Parts {
     pub(super) blocking: blocking::Spawner,
     pub(super) id: Id,
     pub(super) name: Option<String>,
-    /// Whether file operations may be done on the calling thread.
-    pub(super) inline_files: bool,
+    pub(super) switches: Switches,
     /// Inline file calls that made their thread wait.
     pub(super) inline_file_stalls: AtomicU64,
+    /// Bytes of copies that went from end to end within the kernel.
+    pub(super) kernel_copied_bytes: AtomicU64,
+}
+
+/// What a program or its operator may turn off.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Switches {
+    /// Whether file operations may be done on the calling thread.
+    pub(super) inline_files: bool,
+    /// Whether copies may leave the moving of bytes to the kernel.
+    pub(super) kernel_copies: bool,
 }
 
 impl Parts {
@@ -56,7 +66,11 @@ impl Parts {
     }
 
     pub(crate) fn inline_files(&self) -> bool {
-        self.inline_files
+        self.switches.inline_files
+    }
+
+    pub(crate) fn kernel_copies(&self) -> bool {
+        self.switches.kernel_copies
     }
 
     pub(super) fn inline_file_stalls(&self) -> u64 {
@@ -66,6 +80,15 @@ impl Parts {
     pub(crate) fn count_inline_file_stall(&self) {
         // Relaxed: a statistic.
         self.inline_file_stalls.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn kernel_copied_bytes(&self) -> u64 {
+        self.kernel_copied_bytes.load(Relaxed)
+    }
+
+    pub(crate) fn count_kernel_copied_bytes(&self, count: u64) {
+        // Relaxed: a statistic.
+        self.kernel_copied_bytes.fetch_add(count, Relaxed);
     }
 }
 

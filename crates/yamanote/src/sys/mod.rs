@@ -9,5 +9,6 @@ pub(crate) mod net;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod signal;
+pub(crate) mod splice;
 pub(crate) mod switches;
 pub(crate) mod uring;

@@ -5,10 +5,8 @@
 //! a writer ([`AsyncWrite::lend_sink`](super::AsyncWrite::lend_sink)). Whoever says nothing, as the
 //! types of other crates, lends nothing, and gets every byte by `poll_read` and `poll_write`.
 #![forbid(unsafe_code)]
-#![expect(dead_code, reason = "the copies are about to visit their ends")]
 
 mod mover;
-#[expect(unused_imports, reason = "as above")]
 pub(crate) use mover::{Ends, Moved, Mover, Next};
 
 use std::fmt;
@@ -35,12 +33,23 @@ pub(crate) enum End<'a> {
     Ready(&'a dyn ReadyEnd),
 }
 
+impl<'a> End<'a> {
+    pub(crate) fn if_ready(self) -> Option<&'a dyn ReadyEnd> {
+        match self {
+            End::Ready(end) => Some(end),
+        }
+    }
+}
+
 /// A non-blocking descriptor with its registration.
 pub(crate) trait ReadyEnd {
     fn descriptor(&self) -> BorrowedFd<'_>;
 
     /// Made as a pipe. What a program declared to be one may be something else all the same.
     fn is_pipe(&self) -> bool;
+
+    /// What moves bytes from this end to another [`ReadyEnd`], if anything may.
+    fn mover(&self) -> Option<Box<dyn Mover>>;
 
     /// Whether there may be something to read. Asks nobody.
     fn is_readable(&self) -> bool;
@@ -50,6 +59,7 @@ pub(crate) trait ReadyEnd {
 
     /// Calls `operation` whenever there may be something to read, until it answers anything but
     /// `WouldBlock`.
+    #[expect(dead_code, reason = "the copies of files wait like this")]
     fn poll_read_io(
         &self,
         cx: &mut Context<'_>,
@@ -57,6 +67,7 @@ pub(crate) trait ReadyEnd {
     ) -> Poll<io::Result<usize>>;
 
     /// The same for room to write.
+    #[expect(dead_code, reason = "the copies of files wait like this")]
     fn poll_write_io(
         &self,
         cx: &mut Context<'_>,

@@ -1,6 +1,7 @@
 //! What moves the bytes of a copy in place of its buffer: [`Mover`].
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
@@ -21,7 +22,7 @@ pub(crate) struct Ends<'a> {
 
 /// Moves bytes from end to end by system calls that need no memory of ours. It belongs to one copy,
 /// which asks it while its own buffer is empty.
-pub(crate) trait Mover: Send + Sync {
+pub(crate) trait Mover: fmt::Debug + Send + Sync {
     /// Moves what it can. `Pending` is for what only the mover knows how to wait for; whoever finds
     /// that the source has nothing, or that the sink has no room, says [`Next::Plain`].
     ///
@@ -52,8 +53,11 @@ pub(crate) enum Next {
     Plain,
     /// With a flush of the writer; then the mover is asked again.
     Flush,
+    /// With reads and writes, until another mover seems worth a try.
+    Later,
     /// With reads and writes only.
     GiveUp,
     /// Not at all: the source has ended.
+    #[expect(dead_code, reason = "the copies of files end like this")]
     End,
 }

@@ -6,7 +6,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use super::bypass::Bypass;
 use super::{DEFAULT_BUF_SIZE, uninterrupted};
+use crate::io::transfer::Next;
 use crate::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::util::coop;
 
@@ -17,6 +19,24 @@ use crate::util::coop;
 /// goes through a buffer of 8 KiB; if the reader has one of its own, use
 /// [`copy_buf`](crate::io::copy_buf).
 ///
+/// # Copies by the kernel
+///
+/// Between TCP and Unix streams, pipes and the standard streams of children the kernel can move
+/// bytes without a buffer of this process, by splice(2), at a third of the cost or less. The copy
+/// does that by itself once the reader fills the buffer several times in a row, and stops when
+/// little comes at a time. It sees them through references, `Box`, `Pin`,
+/// [`Take`](crate::io::Take), [`BufReader`](crate::io::BufReader),
+/// [`BufWriter`](crate::io::BufWriter), [`BufStream`](crate::io::BufStream),
+/// [`join`](crate::io::join()) and halves of every kind. Any other type gets each byte by its
+/// `poll_read` and `poll_write`. Results, errors and the order of bytes are the same either way.
+///
+/// It is done without where a call is refused, also in the middle of a copy; where no descriptor is
+/// to be had for the pipe that stands between two sockets; and to sockets where SIGPIPE would kill
+/// this process (Rust programs ignore it from the start).
+/// [`Builder::kernel_copies`](crate::runtime::Builder::kernel_copies) turns it off, and
+/// [`RuntimeMetrics::kernel_copied_bytes`](crate::runtime::RuntimeMetrics::kernel_copied_bytes)
+/// counts what was moved so.
+///
 /// # Errors
 ///
 /// Those of either side, except [`Interrupted`](io::ErrorKind::Interrupted), after which it goes
@@ -24,7 +44,10 @@ use crate::util::coop;
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: what has been read and not yet written is lost if the future is dropped.
+/// Not cancel safe: what has been read and not yet written is lost if the future is dropped. That
+/// is at most what the buffer holds: the kernel is asked for no more than the writer has said it
+/// has room for. (A writer that takes less than it said, because memory is short or
+/// `TCP_NOTSENT_LOWAT` is set, can leave up to a megabyte between the two, once.)
 ///
 /// # Examples
 ///
@@ -58,6 +81,7 @@ pub(super) struct CopyBuffer {
     reader_ended: bool,
     /// Something was written after the last flush.
     unflushed: bool,
+    bypass: Bypass,
 }
 
 impl CopyBuffer {
@@ -69,6 +93,7 @@ impl CopyBuffer {
             copied: 0,
             reader_ended: false,
             unflushed: false,
+            bypass: Bypass::new(),
         }
     }
 
@@ -85,6 +110,25 @@ impl CopyBuffer {
     {
         let unit = ready!(coop::poll_proceed(cx));
         loop {
+            if self.is_drained() && self.bypass.is_wanted() && !self.reader_ended {
+                let bypass = &mut self.bypass;
+                let moved = ready!(bypass.poll_move(cx, reader.as_mut(), writer.as_mut()))?;
+                if moved.count > 0 {
+                    unit.made_progress();
+                    self.copied += moved.count;
+                    self.unflushed = true;
+                }
+                match moved.next {
+                    Next::Flush => {
+                        ready!(writer.as_mut().poll_flush(cx))?;
+                        unit.made_progress();
+                        self.unflushed = false;
+                        continue;
+                    }
+                    Next::End => self.reader_ended = true,
+                    Next::Plain | Next::Later | Next::GiveUp => {}
+                }
+            }
             if self.may_fill() {
                 match self.poll_fill(cx, reader.as_mut()) {
                     Poll::Ready(result) => {
@@ -148,15 +192,23 @@ impl CopyBuffer {
         !self.reader_ended && self.filled < self.memory.len()
     }
 
-    /// Reads once, to the place after what is already in the buffer.
+    /// Reads once, to the place after what is already in the buffer. What was taken from the reader
+    /// and went around the buffer comes first.
     fn poll_fill<R: AsyncRead + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
         mut reader: Pin<&mut R>,
     ) -> Poll<io::Result<()>> {
-        let mut buf = ReadBuf::new(&mut self.memory[self.filled..]);
+        let room = &mut self.memory[self.filled..];
+        let held = self.bypass.read_held(room)?;
+        if held > 0 {
+            self.filled += held;
+            return Poll::Ready(Ok(()));
+        }
+        let mut buf = ReadBuf::new(room);
         ready!(uninterrupted(|| reader.as_mut().poll_read(cx, &mut buf)))?;
         let n = buf.filled().len();
+        self.bypass.note_read(n, buf.capacity());
         self.reader_ended = n == 0;
         self.filled += n;
         Poll::Ready(Ok(()))

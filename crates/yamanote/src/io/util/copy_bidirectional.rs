@@ -9,13 +9,15 @@ use std::task::{Context, Poll, ready};
 use super::DEFAULT_BUF_SIZE;
 use super::copy::CopyBuffer;
 use crate::io::{AsyncRead, AsyncWrite};
+use crate::util::coop;
 
 /// Copies everything from `a` to `b` and everything from `b` to `a`, at the same time. Returns the
 /// number of bytes copied in each direction, `a` to `b` first.
 ///
 /// When one stream ends, the other is flushed and shut down, and the copy in the other direction
 /// goes on until it ends too. The copies go through buffers of 8 KiB; see
-/// [`copy_bidirectional_with_sizes`].
+/// [`copy_bidirectional_with_sizes`]. Much at a time is [moved by the
+/// kernel](crate::io::copy#copies-by-the-kernel) where both are descriptors.
 ///
 /// # Errors
 ///
@@ -24,7 +26,8 @@ use crate::io::{AsyncRead, AsyncWrite};
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: what has been read and not yet written is lost if the future is dropped.
+/// Not cancel safe: what has been read and not yet written is lost if the future is dropped, as
+/// with [`copy`](crate::io::copy).
 pub async fn copy_bidirectional<A, B>(a: &mut A, b: &mut B) -> io::Result<(u64, u64)>
 where
     A: AsyncRead + AsyncWrite + Unpin + ?Sized,
@@ -45,7 +48,8 @@ where
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: what has been read and not yet written is lost if the future is dropped.
+/// Not cancel safe: what has been read and not yet written is lost if the future is dropped, as
+/// with [`copy`](crate::io::copy).
 pub async fn copy_bidirectional_with_sizes<A, B>(
     a: &mut A,
     b: &mut B,
@@ -77,11 +81,24 @@ where
     B: AsyncRead + AsyncWrite + Unpin + ?Sized,
 {
     let [mut a_to_b, mut b_to_a] = buffer_sizes.map(|size| OneWay::Copying(CopyBuffer::new(size)));
+    let mut is_b_first = false;
     poll_fn(|cx| {
+        let (mut a, mut b) = (Pin::new(&mut *a), Pin::new(&mut *b));
         // Both are polled each time, so that both are registered when this returns `Pending`.
-        let a_to_b = a_to_b.poll(cx, Pin::new(&mut *a), Pin::new(&mut *b))?;
-        let b_to_a = b_to_a.poll(cx, Pin::new(&mut *b), Pin::new(&mut *a))?;
-        Poll::Ready(Ok((ready!(a_to_b), ready!(b_to_a))))
+        let mut from_b = None;
+        if is_b_first {
+            from_b = Some(b_to_a.poll(cx, b.as_mut(), a.as_mut())?);
+        }
+        let from_a = a_to_b.poll(cx, a.as_mut(), b.as_mut())?;
+        let from_b = match from_b {
+            Some(from_b) => from_b,
+            None => b_to_a.poll(cx, b, a)?,
+        };
+        if !coop::has_budget_remaining() {
+            // Perhaps the first has left the other nothing.
+            is_b_first = !is_b_first;
+        }
+        Poll::Ready(Ok((ready!(from_a), ready!(from_b))))
     })
     .await
 }

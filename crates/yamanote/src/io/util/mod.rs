@@ -38,6 +38,7 @@ mod write_buf;
 mod write_number;
 mod write_vectored;
 
+mod bypass;
 mod copy;
 mod copy_bidirectional;
 mod copy_buf;

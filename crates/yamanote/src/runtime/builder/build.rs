@@ -11,7 +11,7 @@ use crate::runtime::driver::{self, Driver};
 use crate::runtime::flavor::RuntimeFlavor;
 use crate::runtime::handle::Handle;
 use crate::runtime::local_runtime::{LocalOptions, LocalRuntime};
-use crate::runtime::parts::Parts;
+use crate::runtime::parts::{Parts, Switches};
 use crate::runtime::runtime::{Runtime, Scheduler};
 use crate::runtime::scheduler::current_thread::CurrentThread;
 use crate::runtime::scheduler::multi_thread::MultiThread;
@@ -35,8 +35,8 @@ impl Builder {
     ///
     /// When the system refuses what the drivers need (descriptors, memory) or the threads, when
     /// io_uring was demanded and cannot be had (the kernel's errno, whose likely cause
-    /// [`io_uring_refusal`](crate::runtime::io_uring_refusal) names), or when `YAMANOTE_DRIVER` or
-    /// `YAMANOTE_INLINE_FILES` holds an unknown value
+    /// [`io_uring_refusal`](crate::runtime::io_uring_refusal) names), or when `YAMANOTE_DRIVER`,
+    /// `YAMANOTE_INLINE_FILES` or `YAMANOTE_KERNEL_COPIES` holds an unknown value
     /// ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
     ///
     /// # Panics
@@ -96,7 +96,7 @@ impl Builder {
     }
 
     fn build_current_thread(&self, local: bool) -> io::Result<Runtime> {
-        let inline_files = config::inline_files(self.inline_files)?;
+        let switches = self.switches()?;
         let driver = self.build_driver(1)?;
         let config = scheduler::Config {
             local,
@@ -104,7 +104,7 @@ impl Builder {
         };
         let scheduler = CurrentThread::new(config, driver);
         let shared = scheduler::Handle::CurrentThread(scheduler.shared().clone());
-        let (handle, pool) = self.build_handle(shared, inline_files);
+        let (handle, pool) = self.build_handle(shared, switches);
         // A paused clock must not run ahead of a job. Only this flavour can pause its clock.
         let accepted = handle.driver_handle().clone();
         let finished = accepted.clone();
@@ -131,11 +131,11 @@ impl Builder {
         let workers = self
             .worker_threads
             .unwrap_or_else(config::default_worker_threads);
-        let inline_files = config::inline_files(self.inline_files)?;
+        let switches = self.switches()?;
         let driver = self.build_driver(workers)?;
         let scheduler = MultiThread::new(self.scheduler_config(workers), driver);
         let shared = scheduler::Handle::MultiThread(scheduler.shared().clone());
-        let (handle, pool) = self.build_handle(shared, inline_files);
+        let (handle, pool) = self.build_handle(shared, switches);
         let launch = launcher(Arc::downgrade(handle.parts()));
         let runtime = Runtime::assemble(Scheduler::MultiThread(scheduler), handle, pool);
         match runtime.start_workers(launch) {
@@ -176,11 +176,19 @@ impl Builder {
         }
     }
 
+    /// What may be done otherwise than Tokio does it.
+    fn switches(&self) -> io::Result<Switches> {
+        Ok(Switches {
+            inline_files: config::inline_files(self.inline_files)?,
+            kernel_copies: config::kernel_copies(self.kernel_copies)?,
+        })
+    }
+
     /// The pool for blocking jobs, and the handle of the runtime that is current on its threads.
     fn build_handle(
         &self,
         scheduler: scheduler::Handle,
-        inline_files: bool,
+        switches: Switches,
     ) -> (Handle, BlockingPool) {
         let pool = BlockingPool::new(blocking::Config {
             max_threads: self.max_blocking_threads,
@@ -195,8 +203,9 @@ impl Builder {
             blocking: pool.spawner().clone(),
             id: Id::next(),
             name: self.name.clone(),
-            inline_files,
+            switches,
             inline_file_stalls: AtomicU64::new(0),
+            kernel_copied_bytes: AtomicU64::new(0),
         });
         // Weak, because the parts keep the pool, which keeps this closure.
         let weak = Arc::downgrade(&parts);

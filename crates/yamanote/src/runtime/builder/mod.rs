@@ -37,6 +37,7 @@ pub struct Builder {
     name: Option<String>,
     driver: DriverChoice,
     inline_files: bool,
+    kernel_copies: bool,
     enable_io: bool,
     enable_time: bool,
     start_paused: bool,
@@ -73,6 +74,7 @@ impl Builder {
             name: None,
             driver: DriverChoice::Auto,
             inline_files: true,
+            kernel_copies: true,
             enable_io: false,
             enable_time: false,
             start_paused: false,
@@ -140,6 +142,26 @@ impl Builder {
     /// ```
     pub fn inline_files(&mut self, inline: bool) -> &mut Self {
         self.inline_files = inline;
+        self
+    }
+
+    /// Whether [`io::copy`](crate::io::copy) and its relatives may leave the moving of bytes to the
+    /// kernel where both ends are descriptors; they say when they do. On by default. When off, each
+    /// byte is read into memory of this process and written from there, as in Tokio.
+    ///
+    /// The environment variable `YAMANOTE_KERNEL_COPIES` (`on` or `off`) overrides this for every
+    /// runtime of the process. An empty variable counts as unset.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_current_thread().kernel_copies(false).enable_all().build().unwrap();
+    /// # drop(rt);
+    /// ```
+    pub fn kernel_copies(&mut self, allowed: bool) -> &mut Self {
+        self.kernel_copies = allowed;
         self
     }
 

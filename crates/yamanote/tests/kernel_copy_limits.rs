@@ -1,0 +1,244 @@
+//! What copies by the kernel cost and risk: nothing is lost, no pipe is left open, others get their
+//! turn, and what is refused is done without.
+
+mod kernel_copy_support;
+mod tcp_support;
+
+use std::io;
+use std::pin::pin;
+
+use futures::FutureExt;
+use kernel_copy_support::{KIB, Kind, MIB, copy_to_end, moved, pass, sink, source};
+use tcp_support::{assert_numbered, numbered, pair};
+use yamanote::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
+use yamanote::net::UnixStream;
+use yamanote::task::JoinSet;
+use yamanote_test::{Scarcity, Setup, Snapshot, builder, deny_syscall, raise_descriptor_limit};
+
+yamanote_test::matrix! {
+    async fn a_dropped_copy_has_lost_no_more_than_a_buffer() {
+        // How far the reader at the end gets before it stops, and polls before the drop.
+        for (taken, polls) in [(0, 1), (0, 9), (1, 30), (100_000, 3), (400_000, 40), (MIB, 200)] {
+            for (from, to) in [(Kind::Tcp, Kind::Tcp), (Kind::Unix, Kind::Tcp), (Kind::Tcp, Kind::Pipe)] {
+                let (mut far, mut near) = source(from).await;
+                let (mut out, mut end) = sink(to).await;
+                let sending = yamanote::spawn(async move {
+                    far.write_all(&numbered(0..6 * MIB)).await.unwrap();
+                    far.shutdown().await.unwrap();
+                });
+                let mut received = vec![0; taken];
+                {
+                    let mut copying = pin!(copy(&mut near, &mut out));
+                    let mut reading = pin!(end.read_exact(&mut received));
+                    let (mut copied, mut read) = (false, false);
+                    let mut turns = 0;
+                    while turns < polls || !read {
+                        copied = copied || copying.as_mut().now_or_never().is_some();
+                        read = read || reading.as_mut().now_or_never().is_some();
+                        yamanote::task::yield_now().await;
+                        turns += 1;
+                    }
+                }
+                out.shutdown().await.unwrap();
+                drop(out);
+                end.read_to_end(&mut received).await.unwrap();
+                assert_numbered(0, &received);
+                let mut rest = Vec::new();
+                near.read_to_end(&mut rest).await.unwrap();
+                sending.await.unwrap();
+                assert_numbered(6 * MIB - rest.len(), &rest);
+                let lost = 6 * MIB - rest.len() - received.len();
+                assert!(lost <= 8 * KIB, "{from:?} to {to:?}, {taken}, {polls}: {lost} bytes");
+            }
+        }
+    }
+
+    alone fn no_descriptor_is_left(setup: Setup) {
+        let runtime = builder!(setup).build().unwrap();
+        runtime.block_on(async {
+            let (far, near) = pair().await;
+            let (out, end) = pair().await;
+            pass(Box::new(far), MIB, copy_to_end(near, out), Box::new(end)).await;
+            yamanote::task::yield_now().await;
+            let snapshot = Snapshot::take();
+            for polls in 0..30 {
+                let (mut far, mut near) = pair().await;
+                let (mut out, mut end) = pair().await;
+                let sending = yamanote::spawn(async move {
+                    let _ = far.write_all(&numbered(0..4 * MIB)).await;
+                });
+                let reading = yamanote::spawn(async move {
+                    let _ = end.read_exact(&mut vec![0; 2 * MIB]).await;
+                });
+                {
+                    let mut copying = pin!(copy_bidirectional(&mut near, &mut out));
+                    for _ in 0..polls {
+                        if copying.as_mut().now_or_never().is_some() {
+                            break;
+                        }
+                        yamanote::task::yield_now().await;
+                    }
+                }
+                drop((near, out));
+                sending.await.unwrap();
+                reading.await.unwrap();
+            }
+            snapshot.assert_restored();
+        });
+    }
+
+    alone fn a_thousand_relays_need_few_descriptors(setup: Setup) {
+        const RELAYS: usize = 1000;
+        const BYTES: usize = 128 * KIB;
+        raise_descriptor_limit();
+        let runtime = builder!(setup).build().unwrap();
+        runtime.block_on(async {
+            let mut ends = Vec::new();
+            for _ in 0..RELAYS {
+                ends.push((UnixStream::pair().unwrap(), UnixStream::pair().unwrap()));
+            }
+            let _scarcity = Scarcity::leave(64);
+            let before = moved();
+            let mut tasks = JoinSet::new();
+            for ((mut far, mut near), (mut out, mut end)) in ends {
+                tasks.spawn(async move {
+                    let (from_far, from_end) = copy_bidirectional(&mut near, &mut out).await.unwrap();
+                    assert_eq!((from_far, from_end), (BYTES as u64, 3));
+                });
+                tasks.spawn(async move {
+                    far.write_all(&numbered(0..BYTES)).await.unwrap();
+                    far.shutdown().await.unwrap();
+                    let mut answer = String::new();
+                    far.read_to_string(&mut answer).await.unwrap();
+                    assert_eq!(answer, "yes");
+                });
+                tasks.spawn(async move {
+                    let mut received = Vec::new();
+                    end.read_to_end(&mut received).await.unwrap();
+                    assert!(received == numbered(0..BYTES));
+                    end.write_all(b"yes").await.unwrap();
+                });
+            }
+            while let Some(ended) = tasks.join_next().await {
+                ended.unwrap();
+            }
+            assert!(moved() > before);
+        });
+    }
+
+    alone fn a_call_that_is_denied_is_done_without(setup: Setup) {
+        // One thread, so that the filters hold for all of it.
+        if setup.workers.is_some() {
+            return;
+        }
+        let runtime = builder!(setup).build().unwrap();
+        let pass_one = |moves: bool| {
+            runtime.block_on(async {
+                for kind in [Kind::Tcp, Kind::Pipe] {
+                    let (far, near) = source(kind).await;
+                    let (out, end) = pair().await;
+                    let before = moved();
+                    pass(far, MIB, copy_to_end(near, out), Box::new(end)).await;
+                    assert_eq!(moved() > before, moves, "{kind:?}");
+                }
+            });
+        };
+        pass_one(true);
+        // In the middle of a copy: between two sockets, so that a pipe is in use.
+        runtime.block_on(async {
+            let (far, near) = pair().await;
+            let (out, mut end) = pair().await;
+            let copying = yamanote::spawn(copy_to_end(near, out));
+            let sending = yamanote::spawn(async move {
+                let mut far = far;
+                far.write_all(&numbered(0..4 * MIB)).await.unwrap();
+            });
+            let mut received = vec![0; 2 * MIB];
+            end.read_exact(&mut received).await.unwrap();
+            deny_syscall(libc::SYS_splice, libc::EINVAL);
+            let before = moved();
+            end.read_to_end(&mut received).await.unwrap();
+            assert_eq!(moved(), before);
+            assert_numbered(0, &received);
+            assert_eq!(received.len(), 4 * MIB);
+            assert_eq!(copying.await.unwrap().unwrap(), 4 * MIB as u64);
+            sending.await.unwrap();
+        });
+        pass_one(false);
+        deny_syscall(libc::SYS_pipe2, libc::EMFILE);
+        deny_syscall(libc::SYS_getsockopt, libc::EPERM);
+        deny_syscall(libc::SYS_splice, libc::ENOSYS);
+        runtime.block_on(async {
+            let (a, b) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+            let copying = copy_to_end(a.1, b.0);
+            pass(Box::new(a.0), MIB, copying, Box::new(b.1)).await;
+        });
+    }
+
+    alone fn without_a_pipe_it_is_done_without(setup: Setup) {
+        let runtime = builder!(setup).build().unwrap();
+        runtime.block_on(async {
+            let (far, near) = pair().await;
+            let (out, end) = pair().await;
+            let _scarcity = Scarcity::leave(0);
+            pass(Box::new(far), 2 * MIB, copy_to_end(near, out), Box::new(end)).await;
+            assert_eq!(moved(), 0);
+        });
+    }
+
+    alone fn a_peer_that_is_gone_is_an_error_also_where_sigpipe_kills(setup: Setup) {
+        // SAFETY: the default action instead of the one that Rust sets at the start.
+        unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+        let runtime = builder!(setup).build().unwrap();
+        runtime.block_on(async {
+            let (far, near) = UnixStream::pair().unwrap();
+            let (out, mut end) = UnixStream::pair().unwrap();
+            let sending = yamanote::spawn(async move {
+                let mut far = far;
+                while far.write_all(&numbered(0..MIB)).await.is_ok() {}
+            });
+            let copying = yamanote::spawn(copy_to_end(near, out));
+            end.read_exact(&mut vec![0; MIB]).await.unwrap();
+            drop(end);
+            assert_eq!(copying.await.unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+            sending.await.unwrap();
+        });
+    }
+
+    fn it_can_be_turned_off(setup: Setup) {
+        let runtime = builder!(setup).kernel_copies(false).build().unwrap();
+        runtime.block_on(async {
+            let (far, near) = pair().await;
+            let (out, end) = pair().await;
+            pass(Box::new(far), MIB, copy_to_end(near, out), Box::new(end)).await;
+            assert_eq!(moved(), 0);
+        });
+    }
+
+    async fn a_relay_of_fast_peers_lets_others_run() {
+        let (mut far, mut near) = pair().await;
+        let (mut out, mut end) = pair().await;
+        let sending = yamanote::spawn(async move {
+            far.write_all(&numbered(0..32 * MIB)).await.unwrap();
+        });
+        let reading = yamanote::spawn(async move {
+            yamanote::io::copy(&mut end, &mut yamanote::io::sink()).await.unwrap();
+        });
+        let mut most = 0;
+        {
+            let mut copying = pin!(copy(&mut near, &mut out));
+            let polls = std::future::poll_fn(|cx| {
+                let before = moved();
+                let polled = copying.as_mut().poll(cx);
+                most = most.max(moved() - before);
+                polled
+            });
+            assert_eq!(polls.await.unwrap(), 32 * MIB as u64);
+        }
+        drop(out);
+        sending.await.unwrap();
+        reading.await.unwrap();
+        // 128 units of 16 KiB, and what one move may exceed them by.
+        assert!(most <= 3 * MIB as u64, "{most} bytes in one poll");
+    }
+}

@@ -1,0 +1,87 @@
+//! What the tests of copies by the kernel share: connections of each kind, and a copy between two.
+#![allow(dead_code)]
+
+use std::io;
+
+use yamanote::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
+use yamanote::net::UnixStream;
+use yamanote::net::unix::pipe;
+use yamanote::runtime::Handle;
+
+use crate::tcp_support::{assert_numbered, numbered, pair};
+
+pub const KIB: usize = 1024;
+pub const MIB: usize = 1024 * KIB;
+
+pub type Reader = Box<dyn AsyncRead + Send + Unpin>;
+pub type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Tcp,
+    Unix,
+    Pipe,
+}
+
+pub const KINDS: [Kind; 3] = [Kind::Tcp, Kind::Unix, Kind::Pipe];
+
+/// A connection to read from, and the end that writes to it.
+pub async fn source(kind: Kind) -> (Writer, Reader) {
+    match kind {
+        Kind::Tcp => {
+            let (far, near) = pair().await;
+            (Box::new(far), Box::new(near))
+        }
+        Kind::Unix => {
+            let (far, near) = UnixStream::pair().unwrap();
+            (Box::new(far), Box::new(near))
+        }
+        Kind::Pipe => {
+            let (far, near) = pipe::pipe().unwrap();
+            (Box::new(far), Box::new(near))
+        }
+    }
+}
+
+/// A connection to write to, and the end that reads from it.
+pub async fn sink(kind: Kind) -> (Writer, Reader) {
+    source(kind).await
+}
+
+pub fn moved() -> u64 {
+    Handle::current().metrics().kernel_copied_bytes()
+}
+
+/// Sends numbered bytes into `far` while `copying` runs, and reads them from `end`. Before the copy
+/// begins the source has as much as its buffer takes.
+pub async fn pass(
+    mut far: Writer,
+    total: usize,
+    copying: impl Future<Output = io::Result<u64>> + Send + 'static,
+    mut end: Reader,
+) {
+    let sending = yamanote::spawn(async move {
+        far.write_all(&numbered(0..total)).await.unwrap();
+        far.shutdown().await.unwrap();
+    });
+    for _ in 0..20 {
+        yamanote::task::yield_now().await;
+    }
+    let copied = yamanote::spawn(copying);
+    let mut received = Vec::new();
+    end.read_to_end(&mut received).await.unwrap();
+    assert_numbered(0, &received);
+    assert_eq!(received.len(), total);
+    assert_eq!(copied.await.unwrap().unwrap(), total as u64);
+    sending.await.unwrap();
+}
+
+/// Copies and ends the writer, which the reader at the far end sees.
+pub async fn copy_to_end(
+    mut reader: impl AsyncRead + Unpin,
+    mut writer: impl AsyncWrite + Unpin,
+) -> io::Result<u64> {
+    let copied = copy(&mut reader, &mut writer).await?;
+    writer.shutdown().await?;
+    Ok(copied)
+}
