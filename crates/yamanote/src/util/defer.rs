@@ -6,7 +6,6 @@
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::mem;
 use std::task::Waker;
 
 use super::first_panic::FirstPanic;
@@ -57,20 +56,19 @@ pub(crate) fn wake_later_spent(waker: &Waker) {
 
 /// Wakers are collected from [`Collecting::begin`] on, until this is dropped.
 pub(crate) struct Collecting {
-    outer_wakers: Vec<Waker>,
-    outer_is_collecting: bool,
+    /// What an outer scheduler of this thread had collected, if there is one.
+    outer_wakers: Option<Vec<Waker>>,
 }
 
 impl Collecting {
     pub(crate) fn begin() -> Collecting {
-        let outer = DEFERRED.try_with(|deferred| {
-            let is_collecting = deferred.is_collecting.replace(true);
-            (deferred.wakers.take(), is_collecting)
+        let outer_wakers = DEFERRED.try_with(|deferred| {
+            let has_outer = deferred.is_collecting.replace(true);
+            // Where nobody collects the list is empty; its room is kept.
+            has_outer.then(|| deferred.wakers.take())
         });
-        let (outer_wakers, outer_is_collecting) = outer.unwrap_or_default();
         Collecting {
-            outer_wakers,
-            outer_is_collecting,
+            outer_wakers: outer_wakers.unwrap_or_default(),
         }
     }
 
@@ -136,8 +134,11 @@ impl Drop for Collecting {
             panics.catch(|| waker.wake());
         }
         let _ = DEFERRED.try_with(|deferred| {
-            deferred.is_collecting.set(self.outer_is_collecting);
-            deferred.wakers.replace(mem::take(&mut self.outer_wakers))
+            deferred.is_collecting.set(self.outer_wakers.is_some());
+            match self.outer_wakers.take() {
+                Some(outer) => drop(deferred.wakers.replace(outer)),
+                None => deferred.wakers.borrow_mut().free_excess(),
+            }
         });
         panics.resume();
     }
@@ -146,6 +147,7 @@ impl Drop for Collecting {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use std::mem;
     use std::sync::{Arc, Mutex};
     use std::task::Wake;
 

@@ -26,6 +26,11 @@ impl ThreadNumber {
             ThreadNumber(number.get())
         })
     }
+
+    /// Never 0.
+    pub(crate) fn get(self) -> u64 {
+        self.0
+    }
 }
 
 /// A value that only the thread that made it may see.

@@ -13,11 +13,11 @@ use crate::loom::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use crate::util::owner_cell::ThreadNumber;
 use crate::util::poison::unpoisoned;
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, OnceLock};
-use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
 /// A slot's ring is made by the first operation that needs one.
@@ -75,8 +75,9 @@ pub(super) struct Slot {
     /// the running clock, as far as it was worth a look at the clock. Relaxed: written and read by
     /// the owner.
     pub(super) looked_ns: AtomicU64,
-    /// The thread that held the slot last.
-    pub(super) last_owner: Mutex<Option<ThreadId>>,
+    /// The thread that held the slot last; 0 for none. Relaxed: what hands the slot from one thread
+    /// to the next also hands this over.
+    last_owner: AtomicU64,
     /// Whether a caretaker looks after what was left here; see `caretaker.rs`.
     pub(super) looked_after: AtomicBool,
     /// Turns taken by the owner; a sibling compares two readings. Relaxed: a number that guards
@@ -93,7 +94,7 @@ impl Slot {
             wheel: Mutex::new(Wheel::new()),
             next_deadline_ns: AtomicU64::new(u64::MAX),
             looked_ns: AtomicU64::new(0),
-            last_owner: Mutex::new(None),
+            last_owner: AtomicU64::new(0),
             looked_after: AtomicBool::new(false),
             turns: AtomicU64::new(0),
         }
@@ -141,11 +142,13 @@ impl Slot {
     /// that armed it: it tells late while that thread computes, and not at all while that thread
     /// waits for a disk. So a new owner arms a poll of its own, at its next park.
     pub(super) fn change_owner(&self) {
-        let this = thread::current().id();
-        let mut last = unpoisoned(self.last_owner.lock());
-        let before = last.replace(this);
-        drop(last);
-        if before.is_some_and(|before| before != this) {
+        let this = ThreadNumber::current().get();
+        let before = self.last_owner.load(Relaxed);
+        if before == this {
+            return;
+        }
+        self.last_owner.store(this, Relaxed);
+        if before != 0 {
             if let Some(mut ring) = self.existing_ring() {
                 ring.disarm_readiness();
             }

@@ -34,7 +34,7 @@ use crate::util::defer::Collecting;
 use crate::util::first_panic::FirstPanic;
 
 /// Of this many turns that came because something yielded, one asks the kernel.
-const YIELDS: u32 = 8;
+const YIELDS: u32 = 32;
 
 /// Of such turns, how many ask one after the other at the start of a streak. A streak ends when the
 /// thread blocks.
@@ -80,15 +80,19 @@ impl<'a> Driving<'a> {
         }
     }
 
-    pub(super) fn block_on<F: Future>(mut self, mut future: Pin<&mut F>) -> F::Output {
+    /// `waker` is the scheduler itself.
+    pub(super) fn block_on<F: Future>(
+        mut self,
+        mut future: Pin<&mut F>,
+        waker: &Waker,
+    ) -> F::Output {
         let shared = self.shared;
-        let waker = Waker::from(shared.clone());
-        let mut cx = Context::from_waker(&waker);
-        // The first poll needs no wake-up, and no unpark.
-        let _ = shared.main_woken.set();
+        let mut cx = Context::from_waker(waker);
+        let mut is_first = true;
         loop {
             let mut main_yielded = false;
-            if shared.main_woken.take() {
+            // The first poll needs no wake-up; one that came before it is answered by it.
+            if shared.main_woken.take() | std::mem::take(&mut is_first) {
                 self.polls += 1;
                 if let Poll::Ready(output) = poll_main(future.as_mut(), &mut cx) {
                     // What the last poll handed to the driver must not wait there for the next

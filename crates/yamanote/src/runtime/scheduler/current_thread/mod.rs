@@ -44,12 +44,16 @@ use crate::runtime::driver::Driver;
 /// The scheduler as its runtime owns it.
 pub(crate) struct CurrentThread {
     shared: Arc<Shared>,
+    /// The waker of the main future of the thread that drives: `shared`.
+    main_waker: Waker,
 }
 
 impl CurrentThread {
     pub(crate) fn new(config: Config, driver: Arc<Driver>) -> Self {
+        let shared = Arc::new(Shared::new(config, driver));
         CurrentThread {
-            shared: Arc::new(Shared::new(config, driver)),
+            main_waker: Waker::from(shared.clone()),
+            shared,
         }
     }
 
@@ -61,7 +65,7 @@ impl CurrentThread {
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         let mut future = pin!(future);
         if let Some(core) = self.shared.seat.take() {
-            return Driving::start(&self.shared, core).block_on(future);
+            return Driving::start(&self.shared, core).block_on(future, &self.main_waker);
         }
         let waiter = Arc::new(Waiter::new());
         let waker = Waker::from(waiter.clone());
@@ -69,7 +73,7 @@ impl CurrentThread {
         let mut place = Place::new(&self.shared.seat, &waiter);
         loop {
             if let Some(core) = place.take_or_wait() {
-                return Driving::start(&self.shared, core).block_on(future);
+                return Driving::start(&self.shared, core).block_on(future, &self.main_waker);
             }
             if waiter.take_woken() {
                 if let Poll::Ready(output) = poll_main(future.as_mut(), &mut cx) {

@@ -93,6 +93,7 @@ impl Shared {
     }
 
     pub(super) fn take_news(&self) -> bool {
-        self.news.swap(false, Relaxed)
+        // Read first: a `swap` is much for each short `block_on`.
+        self.has_news() && self.news.swap(false, Relaxed)
     }
 }
