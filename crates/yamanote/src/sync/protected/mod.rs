@@ -104,7 +104,8 @@ where
     H: Holder + Deref<Target: Lock>,
 {
     let all = holder.protected().all.number();
-    acquire(holder.protected().core.acquire(all)).await;
+    let acquired = holder.protected().core.acquire(all).await;
+    acquired.expect(NEVER_CLOSED);
     // SAFETY: all permits were acquired.
     unsafe { assume_exclusive(holder) }
 }
@@ -127,7 +128,8 @@ pub(super) async fn shared<H, T: ?Sized>(holder: H) -> Shared<Permits<H, One>, T
 where
     H: Holder + Deref<Target: Lock<All = Many, Value = T>>,
 {
-    acquire(holder.protected().core.acquire(1)).await;
+    let acquired = holder.protected().core.acquire(1).await;
+    acquired.expect(NEVER_CLOSED);
     // SAFETY: a permit was acquired.
     unsafe { assume_shared(holder) }
 }
@@ -146,11 +148,7 @@ where
     }
 }
 
-async fn acquire(acquire: crate::sync::semaphore_core::Acquire<'_>) {
-    acquire
-        .await
-        .expect("the semaphore of a lock is not closed");
-}
+const NEVER_CLOSED: &str = "the semaphore of a lock is not closed";
 
 /// # Safety
 ///

@@ -231,13 +231,28 @@ impl SemaphoreCore {
         polite_lock::lock(&self.queue)
     }
 
-    #[cold]
+    #[inline(never)]
     fn hand_out(&self, n: usize) {
+        let mut queue = self.lock_queue();
+        // As a rule it is just what the first waits for, and a batch is much to make for one waker.
+        if let Some(missing) = queue.first().filter(|missing| **missing == n) {
+            *missing = 0;
+            let waker = take_first(&mut queue, GRANTED);
+            if queue.is_empty() {
+                self.end_of_queue(0);
+            }
+            drop(queue);
+            return waker.wake();
+        }
+        self.hand_out_to_many(n, queue);
+    }
+
+    #[cold]
+    fn hand_out_to_many<'a>(&'a self, n: usize, mut queue: MutexGuard<'a, WaiterList<usize>>) {
         let mut in_hand = n;
         let mut panics = FirstPanic::default();
-        while in_hand > 0 {
+        loop {
             let mut wakers = WakeBatch::new();
-            let mut queue = self.lock_queue();
             while in_hand > 0 && !wakers.is_full() {
                 let Some(missing) = queue.first() else { break };
                 let given = in_hand.min(*missing);
@@ -252,6 +267,10 @@ impl SemaphoreCore {
             }
             drop(queue);
             wakers.wake_all(&mut panics);
+            if in_hand == 0 {
+                break;
+            }
+            queue = self.lock_queue();
         }
         panics.resume();
     }
