@@ -2,13 +2,15 @@
 //! end that the other one may take.
 //!
 //! ```text
-//! word: | RX_WAITS | TX_WAITS | CLOSED | VALUE | DONE |
+//! word: | RX_GONE | TX_GONE | RX_WAITS | TX_WAITS | CLOSED | VALUE | DONE |
 //! ```
 //!
 //! * `DONE`: the sender is done, by sending (then with `VALUE`) or by being dropped. Set once.
 //! * `CLOSED`: the receiver wants nothing any more. Set once. A sender that finds it does not set
 //!   `VALUE`, and keeps its value.
 //! * `RX_WAITS`, `TX_WAITS`: that end's waker is offered to the other end.
+//! * `RX_GONE`, `TX_GONE`: that end touches nothing here any more. The end that goes second frees
+//!   everything; an end that finds the other gone is alone and need not say that it goes.
 //!
 //! Whose is what:
 //!
@@ -26,11 +28,12 @@
 //! something an Acquire; where both can be, AcqRel. That is all the ordering there is.
 
 use std::fmt;
-use std::mem::MaybeUninit;
+use std::marker::PhantomData;
+use std::mem::{self, MaybeUninit};
+use std::ptr::NonNull;
 use std::task::Waker;
 
 use crate::loom::cell::UnsafeCell;
-use crate::loom::sync::Arc;
 use crate::loom::sync::atomic::{AtomicUsize, Ordering};
 
 pub(super) const DONE: usize = 1;
@@ -38,69 +41,141 @@ pub(super) const VALUE: usize = 2;
 pub(super) const CLOSED: usize = 4;
 const TX_WAITS: usize = 8;
 const RX_WAITS: usize = 16;
+const TX_GONE: usize = 32;
+const RX_GONE: usize = 64;
 
 /// The two ends of a new channel.
 pub(super) fn pair<T>() -> (TxEnd<T>, RxEnd<T>) {
-    let shared = Arc::new(Shared::new());
-    (TxEnd(shared.clone()), RxEnd(shared))
+    let shared = NonNull::from(Box::leak(Box::new(Shared::new())));
+    (TxEnd(End::new(shared)), RxEnd(End::new(shared)))
+}
+
+/// What both ends are: one of the two shares.
+struct End<T> {
+    shared: NonNull<Shared<T>>,
+    owned: PhantomData<Box<Shared<T>>>,
+}
+
+// SAFETY: an end is a share of what may be shared among threads.
+unsafe impl<T: Send> Send for End<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for End<T> {}
+
+impl<T> End<T> {
+    fn new(shared: NonNull<Shared<T>>) -> End<T> {
+        End {
+            shared,
+            owned: PhantomData,
+        }
+    }
+
+    fn shared(&self) -> &Shared<T> {
+        // SAFETY: freed by the end that goes second, and this one has not gone.
+        unsafe { self.shared.as_ref() }
+    }
+
+    /// The end goes, and frees everything if it is the second.
+    ///
+    /// # Safety
+    ///
+    /// `own` and `other` are this end's bit and the other's, and this end is not used any more.
+    unsafe fn leave(&self, own: usize, other: usize) {
+        // Acquire: what the other end did comes before the end of the memory; the load pairs with
+        // its Release here or in `send`. Release: the same for what this end did.
+        let word = &self.shared().word;
+        let is_second = word.load(Ordering::Acquire) & other != 0
+            || word.fetch_or(own, Ordering::AcqRel) & other != 0;
+        if is_second {
+            // SAFETY: it came from a Box, and neither end touches it any more.
+            drop(unsafe { Box::from_raw(self.shared.as_ptr()) });
+        }
+    }
 }
 
 /// The sender's end. There is one of each channel; it is given up with one of its two last steps.
-pub(super) struct TxEnd<T>(Arc<Shared<T>>);
+pub(super) struct TxEnd<T>(End<T>);
 
 impl<T> TxEnd<T> {
     pub(super) fn word(&self) -> usize {
-        self.0.word()
+        self.0.shared().word()
     }
 
     /// Offers a waker, to be woken when the channel is closed; returns the word after. With
     /// `CLOSED` in it the waker is not kept.
     pub(super) fn offer(&mut self, waker: &Waker) -> usize {
+        let shared = self.0.shared();
         // SAFETY: this is the sender.
-        unsafe { self.0.offer(&self.0.tx_waker, TX_WAITS, waker) }
+        unsafe { shared.offer(&shared.tx_waker, TX_WAITS, waker) }
     }
 
     /// The last step, with a value; gives it back if the channel is closed.
     pub(super) fn send(self, value: T) -> Result<(), T> {
         // SAFETY: this is the sender, and `self` is given up: it takes no second last step.
-        unsafe { self.0.send(value) }
+        match unsafe { self.0.shared().send(value)? } {
+            Sent::AndGone => mem::forget(self),
+            Sent::Here => {}
+        }
+        Ok(())
     }
 
     /// The last step, without a value.
     pub(super) fn finish(self) {
         // SAFETY: this is the sender, and `self` is given up: it takes no second last step.
-        unsafe { self.0.finish() }
+        unsafe { self.0.shared().finish() }
+    }
+}
+
+impl<T> Drop for TxEnd<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is the sender, which ends here.
+        unsafe { self.0.leave(TX_GONE, RX_GONE) };
     }
 }
 
 /// The receiver's end. There is one of each channel; it is closed and its value taken before it is
 /// dropped.
-pub(super) struct RxEnd<T>(Arc<Shared<T>>);
+pub(super) struct RxEnd<T>(End<T>);
 
 impl<T> RxEnd<T> {
     pub(super) fn word(&self) -> usize {
-        self.0.word()
+        self.0.shared().word()
     }
 
     /// Offers a waker, to be woken when the sender is done; returns the word after. With `DONE` or
     /// `CLOSED` in it the waker is not kept.
     pub(super) fn offer(&mut self, waker: &Waker) -> usize {
+        let shared = self.0.shared();
         // SAFETY: this is the receiver.
-        unsafe { self.0.offer(&self.0.rx_waker, RX_WAITS, waker) }
+        unsafe { shared.offer(&shared.rx_waker, RX_WAITS, waker) }
     }
 
     /// Wants nothing any more but what was sent already.
     pub(super) fn close(&mut self) {
         // SAFETY: this is the receiver.
-        unsafe { self.0.close() }
+        unsafe { self.0.shared().close() }
     }
 
     /// The value, if there is one.
     pub(super) fn into_value(self) -> Option<T> {
         // SAFETY: this is the receiver, VALUE was seen, and `self` is given up: the value is taken
         // once.
-        (self.word() & VALUE != 0).then(|| unsafe { self.0.take_value() })
+        (self.word() & VALUE != 0).then(|| unsafe { self.0.shared().take_value() })
     }
+}
+
+impl<T> Drop for RxEnd<T> {
+    fn drop(&mut self) {
+        // SAFETY: this is the receiver, which ends here.
+        unsafe { self.0.leave(RX_GONE, TX_GONE) };
+    }
+}
+
+/// A value was sent.
+enum Sent {
+    /// ... and with it went the sender's end.
+    AndGone,
+    /// ... and the sender's end is still to leave.
+    Here,
 }
 
 struct Shared<T> {
@@ -108,6 +183,9 @@ struct Shared<T> {
     value: UnsafeCell<MaybeUninit<T>>,
     tx_waker: Offer,
     rx_waker: Offer,
+    /// Loom says if it is leaked.
+    #[cfg(all(test, loom))]
+    _track: loom::alloc::Track<()>,
 }
 
 // SAFETY: rules 1 and 2 say at each moment which one thread may touch a cell. A T crosses threads,
@@ -174,6 +252,8 @@ impl<T> Shared<T> {
             value: UnsafeCell::new(MaybeUninit::uninit()),
             tx_waker: Offer::new(),
             rx_waker: Offer::new(),
+            #[cfg(all(test, loom))]
+            _track: loom::alloc::Track::new(()),
         }
     }
 
@@ -187,26 +267,32 @@ impl<T> Shared<T> {
     /// # Safety
     ///
     /// The caller is the sender and has taken no last step.
-    unsafe fn send(&self, value: T) -> Result<(), T> {
+    unsafe fn send(&self, value: T) -> Result<Sent, T> {
         let mut before = self.word();
         if before & CLOSED == 0 {
             // SAFETY: the place is the sender's (rule 1).
             self.value
                 .with_mut(|place| unsafe { (*place).write(value) });
             loop {
+                // With nobody to wake there is nothing left to do here.
+                let gone = match before & (RX_WAITS | TX_WAITS) {
+                    0 => TX_GONE,
+                    _ => 0,
+                };
                 // Release: hands value and receiver's task on. Acquire: for the receiver's waker,
                 // or our own.
                 let done = self.word.compare_exchange_weak(
                     before,
-                    before | VALUE | DONE,
+                    before | VALUE | DONE | gone,
                     Ordering::AcqRel,
                     Ordering::Acquire,
                 );
                 match done {
+                    Ok(_) if gone != 0 => return Ok(Sent::AndGone),
                     Ok(_) => {
                         // SAFETY: DONE was just set by this, the sender's last step.
                         unsafe { self.after_done(before) };
-                        return Ok(());
+                        return Ok(Sent::Here);
                     }
                     Err(now) if now & CLOSED == 0 => before = now,
                     Err(_) => break,
@@ -367,12 +453,12 @@ impl<T> fmt::Debug for Shared<T> {
 
 impl<T> fmt::Debug for TxEnd<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.0.shared().fmt(f)
     }
 }
 
 impl<T> fmt::Debug for RxEnd<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        self.0.shared().fmt(f)
     }
 }
