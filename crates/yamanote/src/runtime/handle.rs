@@ -151,7 +151,7 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.parts.scheduler.spawn(future, id)
+        self.parts.spawn(future, id).finish()
     }
 
     /// Runs `f` on a thread for blocking work.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::driver::Driver;
 use super::flavor::RuntimeFlavor;
 use super::id::Id;
-use super::task::{self, JoinHandle};
+use super::task::{self, JoinHandle, Spawned};
 use super::{blocking, scheduler};
 
 /// One per runtime.
@@ -49,6 +49,14 @@ impl Parts {
     /// Whether they belong to a [`LocalRuntime`](super::LocalRuntime).
     pub(crate) fn is_local(&self) -> bool {
         self.scheduler.is_local()
+    }
+
+    pub(crate) fn spawn<F>(&self, future: F, id: task::Id) -> Spawned<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.scheduler.spawn(future, id)
     }
 
     /// Spawns a task that stays on the thread of its [`LocalRuntime`](super::LocalRuntime).

@@ -1,8 +1,9 @@
 //! Starting a task.
 #![forbid(unsafe_code)]
 
-use super::JoinHandle;
-use crate::runtime::Handle;
+use super::{Id, JoinHandle};
+use crate::runtime::context;
+use crate::runtime::large_futures::box_if_large;
 
 /// Starts a task that runs `future`, and returns a handle to wait for it.
 ///
@@ -62,5 +63,21 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    Handle::current().spawn(future)
+    let id = Id::next();
+    box_if_large!(future => spawn_here(future, id))
+}
+
+#[track_caller]
+fn spawn_here<F>(future: F, id: Id) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    let mut future = Some(future);
+    // Without a handle of its own: counting it costs as much as all else that is atomic here.
+    let spawned = context::with_current(|parts| parts.spawn(future.take().expect("once"), id));
+    match spawned {
+        Ok(spawned) => spawned.finish(),
+        Err(error) => panic!("{error}"),
+    }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::driver::Driver;
-use super::task::{Id, JoinHandle};
+use super::task::{Id, JoinHandle, Spawned};
 
 pub(crate) mod current_thread;
 pub(crate) mod inject;
@@ -52,7 +52,7 @@ pub(crate) enum Handle {
 
 impl Handle {
     /// Binds `future` to the scheduler and makes it runnable.
-    pub(crate) fn spawn<F>(&self, future: F, id: Id) -> JoinHandle<F::Output>
+    pub(crate) fn spawn<F>(&self, future: F, id: Id) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

@@ -1,7 +1,7 @@
 //! What a task is made of, in one allocation.
 //!
 //! ```text
-//!   Header       one cache line, the same for every task: word, vtable, id, list links, join waker
+//!   Header       the same for every task: words, vtable, id, list links, join waker
 //!   scheduler    where to go when woken
 //!   stage        the future, then its output, then nothing
 //! ```
@@ -11,6 +11,7 @@
 
 use super::error::JoinError;
 use super::id::Id;
+use super::near_word::NearWord;
 use super::state::State;
 use crate::loom::cell::UnsafeCell;
 use crate::util::linked_list::{Links, Node};
@@ -30,10 +31,12 @@ pub(super) struct Header {
     pub(super) links: Links<Header>,
     /// Rule 4 says who may touch it.
     pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
+    /// Rule 7 says who may touch it.
+    pub(super) near: NearWord,
 }
 
 #[cfg(all(not(all(test, loom)), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Header>() == 64, "the header is one cache line");
+const _: () = assert!(size_of::<Header>() == 72, "the header has grown");
 
 // SAFETY: a field.
 unsafe impl Node for Header {
@@ -51,6 +54,8 @@ pub(super) struct Vtable {
     pub(super) run: unsafe fn(NonNull<Header>),
     /// Takes a reference, which becomes the `Notified`'s; the caller holds another one meanwhile.
     pub(super) schedule: unsafe fn(NonNull<Header>),
+    /// The same for the local queue. Called near.
+    pub(super) schedule_near: unsafe fn(NonNull<Header>),
     /// Takes a reference: cancels the task unless somebody else runs it.
     pub(super) shutdown: unsafe fn(NonNull<Header>),
     /// Moves the output to the address, a `*mut Poll<Result<F::Output, JoinError>>`, which is
@@ -60,6 +65,8 @@ pub(super) struct Vtable {
     pub(super) drop_stage: unsafe fn(NonNull<Header>),
     /// Frees the task. Called when a verb of the state says so.
     pub(super) free: unsafe fn(NonNull<Header>),
+    /// Whether the task has a near word.
+    pub(super) is_biased: bool,
 }
 
 /// A task. `repr(C)` puts the header at the allocation's address.
@@ -84,7 +91,7 @@ pub(super) enum Stage<F: Future> {
 impl<F: Future, S> Cell<F, S> {
     /// Allocates the task and returns the pointer by which it is known from then on.
     pub(super) fn allocate(
-        state: State,
+        (state, near): (State, NearWord),
         vtable: &'static Vtable,
         id: Id,
         owner: u64,
@@ -105,6 +112,7 @@ impl<F: Future, S> Cell<F, S> {
                 owner,
                 links: Links::new(),
                 join_waker: UnsafeCell::new(MaybeUninit::uninit()),
+                near,
             });
             (&raw mut (*address).scheduler).write(scheduler);
             (&raw mut (*address).stage).write(UnsafeCell::new(Stage::Future(future)));

@@ -1,7 +1,8 @@
 //! The list of a `LocalSet`'s living tasks. It is used on one thread only, without a lock.
 
 use super::id::Id;
-use super::owned::{List, allocate, next_id};
+use super::list::List;
+use super::owned::{allocate, next_id};
 use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
 use crate::util::owner_cell::OwnerCell;
 use std::cell::RefCell;

@@ -1,8 +1,8 @@
 //! The task: a future with a state machine around it, in one allocation.
 //!
-//! Read [`state`] first: it draws the machine and numbers its rules. `core` is what a task is made
-//! of, `waker` how it is woken, `run` what is done with it. The types here are the references that
-//! the rest of the runtime holds:
+//! Read [`state`] first: it draws the machine and numbers its rules; `biased` adds what is
+//! different near one thread. `core` is what a task is made of, `waker` how it is woken, `run` what
+//! is done with it. The types here are the references that the rest of the runtime holds:
 //!
 //! | type             | holds                      | may |
 //! |------------------|----------------------------|-----|
@@ -17,7 +17,11 @@
 
 mod state;
 
+mod near_word;
+
 mod core;
+
+mod biased;
 
 mod waker;
 
@@ -27,10 +31,13 @@ mod abort;
 mod error;
 mod id;
 mod join;
+mod list;
 mod local;
+mod near_lists;
 mod owned;
 
 pub use abort::AbortHandle;
+pub(crate) use biased::{NearKey, NearTo, is_near_any};
 pub use error::JoinError;
 pub(crate) use id::take_blocks;
 pub use id::{Id, id, try_id};
@@ -39,6 +46,7 @@ pub(crate) use local::LocalTasks;
 pub(crate) use owned::OwnedTasks;
 
 use self::core::{Cell, Header, drop_reference};
+use near_word::NearWord;
 use run::vtable;
 use state::State;
 use std::future::Future;
@@ -48,8 +56,19 @@ use std::ptr::NonNull;
 
 /// What a task asks of its scheduler.
 pub(crate) trait Schedule: Send + Sync + Sized + 'static {
-    /// The task became runnable: it was woken while idle.
+    /// Whether tasks are biased: one thread at a time drives the scheduler, and what it does to
+    /// tasks itself takes next to no atomic operation.
+    const IS_BIASED: bool = false;
+
+    /// The task became runnable: it was woken while idle. If tasks are biased, it was woken from
+    /// far and is for the injection queue.
     fn schedule(&self, task: Notified<Self>);
+
+    /// As [`schedule`](Self::schedule), for the local queue of the thread that drives, which is
+    /// this one. For biased tasks only.
+    fn schedule_near(&self, task: Notified<Self>) {
+        self.schedule(task);
+    }
 
     /// The task was woken during its own poll: it runs again after the others.
     fn yield_now(&self, task: Notified<Self>) {
@@ -128,6 +147,12 @@ impl<S> Notified<S> {
         Notified(unsafe { Task::from_raw(task) })
     }
 
+    /// Whether a poll has answered the wake that put this biased task into the injection queue.
+    #[cfg(all(test, not(loom)))]
+    fn is_void(&self) -> bool {
+        !self.0.header().state.load().has(state::NOTIFIED)
+    }
+
     /// As one word, for queues made of atomics.
     pub(crate) fn into_ptr(self) -> NonNull<()> {
         self.0.into_raw().cast()
@@ -139,6 +164,50 @@ impl<S> Notified<S> {
     pub(crate) unsafe fn from_ptr(task: NonNull<()>) -> Notified<S> {
         // SAFETY: the reference that `into_ptr` handed out.
         unsafe { Notified::from_raw(task.cast()) }
+    }
+}
+
+/// A task that its owner's list did not take, because it is closed. The drop, which is user code's,
+/// drops the future, and lets the handle say so.
+pub(crate) struct Refused(NonNull<Header>);
+
+impl Refused {
+    fn new<S>(task: Task<S>) -> Refused {
+        Refused(task.into_raw())
+    }
+}
+
+impl Drop for Refused {
+    fn drop(&mut self) {
+        // SAFETY: the reference of the `Task` that it was made of.
+        unsafe { ((*self.0.as_ptr()).vtable.shutdown)(self.0) }
+    }
+}
+
+/// What a scheduler makes of a future.
+#[must_use]
+pub(crate) struct Spawned<T> {
+    handle: JoinHandle<T>,
+    refused: Option<Refused>,
+}
+
+impl<T> Spawned<T> {
+    /// Makes the task runnable by `schedule`, if there is a task to run.
+    pub(crate) fn new<S>(
+        (handle, bound): (JoinHandle<T>, Result<Notified<S>, Refused>),
+        schedule: impl FnOnce(Notified<S>),
+    ) -> Spawned<T> {
+        Spawned {
+            handle,
+            refused: bound.map(schedule).err(),
+        }
+    }
+
+    /// The handle. If the task was refused, this drops its future: user code, for which nothing may
+    /// be locked or borrowed.
+    pub(crate) fn finish(self) -> JoinHandle<T> {
+        drop(self.refused);
+        self.handle
     }
 }
 
@@ -203,7 +272,7 @@ where
     S: Schedule,
 {
     let task = Cell::allocate(
-        State::new_unowned(),
+        (State::new_unowned(), NearWord::unused()),
         vtable::<F, S>(),
         id,
         0,

@@ -1,15 +1,19 @@
 //! The list of a scheduler's living tasks, so that its shutdown finds them all.
 //!
 //! Several lists, each under its own lock. Tasks spawned one after the other go to different ones,
-//! so that a thread that spawns seldom meets the threads that end its tasks at a lock.
+//! so that a thread that spawns seldom meets the threads that end its tasks at a lock. Biased tasks
+//! need no lock: see [`super::near_lists`].
 
+use super::biased::{self, NearKey};
 use super::core::{Cell, Header};
 use super::id::Id;
+use super::list::List;
+use super::near_lists::NearLists;
+use super::near_word::NearWord;
 use super::run::vtable;
 use super::state::State;
-use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
+use super::{JoinHandle, LocalNotified, Notified, Refused, Schedule, Task};
 use crate::loom::sync::{Mutex, MutexGuard};
-use crate::util::linked_list;
 use crate::util::owner_cell::ThreadNumber;
 use crate::util::poison::unpoisoned;
 use std::future::Future;
@@ -21,8 +25,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 const MAX_SHARDS: usize = 64;
 
 pub(crate) struct OwnedTasks<S: 'static> {
-    /// A power of two.
+    /// A power of two. Of biased tasks: those that were spawned far and have not been taken in.
     shards: Box<[Shard]>,
+    /// Of biased tasks only.
+    near: NearLists,
+    near_key: Option<NearKey>,
     /// Never zero; tells the tasks of two lists apart.
     id: u64,
     /// The only thread that runs and drops these tasks, if they may be other than `Send`.
@@ -37,8 +44,9 @@ pub(super) fn next_id() -> u64 {
     NEXT_ID.fetch_add(1, Relaxed)
 }
 
-/// Makes a task for the list `owner`, and the three references that its word starts with: the last
-/// is the list's.
+/// Makes a task for the list `owner`, and the three references that it starts with: the last is the
+/// list's. The `Notified` of a biased task is for the local queue if this thread is near, else for
+/// the injection queue.
 ///
 /// # Safety
 ///
@@ -55,14 +63,14 @@ where
     F::Output: 'static,
     S: Schedule,
 {
-    let task = Cell::allocate(
-        State::new_owned(),
-        vtable::<F, S>(),
-        id,
-        owner,
-        future,
-        scheduler,
-    );
+    let words = match S::IS_BIASED {
+        true => {
+            let is_near = biased::near_to() == owner;
+            (biased::new_state(is_near), NearWord::new(is_near))
+        }
+        false => (State::new_owned(), NearWord::unused()),
+    };
+    let task = Cell::allocate(words, vtable::<F, S>(), id, owner, future, scheduler);
     // SAFETY: the word says that there is a handle, a `Notified` and a reference for the list; here
     // are the three. Where they may go is the caller's promise.
     unsafe {
@@ -82,16 +90,6 @@ struct Shard {
     alive: AtomicUsize,
 }
 
-/// Tasks, the oldest first. The list holds one reference to each.
-pub(super) struct List {
-    tasks: linked_list::List<Header>,
-    pub(super) length: usize,
-    pub(super) closed: bool,
-}
-
-// SAFETY: the list's references may be used and given up by any thread (they are `Task`s).
-unsafe impl Send for List {}
-
 impl<S: Schedule> OwnedTasks<S> {
     /// `shards_hint`: how many threads will spawn.
     pub(crate) fn new(shards_hint: usize) -> OwnedTasks<S> {
@@ -106,9 +104,12 @@ impl<S: Schedule> OwnedTasks<S> {
             list: Mutex::new(List::new()),
             alive: AtomicUsize::new(0),
         };
+        let id = next_id();
         OwnedTasks {
             shards: (0..shards).map(shard).collect(),
-            id: next_id(),
+            near: NearLists::new(if S::IS_BIASED { shards } else { 0 }),
+            near_key: S::IS_BIASED.then(|| NearKey::new(id)),
+            id,
             home: None,
             scheduler: PhantomData,
         }
@@ -120,6 +121,20 @@ impl<S: Schedule> OwnedTasks<S> {
             home: Some(ThreadNumber::current()),
             ..OwnedTasks::new(1)
         }
+    }
+
+    /// For whoever drives the scheduler of these tasks, which are biased.
+    ///
+    /// # Panics
+    ///
+    /// The second time.
+    pub(crate) fn take_near_key(&mut self) -> NearKey {
+        self.near_key.take().expect("one for each list")
+    }
+
+    /// Whether this thread drives the scheduler of these tasks.
+    pub(crate) fn is_near(&self) -> bool {
+        biased::near_to() == self.id
     }
 
     /// Whether all tasks are run by one thread, and which.
@@ -134,14 +149,13 @@ impl<S: Schedule> OwnedTasks<S> {
         );
     }
 
-    /// Makes a task of `future` and takes it into the list. `None` if the list is closed: the
-    /// future has been dropped and the handle resolves to a cancelled error.
+    /// Makes a task of `future` and takes it into the list, unless that is closed.
     pub(crate) fn bind<F>(
         &self,
         future: F,
         scheduler: S,
         id: Id,
-    ) -> (JoinHandle<F::Output>, Option<Notified<S>>)
+    ) -> (JoinHandle<F::Output>, Result<Notified<S>, Refused>)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -159,7 +173,7 @@ impl<S: Schedule> OwnedTasks<S> {
         future: F,
         scheduler: S,
         id: Id,
-    ) -> (JoinHandle<F::Output>, Option<Notified<S>>)
+    ) -> (JoinHandle<F::Output>, Result<Notified<S>, Refused>)
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -178,24 +192,59 @@ impl<S: Schedule> OwnedTasks<S> {
         future: F,
         scheduler: S,
         id: Id,
-    ) -> (JoinHandle<F::Output>, Option<Notified<S>>)
+    ) -> (JoinHandle<F::Output>, Result<Notified<S>, Refused>)
     where
         F: Future + 'static,
         F::Output: 'static,
     {
         // SAFETY: the future and its output are Send, or stay on one thread.
         let (handle, notified, listed) = unsafe { allocate(future, scheduler, id, self.id) };
+        let refused = match S::IS_BIASED && self.is_near() {
+            true => self.push_near(id, listed),
+            false => self.push_locked(id, listed),
+        };
+        match refused {
+            None => (handle, Ok(notified)),
+            Some(listed) => (handle, Err(Refused::new(listed))),
+        }
+    }
+
+    /// Hands the task back if the list is closed.
+    fn push_near(&self, id: Id, task: Task<S>) -> Option<Task<S>> {
+        self.with_near(id, |list| list.try_push(task))
+    }
+
+    fn push_locked(&self, id: Id, task: Task<S>) -> Option<Task<S>> {
         let shard = self.shard(id);
         let mut list = shard.lock();
-        if list.closed {
-            drop(list);
-            drop(notified);
-            listed.shutdown();
-            return (handle, None);
-        }
-        list.push(listed.into_raw());
+        let refused = list.try_push(task);
         shard.publish(&list);
-        (handle, Some(notified))
+        if S::IS_BIASED && refused.is_none() {
+            self.near.note_arrival();
+        }
+        refused
+    }
+
+    /// Calls `f` with the list in which the task is, or is to be. It must call nothing that may
+    /// come here.
+    fn with_near<R>(&self, id: Id, f: impl FnOnce(&mut List) -> R) -> R {
+        assert!(self.is_near(), "a task that is far");
+        if self.near.has_arrivals() {
+            self.take_in_arrivals();
+        }
+        // SAFETY: this thread is near, and `f` does as is asked.
+        unsafe { self.near.with(self.shard_index(id), f) }
+    }
+
+    /// Moves the tasks that were spawned far to the lists that need no lock.
+    #[cold]
+    fn take_in_arrivals(&self) {
+        for (index, shard) in self.shards.iter().enumerate() {
+            let mut arrivals = shard.lock();
+            // SAFETY: this thread is near, and nothing is called that comes here.
+            unsafe { self.near.take_in(index, &mut arrivals) };
+            shard.publish(&arrivals);
+        }
     }
 
     /// Takes a task out, and returns the list's reference; `None` if the task was not in it (any
@@ -206,34 +255,52 @@ impl<S: Schedule> OwnedTasks<S> {
             assert!(header.owner == 0, "a task of another list");
             return None;
         }
-        let shard = self.shard(header.id);
-        let mut list = shard.lock();
-        let found = list.remove(task.raw());
-        shard.publish(&list);
-        drop(list);
+        let found = match S::IS_BIASED {
+            // Far from here a task ends only if it was refused.
+            true => self.is_near() && self.with_near(header.id, |list| list.remove(task.raw())),
+            false => {
+                let shard = self.shard(header.id);
+                let mut list = shard.lock();
+                let found = list.remove(task.raw());
+                shard.publish(&list);
+                found
+            }
+        };
         // SAFETY: the list's reference, just taken out of it.
         found.then(|| unsafe { Task::from_raw(task.raw()) })
     }
 
     /// Lets no task in any more and cancels those that are in: their futures are dropped here and
     /// now, but for those that run on other threads at this moment, which are cancelled when their
-    /// poll returns. Of each list the oldest goes first.
+    /// poll returns. Of each list the oldest goes first. Biased tasks are to be near.
     pub(crate) fn close_and_shutdown_all(&self) {
         self.assert_home();
         for shard in &self.shards {
             shard.lock().closed = true;
         }
-        for shard in &self.shards {
-            loop {
-                let mut list = shard.lock();
-                let Some(task) = list.pop() else { break };
-                shard.publish(&list);
-                // The future's drop is user code and may spawn.
-                drop(list);
-                // SAFETY: the list's reference, just taken out of it.
+        if S::IS_BIASED {
+            assert!(self.is_near(), "a task that is far");
+            self.take_in_arrivals();
+        }
+        for index in 0..self.shards.len() {
+            while let Some(task) = self.pop(index) {
+                // SAFETY: the list's reference, just taken out of it. The future's drop is user
+                // code and may spawn; nothing is locked.
                 unsafe { Task::<S>::from_raw(task) }.shutdown();
             }
         }
+    }
+
+    fn pop(&self, index: usize) -> Option<NonNull<Header>> {
+        if S::IS_BIASED {
+            // SAFETY: this thread is near, and nothing is called that comes here.
+            return unsafe { self.near.with(index, List::pop) };
+        }
+        let shard = &self.shards[index];
+        let mut list = shard.lock();
+        let task = list.pop();
+        shard.publish(&list);
+        task
     }
 
     /// How many tasks were spawned and have not ended. With other threads at work it is a little
@@ -241,19 +308,33 @@ impl<S: Schedule> OwnedTasks<S> {
     pub(crate) fn num_alive_tasks(&self) -> usize {
         // Relaxed: a gauge.
         let alive = |shard: &Shard| shard.alive.load(Relaxed);
-        self.shards.iter().map(alive).sum()
+        self.shards.iter().map(alive).sum::<usize>() + self.near.alive()
     }
 
     /// Checks that the task is one of these, so that this scheduler may run it.
     pub(crate) fn assert_owner(&self, task: Notified<S>) -> LocalNotified<S> {
         assert_eq!(task.0.header().owner, self.id, "a task of another list");
+        assert!(!S::IS_BIASED || self.is_near(), "a task that is far");
         self.assert_home();
         LocalNotified::new(task)
     }
 
+    /// Takes in a biased task that comes from the injection queue. `None` if a poll has answered
+    /// the wake that put it there.
+    pub(crate) fn admit(&self, task: Notified<S>) -> Option<Notified<S>> {
+        let header = task.0.header();
+        assert_eq!(header.owner, self.id, "a task of another list");
+        assert!(S::IS_BIASED && self.is_near(), "a task that is far");
+        // SAFETY: this thread is near.
+        unsafe { biased::admit(header) }.then_some(task)
+    }
+
     fn shard(&self, id: Id) -> &Shard {
-        let index = id.number() as usize & (self.shards.len() - 1);
-        &self.shards[index]
+        &self.shards[self.shard_index(id)]
+    }
+
+    fn shard_index(&self, id: Id) -> usize {
+        id.number() as usize & (self.shards.len() - 1)
     }
 }
 
@@ -265,39 +346,5 @@ impl Shard {
     fn publish(&self, list: &List) {
         // Relaxed: a gauge; the lock makes this the only writer.
         self.alive.store(list.length, Relaxed);
-    }
-}
-
-impl List {
-    pub(super) fn new() -> List {
-        List {
-            tasks: linked_list::List::new(),
-            length: 0,
-            closed: false,
-        }
-    }
-
-    /// Takes in a task, which is in no list, with a reference to it.
-    pub(super) fn push(&mut self, task: NonNull<Header>) {
-        // SAFETY: the reference keeps the task alive, a task is never moved, and its links belong
-        // to the lock of its shard.
-        unsafe { self.tasks.push_back(task) };
-        self.length += 1;
-    }
-
-    /// Takes the oldest task out.
-    pub(super) fn pop(&mut self) -> Option<NonNull<Header>> {
-        let task = self.tasks.first()?;
-        let removed = self.remove(task);
-        assert!(removed, "the first of the list is in the list");
-        Some(task)
-    }
-
-    /// False if the task is not in the list. It must be of this shard, and alive.
-    pub(super) fn remove(&mut self, task: NonNull<Header>) -> bool {
-        // SAFETY: the caller keeps it alive, and of all lists only its shard's gets it.
-        let removed = unsafe { self.tasks.remove(task) };
-        self.length -= usize::from(removed);
-        removed
     }
 }

@@ -7,7 +7,7 @@
 use super::core::{Cell, Header, Stage, Vtable, cell, drop_reference};
 use super::error::JoinError;
 use super::state::{Claim, Completion, Pending};
-use super::{Notified, Schedule, Task, id, waker};
+use super::{Notified, Schedule, Task, biased, id, waker};
 use crate::util::contained::{contained, drop_payload};
 use std::any::Any;
 use std::future::Future;
@@ -27,10 +27,12 @@ impl<F: Future, S: Schedule> Cell<F, S> {
     const VTABLE: Vtable = Vtable {
         run: run::<F, S>,
         schedule: schedule::<F, S>,
+        schedule_near: schedule_near::<F, S>,
         shutdown: shutdown::<F, S>,
         take_output: take_output::<F, S>,
         drop_stage: drop_stage::<F, S>,
         free: free::<F, S>,
+        is_biased: S::IS_BIASED,
     };
 }
 
@@ -39,7 +41,12 @@ unsafe fn run<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the caller's reference keeps the task alive until a verb below gives it away, and the
     // view is not used after that.
     let this = unsafe { cell::<F, S>(task) };
-    match this.header.state.claim() {
+    let claim = match S::IS_BIASED {
+        // SAFETY: biased tasks are run near.
+        true => unsafe { biased::claim(&this.header) },
+        false => this.header.state.claim(),
+    };
+    match claim {
         Claim::Poll => {}
         // SAFETY: this thread has the claim and the reference, which `complete` takes.
         Claim::Cancel => unsafe {
@@ -55,8 +62,19 @@ unsafe fn run<F: Future, S: Schedule>(task: NonNull<Header>) {
         // SAFETY: the claim is still ours and `poll` stored the output.
         return unsafe { complete::<F, S>(task) };
     }
-    match this.header.state.finish_pending() {
+    let pending = match S::IS_BIASED {
+        // SAFETY: as above.
+        true => unsafe { biased::finish_pending(&this.header) },
+        false => this.header.state.finish_pending(),
+    };
+    match pending {
         Pending::Idle => {}
+        Pending::Again if S::IS_BIASED => {
+            // SAFETY: the reference is the `Notified`'s from now on, and the list's keeps the task
+            // alive (rule 8).
+            this.scheduler
+                .schedule_near(unsafe { Notified::from_raw(task) });
+        }
         Pending::Again => {
             // SAFETY: the verb gave us a second reference; it becomes the `Notified`'s.
             let notified = unsafe { Notified::from_raw(task) };
@@ -86,11 +104,25 @@ unsafe fn schedule<F: Future, S: Schedule>(task: NonNull<Header>) {
     this.scheduler.schedule(notified);
 }
 
+/// See `Vtable::schedule_near`.
+unsafe fn schedule_near<F: Future, S: Schedule>(task: NonNull<Header>) {
+    // SAFETY: the list holds a reference (rule 8), and tasks leave it near, where we are.
+    let this = unsafe { cell::<F, S>(task) };
+    // SAFETY: the reference is ours to give.
+    let notified = unsafe { Notified::from_raw(task) };
+    this.scheduler.schedule_near(notified);
+}
+
 /// See `Vtable::shutdown`.
 unsafe fn shutdown<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the caller's reference.
     let this = unsafe { cell::<F, S>(task) };
-    if this.header.state.claim_for_shutdown() {
+    let is_claimed = match S::IS_BIASED {
+        // SAFETY: biased tasks are shut down near, or before anybody knows them.
+        true => unsafe { biased::claim_for_shutdown(&this.header) },
+        false => this.header.state.claim_for_shutdown(),
+    };
+    if is_claimed {
         // SAFETY: this thread has the claim and a reference.
         unsafe {
             cancel::<F, S>(task);
@@ -123,7 +155,7 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
             // SAFETY: the future never moves: it is dropped in place, in its allocation.
             let future = unsafe { Pin::new_unchecked(future) };
             // SAFETY: the claim's reference outlives the poll, and so this waker.
-            let waker = unsafe { waker::borrowed(task) };
+            let waker = unsafe { waker::borrowed(task, S::IS_BIASED) };
             future.poll(&mut Context::from_waker(&waker))
         });
         mem::forget(on_panic);
@@ -224,7 +256,12 @@ unsafe fn complete<F: Future, S: Schedule>(task: NonNull<Header>) {
     };
     let mut output_dropped = false;
     loop {
-        match this.header.state.complete(references, output_dropped) {
+        let completion = match S::IS_BIASED {
+            // SAFETY: biased tasks are run and shut down near, or before anybody knows them.
+            true => unsafe { biased::complete(&this.header, references, output_dropped) },
+            false => this.header.state.complete(references, output_dropped),
+        };
+        match completion {
             Completion::DropOutput => {
                 // SAFETY: the claim is still ours.
                 unsafe { drop_stage_contained::<F, S>(task) };
@@ -299,6 +336,7 @@ unsafe fn free<F: Future, S: Schedule>(task: NonNull<Header>) {
     unsafe {
         (*cell).stage.with_mut(|_| ());
         (*cell).header.join_waker.with_mut(|_| ());
+        (*cell).header.near.end();
     }
     // SAFETY: `allocate` made it from a Box of this type, and the caller is the last to hold it.
     // The stage is empty: the output was taken or dropped before, and so was the future.

@@ -12,7 +12,7 @@
 //!             complete     the output waits for the JoinHandle, if there is one
 //! ```
 //!
-//! Six flags and a reference count share the word:
+//! Seven flags and a reference count share the word:
 //!
 //! | flag          | is set while |
 //! |---------------|--------------|
@@ -22,6 +22,7 @@
 //! | `CANCELLED`   | the task is to be cancelled instead of polled |
 //! | `JOIN_HANDLE` | the `JoinHandle` exists |
 //! | `JOIN_WAKER`  | the join waker's cell holds a waker |
+//! | `INJECTED`    | of biased tasks only, see [`super::biased`] |
 //!
 //! The rules. The code cites them by number.
 //!
@@ -66,25 +67,26 @@ use crate::loom::sync::atomic::{
 use std::fmt;
 
 const RUNNING: usize = 1 << 0;
-const COMPLETE: usize = 1 << 1;
-const NOTIFIED: usize = 1 << 2;
-const CANCELLED: usize = 1 << 3;
-const JOIN_HANDLE: usize = 1 << 4;
-const JOIN_WAKER: usize = 1 << 5;
-const REFERENCE: usize = 1 << 6;
+pub(super) const COMPLETE: usize = 1 << 1;
+pub(super) const NOTIFIED: usize = 1 << 2;
+pub(super) const CANCELLED: usize = 1 << 3;
+pub(super) const JOIN_HANDLE: usize = 1 << 4;
+pub(super) const JOIN_WAKER: usize = 1 << 5;
+pub(super) const INJECTED: usize = 1 << 6;
+pub(super) const REFERENCE: usize = 1 << 7;
 
 pub(super) struct State(AtomicUsize);
 
 /// The word as it was at one moment.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Snapshot(usize);
+pub(super) struct Snapshot(pub(super) usize);
 
 impl Snapshot {
-    fn has(self, flag: usize) -> bool {
+    pub(super) fn has(self, flag: usize) -> bool {
         self.0 & flag != 0
     }
 
-    fn with(self, flag: usize) -> Snapshot {
+    pub(super) fn with(self, flag: usize) -> Snapshot {
         Snapshot(self.0 | flag)
     }
 
@@ -92,12 +94,12 @@ impl Snapshot {
         Snapshot(self.0 & !flag)
     }
 
-    fn minus_references(self, count: usize) -> Snapshot {
+    pub(super) fn minus_references(self, count: usize) -> Snapshot {
         assert!(self.references() >= count, "a task reference too few");
         Snapshot(self.0 - count * REFERENCE)
     }
 
-    fn is_last(self) -> bool {
+    pub(super) fn is_last(self) -> bool {
         self.references() == 0 && !self.has(JOIN_HANDLE)
     }
 
@@ -187,6 +189,10 @@ pub(super) enum Detach {
 pub(super) struct AlreadyComplete;
 
 impl State {
+    pub(super) fn new(word: usize) -> State {
+        State(AtomicUsize::new(word))
+    }
+
     /// A task with one `Notified` and a `JoinHandle`, in nobody's list.
     pub(super) fn new_unowned() -> State {
         State(AtomicUsize::new(REFERENCE | NOTIFIED | JOIN_HANDLE))
@@ -202,8 +208,20 @@ impl State {
         Snapshot(self.0.load(Acquire))
     }
 
+    pub(super) fn word(&self, order: Ordering) -> usize {
+        self.0.load(order)
+    }
+
+    pub(super) fn fetch_and(&self, mask: usize, order: Ordering) -> usize {
+        self.0.fetch_and(mask, order)
+    }
+
+    pub(super) fn fetch_add(&self, change: usize, order: Ordering) -> usize {
+        self.0.fetch_add(change, order)
+    }
+
     /// Applies `change` until no other thread comes between. `None` leaves the word as it is.
-    fn update<R>(
+    pub(super) fn update<R>(
         &self,
         success: Ordering,
         mut change: impl FnMut(Snapshot) -> (R, Option<Snapshot>),
@@ -439,6 +457,7 @@ impl fmt::Debug for Snapshot {
             (CANCELLED, "cancelled"),
             (JOIN_HANDLE, "join handle"),
             (JOIN_WAKER, "join waker"),
+            (INJECTED, "injected"),
         ];
         let mut list = f.debug_set();
         for (flag, name) in flags {

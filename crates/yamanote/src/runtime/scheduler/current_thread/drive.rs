@@ -46,7 +46,8 @@ const DEFAULT_GLOBAL_QUEUE_INTERVAL: u32 = 31;
 /// This thread runs the scheduler. Dropping it puts the core back on its seat.
 pub(super) struct Driving<'a> {
     shared: &'a Arc<Shared>,
-    local: Entered,
+    /// Left when the core is put back.
+    local: Option<Entered>,
     /// The tasks that have yielded. Ended before the queue is left, because it wakes them.
     yielded: Option<Collecting>,
     tick: u32,
@@ -66,7 +67,7 @@ impl<'a> Driving<'a> {
         shared.load().resume(Instant::now());
         Driving {
             shared,
-            local: Entered::new(shared, core.queue),
+            local: Some(Entered::new(core.queue, core.near_key)),
             yielded: Some(Collecting::begin()),
             tick: core.tick,
             global_queue_interval: shared
@@ -129,14 +130,22 @@ impl<'a> Driving<'a> {
     }
 
     fn next_task(&mut self) -> Option<Notified> {
-        let inject = &self.shared.inject;
         if self.tick % self.global_queue_interval == 0 {
             // A thread of the pool would announce an end through the injection queue.
             self.look_at_ops();
-            inject.pop().or_else(|| self.local.pop())
+            self.pop_injected().or_else(|| self.local().pop())
         } else {
-            self.local.pop().or_else(|| inject.pop())
+            self.local().pop().or_else(|| self.pop_injected())
         }
+    }
+
+    fn pop_injected(&self) -> Option<Notified> {
+        let Shared { inject, owned, .. } = &**self.shared;
+        std::iter::from_fn(|| inject.pop()).find_map(|task| owned.admit(task))
+    }
+
+    fn local(&self) -> &Entered {
+        self.local.as_ref().expect("taken in the drop only")
     }
 
     fn yielded(&self) -> &Collecting {
@@ -212,7 +221,7 @@ impl<'a> Driving<'a> {
         if let Some(before_park) = &config.before_park {
             before_park();
         }
-        if !self.local.is_empty() || self.has_yielded() || self.shared.main_woken.is_set() {
+        if !self.local().is_empty() || self.has_yielded() || self.shared.main_woken.is_set() {
             self.ask_kernel();
         } else if driver.clock().can_auto_advance()
             && driver.has_timer_ahead(SLOT)
@@ -224,7 +233,7 @@ impl<'a> Driving<'a> {
             self.polls = 0;
             self.yields = 0;
             self.streak = 0;
-            self.local.free_excess();
+            self.local().free_excess();
             self.yielded().free_excess();
             self.shared.load().park();
             driver.park(SLOT, Role::Watcher, None);
@@ -253,7 +262,7 @@ impl<'a> Driving<'a> {
     /// Frees tasks that are over but still queued.
     fn drop_queued(&mut self) {
         // One at a time: freeing a task may run a destructor that wakes another.
-        while let Some(task) = self.local.pop() {
+        while let Some(task) = self.local().pop() {
             drop(task);
         }
     }
@@ -276,11 +285,12 @@ impl Drop for Driving<'_> {
         }
         self.shared.load().account(Instant::now());
         drop(self.slot.take());
-        let core = Core {
-            queue: self.local.leave(),
+        let (queue, near_key) = self.local.take().expect("until now").leave();
+        self.shared.seat.give_back(Core {
+            queue,
+            near_key,
             tick: self.tick,
-        };
-        self.shared.seat.give_back(core);
+        });
         panics.resume();
     }
 }

@@ -40,6 +40,7 @@ use self::seat::Place;
 pub(crate) use self::shared::Shared;
 use super::Config;
 use crate::runtime::driver::Driver;
+use crate::runtime::task::is_near_any;
 
 /// The scheduler as its runtime owns it.
 pub(crate) struct CurrentThread {
@@ -102,7 +103,7 @@ impl CurrentThread {
 
 /// Whether this thread drives a current-thread scheduler.
 pub(crate) fn is_driving() -> bool {
-    local::is_driving()
+    is_near_any()
 }
 
 #[cfg(all(test, loom))]

@@ -6,22 +6,18 @@ use std::task::Wake;
 
 use super::local;
 use super::shared::{Notified, SLOT, Shared};
-use crate::runtime::task::{Id, JoinHandle, Schedule, Task};
+use crate::runtime::task::{Id, JoinHandle, Schedule, Spawned, Task};
 use crate::util::owner_cell::ThreadNumber;
 
 impl Shared {
-    /// Binds `future` to this scheduler and makes it runnable. After shutdown the future is dropped
-    /// and the handle says so.
-    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, id: Id) -> JoinHandle<F::Output>
+    /// Binds `future` to this scheduler and makes it runnable; after shutdown it is refused.
+    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, id: Id) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (join, runnable) = self.owned.bind(future, self.clone(), id);
-        if let Some(task) = runnable {
-            self.schedule(task);
-        }
-        join
+        let bound = self.owned.bind(future, self.clone(), id);
+        Spawned::new(bound, |task| self.schedule_new(task))
     }
 
     /// As [`spawn`](Self::spawn), with a future that stays on this thread.
@@ -40,20 +36,28 @@ impl Shared {
             "Local tasks can only be spawned on a LocalRuntime from the thread the runtime was \
              created on"
         );
-        let (join, runnable) = self.owned.bind_local(future, self.clone(), id);
-        if let Some(task) = runnable {
-            self.schedule(task);
+        let bound = self.owned.bind_local(future, self.clone(), id);
+        Spawned::new(bound, |task| self.schedule_new(task)).finish()
+    }
+
+    fn schedule_new(self: &Arc<Self>, task: Notified) {
+        match self.owned.is_near() {
+            true => self.schedule_near(task),
+            false => self.schedule(task),
         }
-        join
     }
 }
 
 impl Schedule for Arc<Shared> {
+    const IS_BIASED: bool = true;
+
+    fn schedule_near(&self, task: Notified) {
+        self.note_news();
+        local::push(task);
+    }
+
     fn schedule(&self, task: Notified) {
         self.note_news();
-        let Err(task) = local::push(self, task) else {
-            return;
-        };
         match self.inject.push(task) {
             Ok(()) => self.driver().unpark(SLOT),
             // Shut down: the task is over, only its memory is left to free.
@@ -76,7 +80,7 @@ impl Wake for Shared {
         if self.main_woken.set() {
             self.note_news();
             // The driving thread itself looks at the flag before it blocks.
-            if !local::drives(self) {
+            if !self.owned.is_near() {
                 self.driver().unpark(SLOT);
             }
         }

@@ -11,7 +11,7 @@ use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
-use crate::runtime::task::{self, OwnedTasks};
+use crate::runtime::task::{self, NearKey, OwnedTasks};
 
 /// The one slot of the driver that this scheduler uses.
 pub(super) const SLOT: usize = 0;
@@ -21,6 +21,7 @@ pub(super) type Notified = task::Notified<Arc<Shared>>;
 /// What the driving thread owns.
 pub(super) struct Core {
     pub(super) queue: VecDeque<Notified>,
+    pub(super) near_key: NearKey,
     /// Counts polls; says when the injection queue is asked first.
     pub(super) tick: u32,
 }
@@ -42,15 +43,18 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(super) fn new(config: Config, driver: Arc<Driver>) -> Self {
+        let mut owned = match config.local {
+            true => OwnedTasks::new_at_home(),
+            false => OwnedTasks::new(1),
+        };
+        let near_key = owned.take_near_key();
         Shared {
             driver,
-            owned: match config.local {
-                true => OwnedTasks::new_at_home(),
-                false => OwnedTasks::new(1),
-            },
+            owned,
             inject: Inject::new(),
             seat: Seat::new(Core {
                 queue: VecDeque::with_capacity(64),
+                near_key,
                 tick: 0,
             }),
             main_woken: Woken::new(false),

@@ -6,21 +6,17 @@ use std::sync::Arc;
 
 use super::current::{self, Push};
 use super::shared::{Notified, Shared};
-use crate::runtime::task::{Id, JoinHandle, Schedule, Task};
+use crate::runtime::task::{Id, Schedule, Spawned, Task};
 
 impl Shared {
-    /// Binds `future` to this scheduler and makes it runnable. After shutdown the future is dropped
-    /// and the handle says so.
-    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, id: Id) -> JoinHandle<F::Output>
+    /// Binds `future` to this scheduler and makes it runnable; after shutdown it is refused.
+    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, id: Id) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let (join, runnable) = self.owned.bind(future, self.clone(), id);
-        if let Some(task) = runnable {
-            self.schedule(task);
-        }
-        join
+        let bound = self.owned.bind(future, self.clone(), id);
+        Spawned::new(bound, |task| self.schedule(task))
     }
 
     /// Puts `task` where it will be run: into the queue of this thread's worker, if it is one of

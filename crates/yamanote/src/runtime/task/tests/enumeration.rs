@@ -5,7 +5,7 @@
 //! end nothing holds the task any more.
 #![forbid(unsafe_code)]
 
-use super::{Dropped, Scheduler, WakeCount, poll};
+use super::{AnyScheduler, Dropped, WakeCount, poll};
 use crate::runtime::task::{AbortHandle, JoinHandle};
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -232,14 +232,19 @@ impl Model {
     }
 }
 
-fn check(plan: Plan, steps: &[Step]) {
-    let scheduler = Scheduler::new();
+/// A step, and whether the thread that takes it drives the scheduler. To tasks that are not biased
+/// that is nothing.
+type SidedStep = (Step, bool);
+
+fn check<const BIASED: bool>(plan: Plan, spawned_near: bool, steps: &[SidedStep]) {
+    let scheduler = AnyScheduler::<BIASED>::new();
     let props = Arc::new(Props::default());
     let futures = Arc::new(AtomicUsize::new(0));
     let outputs = Arc::new(AtomicUsize::new(0));
     let wakers = [WakeCount::new(), WakeCount::new()];
     let mut model = Model::new(plan);
 
+    let spawning = scheduler.stand(spawned_near);
     let handle = scheduler.spawn(Planned {
         plan,
         polls: 0,
@@ -247,11 +252,13 @@ fn check(plan: Plan, steps: &[Step]) {
         outputs: outputs.clone(),
         _dropped: Dropped::new(&futures, plan.future_drop_panics),
     });
+    drop(spawning);
     let abort = handle.abort_handle();
     *props.abort.lock().unwrap() = Some(handle.abort_handle());
     *props.handle.lock().unwrap() = Some(handle);
 
-    for (at, &step) in steps.iter().enumerate() {
+    for (at, &(step, is_near)) in steps.iter().enumerate() {
+        let _side = scheduler.stand(is_near);
         let mut joined = None;
         match step {
             Step::Run => {
@@ -296,9 +303,8 @@ fn check(plan: Plan, steps: &[Step]) {
         assert_eq!(futures.load(SeqCst), usize::from(complete), "step {at}");
         let woken = [wakers[0].0.get(), wakers[1].0.get()];
         assert_eq!(woken, model.woken, "after step {at}");
-        let queued = scheduler.0.queue.lock().unwrap().len();
-        assert!(queued <= 1, "two Notified after step {at}");
-        assert_eq!(queued == 1 && !complete, model.queued && !complete);
+        let is_due = scheduler.is_due();
+        assert_eq!(is_due && !complete, model.queued && !complete, "step {at}");
         let alive = scheduler.0.owned.num_alive_tasks();
         assert_eq!(alive, usize::from(!complete), "after step {at}");
     }
@@ -319,16 +325,29 @@ fn check(plan: Plan, steps: &[Step]) {
     assert!(outputs.load(SeqCst) <= 1);
 }
 
-/// All sequences of `length` steps, for all plans.
-fn enumerate(length: u32) {
+impl<const BIASED: bool> AnyScheduler<BIASED> {
+    /// Whether a run would poll the only task.
+    fn is_due(&self) -> bool {
+        let queued = self.0.queue.lock().unwrap().len();
+        assert!(queued <= 1, "two Notified");
+        let injected = self.0.injected.lock().unwrap();
+        assert!(injected.len() <= 1, "two Notified");
+        queued == 1 || injected.front().is_some_and(|task| !task.is_void())
+    }
+}
+
+/// All sequences of `length` of these steps, for all plans.
+fn enumerate<const BIASED: bool>(of: &[SidedStep], length: u32) {
     let mut steps = Vec::new();
-    for code in 0..STEPS.len().pow(length) {
+    for code in 0..of.len().pow(length) {
         steps.clear();
         let mut rest = code;
         for _ in 0..length {
-            steps.push(STEPS[rest % STEPS.len()]);
-            rest /= STEPS.len();
+            steps.push(of[rest % of.len()]);
+            rest /= of.len();
         }
+        // Where it is spawned matters little to what comes later.
+        let spawned_near = code % 2 == 0;
         for acts in ACTS {
             for panics in 0..4 {
                 let plan = Plan {
@@ -336,9 +355,10 @@ fn enumerate(length: u32) {
                     future_drop_panics: panics & 1 != 0,
                     output_drop_panics: panics & 2 != 0,
                 };
-                let result = std::panic::catch_unwind(|| check(plan, &steps));
+                let check = || check::<BIASED>(plan, spawned_near, &steps);
+                let result = std::panic::catch_unwind(check);
                 if let Err(payload) = result {
-                    eprintln!("plan {plan:?}\nsteps {steps:?}");
+                    eprintln!("plan {plan:?}\nspawned near: {spawned_near}\nsteps {steps:?}");
                     resume_unwind(payload);
                 }
             }
@@ -348,9 +368,27 @@ fn enumerate(length: u32) {
 
 /// Four steps, or as many as `YAMANOTE_STEPS` says: six are nine million cases, twenty seconds with
 /// optimisation.
+fn length() -> u32 {
+    let default = if cfg!(miri) { 2 } else { 4 };
+    std::env::var("YAMANOTE_STEPS").map_or(default, |n| n.parse().unwrap())
+}
+
 #[test]
 fn every_order_of_a_few_steps() {
-    let default = if cfg!(miri) { 2 } else { 4 };
-    let length = std::env::var("YAMANOTE_STEPS").map_or(default, |n| n.parse().unwrap());
-    enumerate(length);
+    enumerate::<false>(&STEPS.map(|step| (step, true)), length());
+}
+
+/// The same for biased tasks: each step that has two sides, near and far.
+#[test]
+fn every_order_of_a_few_steps_near_and_far() {
+    const ONE_SIDED: [Step; 3] = [Step::Run, Step::Join, Step::Shutdown];
+    const TWO_SIDED: [Step; 4] = [
+        Step::WakeByRef,
+        Step::WakeByValue,
+        Step::Abort,
+        Step::DropHandle,
+    ];
+    let near = ONE_SIDED.iter().chain(&TWO_SIDED).map(|&step| (step, true));
+    let far = TWO_SIDED.iter().map(|&step| (step, false));
+    enumerate::<true>(&near.chain(far).collect::<Vec<_>>(), length());
 }
