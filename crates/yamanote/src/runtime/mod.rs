@@ -26,6 +26,31 @@
 //! the guard of [`Runtime::enter`] or [`Handle::enter`]. [`Handle::current`] is the runtime it is
 //! in.
 //!
+//! # Fairness
+//!
+//! As long as every poll returns and the number of tasks is bounded, a runnable task waits for a
+//! bounded number of polls of others, and so for a bounded time. That is Tokio's promise. On a
+//! current-thread runtime tasks are also polled in Tokio's order. On a multi-thread runtime the
+//! bounds are these:
+//!
+//! - Each worker has its runnable tasks in line, and a task that becomes runnable goes to its end,
+//!   however long the line is. So a task waits for those that were runnable before it on that
+//!   worker. With each of them up to seven later ones may be polled: three that were woken or
+//!   spawned last and run while their data is warm, and four from outside. As a rule there are
+//!   fewer.
+//! - What is spawned or woken outside of the workers (by the future in [`Runtime::block_on`], a
+//!   blocking job, another runtime) stands in a line of its own. At every 2nd to 127th poll
+//!   ([`Builder::global_queue_interval`]) a busy worker takes a share of it, the oldest first: one
+//!   task, which it polls next, and an equal part of the others, but no more than 256, which go to
+//!   the end of its line.
+//! - A worker that has nothing to do takes the older half of another's line, so no task gets more
+//!   before it than it had. If a worker is held up by a poll that does not return, its siblings
+//!   take its tasks to the end of their own lines.
+//!
+//! So a thousand busy connections are served in turn. A task that is always ready yields to the
+//! others by its budget ([`task::coop`](crate::task::coop)). Where it blocks instead, its worker's
+//! siblings can help; a lone worker has none.
+//!
 //! # The end
 //!
 //! A runtime ends when its [`Runtime`] is dropped: every task is dropped at the `.await` where it

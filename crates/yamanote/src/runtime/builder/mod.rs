@@ -409,7 +409,8 @@ impl Builder {
 
     /// A busy scheduler takes a task that was spawned or woken from outside at least once in this
     /// many polls. By default a current-thread runtime does at every 31st, and a multi-thread
-    /// runtime finds a number by itself.
+    /// runtime finds a number by itself. On the latter a busy worker takes a share of all that is
+    /// there, and 1 means 2: see [fairness](crate::runtime#fairness).
     ///
     /// Smaller numbers are fairer to tasks from outside and cost more.
     ///

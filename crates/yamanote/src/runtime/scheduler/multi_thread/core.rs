@@ -22,6 +22,8 @@ pub(super) struct Core<T: Pointer> {
     pub(super) local: Local<T>,
     /// Polls, roughly; wraps.
     pub(super) tick: u32,
+    /// The same since it last looked into the injection queue although it had tasks of its own.
+    pub(super) unlooked: u32,
     /// Tasks from the LIFO place since the last one from elsewhere.
     lifo_streak: u8,
     pub(super) lone_yields: u8,
@@ -53,6 +55,7 @@ pub(super) fn build<T: Pointer>(
             index,
             local,
             tick: 0,
+            unlooked: 0,
             lifo_streak: 0,
             lone_yields: 0,
             searching: false,

@@ -16,7 +16,7 @@ const LONG_POLL_NS: f32 = 20_000.0;
 
 /// Often enough that a burst of long polls after short ones makes no task wait for seconds, and not
 /// so often that a worker does nothing else.
-const MIN_INTERVAL: u32 = 2;
+pub(super) const MIN_INTERVAL: u32 = 2;
 const MAX_INTERVAL: u32 = 127;
 
 /// The share of the newest lap in the average.

@@ -8,6 +8,7 @@ use super::core::Public;
 use super::current::{self, State, Worker};
 use super::role::{Call, Report};
 use super::shared::{Core, Notified, Shared};
+use super::tuning::MIN_INTERVAL;
 use crate::runtime::driver::{PollIo, Role};
 use crate::runtime::task::take_blocks;
 use crate::util::coop;
@@ -136,15 +137,13 @@ impl Worker {
     /// little, it is after each.
     fn ring_is_due(&self) -> bool {
         self.shared.driver().has_own_ops(self.index.get())
-            && self.with_core(|core| {
-                core.tuning.has_long_polls() || core.tick % self.injection_interval(core) == 0
-            })
+            && self.with_core(|core| core.tuning.has_long_polls() || core.unlooked == 0)
     }
 
-    /// Polls between two looks into the injection queue.
+    /// Polls between two looks into the injection queue. Not at each: its own tasks would starve.
     fn injection_interval(&self, core: &Core) -> u32 {
         let interval = self.shared.config.global_queue_interval;
-        interval.unwrap_or(core.tuning.interval()).max(1)
+        interval.unwrap_or(core.tuning.interval()).max(MIN_INTERVAL)
     }
 
     /// Looks at the driver without blocking.
@@ -173,7 +172,9 @@ impl Worker {
     fn next_task(&self) -> Option<Notified> {
         self.with_core(|core| {
             core.tick = core.tick.wrapping_add(1);
-            if core.tick % self.injection_interval(core) == 0 {
+            core.unlooked += 1;
+            if core.unlooked >= self.injection_interval(core) {
+                core.unlooked = 0;
                 if let Some(task) = self.take_injected(core) {
                     return Some(task);
                 }
