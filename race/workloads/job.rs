@@ -21,8 +21,6 @@ pub struct Job {
     pub in_flight: usize,
     /// Where the files are that the rows read and write.
     pub dir: PathBuf,
-    /// Whether files are opened with `O_DIRECT`.
-    pub is_direct: bool,
 }
 
 impl Job {
@@ -35,7 +33,6 @@ impl Job {
             size: 0,
             in_flight: 1,
             dir: std::env::temp_dir(),
-            is_direct: false,
         };
         for arg in args {
             let (key, value) = arg
@@ -58,7 +55,6 @@ impl Job {
                 "size" => job.size = number()? as usize,
                 "in_flight" => job.in_flight = number()? as usize,
                 "dir" => job.dir = value.into(),
-                "direct" => job.is_direct = number()? != 0,
                 _ => return Err(format!("{key:?} is no key")),
             }
         }
@@ -75,7 +71,7 @@ impl Job {
     /// A tenth of the operations, in whole rounds of what is under way at once.
     pub fn warm_up(&self) -> u64 {
         let round = self.in_flight.max(1) as u64;
-        (self.ops / 10).max(10).next_multiple_of(round)
+        (self.ops / 10).max(1).next_multiple_of(round)
     }
 
     pub fn file(&self, name: &str) -> PathBuf {

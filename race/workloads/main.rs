@@ -10,25 +10,15 @@ mod files;
 mod job;
 mod many_files;
 mod network;
+mod run;
 mod runtime;
 mod serve;
 mod tasks;
 mod timers;
 mod usage;
 
-use job::{Answer, Job};
+use run::Work::{self, Findings, Ops, Serve};
 use std::process::ExitCode;
-use usage::Usage;
-
-enum Work {
-    /// `ops` operations, measured from here after a tenth of them.
-    Ops(fn(&Job)),
-    /// Something that is no sum over operations.
-    Findings(fn(&Job, Answer) -> Answer),
-    /// A server, measured by its client.
-    Serve(fn(&Job, Answer)),
-}
-use Work::{Findings, Ops, Serve};
 
 const ROWS: &[(&str, Work)] = &[
     ("hot_read", Ops(files::hot_read)),
@@ -45,6 +35,7 @@ const ROWS: &[(&str, Work)] = &[
     ("copy_file", Ops(files::copy_file)),
     ("fs_copy", Ops(files::fs_copy)),
     ("random_read", Ops(many_files::random_read)),
+    ("direct_read", Ops(many_files::direct_read)),
     ("small_read", Ops(many_files::small_read)),
     ("small_write", Ops(many_files::small_write)),
     ("small_copy", Ops(many_files::small_copy)),
@@ -92,33 +83,6 @@ const ROWS: &[(&str, Work)] = &[
 ];
 
 fn main() -> ExitCode {
-    let job = match Job::parse(std::env::args().skip(1)) {
-        Ok(job) => job,
-        Err(error) => return refuse(&error),
-    };
-    let Some((_, work)) = ROWS.iter().find(|(name, _)| *name == job.row) else {
-        return refuse(&format!("there is no row {:?}", job.row));
-    };
     // The compiler's word for what is linked: it begins with the crate that defines the type.
-    let answer = Answer::of(std::any::type_name::<tokio::runtime::Runtime>());
-    match work {
-        Ops(work) => {
-            // Page cache, allocator and CPU frequency settle.
-            work(&job.with_ops(job.warm_up()));
-            let usage = Usage::start();
-            work(&job);
-            usage.tell(answer, job.ops).print();
-        }
-        Findings(work) => {
-            let usage = Usage::start();
-            usage.tell(work(&job, answer), job.ops).print();
-        }
-        Serve(work) => work(&job, answer),
-    }
-    ExitCode::SUCCESS
-}
-
-fn refuse(why: &str) -> ExitCode {
-    eprintln!("race: {why}");
-    ExitCode::from(2)
+    run::main(std::any::type_name::<tokio::runtime::Runtime>(), ROWS)
 }

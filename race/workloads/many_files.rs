@@ -3,9 +3,11 @@
 
 use super::job::Job;
 use super::runtime::run;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 /// Of the file `pages`, each page of which has its own number at its start and its end.
@@ -14,48 +16,96 @@ const PAGE: usize = 4096;
 
 /// Reads pages in no order, `in_flight` at once, each page once if there are enough.
 pub fn random_read(job: &Job) {
-    let (ops, path, in_flight, is_direct) =
-        (job.ops, job.file("pages"), job.in_flight, job.is_direct);
+    let path = job.file("pages");
+    share(job, move |turns| read_pages(path.clone(), turns));
+}
+
+/// The same past the page cache. What Tokio's file reads into is aligned to nothing, so its users
+/// do this on the pool.
+pub fn direct_read(job: &Job) {
+    let path = job.file("pages");
+    share(job, move |turns| read_pages_directly(path.clone(), turns));
+}
+
+/// The operations that several tasks share.
+#[derive(Clone)]
+struct Turns {
+    next: Arc<AtomicU64>,
+    ops: u64,
+}
+
+impl Turns {
+    /// The page to read next.
+    fn next(&self) -> Option<u64> {
+        // Relaxed: it counts, and orders nothing else.
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        // An odd factor: every page comes once before one comes twice.
+        (turn < self.ops).then_some(turn.wrapping_mul(2_654_435_761) % PAGES)
+    }
+}
+
+/// As many tasks of `work` as are to be under way at once, each of which says how much it did.
+fn share<F>(job: &Job, work: impl Fn(Turns) -> F + Send + 'static)
+where
+    F: Future<Output = u64> + Send + 'static,
+{
+    let (ops, in_flight) = (job.ops, job.in_flight);
+    let turns = Turns {
+        next: Arc::new(AtomicU64::new(0)),
+        ops,
+    };
     run(job, async move {
-        let next = Arc::new(AtomicU64::new(0));
         let tasks: Vec<_> = (0..in_flight)
-            .map(|_| {
-                let (next, path) = (next.clone(), path.clone());
-                tokio::spawn(read_pages(path, is_direct, ops, next))
-            })
+            .map(|_| tokio::spawn(work(turns.clone())))
             .collect();
-        let mut read = 0;
+        let mut done = 0;
         for task in tasks {
-            read += task.await.expect("no panic");
+            done += task.await.expect("no panic");
         }
-        assert_eq!(read, ops);
+        assert_eq!(done, ops);
     });
 }
 
-async fn read_pages(path: PathBuf, is_direct: bool, ops: u64, next: Arc<AtomicU64>) -> u64 {
-    let mut options = tokio::fs::OpenOptions::new();
-    if is_direct {
-        options.custom_flags(nix::libc::O_DIRECT);
-    }
-    let file = options.read(true).open(path).await;
-    let mut file = file.expect("the file system takes the flags");
+async fn read_pages(path: PathBuf, turns: Turns) -> u64 {
+    let mut file = File::open(path).await.expect("the file is there");
     let mut buffer = vec![0; PAGE];
     let mut read = 0;
-    // Relaxed: the counter orders nothing else.
-    loop {
-        let turn = next.fetch_add(1, Ordering::Relaxed);
-        if turn >= ops {
-            return read;
-        }
-        // An odd factor: every page comes once before one comes twice.
-        let page = turn.wrapping_mul(2_654_435_761) % PAGES;
+    while let Some(page) = turns.next() {
         let place = std::io::SeekFrom::Start(page * PAGE as u64);
         file.seek(place).await.expect("a file has places");
         file.read_exact(&mut buffer).await.expect("a page is there");
-        assert_eq!(buffer[..8], page.to_le_bytes());
-        assert_eq!(buffer[PAGE - 8..], page.to_le_bytes());
+        check(page, &buffer);
         read += 1;
     }
+    read
+}
+
+async fn read_pages_directly(path: PathBuf, turns: Turns) -> u64 {
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).custom_flags(nix::libc::O_DIRECT);
+    let file = Arc::new(options.open(path).expect("the file system knows O_DIRECT"));
+    // Somewhere in it is an aligned page.
+    let mut buffer = vec![0; 2 * PAGE];
+    let mut read = 0;
+    while let Some(page) = turns.next() {
+        let file = file.clone();
+        let reading = tokio::task::spawn_blocking(move || {
+            let start = buffer.as_ptr().align_offset(PAGE);
+            let aligned = &mut buffer[start..start + PAGE];
+            let done = file.read_exact_at(aligned, page * PAGE as u64);
+            done.expect("a page is there");
+            check(page, aligned);
+            buffer
+        });
+        buffer = reading.await.expect("no panic");
+        read += 1;
+    }
+    read
+}
+
+fn check(page: u64, bytes: &[u8]) {
+    assert_eq!(bytes[..8], page.to_le_bytes());
+    assert_eq!(bytes[PAGE - 8..], page.to_le_bytes());
 }
 
 pub fn small_read(job: &Job) {

@@ -1,11 +1,9 @@
 //! Servers, whose client is another process: it measures this one from outside.
-//!
-//! A server says on its standard output at which port it listens, and ends with its standard input.
 #![forbid(unsafe_code)]
 
 use super::job::{Answer, Job};
+use super::run::announce;
 use super::runtime::runtime;
-use std::io::Write;
 use std::path::PathBuf;
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
@@ -88,11 +86,6 @@ where
 async fn listen(answer: Answer) -> TcpListener {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
-    answer.number("port", port).print();
-    std::io::stdout().flush().expect("somebody listens");
-    std::thread::spawn(|| {
-        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        std::process::exit(0);
-    });
+    announce(answer, port);
     listener
 }

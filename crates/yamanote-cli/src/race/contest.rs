@@ -4,7 +4,7 @@
 use super::cores::Cores;
 use super::place::Place;
 use super::process::Process;
-use super::report::{Contestant, Measured, Metric, Sample, Skipped};
+use super::report::{self, Contestant, Measured, Metric, Sample, Skipped};
 use super::rows::{Flavor, Kind, Row, Script, Variant};
 use super::subjects::Subject;
 use serde_json::Value;
@@ -33,10 +33,9 @@ pub struct Contest {
     pub wrapper: Vec<String>,
     /// Descriptors that a process may open.
     pub descriptors: u64,
+    /// Rows of which a contestant was left out, since somebody looked.
+    pub left_out: Vec<Skipped>,
 }
-
-/// A row whose process failed, or that cannot be had here.
-type Refusal = (String, bool);
 
 impl Contest {
     /// Measures one row on one flavour, and calls `done` after each run.
@@ -46,35 +45,36 @@ impl Contest {
         variant: Variant,
         mut done: impl FnMut(),
     ) -> Result<Measured, Skipped> {
-        let mut order = self.contestants(row, variant);
         let mut measured = measured(row, variant);
-        let runs = self.allows(row).and_then(|()| {
-            let mut runs: BTreeMap<Contestant, Vec<Sample>> = BTreeMap::new();
-            for _ in 0..self.pairs {
-                for contestant in &order {
-                    let sample = self.run(*contestant, row, variant);
-                    let sample =
-                        sample.map_err(|why| (format!("{}: {why}", contestant.name()), true))?;
-                    runs.entry(*contestant).or_default().push(sample);
-                    done();
+        let skipped = |why: String, is_failure: bool| Skipped {
+            title: row.title.to_owned(),
+            flavor: report::variant(variant.flavor.name(), variant.workers),
+            why,
+            is_failure,
+        };
+        self.allows(row).map_err(|why| skipped(why, false))?;
+        let mut order = self.contestants(row, variant);
+        for _ in 0..self.pairs {
+            for contestant in order.clone() {
+                match self.run(contestant, row, variant) {
+                    Ok(sample) => measured.runs.entry(contestant).or_default().push(sample),
+                    Err(why) => {
+                        let failed = skipped(format!("{}: {why}", contestant.name()), true);
+                        if !contestant.is_peer() {
+                            return Err(failed);
+                        }
+                        // The row is there without it.
+                        order.retain(|other| *other != contestant);
+                        measured.runs.remove(&contestant);
+                        self.left_out.push(failed);
+                    }
                 }
-                // Who is first has the machine as the one before has left it.
-                order.rotate_left(1);
+                done();
             }
-            Ok(runs)
-        });
-        match runs {
-            Ok(runs) => {
-                measured.runs = runs;
-                Ok(measured)
-            }
-            Err((why, is_failure)) => Err(Skipped {
-                title: row.title.to_owned(),
-                flavor: measured.variant(),
-                why,
-                is_failure,
-            }),
+            // Who is first has the machine as the one before has left it.
+            order.rotate_left(1);
         }
+        Ok(measured)
     }
 
     /// How many runs `measure` makes.
@@ -154,6 +154,8 @@ impl Contest {
         let mut words = self.wrapper.iter().map(PathBuf::from).collect::<Vec<_>>();
         words.push(self.subject(contestant).program.clone());
         let mut command = Command::new(&words[0]);
+        // A panic is told in two lines.
+        command.env("RUST_BACKTRACE", "0");
         command.args(&words[1..]).arg(row.work);
         command.args([
             format!("flavor={}", variant.flavor.name()),
@@ -161,7 +163,6 @@ impl Contest {
             format!("ops={}", row.ops(self.scale)),
             format!("size={}", row.size),
             format!("in_flight={}", row.in_flight),
-            format!("direct={}", u8::from(row.is_direct)),
             format!("dir={}", self.place.dir().display()),
         ]);
         command
@@ -215,17 +216,19 @@ impl Contest {
         Ok(answer)
     }
 
-    /// Whether the row can be had here.
-    fn allows(&self, row: &Row) -> Result<(), Refusal> {
-        // A client behind a relay is at both ends.
-        let needed = row.in_flight * 2 + 100;
-        let is_load = matches!(row.kind, Kind::Load(_));
-        if is_load && needed > self.descriptors {
+    /// Whether the row can be had here, or why not.
+    fn allows(&self, row: &Row) -> Result<(), String> {
+        let needed = match row.kind {
+            // A client behind a relay is at both ends.
+            Kind::Load(Script::Relay) => row.in_flight * 2 + 100,
+            Kind::Load(_) => row.in_flight + 100,
+            _ => 0,
+        };
+        if needed > self.descriptors {
             let may = self.descriptors;
-            let why = format!(
+            return Err(format!(
                 "{needed} descriptors are needed and {may} are allowed (ulimit -Hn); raise the limit"
-            );
-            return Err((why, false));
+            ));
         }
         Ok(())
     }

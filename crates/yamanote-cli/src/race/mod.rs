@@ -66,6 +66,10 @@ pub struct Args {
     /// Multiply the work and the time of every run
     #[arg(long, value_parser = positive)]
     scale: Option<f64>,
+    /// Beside current_thread monoio and compio too, each in its own API: a thread per core, no
+    /// tasks that are `Send`
+    #[arg(long, conflicts_with = "profile")]
+    peers: bool,
     /// The rows with a stopped clock, which need a build with Tokio's `test-util`
     #[arg(long)]
     paused: bool,
@@ -168,6 +172,12 @@ impl Args {
         let wanted = match self.profile {
             Some(Profiled::Yamanote) => vec![Contestant::Yamanote],
             Some(Profiled::Tokio) => vec![Contestant::Tokio],
+            None if self.peers => vec![
+                Contestant::Tokio,
+                Contestant::Yamanote,
+                Contestant::Monoio,
+                Contestant::Compio,
+            ],
             None => vec![Contestant::Tokio, Contestant::Yamanote],
         };
         let mut built = Vec::new();
@@ -194,6 +204,7 @@ impl Args {
             },
             wrapper: self.wrap.split_whitespace().map(str::to_owned).collect(),
             descriptors: raise_descriptors(),
+            left_out: Vec::new(),
         })
     }
 
@@ -242,10 +253,11 @@ fn measure(contest: &mut Contest, rows: &[(&Row, Variant)], report: &mut Report)
         bar.set_message(format!("{} ({})", row.title, variant.flavor.name()));
         match contest.measure(row, *variant, || bar.inc(1)) {
             Ok(measured) => report.rows.push(measured),
-            Err(skipped) => {
-                bar.suspend(|| output::complain(&text::skipped(&skipped)));
-                report.skipped.push(skipped);
-            }
+            Err(skipped) => contest.left_out.push(skipped),
+        }
+        for skipped in contest.left_out.drain(..) {
+            bar.suspend(|| output::complain(&text::skipped(&skipped)));
+            report.skipped.push(skipped);
         }
     }
     bar.finish_and_clear();

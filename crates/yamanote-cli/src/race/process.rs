@@ -2,14 +2,20 @@
 #![forbid(unsafe_code)]
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
 
 /// A process whose answers are read line by line. It is ended when this is dropped.
 pub struct Process {
     child: Child,
     stdin: Option<ChildStdin>,
-    lines: BufReader<std::process::ChildStdout>,
+    lines: BufReader<ChildStdout>,
+    /// Reads its standard error, so that it can always write.
+    errors: Option<JoinHandle<String>>,
 }
+
+/// Of what a process says when it fails.
+const LAST_WORDS: usize = 400;
 
 impl Process {
     pub fn start(command: &mut Command) -> io::Result<Process> {
@@ -23,7 +29,15 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()?;
+        let errors = child.stderr.take().map(|mut stderr| {
+            std::thread::spawn(move || {
+                let mut said = Vec::new();
+                let _ = stderr.read_to_end(&mut said);
+                String::from_utf8_lossy(&said).into_owned()
+            })
+        });
         Ok(Process {
+            errors,
             stdin: child.stdin.take(),
             lines: BufReader::new(child.stdout.take().expect("it is piped")),
             child,
@@ -54,7 +68,7 @@ impl Process {
         }
     }
 
-    /// How it ended, and what it printed last to its standard error.
+    /// How it ended, and the beginning of what it printed to its standard error.
     fn last_words(&mut self) -> String {
         self.stdin.take();
         let status = self
@@ -62,10 +76,8 @@ impl Process {
             .wait()
             .as_ref()
             .map_or_else(|error| error.to_string(), ExitStatus::to_string);
-        let mut said = String::new();
-        if let Some(mut stderr) = self.child.stderr.take() {
-            let _ = stderr.read_to_string(&mut said);
-        }
+        let errors = self.errors.take().and_then(|errors| errors.join().ok());
+        let said = errors.unwrap_or_default();
         let said: Vec<&str> = said
             .lines()
             .map(str::trim)
@@ -73,7 +85,10 @@ impl Process {
             .collect();
         match said.is_empty() {
             true => status,
-            false => format!("{status}: {}", said.join(" ")),
+            false => {
+                let said: String = said.join(" ").chars().take(LAST_WORDS).collect();
+                format!("{status}: {said}")
+            }
         }
     }
 }

@@ -58,6 +58,11 @@ pub enum Contestant {
 }
 
 impl Contestant {
+    /// Neither Tokio nor what stands in for it.
+    pub fn is_peer(self) -> bool {
+        matches!(self, Contestant::Monoio | Contestant::Compio)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Contestant::Yamanote => "Yamanote",
@@ -165,12 +170,17 @@ pub struct Skipped {
     pub is_failure: bool,
 }
 
+pub fn variant(flavor: &str, workers: usize) -> String {
+    match flavor {
+        "multi_thread" => format!("multi_thread x{workers}"),
+        flavor => flavor.to_owned(),
+    }
+}
+
 impl Measured {
+    /// The flavour with its number of workers.
     pub fn variant(&self) -> String {
-        match (self.flavor.as_str(), self.workers) {
-            ("multi_thread", workers) => format!("multi_thread x{workers}"),
-            (flavor, _) => flavor.to_owned(),
-        }
+        variant(&self.flavor, self.workers)
     }
 
     /// The values of all runs of one contestant, in the order of the pairs.

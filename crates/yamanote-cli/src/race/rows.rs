@@ -14,7 +14,6 @@ pub struct Row {
     pub size: u64,
     /// How many operations make one round, which are mostly under way at once.
     pub in_flight: u64,
-    pub is_direct: bool,
     /// Whether its file must not be in the page cache.
     pub is_cold: bool,
     /// Part of `--quick`.
@@ -146,7 +145,7 @@ impl Row {
             Kind::Memory(ops) => ops,
             Kind::Ops(ops) | Kind::Latency(ops) => {
                 // A whole number of rounds of all that are under way.
-                let least = self.in_flight.max(10);
+                let least = self.in_flight.max(ops.min(10));
                 let ops = ((ops as f64 * scale) as u64).max(least);
                 ops - ops % self.in_flight.max(1)
             }
@@ -156,7 +155,7 @@ impl Row {
 
     /// Whether it needs the file of many pages.
     pub fn reads_pages(&self) -> bool {
-        ["random_read", "fs_copy", "serve_file"].contains(&self.work)
+        ["random_read", "direct_read", "fs_copy", "serve_file"].contains(&self.work)
     }
 
     const fn new(group: &'static str, title: &'static str, work: &'static str, kind: Kind) -> Row {
@@ -167,7 +166,6 @@ impl Row {
             kind,
             size: 0,
             in_flight: 1,
-            is_direct: false,
             is_cold: false,
             is_quick: false,
             has_peers: false,
@@ -197,11 +195,6 @@ impl Row {
 
     const fn cold(mut self) -> Row {
         self.is_cold = true;
-        self
-    }
-
-    const fn direct(mut self) -> Row {
-        self.is_direct = true;
         self
     }
 }
@@ -331,21 +324,19 @@ pub const ROWS: &[Row] = &[
     files("cold random 4 KiB reads, 256 at once", 8_000, "random_read")
         .in_flight(256)
         .cold(),
-    files("O_DIRECT random 4 KiB reads", 2_000, "random_read").direct(),
+    files("O_DIRECT 4 KiB reads by the pool", 2_000, "direct_read"),
     files(
-        "O_DIRECT random 4 KiB reads, 32 at once",
+        "O_DIRECT 4 KiB reads by the pool, 32 at once",
         8_000,
-        "random_read",
+        "direct_read",
     )
-    .in_flight(32)
-    .direct(),
+    .in_flight(32),
     files(
-        "O_DIRECT random 4 KiB reads, 256 at once",
+        "O_DIRECT 4 KiB reads by the pool, 256 at once",
         8_000,
-        "random_read",
+        "direct_read",
     )
-    .in_flight(256)
-    .direct(),
+    .in_flight(256),
     tasks("spawn + join", 1_000_000, "spawn_join")
         .quick()
         .peers(),
@@ -360,15 +351,16 @@ pub const ROWS: &[Row] = &[
     tasks("child that ends at once", 300, "child"),
     tasks("empty block_on", 1_000_000, "empty_block_on"),
     tasks("start-up and shut-down", 1_000, "start_stop"),
-    timers("sleep create + drop", 1_000_000, "sleep_create_drop").peers(),
-    timers("sleep register + drop", 1_000_000, "sleep_register_drop"),
+    timers("sleep create + drop", 1_000_000, "sleep_create_drop"),
+    timers("sleep register + drop", 1_000_000, "sleep_register_drop").peers(),
     timers("timeout that does not fire", 1_000_000, "timeout").quick(),
     Row::new(
         "timers",
         "lateness of a 1 ms sleep",
         "lateness",
         Kind::Latency(300),
-    ),
+    )
+    .peers(),
     timers("paused sleep of 1 ms", 50_000, "paused_sleep").paused(),
     timers("paused sleep of 1 ms, with I/O", 50_000, "paused_sleep_io").paused(),
     channels("mpsc unbounded", 1_000_000, "mpsc_unbounded"),
