@@ -82,6 +82,19 @@ const STEPS: &[Step] = &[
         ],
         &[("PROPTEST_CASES", "20000")],
     ),
+    // Eight runtimes, each with so many.
+    (
+        "relays by the kernel beside plain ones, 10,000 cases",
+        &[
+            "test",
+            "--release",
+            "-p",
+            "yamanote",
+            "--test",
+            "kernel_copy_random",
+        ],
+        &[("PROPTEST_CASES", "1250")],
+    ),
     (
         "every test as an unkind parent would start it",
         &["xtask", "test", "--hostile"],

@@ -5,15 +5,38 @@ mod kernel_copy_support;
 mod tcp_support;
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::pin::pin;
 
 use futures::FutureExt;
 use kernel_copy_support::{KIB, Kind, MIB, copy_to_end, moved, pass, sink, source};
 use tcp_support::{assert_numbered, numbered, pair};
 use yamanote::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
-use yamanote::net::UnixStream;
+use yamanote::net::{TcpStream, UnixStream};
 use yamanote::task::JoinSet;
 use yamanote_test::{Scarcity, Setup, Snapshot, builder, deny_syscall, raise_descriptor_limit};
+
+/// Lets what was begun fill its buffers.
+async fn far_enough() {
+    for _ in 0..50 {
+        yamanote::task::yield_now().await;
+    }
+}
+
+/// Makes `stream` refuse more while it has not sent so many bytes (`TCP_NOTSENT_LOWAT`).
+fn limit_unsent(stream: &TcpStream, bytes: libc::c_int) {
+    // SAFETY: the value is an integer of the size that is passed beside it.
+    let result = unsafe {
+        libc::setsockopt(
+            stream.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_NOTSENT_LOWAT,
+            (&raw const bytes).cast(),
+            size_of_val(&bytes) as libc::socklen_t,
+        )
+    };
+    assert_eq!(result, 0);
+}
 
 yamanote_test::matrix! {
     async fn a_dropped_copy_has_lost_no_more_than_a_buffer() {
@@ -51,6 +74,59 @@ yamanote_test::matrix! {
                 assert!(lost <= 8 * KIB, "{from:?} to {to:?}, {taken}, {polls}: {lost} bytes");
             }
         }
+    }
+
+    /// What a socket with a limit on what it has not sent takes is less than its room.
+    alone fn a_sink_that_takes_less_than_it_has_room_for_gets_everything(setup: Setup) {
+        let runtime = builder!(setup).build().unwrap();
+        runtime.block_on(async {
+            let (mut far, mut near) = pair().await;
+            let (mut out, mut end) = pair().await;
+            let sending = yamanote::spawn(async move {
+                far.write_all(&numbered(0..8 * MIB)).await.unwrap();
+            });
+            far_enough().await;
+            limit_unsent(&out, 20_000);
+            let copying = yamanote::spawn(async move {
+                let copied = copy(&mut near, &mut out).await.unwrap();
+                assert_eq!(copied, 8 * MIB as u64);
+            });
+            let mut received = Vec::new();
+            while end.read_buf(&mut received).await.unwrap() > 0 {
+                yamanote::task::yield_now().await;
+            }
+            assert_numbered(0, &received);
+            assert_eq!(received.len(), 8 * MIB);
+            copying.await.unwrap();
+            sending.await.unwrap();
+            assert!(moved() > 0);
+
+            // Dropped while a pipe holds bytes: these are lost, the pipe is not kept.
+            let snapshot = Snapshot::take();
+            for polls in 0..20 {
+                let (mut far, mut near) = pair().await;
+                let (mut out, mut end) = pair().await;
+                limit_unsent(&out, 20_000);
+                let sending = yamanote::spawn(async move {
+                    let _ = far.write_all(&numbered(0..8 * MIB)).await;
+                });
+                far_enough().await;
+                {
+                    let mut copying = pin!(copy(&mut near, &mut out));
+                    for _ in 0..polls {
+                        assert!(copying.as_mut().now_or_never().is_none());
+                        yamanote::task::yield_now().await;
+                    }
+                }
+                drop(out);
+                let mut received = Vec::new();
+                end.read_to_end(&mut received).await.unwrap();
+                assert_numbered(0, &received);
+                drop(near);
+                sending.await.unwrap();
+            }
+            snapshot.assert_restored();
+        });
     }
 
     alone fn no_descriptor_is_left(setup: Setup) {

@@ -48,6 +48,25 @@ pub async fn sink(kind: Kind) -> (Writer, Reader) {
     source(kind).await
 }
 
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Both ends of a connection for both directions: not a pipe.
+pub async fn connection(kind: Kind) -> (Box<dyn Stream>, Box<dyn Stream>) {
+    match kind {
+        Kind::Tcp => {
+            let (far, near) = pair().await;
+            (Box::new(far), Box::new(near))
+        }
+        Kind::Unix => {
+            let (far, near) = UnixStream::pair().unwrap();
+            (Box::new(far), Box::new(near))
+        }
+        Kind::Pipe => unreachable!("a pipe has one direction"),
+    }
+}
+
 pub fn moved() -> u64 {
     Handle::current().metrics().kernel_copied_bytes()
 }
