@@ -266,8 +266,15 @@ pub(super) unsafe fn claim_for_shutdown(header: &Header) -> bool {
     // SAFETY: passed on, and nothing is called that comes here.
     unsafe {
         with_near(header, |near| {
-            let is_idle = !near.merged && !near.running;
-            near.running |= is_idle;
+            if near.merged {
+                return false;
+            }
+            let is_idle = !near.running;
+            near.running = true;
+            // A runner looks at CANCELLED when the poll is over.
+            if !is_idle {
+                header.state.cancel();
+            }
             is_idle
         })
     }

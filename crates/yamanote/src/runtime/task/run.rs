@@ -310,6 +310,11 @@ unsafe fn take_output<F: Future, S: Schedule>(task: NonNull<Header>, to: *mut ()
 unsafe fn drop_stage<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the caller holds the task.
     let this = unsafe { cell::<F, S>(task) };
+    // SAFETY: the stage is the caller's.
+    let is_empty = |stage: *const Stage<F>| unsafe { matches!(*stage, Stage::Empty) };
+    if this.stage.with(is_empty) {
+        return;
+    }
     let _current = id::enter(this.header.id);
     // SAFETY: the stage is the caller's; an assignment drops in place, and leaves the new value
     // also when that drop panics.

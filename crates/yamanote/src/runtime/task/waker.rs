@@ -55,6 +55,7 @@ unsafe fn wake(data: *const ()) {
 /// # Safety
 ///
 /// The verb was [`State::wake_by_value`](super::state::State::wake_by_value) or its like.
+#[inline(always)]
 unsafe fn after_wake_by_value(task: NonNull<Header>, wake: Wake) {
     /// Given up also when scheduling panics: a `LocalSet` calls a foreign waker.
     struct Reference(NonNull<Header>);

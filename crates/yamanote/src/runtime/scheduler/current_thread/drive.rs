@@ -26,9 +26,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use super::local::Entered;
+use super::local;
 use super::shared::{Core, Notified, SLOT, Shared};
 use crate::runtime::driver::{Driver, PollIo, Role, SlotGuard};
+use crate::runtime::task::NearTo;
 use crate::util::coop;
 use crate::util::defer::Collecting;
 use crate::util::first_panic::FirstPanic;
@@ -46,8 +47,10 @@ const DEFAULT_GLOBAL_QUEUE_INTERVAL: u32 = 31;
 /// This thread runs the scheduler. Dropping it puts the core back on its seat.
 pub(super) struct Driving<'a> {
     shared: &'a Arc<Shared>,
-    /// Left when the core is put back.
-    local: Option<Entered>,
+    /// Its queue is in the cell of [`local`], and its key here. `None` in the drop only, as those
+    /// below.
+    core: Option<Box<Core>>,
+    near: Option<NearTo>,
     /// The tasks that have yielded. Ended before the queue is left, because it wakes them.
     yielded: Option<Collecting>,
     tick: u32,
@@ -63,13 +66,16 @@ pub(super) struct Driving<'a> {
 }
 
 impl<'a> Driving<'a> {
-    pub(super) fn start(shared: &'a Arc<Shared>, core: Core) -> Self {
+    pub(super) fn start(shared: &'a Arc<Shared>, mut core: Box<Core>) -> Self {
+        local::swap(&mut core.queue);
+        let near_key = core.near_key.take().expect("it lies on the seat");
         shared.load().resume(Instant::now());
         Driving {
             shared,
-            local: Some(Entered::new(core.queue, core.near_key)),
+            near: Some(near_key.come_near()),
             yielded: Some(Collecting::begin()),
             tick: core.tick,
+            core: Some(core),
             global_queue_interval: shared
                 .config
                 .global_queue_interval
@@ -133,19 +139,15 @@ impl<'a> Driving<'a> {
         if self.tick % self.global_queue_interval == 0 {
             // A thread of the pool would announce an end through the injection queue.
             self.look_at_ops();
-            self.pop_injected().or_else(|| self.local().pop())
+            self.pop_injected().or_else(local::pop)
         } else {
-            self.local().pop().or_else(|| self.pop_injected())
+            local::pop().or_else(|| self.pop_injected())
         }
     }
 
     fn pop_injected(&self) -> Option<Notified> {
         let Shared { inject, owned, .. } = &**self.shared;
         std::iter::from_fn(|| inject.pop()).find_map(|task| owned.admit(task))
-    }
-
-    fn local(&self) -> &Entered {
-        self.local.as_ref().expect("taken in the drop only")
     }
 
     fn yielded(&self) -> &Collecting {
@@ -221,7 +223,7 @@ impl<'a> Driving<'a> {
         if let Some(before_park) = &config.before_park {
             before_park();
         }
-        if !self.local().is_empty() || self.has_yielded() || self.shared.main_woken.is_set() {
+        if !local::is_empty() || self.has_yielded() || self.shared.main_woken.is_set() {
             self.ask_kernel();
         } else if driver.clock().can_auto_advance()
             && driver.has_timer_ahead(SLOT)
@@ -233,7 +235,7 @@ impl<'a> Driving<'a> {
             self.polls = 0;
             self.yields = 0;
             self.streak = 0;
-            self.local().free_excess();
+            local::free_excess();
             self.yielded().free_excess();
             self.shared.load().park();
             driver.park(SLOT, Role::Watcher, None);
@@ -262,7 +264,7 @@ impl<'a> Driving<'a> {
     /// Frees tasks that are over but still queued.
     fn drop_queued(&mut self) {
         // One at a time: freeing a task may run a destructor that wakes another.
-        while let Some(task) = self.local().pop() {
+        while let Some(task) = local::pop() {
             drop(task);
         }
     }
@@ -285,12 +287,12 @@ impl Drop for Driving<'_> {
         }
         self.shared.load().account(Instant::now());
         drop(self.slot.take());
-        let (queue, near_key) = self.local.take().expect("until now").leave();
-        self.shared.seat.give_back(Core {
-            queue,
-            near_key,
-            tick: self.tick,
-        });
+        local::free_excess();
+        let mut core = self.core.take().expect("not taken before");
+        local::swap(&mut core.queue);
+        core.near_key = self.near.take().map(NearTo::leave);
+        core.tick = self.tick;
+        self.shared.seat.give_back(core);
         panics.resume();
     }
 }

@@ -21,7 +21,8 @@ pub(super) type Notified = task::Notified<Arc<Shared>>;
 /// What the driving thread owns.
 pub(super) struct Core {
     pub(super) queue: VecDeque<Notified>,
-    pub(super) near_key: NearKey,
+    /// Here while nobody drives.
+    pub(super) near_key: Option<NearKey>,
     /// Counts polls; says when the injection queue is asked first.
     pub(super) tick: u32,
 }
@@ -30,7 +31,7 @@ pub(crate) struct Shared {
     driver: Arc<Driver>,
     pub(super) owned: OwnedTasks<Arc<Shared>>,
     pub(super) inject: Inject<Notified>,
-    pub(super) seat: Seat<Core>,
+    pub(super) seat: Seat<Box<Core>>,
     /// The main future of the thread that drives is to be polled.
     pub(super) main_woken: Woken,
     /// Something was made runnable since a turn of the driver that could have moved a paused clock.
@@ -52,11 +53,11 @@ impl Shared {
             driver,
             owned,
             inject: Inject::new(),
-            seat: Seat::new(Core {
+            seat: Seat::new(Box::new(Core {
                 queue: VecDeque::with_capacity(64),
-                near_key,
+                near_key: Some(near_key),
                 tick: 0,
-            }),
+            })),
             main_woken: Woken::new(false),
             news: AtomicBool::new(false),
             load: Load::new(),

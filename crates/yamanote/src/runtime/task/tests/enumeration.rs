@@ -63,10 +63,11 @@ struct Plan {
     output_drop_panics: bool,
 }
 
-const ACTS: [&[Act]; 9] = [
+const ACTS: [&[Act]; 10] = [
     &[],
     &[Act::Panic],
     &[Act::Pending],
+    &[Act::Pending, Act::Pending],
     &[Act::Pending, Act::Panic],
     &[Act::WakeSelf],
     &[Act::AbortSelf],

@@ -1,7 +1,7 @@
 //! What the handles say, and what is visible while a task runs and ends.
 #![forbid(unsafe_code)]
 
-use super::{Dropped, Scheduler, WakeCount, poll};
+use super::{AnyScheduler, Dropped, Scheduler, WakeCount, poll};
 use crate::runtime::task::{AbortHandle, Id, JoinError, JoinHandle, try_id};
 use crate::util::coop;
 use std::cell::Cell;
@@ -265,4 +265,65 @@ fn futures_of_all_shapes() {
         Poll::Ready(Ok(100_000))
     ));
     assert!(poll(&mut nothing, Waker::noop()).is_ready());
+}
+
+/// More references than are counted near (rule 8), made on one side and given up on the other.
+#[test]
+fn references_change_sides_by_the_million() {
+    let many = if cfg!(miri) { 10 } else { (1 << 20) + 10 };
+    let scheduler = AnyScheduler::<true>::new();
+    let kept = Arc::new(Mutex::new(None));
+    let keep = kept.clone();
+    let handle = scheduler.spawn(poll_fn(move |cx| -> Poll<()> {
+        *keep.lock().unwrap() = Some(cx.waker().clone());
+        Poll::Pending
+    }));
+    scheduler.run_all();
+    let waker: Waker = kept.lock().unwrap().take().unwrap();
+    for is_near in [true, false, false] {
+        let clones = {
+            let _side = scheduler.stand(is_near);
+            vec![waker.clone(); many]
+        };
+        let _side = scheduler.stand(!is_near);
+        drop(clones);
+    }
+    drop(handle);
+    scheduler.shut_down();
+    assert!(!scheduler.is_last());
+    drop(waker);
+    assert!(scheduler.is_last());
+}
+
+/// A poll answers a wake from far that came before it; what that wake put into the injection queue
+/// is void then, and the next such wake is answered by a poll of its own.
+#[test]
+fn a_poll_answers_what_came_from_far() {
+    let scheduler = AnyScheduler::<true>::new();
+    let polls = Arc::new(AtomicUsize::new(0));
+    let kept = Arc::new(Mutex::new(None));
+    let (counted, keep) = (polls.clone(), kept.clone());
+    let _handle = scheduler.spawn(poll_fn(move |cx| -> Poll<()> {
+        counted.fetch_add(1, SeqCst);
+        *keep.lock().unwrap() = Some(cx.waker().clone());
+        Poll::Pending
+    }));
+    scheduler.run_all();
+    let wake = |is_near| {
+        let waker: Waker = kept.lock().unwrap().clone().unwrap();
+        let _side = scheduler.stand(is_near);
+        waker.wake();
+    };
+    for round in 1..4 {
+        wake(true);
+        wake(false);
+        assert!(scheduler.run_one());
+        assert_eq!(polls.load(SeqCst), 2 * round);
+        assert!(!scheduler.run_one(), "a void entry was run");
+        wake(false);
+        wake(true);
+        assert!(scheduler.run_one() && !scheduler.run_one());
+        assert_eq!(polls.load(SeqCst), 2 * round + 1);
+    }
+    scheduler.shut_down();
 }
