@@ -38,6 +38,12 @@
 //! up itself: turn inline calls off there, by
 //! [`Builder::inline_files`](crate::runtime::Builder::inline_files) or `YAMANOTE_INLINE_FILES=off`.
 //!
+//! # Copies
+//!
+//! [`copy`] copies a whole file by its name. [`io::copy`](crate::io::copy) begins where the cursors
+//! are; with a [`File`] at an end it is
+//! [left to the kernel](crate::io::copy#copies-by-the-kernel) too.
+//!
 //! # Cancellation
 //!
 //! Dropping a future of this module stops the waiting, not the operation: once polled, a `write`
@@ -85,6 +91,8 @@ mod dir_builder;
 pub use dir_builder::DirBuilder;
 
 mod strategy;
+
+mod cached;
 
 mod look_up;
 

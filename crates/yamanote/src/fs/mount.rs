@@ -60,6 +60,8 @@ pub(super) struct Mount {
     /// Whether the kernel reads into its cache without a thread that waits. Of the file systems
     /// above, ext4, xfs and btrfs are known to (`FOP_BUFFER_RASYNC`, Linux 5.9).
     pub(super) reads_by_itself: bool,
+    /// Whether copy_file_range(2) is more than reads and writes of the kernel's own.
+    pub(super) copies_ranges: bool,
 }
 
 impl Mount {
@@ -74,13 +76,18 @@ impl Mount {
             direct: Trust::given(),
             timed_ms: AtomicU64::new(0),
             reads_by_itself: false,
+            copies_ranges: class == Class::Other,
         }
     }
 
     fn of_magic(magic: u32) -> Mount {
+        let class = Class::from_magic(magic);
         Mount {
             reads_by_itself: matches!(magic, 0xef53 | 0x5846_5342 | 0x9123_683e),
-            ..Mount::new(Class::from_magic(magic))
+            // xfs, btrfs and bcachefs share blocks.
+            copies_ranges: class == Class::Other
+                || matches!(magic, 0x5846_5342 | 0x9123_683e | 0xca45_1a4e),
+            ..Mount::new(class)
         }
     }
 

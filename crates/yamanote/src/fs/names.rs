@@ -41,7 +41,7 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 ///
 /// # Cancel safety
 ///
-/// Not cancel safe: once polled, the file may be copied although the future is dropped.
+/// Not cancel safe: once polled, the copy goes on to its end although the future is dropped.
 pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let to = to.as_ref().to_owned();
     pool::with_path(from.as_ref(), move |from| std::fs::copy(from, to)).await

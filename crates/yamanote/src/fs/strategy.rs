@@ -56,7 +56,7 @@ const WRITTEN_INLINE_MAX: u64 = 4 * 1024 * 1024;
 
 /// Bytes that cost one unit of the cooperative budget. The 128 units of a task's poll are then at
 /// most 4 MiB, about a millisecond of copying.
-const BYTES_PER_UNIT: usize = 32 * 1024;
+pub(super) const BYTES_PER_UNIT: usize = 32 * 1024;
 
 /// Takes the units of the cooperative budget that copying `bytes` inline costs beyond the one that
 /// every operation takes.
@@ -75,6 +75,10 @@ pub(super) struct Facts {
     pub(super) mount: Arc<Mount>,
     regular: bool,
     direct: bool,
+    append: bool,
+    read_only: bool,
+    /// When these facts were learned.
+    size: u64,
 }
 
 impl Facts {
@@ -83,6 +87,9 @@ impl Facts {
             mount,
             regular: identity.file_type == libc::S_IFREG,
             direct: status_flags & libc::O_DIRECT != 0,
+            append: status_flags & libc::O_APPEND != 0,
+            read_only: status_flags & libc::O_ACCMODE == libc::O_RDONLY,
+            size: identity.size,
         }
     }
 
@@ -109,6 +116,37 @@ impl Facts {
 
     pub(super) fn is_regular(&self) -> bool {
         self.regular
+    }
+
+    /// Whether reads and writes may be of any size and begin anywhere.
+    pub(super) fn is_plain(&self) -> bool {
+        self.regular && !self.direct
+    }
+
+    /// Whether writes go to the end, wherever the cursor is.
+    pub(super) fn is_append(&self) -> bool {
+        self.append
+    }
+
+    /// How large the file was when it was opened, or first used here, if nobody writes to it
+    /// through this descriptor; `None` if somebody may.
+    pub(super) fn size_if_read_only(&self) -> Option<u64> {
+        self.read_only.then_some(self.size)
+    }
+
+    /// Whether nobody can write to the file through this descriptor.
+    pub(super) fn is_read_only(&self) -> bool {
+        self.read_only
+    }
+
+    /// Whether copy_file_range(2) may do better than to read and to write: by sharing blocks, or by
+    /// leaving it to a server.
+    pub(super) fn copies_ranges(&self) -> bool {
+        self.mount.copies_ranges
+    }
+
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.mount.class == Class::Memory
     }
 
     pub(super) fn is_local(&self) -> bool {
@@ -353,6 +391,9 @@ mod tests {
             mount,
             regular: true,
             direct: false,
+            append: false,
+            read_only: false,
+            size: 0,
         }
     }
 

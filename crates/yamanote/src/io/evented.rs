@@ -172,15 +172,6 @@ impl<E: Lendable> ReadyEnd for Evented<E> {
         self.registration.is_ready(Direction::Write)
     }
 
-    fn poll_read_io(
-        &self,
-        cx: &mut Context<'_>,
-        operation: Operation<'_>,
-    ) -> Poll<io::Result<usize>> {
-        self.registration
-            .poll_read_io(cx, || operation(self.as_fd()))
-    }
-
     fn poll_write_io(
         &self,
         cx: &mut Context<'_>,

@@ -61,7 +61,7 @@ mod async_fd;
 #[cfg(feature = "rt")]
 pub(crate) mod evented;
 #[cfg(feature = "rt")]
-mod splice;
+pub(crate) mod splice;
 #[cfg(feature = "rt")]
 pub use evented::{Interest, Ready};
 

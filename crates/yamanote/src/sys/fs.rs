@@ -165,6 +165,13 @@ pub(crate) fn file_system_magic(fd: BorrowedFd<'_>) -> io::Result<u32> {
     }
 }
 
+/// Where the open file's cursor is.
+pub(crate) fn position(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    // SAFETY: touches no memory of ours.
+    let position = unsafe { libc::lseek64(fd.as_raw_fd(), 0, libc::SEEK_CUR) };
+    u64::try_from(position).map_err(|_| io::Error::last_os_error())
+}
+
 /// `preadv2` or `pwritev2` with `RWF_NOWAIT`.
 fn without_waiting(
     number: c_long,

@@ -2,6 +2,7 @@
 
 pub(crate) mod child_pipe;
 pub(crate) mod eventfd;
+pub(crate) mod file_copy;
 pub(crate) mod fork;
 pub(crate) mod fs;
 pub(crate) mod futex;

@@ -15,8 +15,9 @@
 //!    waits until the handle is idle ([`super::shared`]); the operation's worker publishes its end
 //!    and wakes all.
 //! 2. Bytes that a read brought belong to the handle, not to the future that asked: they wait in
-//!    `ahead` for the next read. Until then the kernel's cursor is further than the user's by their
-//!    number. An operation that moves the cursor or writes at it first takes the cursor back.
+//!    `ahead` for the next read, as do those in the pipe of a copy. Until then the kernel's
+//!    cursor is further than the user's by their number. An operation that moves the cursor or
+//!    writes at it first takes the cursor back.
 //! 3. Bytes that a write accepted are on their way without another call on the handle. Later writes
 //!    may be queued only behind a write in flight, and go to the kernel when it ends.
 //! 4. When a write fails, what was queued behind it is dropped: it would end up at the wrong place
@@ -42,6 +43,8 @@ pub(super) enum Operation {
     Seek,
     /// A change of the file as a whole (`set_len`): later operations come after it.
     Whole,
+    /// A copy by the kernel, to or from another file.
+    Copy,
 }
 
 /// Bytes read and not yet delivered.
@@ -49,6 +52,9 @@ pub(super) enum Operation {
 pub(super) struct ReadAhead {
     bytes: Vec<u8>,
     taken: usize,
+    /// Bytes in the pipe of a copy, which has not delivered them yet. If it never does, because it
+    /// was dropped, they have to be read again.
+    in_pipe: u64,
 }
 
 impl ReadAhead {
@@ -68,11 +74,24 @@ impl ReadAhead {
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.taken = 0;
+        self.in_pipe = 0;
     }
 
     /// How far the kernel's cursor is ahead of the user's (C2).
     pub(super) fn distance(&self) -> i64 {
-        self.unread().len() as i64
+        self.unread().len() as i64 + self.in_pipe as i64
+    }
+
+    /// The kernel put `count` bytes into the pipe of a copy.
+    pub(super) fn put_in_pipe(&mut self, count: u64) {
+        assert!(self.is_empty(), "the bytes that are here come first");
+        self.in_pipe += count;
+    }
+
+    /// The copy delivered `count` bytes of its pipe.
+    pub(super) fn deliver(&mut self, count: u64) {
+        // A write at the cursor may have taken it back meanwhile.
+        self.in_pipe = self.in_pipe.saturating_sub(count);
     }
 }
 
@@ -165,7 +184,8 @@ impl Cursor {
     /// An empty buffer for a read.
     pub(super) fn take_read_buffer(&mut self) -> Vec<u8> {
         assert!(self.ahead.is_empty());
-        let mut bytes = std::mem::take(&mut self.ahead).bytes;
+        self.ahead.taken = 0;
+        let mut bytes = std::mem::take(&mut self.ahead.bytes);
         bytes.clear();
         bytes
     }
@@ -178,7 +198,7 @@ impl Cursor {
 
     pub(super) fn finish_read(&mut self, bytes: Vec<u8>, result: io::Result<usize>) {
         self.finish(Operation::Read);
-        self.ahead = ReadAhead { bytes, taken: 0 };
+        (self.ahead.bytes, self.ahead.taken) = (bytes, 0);
         match result {
             Ok(0) => self.read_end = Some(Ok(())),
             Ok(n) => assert_eq!(n, self.ahead.unread().len()),
@@ -264,7 +284,7 @@ impl Cursor {
             Some(Operation::Seek) => {
                 self.set_seek_end(Err(SeekError::before(background_task_failed())));
             }
-            Some(Operation::Whole) => {}
+            Some(Operation::Whole | Operation::Copy) => {}
             None => unreachable!("an idle handle has no job to lose"),
         }
         self.take_followers()

@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use super::cursor::{Cursor, Follower, Operation, SeekError};
+use super::filled_pipe::FilledPipe;
 use super::shared::Shared;
 use crate::fs::pool;
 use crate::fs::strategy::Facts;
@@ -23,10 +24,10 @@ use crate::util::first_panic::FirstPanic;
 
 /// The duty to end the operation in flight. If it is dropped undischarged, because the job never
 /// ran, the operation ends as failed.
-struct Duty(Option<Arc<Shared>>);
+pub(super) struct Duty(Option<Arc<Shared>>);
 
 impl Duty {
-    fn new(shared: &Arc<Shared>) -> Duty {
+    pub(super) fn new(shared: &Arc<Shared>) -> Duty {
         Duty(Some(shared.clone()))
     }
 
@@ -41,7 +42,7 @@ impl Duty {
     }
 
     /// Ends the operation by `publish`, which runs under the cursor's lock.
-    fn end(self, std: Arc<StdFile>, publish: impl FnOnce(&mut Cursor)) {
+    pub(super) fn end(self, std: Arc<StdFile>, publish: impl FnOnce(&mut Cursor)) {
         drop(std);
         publish(&mut self.shared().lock());
         self.discharge();
@@ -59,7 +60,7 @@ impl Drop for Duty {
     }
 }
 
-fn learn_facts(shared: &Shared, std: &StdFile) {
+pub(super) fn learn_facts(shared: &Shared, std: &StdFile) {
     if shared.facts.get().is_none() {
         if let Ok(facts) = Facts::learn(std.as_fd()) {
             let _ = shared.facts.set(facts);
@@ -89,19 +90,25 @@ pub(super) fn take_back(mut std: &StdFile, ahead: i64, clear: impl FnOnce()) -> 
     Ok(())
 }
 
-/// Reads up to `max` bytes at the cursor into `buf`, which is empty.
+/// Reads up to `max` bytes at the cursor into `buf`, which is empty. Takes the cursor back over
+/// `ahead` bytes first.
 pub(super) fn spawn_read(
     runtime: &Handle,
     shared: &Arc<Shared>,
     std: Arc<StdFile>,
     mut buf: Vec<u8>,
     max: usize,
+    ahead: i64,
 ) {
     let duty = Duty::new(shared);
     pool::spawn_detached(runtime, move || {
         prepare_read(duty.shared(), &std);
         buf.reserve(max);
+        let ready = take_back(&std, ahead, || duty.shared().lock().ahead.clear());
         let result = loop {
+            if let Err(error) = ready {
+                break Err(error);
+            }
             match sys::read(std.as_fd(), &mut buf, max, sys::AT_CURSOR, Wait::Allowed) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 result => break result,
@@ -111,14 +118,33 @@ pub(super) fn spawn_read(
     });
 }
 
-/// Writes `bytes` at the cursor, and then what was queued meanwhile, until nothing is left. Once
-/// this returns, the bytes reach the kernel without another call on the handle. If the runtime
-/// accepts no more jobs, the write has instead ended as failed.
+/// What a write in flight accepted.
+pub(super) enum Accepted {
+    Bytes(Vec<u8>),
+    Pipe(FilledPipe),
+}
+
+impl Accepted {
+    /// Returns memory for the next bytes.
+    fn write(self, mut std: &StdFile) -> (Vec<u8>, io::Result<()>) {
+        match self {
+            Accepted::Bytes(bytes) => {
+                let result = std.write_all(&bytes);
+                (bytes, result)
+            }
+            Accepted::Pipe(pipe) => (Vec::new(), pipe.write(std)),
+        }
+    }
+}
+
+/// Writes what was accepted at the cursor, and then what was queued meanwhile, until nothing is
+/// left. Once this returns, the bytes reach the kernel without another call on the handle. If the
+/// runtime accepts no more jobs, the write has instead ended as failed.
 pub(super) fn spawn_write(
     runtime: &Handle,
     shared: &Arc<Shared>,
     std: Arc<StdFile>,
-    mut bytes: Vec<u8>,
+    mut accepted: Accepted,
     ahead: i64,
 ) {
     let duty = Duty::new(shared);
@@ -128,12 +154,14 @@ pub(super) fn spawn_write(
         // A waker that panics must not keep what was accepted from being written.
         let mut panics = FirstPanic::default();
         let followers = loop {
-            let result = ready.and_then(|()| (&*std).write_all(&bytes));
-            ready = Ok(());
+            let (memory, result) = match std::mem::replace(&mut ready, Ok(())) {
+                Ok(()) => accepted.write(&std),
+                Err(error) => (Vec::new(), Err(error)),
+            };
             let mut cursor = duty.shared().lock();
             // Decided under the lock: a write accepted after this starts a job of its own.
-            if let Some(next) = cursor.finish_write(bytes, result) {
-                bytes = next;
+            if let Some(next) = cursor.finish_write(memory, result) {
+                accepted = Accepted::Bytes(next);
             } else {
                 // Before the lock is let go, so that a handle seen idle owns the file.
                 drop(std);

@@ -8,7 +8,11 @@ mod shared;
 
 mod cursor;
 
+mod filled_pipe;
+
 mod jobs;
+
+mod transfer;
 
 mod from_raw_fd;
 

@@ -8,10 +8,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::cursor::{Cursor, Operation, SeekError, account_for_ahead, copy_bounded};
+use super::jobs::Accepted;
 use super::shared::Side;
 use super::{File, jobs};
 use crate::fs::pool;
 use crate::fs::strategy::Facts;
+use crate::io::transfer::{Sink, Source};
 use crate::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 use crate::loom::sync::MutexGuard;
 use crate::sys::fs as sys;
@@ -40,16 +42,23 @@ impl AsyncRead for File {
                 return Poll::Ready(end);
             }
             let runtime = pool::live_runtime()?;
-            if let Some(answer) = me.read_inline(dst) {
-                unit.made_progress();
-                return Poll::Ready(answer);
+            if me.take_back_inline(&mut cursor) {
+                if let Some(answer) = me.read_inline(dst) {
+                    unit.made_progress();
+                    return Poll::Ready(answer);
+                }
             }
             let max = dst.remaining().min(me.max_buf_size);
             cursor.begin(Operation::Read);
             let buf = cursor.take_read_buffer();
+            let ahead = cursor.ahead.distance();
             drop(cursor);
-            jobs::spawn_read(&runtime, &me.shared, me.std.clone(), buf, max);
+            jobs::spawn_read(&runtime, &me.shared, me.std.clone(), buf, max, ahead);
         }
+    }
+
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        user(&mut Source::file(self.get_mut()));
     }
 }
 
@@ -126,6 +135,10 @@ impl AsyncWrite for File {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll_flush(cx)
     }
+
+    fn lend_sink(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Sink<'_>)) {
+        user(&mut Sink::file(self.get_mut()));
+    }
 }
 
 /// How a write starts.
@@ -137,6 +150,20 @@ enum WriteStart<'a> {
 }
 
 impl File {
+    /// Takes the kernel's cursor back over what a copy that is gone has not delivered, without
+    /// waiting; `false`: that is not possible now.
+    fn take_back_inline(&self, cursor: &mut MutexGuard<'_, Cursor>) -> bool {
+        let ahead = cursor.ahead.distance();
+        if ahead == 0 {
+            return true;
+        }
+        let facts = self.facts().filter(|facts| facts.is_regular());
+        let taken_back = facts.and_then(|facts| {
+            facts.look(|| jobs::take_back(&self.std, ahead, || cursor.ahead.clear()))
+        });
+        matches!(taken_back, Some(Ok(())))
+    }
+
     /// Reads at the cursor without waiting; `None`: that is not possible now.
     fn read_inline(&self, dst: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
         let facts = self.facts()?;
@@ -213,7 +240,8 @@ impl File {
         let ahead = cursor.ahead.distance();
         cursor.begin(Operation::Write);
         drop(cursor);
-        jobs::spawn_write(&runtime, &self.shared, self.std.clone(), bytes, ahead);
+        let accepted = Accepted::Bytes(bytes);
+        jobs::spawn_write(&runtime, &self.shared, self.std.clone(), accepted, ahead);
         Poll::Ready(Ok(n))
     }
 }

@@ -17,7 +17,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
-use self::pool::Member;
+pub(crate) use self::pool::PipePool;
 use super::transfer::{Ends, Moved, Mover, Next, ReadyEnd};
 use crate::runtime::context;
 use crate::sys::splice::{self as sys, Pipe};
@@ -42,7 +42,7 @@ static DENIED: AtomicBool = AtomicBool::new(false);
 /// Moves the bytes of one copy.
 #[derive(Debug)]
 pub(super) struct Splicer {
-    member: Member,
+    member: PipePool,
     /// What was taken from the source and not yet given to the sink: a pipe and how many bytes are
     /// in it, at least one.
     held: Option<(Pipe, usize)>,
@@ -70,7 +70,7 @@ impl Splicer {
         let allowed = !DENIED.load(Relaxed)
             && context::with_current(|runtime| runtime.kernel_copies()).unwrap_or(true);
         allowed.then(|| Splicer {
-            member: Member::new(),
+            member: PipePool::new(),
             held: None,
             most: pool::CAPACITY,
             small: 0,
@@ -307,7 +307,8 @@ fn splice(from: BorrowedFd<'_>, to: BorrowedFd<'_>, most: usize) -> io::Result<S
     }
 }
 
-fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+/// Makes `call` again for as long as a signal interrupts it.
+pub(crate) fn uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

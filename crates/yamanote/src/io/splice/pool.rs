@@ -49,12 +49,12 @@ fn lock() -> MutexGuard<'static, Pool> {
 
 /// The right of one copy to use the pool.
 #[derive(Debug)]
-pub(super) struct Member(Origin);
+pub(crate) struct PipePool(Origin);
 
-impl Member {
-    pub(super) fn new() -> Member {
+impl PipePool {
+    pub(crate) fn new() -> PipePool {
         lock().copies += 1;
-        Member(Origin::here())
+        PipePool(Origin::here())
     }
 
     /// An empty pipe.
@@ -63,7 +63,7 @@ impl Member {
     ///
     /// Those of pipe2(2), and [`OutOfMemory`](io::ErrorKind::OutOfMemory) if this user's pipes use
     /// so much memory already that a new one would be too small.
-    pub(super) fn take(&self) -> io::Result<Pipe> {
+    pub(crate) fn take(&self) -> io::Result<Pipe> {
         let idle = lock().idle.pop();
         if let Some(pipe) = idle {
             return Ok(pipe);
@@ -76,7 +76,7 @@ impl Member {
     }
 
     /// Takes back a pipe that is empty.
-    pub(super) fn give_back(&self, pipe: Pipe) {
+    pub(crate) fn give_back(&self, pipe: Pipe) {
         let mut pool = lock();
         if self.0.is_here() && pool.idle.len() < MOST_IDLE && pipe.capacity() >= CAPACITY {
             pool.idle.push(pipe);
@@ -84,7 +84,7 @@ impl Member {
     }
 }
 
-impl Drop for Member {
+impl Drop for PipePool {
     fn drop(&mut self) {
         if !self.0.is_here() {
             return;

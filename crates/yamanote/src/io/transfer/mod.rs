@@ -9,6 +9,7 @@
 mod mover;
 pub(crate) use mover::{Ends, Moved, Mover, Next};
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -18,7 +19,8 @@ use std::task::{Context, Poll};
 pub struct Source<'a> {
     end: End<'a>,
     most: u64,
-    taken: u64,
+    /// Less than zero if more was given back than taken.
+    taken: i64,
 }
 
 /// The end of a copy that is written to, lent for a visit.
@@ -31,12 +33,14 @@ pub struct Sink<'a> {
 #[derive(Clone, Copy)]
 pub(crate) enum End<'a> {
     Ready(&'a dyn ReadyEnd),
+    File(&'a dyn FileEnd),
 }
 
 impl<'a> End<'a> {
     pub(crate) fn if_ready(self) -> Option<&'a dyn ReadyEnd> {
         match self {
             End::Ready(end) => Some(end),
+            End::File(_) => None,
         }
     }
 }
@@ -57,17 +61,8 @@ pub(crate) trait ReadyEnd {
     /// Whether there may be room to write. Asks nobody.
     fn is_writable(&self) -> bool;
 
-    /// Calls `operation` whenever there may be something to read, until it answers anything but
+    /// Calls `operation` whenever there may be room to write, until it answers anything but
     /// `WouldBlock`.
-    #[expect(dead_code, reason = "the copies of files wait like this")]
-    fn poll_read_io(
-        &self,
-        cx: &mut Context<'_>,
-        operation: Operation<'_>,
-    ) -> Poll<io::Result<usize>>;
-
-    /// The same for room to write.
-    #[expect(dead_code, reason = "the copies of files wait like this")]
     fn poll_write_io(
         &self,
         cx: &mut Context<'_>,
@@ -75,13 +70,36 @@ pub(crate) trait ReadyEnd {
     ) -> Poll<io::Result<usize>>;
 }
 
+/// A file, which may make its caller wait, and knows what moves its bytes without that.
+pub(crate) trait FileEnd {
+    /// For the file on the other side, which wants to know its own kind.
+    fn as_any(&self) -> &dyn Any;
+
+    /// What moves bytes from this file to another, if anything may.
+    fn mover_to_file(&self, sink: &dyn FileEnd) -> Option<Box<dyn Mover>>;
+
+    /// The same from this file to a [`ReadyEnd`].
+    fn mover_to_ready(&self) -> Option<Box<dyn Mover>>;
+
+    /// The same from a [`ReadyEnd`] to this file.
+    fn mover_from_ready(&self) -> Option<Box<dyn Mover>>;
+}
+
 /// One try to move bytes; returns how many.
 pub(crate) type Operation<'a> = &'a mut dyn FnMut(BorrowedFd<'_>) -> io::Result<usize>;
 
 impl<'a> Source<'a> {
     pub(crate) fn ready(end: &'a dyn ReadyEnd) -> Source<'a> {
+        Source::new(End::Ready(end))
+    }
+
+    pub(crate) fn file(end: &'a dyn FileEnd) -> Source<'a> {
+        Source::new(End::File(end))
+    }
+
+    fn new(end: End<'a>) -> Source<'a> {
         Source {
-            end: End::Ready(end),
+            end,
             most: u64::MAX,
             taken: 0,
         }
@@ -99,7 +117,13 @@ impl<'a> Source<'a> {
     /// Says that `count` bytes were taken from the end.
     pub(crate) fn take(&mut self, count: u64) {
         self.most -= count;
-        self.taken += count;
+        self.taken += count as i64;
+    }
+
+    /// Says that `count` bytes that were taken in an earlier visit are in the end all the same.
+    pub(crate) fn give_back(&mut self, count: u64) {
+        self.most = self.most.saturating_add(count);
+        self.taken -= count as i64;
     }
 
     /// Lends on at most `limit` bytes, and lowers `limit` by what was taken.
@@ -110,15 +134,25 @@ impl<'a> Source<'a> {
             taken: 0,
         };
         user(&mut limited);
-        *limit -= limited.taken;
-        self.take(limited.taken);
+        let taken = limited.taken;
+        *limit = limit.saturating_add_signed(-taken);
+        self.most = self.most.saturating_add_signed(-taken);
+        self.taken += taken;
     }
 }
 
 impl<'a> Sink<'a> {
     pub(crate) fn ready(end: &'a dyn ReadyEnd) -> Sink<'a> {
+        Sink::new(End::Ready(end))
+    }
+
+    pub(crate) fn file(end: &'a dyn FileEnd) -> Sink<'a> {
+        Sink::new(End::File(end))
+    }
+
+    fn new(end: End<'a>) -> Sink<'a> {
         Sink {
-            end: End::Ready(end),
+            end,
             after_flush: false,
         }
     }

@@ -51,6 +51,8 @@ pub(crate) enum Next {
     /// With one read and the writes of what it gave, which also wait for either end; then the mover
     /// is asked again.
     Plain,
+    /// By asking the mover again, which then waits.
+    Again,
     /// With a flush of the writer; then the mover is asked again.
     Flush,
     /// With reads and writes, until another mover seems worth a try.

@@ -27,6 +27,8 @@ pub(super) struct Bypass {
     bulk: usize,
     /// So many of them call for a mover; `None`: nothing does.
     needed: Option<usize>,
+    /// Whether the ends were looked at.
+    was_asked: bool,
 }
 
 impl Bypass {
@@ -37,6 +39,7 @@ impl Bypass {
             moved: 0,
             bulk: 0,
             needed: Some(BULK),
+            was_asked: false,
         }
     }
 
@@ -52,8 +55,12 @@ impl Bypass {
     pub(super) fn is_wanted(&self) -> bool {
         match self.mover {
             Some(_) => !self.is_retired,
-            None => self.needed.is_some_and(|needed| self.bulk >= needed),
+            None => !self.was_asked || self.is_bulky(),
         }
+    }
+
+    fn is_bulky(&self) -> bool {
+        self.needed.is_some_and(|needed| self.bulk >= needed)
     }
 
     /// Moves what can be moved. `Pending`: nothing was, and the mover waits.
@@ -88,23 +95,40 @@ impl Bypass {
                 false => Some(BULK),
             }),
             Next::GiveUp => self.retire(None),
-            Next::Plain | Next::Flush | Next::End => {}
+            Next::Plain | Next::Again | Next::Flush | Next::End => {}
         }
         Poll::Ready(Ok(moved))
     }
 
     /// Finds a mover for these ends. `false`: there is none now.
     fn choose(&mut self, ends: &mut Ends<'_>) -> bool {
-        let mut is_sink_ready = false;
-        (ends.sink)(&mut |sink| is_sink_ready = matches!(sink.end(), End::Ready(_)));
-        if !is_sink_ready {
+        self.was_asked = true;
+        let is_bulky = self.is_bulky();
+        // One after the other where that can be: they may be two halves of one stream.
+        let mut is_sink_ready = None;
+        (ends.sink)(&mut |sink| is_sink_ready = Some(sink.end().if_ready().is_some()));
+        let Some(is_sink_ready) = is_sink_ready else {
             return false;
-        }
+        };
         let mut chosen = None;
-        (ends.source)(&mut |source| {
-            let End::Ready(end) = source.end();
-            chosen = Some(end.mover());
+        let mut is_source_ready = false;
+        (ends.source)(&mut |source| match source.end() {
+            End::File(from) if is_sink_ready => chosen = Some(from.mover_to_ready()),
+            End::File(from) => (ends.sink)(&mut |sink| {
+                if let End::File(to) = sink.end() {
+                    chosen = Some(from.mover_to_file(to));
+                }
+            }),
+            End::Ready(from) if is_sink_ready && is_bulky => chosen = Some(from.mover()),
+            End::Ready(_) => is_source_ready = true,
         });
+        if is_source_ready && is_bulky {
+            (ends.sink)(&mut |sink| {
+                if let End::File(to) = sink.end() {
+                    chosen = Some(to.mover_from_ready());
+                }
+            });
+        }
         match chosen {
             Some(Some(mover)) => {
                 (self.mover, self.moved) = (Some(mover), 0);

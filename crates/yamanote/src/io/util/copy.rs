@@ -30,6 +30,19 @@ use crate::util::coop;
 /// [`join`](crate::io::join()) and halves of every kind. Any other type gets each byte by its
 /// `poll_read` and `poll_write`. Results, errors and the order of bytes are the same either way.
 ///
+/// A [`File`](crate::fs::File) at either end is copied by the kernel from the start: to another
+/// file in the blocking pool, sharing blocks where the file system can (copy_file_range(2)); to a
+/// stream by sendfile(2), if what is to be sent is in the page cache, else through a pipe that the
+/// pool fills; from a stream through a pipe that the pool empties, once the stream is bulky.
+/// Whatever may wait for a disk is done in the pool. The files' cursors are where reads and writes
+/// of the same bytes would have left them.
+///
+/// **A file that is overwritten after it was sent.** What is queued in a stream are the pages of
+/// the file, so bytes that have not arrived when somebody overwrites the file in place may arrive
+/// as the new ones. (To replace a file by renaming another to its name is safe.) The kernel sends
+/// only files that are open for reading alone; one that this handle could write to is read and
+/// written through the buffer, and arrives as it was.
+///
 /// It is done without where a call is refused, also in the middle of a copy; where no descriptor is
 /// to be had for the pipe that stands between two sockets; and to sockets where SIGPIPE would kill
 /// this process (Rust programs ignore it from the start).
@@ -47,7 +60,9 @@ use crate::util::coop;
 /// Not cancel safe: what has been read and not yet written is lost if the future is dropped. That
 /// is at most what the buffer holds: the kernel is asked for no more than the writer has said it
 /// has room for. (A writer that takes less than it said, because memory is short or
-/// `TCP_NOTSENT_LOWAT` is set, can leave up to a megabyte between the two, once.)
+/// `TCP_NOTSENT_LOWAT` is set, can leave up to a megabyte between the two, once.) Of a file nothing
+/// is lost that the buffer does not hold; a copy to another file, or the write of what that has
+/// accepted, may go on for a moment after the drop.
 ///
 /// # Examples
 ///
@@ -119,6 +134,7 @@ impl CopyBuffer {
                     self.unflushed = true;
                 }
                 match moved.next {
+                    Next::Again => continue,
                     Next::Flush => {
                         ready!(writer.as_mut().poll_flush(cx))?;
                         unit.made_progress();

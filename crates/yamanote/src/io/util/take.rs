@@ -91,9 +91,6 @@ impl<R: AsyncRead> AsyncRead for Take<R> {
 
     fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
         let me = self.project();
-        if *me.limit == 0 {
-            return;
-        }
         let limit = me.limit;
         me.inner
             .lend_source(&mut |source| source.lend_limited(limit, user));
