@@ -265,9 +265,10 @@ impl<T: Pointer> Thief<T> {
     pub(super) fn steal_into(&self, into: &Local<T>) -> bool {
         let from = &*self.queue;
         assert!(!ptr::eq(from, &*into.queue), "stealing from oneself");
-        let of_ring = match into.queue.rest.is_empty() {
+        let wanted = self.in_ring().div_ceil(2);
+        let of_ring = match into.queue.rest.is_empty() && into.room() >= wanted {
             true => self.steal_into_ring(into),
-            false => self.steal_into_rest(into),
+            false => self.steal_into_rest(into, wanted),
         };
         let of_rest = from.rest.len().div_ceil(2);
         into.append(&from.rest, of_rest);
@@ -287,9 +288,8 @@ impl<T: Pointer> Thief<T> {
         taken
     }
 
-    /// For a thief that has a long line itself. That is a busy worker, and its victim is stuck.
-    fn steal_into_rest(&self, into: &Local<T>) -> usize {
-        let wanted = self.in_ring().div_ceil(2);
+    /// For a thief whose ring has not so much room. That is a busy worker, and its victim is stuck.
+    fn steal_into_rest(&self, into: &Local<T>, wanted: usize) -> usize {
         for stolen in 0..wanted {
             let mut first = ptr::null_mut();
             if self.claim(1, |_, ptr| first = ptr) == 0 {

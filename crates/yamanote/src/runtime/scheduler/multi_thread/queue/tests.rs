@@ -56,12 +56,13 @@ mod plain {
         }
 
         fn steal_into(&mut self, into: &mut Line) -> bool {
-            let mut of_ring = self.ring.len().div_ceil(2);
-            if into.rest.is_empty() {
-                of_ring = of_ring.min(into.room());
+            let of_ring = self.ring.len().div_ceil(2);
+            match into.room() >= of_ring {
+                true => into.ring.extend(self.ring.drain(..of_ring)),
+                false => into.rest.extend(self.ring.drain(..of_ring)),
             }
             let of_rest = self.rest.len().div_ceil(2);
-            for task in self.ring.drain(..of_ring).chain(self.rest.drain(..of_rest)) {
+            for task in self.rest.drain(..of_rest) {
                 into.push(task);
             }
             of_ring + of_rest > 0
@@ -139,6 +140,21 @@ mod plain {
         }
         let late: Vec<u32> = std::iter::from_fn(|| local.pop()).map(|b| *b).collect();
         assert!(late.into_iter().eq(TASKS..2 * TASKS));
+    }
+
+    /// A ring that is just full is no reason to take less from a sibling that is stuck.
+    #[test]
+    fn a_thief_with_little_room_takes_its_half() {
+        for there in 0..=RING as u32 + 1 {
+            let (local, _thief) = new::<Box<u32>>(RING);
+            (0..there).for_each(|task| local.push_back(Box::new(task)));
+            let (stuck, thief) = new::<Box<u32>>(RING);
+            (there..there + 6).for_each(|task| stuck.push_back(Box::new(task)));
+            assert!(thief.steal_into(&local));
+            assert_eq!(thief.len(), 3, "of six, beside {there}");
+            let line: Vec<u32> = std::iter::from_fn(|| local.pop()).map(|b| *b).collect();
+            assert!(line.into_iter().eq(0..there + 3));
+        }
     }
 
     /// A share of the injection queue stands behind all that was there, in its order.
