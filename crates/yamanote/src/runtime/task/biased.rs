@@ -28,16 +28,20 @@
 //!
 //! As in the state. A poll takes the wakes from far with Acquire ([`claim`], [`admit`]); what was
 //! done near needs no order, because rule 7's handover has it.
+//!
+//! Verbs that give a reference away take a pointer: a `&Header` as an argument would promise that
+//! the task is there until they return, and another thread may free it before.
 
 use super::core::Header;
 use super::near_word::{BIAS, Near};
 use super::state::{
     CANCELLED, COMPLETE, Claim, Completion, INJECTED, JOIN_HANDLE, JOIN_WAKER, NOTIFIED, Pending,
-    REFERENCE, Snapshot, State, Wake,
+    REFERENCE, Snapshot, State, Wake, abort_if_leaked,
 };
 use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 
 #[cfg(not(all(test, loom)))]
 thread_local! {
@@ -140,8 +144,14 @@ pub(super) fn add_reference(header: &Header) {
 }
 
 /// A reference is given up; true if it was the last: the caller frees the task.
+///
+/// # Safety
+///
+/// The caller has the reference.
 #[must_use]
-pub(super) fn drop_reference(header: &Header) -> bool {
+pub(super) unsafe fn drop_reference(task: NonNull<Header>) -> bool {
+    // SAFETY: the reference, until the verb.
+    let header = unsafe { task.as_ref() };
     // SAFETY: nothing is called that comes here.
     let near = unsafe { if_near(header, |near| near.count(&header.state, -1)) };
     near.is_none() && header.state.drop_reference()
@@ -172,7 +182,13 @@ pub(super) fn wake_by_ref(header: &Header) -> Where {
 
 /// A waker is woken and gives its reference up: near, to the `Notified` for [`Wake::Schedule`]; far
 /// as [`State::wake_by_value`] says.
-pub(super) fn wake_by_value(header: &Header) -> Where {
+///
+/// # Safety
+///
+/// The caller has the reference.
+pub(super) unsafe fn wake_by_value(task: NonNull<Header>) -> Where {
+    // SAFETY: the reference, until the verb.
+    let header = unsafe { task.as_ref() };
     let state = &header.state;
     let wake = |near: &mut Near| {
         let wake = near.wake(state);
@@ -233,27 +249,28 @@ pub(super) unsafe fn admit(header: &Header) -> bool {
 ///
 /// # Safety
 ///
-/// This thread is near.
-pub(super) unsafe fn claim(header: &Header) -> Claim {
-    let state = &header.state;
-    // SAFETY: passed on, and nothing is called that comes here.
-    unsafe {
-        with_near(header, |near| {
-            if near.merged {
-                return match state.drop_reference() {
-                    true => Claim::Free,
-                    false => Claim::Lost,
-                };
-            }
-            assert!(near.queued && !near.running, "a Notified that was not due");
-            near.queued = false;
-            near.running = true;
-            match state.answer_far().has(CANCELLED) {
-                true => Claim::Cancel,
-                false => Claim::Poll,
-            }
+/// This thread is near, and has the `Notified`'s reference.
+pub(super) unsafe fn claim(task: NonNull<Header>) -> Claim {
+    // SAFETY: the reference, until the verb.
+    let header = unsafe { task.as_ref() };
+    let begin = |near: &mut Near| {
+        if near.merged {
+            return None;
+        }
+        assert!(near.queued && !near.running, "a Notified that was not due");
+        near.queued = false;
+        near.running = true;
+        Some(match header.state.answer_far().has(CANCELLED) {
+            true => Claim::Cancel,
+            false => Claim::Poll,
         })
-    }
+    };
+    // SAFETY: passed on, and nothing is called that comes here.
+    let begun = unsafe { with_near(header, begin) };
+    begun.unwrap_or_else(|| match header.state.drop_reference() {
+        true => Claim::Free,
+        false => Claim::Lost,
+    })
 }
 
 /// As [`State::claim_for_shutdown`].
@@ -307,12 +324,14 @@ pub(super) unsafe fn finish_pending(header: &Header) -> Pending {
 ///
 /// # Safety
 ///
-/// This thread is near, or nobody else knows the task yet.
+/// This thread is near, or nobody else knows the task yet. It has the references.
 pub(super) unsafe fn complete(
-    header: &Header,
+    task: NonNull<Header>,
     references: usize,
     output_dropped: bool,
 ) -> Completion {
+    // SAFETY: the references, until the verb.
+    let header = unsafe { task.as_ref() };
     // SAFETY: passed on, and nothing is called that comes here.
     let near_references = unsafe {
         with_near(header, |near| {
@@ -432,7 +451,8 @@ impl State {
     pub(super) fn count(&self, change: i32) {
         let change = change as isize as usize;
         // AcqRel: promise C.
-        self.fetch_add(change.wrapping_mul(REFERENCE), AcqRel);
+        let before = self.fetch_add(change.wrapping_mul(REFERENCE), AcqRel);
+        abort_if_leaked(before);
     }
 }
 

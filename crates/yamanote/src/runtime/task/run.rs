@@ -43,7 +43,7 @@ unsafe fn run<F: Future, S: Schedule>(task: NonNull<Header>) {
     let this = unsafe { cell::<F, S>(task) };
     let claim = match S::IS_BIASED {
         // SAFETY: biased tasks are run near.
-        true => unsafe { biased::claim(&this.header) },
+        true => unsafe { biased::claim(task) },
         false => this.header.state.claim(),
     };
     match claim {
@@ -258,7 +258,7 @@ unsafe fn complete<F: Future, S: Schedule>(task: NonNull<Header>) {
     loop {
         let completion = match S::IS_BIASED {
             // SAFETY: biased tasks are run and shut down near, or before anybody knows them.
-            true => unsafe { biased::complete(&this.header, references, output_dropped) },
+            true => unsafe { biased::complete(task, references, output_dropped) },
             false => this.header.state.complete(references, output_dropped),
         };
         match completion {

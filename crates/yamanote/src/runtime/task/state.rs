@@ -432,10 +432,7 @@ impl State {
     pub(super) fn add_reference(&self) {
         // Relaxed: the caller has one already, so nothing is decided here.
         let before = self.0.fetch_add(REFERENCE, Relaxed);
-        if before > isize::MAX as usize {
-            // Only leaked wakers get here; going on would free a task that is in use.
-            std::process::abort();
-        }
+        abort_if_leaked(before);
     }
 
     /// True if it was the last: the caller frees the task.
@@ -445,6 +442,14 @@ impl State {
         let before = Snapshot(self.0.fetch_sub(REFERENCE, AcqRel));
         assert!(before.references() >= 1, "a task reference too few");
         Snapshot(before.0 - REFERENCE).is_last()
+    }
+}
+
+/// `word` is what references were added to. Only leaked wakers get this far; going on would free a
+/// task that is in use.
+pub(super) fn abort_if_leaked(word: usize) {
+    if word > isize::MAX as usize {
+        std::process::abort();
     }
 }
 

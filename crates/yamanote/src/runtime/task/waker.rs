@@ -104,7 +104,7 @@ unsafe fn wake_biased(data: *const ()) {
     // task alive (rule 8).
     unsafe {
         let task = task(data);
-        match biased::wake_by_value(&*task.as_ptr()) {
+        match biased::wake_by_value(task) {
             Where::Near(Wake::Schedule) => ((*task.as_ptr()).vtable.schedule_near)(task),
             Where::Near(_) => {}
             Where::Far(wake) => after_wake_by_value(task, wake),
@@ -125,7 +125,7 @@ unsafe fn drop_biased_waker(data: *const ()) {
     // last one.
     unsafe {
         let task = task(data);
-        if biased::drop_reference(&*task.as_ptr()) {
+        if biased::drop_reference(task) {
             ((*task.as_ptr()).vtable.free)(task);
         }
     }

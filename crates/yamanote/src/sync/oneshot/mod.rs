@@ -82,6 +82,9 @@ pub use sender::Sender;
 #[cfg(all(test, loom))]
 mod loom_tests;
 
+#[cfg(all(test, not(loom)))]
+mod tests;
+
 /// A new channel for one value.
 ///
 /// # Examples

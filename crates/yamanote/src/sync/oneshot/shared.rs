@@ -111,7 +111,7 @@ impl<T> TxEnd<T> {
     /// The last step, with a value; gives it back if the channel is closed.
     pub(super) fn send(self, value: T) -> Result<(), T> {
         // SAFETY: this is the sender, and `self` is given up: it takes no second last step.
-        match unsafe { self.0.shared().send(value)? } {
+        match unsafe { Shared::send(self.0.shared, value)? } {
             Sent::AndGone => mem::forget(self),
             Sent::Here => {}
         }
@@ -267,11 +267,15 @@ impl<T> Shared<T> {
     /// # Safety
     ///
     /// The caller is the sender and has taken no last step.
-    unsafe fn send(&self, value: T) -> Result<Sent, T> {
-        let mut before = self.word();
+    unsafe fn send(shared: NonNull<Self>, value: T) -> Result<Sent, T> {
+        // Not an argument: that would promise that it is there until this returns, and the receiver
+        // may free it before.
+        // SAFETY: the sender has not gone.
+        let this = unsafe { shared.as_ref() };
+        let mut before = this.word();
         if before & CLOSED == 0 {
             // SAFETY: the place is the sender's (rule 1).
-            self.value
+            this.value
                 .with_mut(|place| unsafe { (*place).write(value) });
             loop {
                 // With nobody to wake there is nothing left to do here.
@@ -281,7 +285,7 @@ impl<T> Shared<T> {
                 };
                 // Release: hands value and receiver's task on. Acquire: for the receiver's waker,
                 // or our own.
-                let done = self.word.compare_exchange_weak(
+                let done = this.word.compare_exchange_weak(
                     before,
                     before | VALUE | DONE | gone,
                     Ordering::AcqRel,
@@ -291,7 +295,7 @@ impl<T> Shared<T> {
                     Ok(_) if gone != 0 => return Ok(Sent::AndGone),
                     Ok(_) => {
                         // SAFETY: DONE was just set by this, the sender's last step.
-                        unsafe { self.after_done(before) };
+                        unsafe { this.after_done(before) };
                         return Ok(Sent::Here);
                     }
                     Err(now) if now & CLOSED == 0 => before = now,
@@ -299,15 +303,15 @@ impl<T> Shared<T> {
                 }
             }
             // SAFETY: VALUE is not set and will not be, so the place is still ours, and full.
-            let value = self
+            let value = this
                 .value
                 .with_mut(|place| unsafe { (*place).assume_init_read() });
             // SAFETY: the sender's last step, taken once.
-            unsafe { self.finish() };
+            unsafe { this.finish() };
             return Err(value);
         }
         // SAFETY: the sender's last step, taken once.
-        unsafe { self.finish() };
+        unsafe { this.finish() };
         Err(value)
     }
 

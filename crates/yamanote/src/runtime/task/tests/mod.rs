@@ -3,6 +3,7 @@
 mod enumeration;
 mod handles;
 mod panics;
+mod threads;
 
 use super::{Id, JoinHandle, NearKey, NearTo, Notified, OwnedTasks, Schedule, Spawned, Task};
 use std::collections::VecDeque;
