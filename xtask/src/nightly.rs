@@ -2,8 +2,8 @@
 //!
 //! More seeds of the simulated kernel, longer orders of the task's machine, more preemptions in the
 //! models, the tests of the file system, the pipe and the channels against their models with more
-//! cases, more random programs beside Tokio's order, Tokio's own tests three times in a row, the
-//! whole of Miri and the sanitizers.
+//! cases, more random programs beside Tokio's order, Tokio's own tests three times in a row, every
+//! row of the race, the whole of Miri and the sanitizers.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -132,6 +132,22 @@ const STEPS: &[Step] = &[
     (
         "the order of 10,000 random programs",
         &["xtask", "order", "--programs", "10000", "--seed", "100000"],
+        &[],
+    ),
+    (
+        "every row of the race, once, with its answers",
+        &[
+            "run",
+            "--release",
+            "--quiet",
+            "--",
+            "race",
+            "--peers",
+            "--pairs",
+            "1",
+            "--scale",
+            "0.1",
+        ],
         &[],
     ),
     (

@@ -93,14 +93,24 @@ fn proofs(report: &Report) -> String {
 }
 
 fn reading(report: &Report) -> String {
+    let has_peers = report
+        .rows
+        .iter()
+        .any(|row| row.runs.keys().any(|contestant| contestant.is_peer()));
+    let peers = match has_peers {
+        true => {
+            " A runtime that is a thread per core needs no atomic operations and no tasks that move, \
+             and cannot run what Tokio's programs are made of; it stands beside current_thread for \
+             orientation."
+        }
+        false => "",
+    };
     format!(
         "<section>\n<h2>How to read it, and how to repeat it</h2>\n<p>A cost is Yamanote / Tokio, \
          lower is better: the median of the pairs. CPU is user and system time of the whole process, \
          wall is time by the clock, both per operation. {} The client of a server is a process with \
          one thread and no runtime; it keeps one question under way on each connection and checks \
-         every byte of every answer. A runtime that is a thread per core needs no atomic operations \
-         and no tasks that move, and cannot run what Tokio's programs are made of; it stands beside \
-         current_thread for orientation.</p>\n<pre>{}</pre>\n</section>\n",
+         every byte of every answer.{peers}</p>\n<pre>{}</pre>\n</section>\n",
         escape(&report.placement),
         escape(&report.command)
     )
