@@ -21,7 +21,7 @@ use crate::runtime::large_futures::box_if_large;
 ///
 /// # Panics
 ///
-/// Outside a runtime's context. [`Handle::spawn`] does not need one.
+/// Outside a runtime's context. [`Handle::spawn`](crate::runtime::Handle::spawn) does not need one.
 ///
 /// # Examples
 ///
