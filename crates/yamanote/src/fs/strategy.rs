@@ -56,11 +56,11 @@ const WRITTEN_INLINE_MAX: u64 = 4 * 1024 * 1024;
 
 /// Bytes that cost one unit of the cooperative budget. The 128 units of a task's poll are then at
 /// most 4 MiB, about a millisecond of copying.
-pub(super) const BYTES_PER_UNIT: usize = 32 * 1024;
+const BYTES_PER_UNIT: usize = 32 * 1024;
 
 /// Takes the units of the cooperative budget that copying `bytes` inline costs beyond the one that
 /// every operation takes.
-fn charge(bytes: usize) {
+pub(super) fn charge(bytes: usize) {
     coop::consume(bytes / BYTES_PER_UNIT);
 }
 

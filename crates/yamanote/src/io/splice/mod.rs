@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 pub(crate) use self::pool::PipePool;
-use super::transfer::{Ends, Moved, Mover, Next, ReadyEnd};
+use super::transfer::{Ends, Moved, Mover, Next, ReadyEnd, SmallMoves};
 use crate::runtime::context;
 use crate::sys::splice::{self as sys, Pipe};
 use crate::util::coop;
@@ -29,9 +29,6 @@ const BYTES_PER_UNIT: usize = 16 * 1024;
 
 /// Moves that are smaller than this cost as much as a read and a write.
 const SMALL: usize = 16 * 1024;
-
-/// After so many small moves in a row the copy goes back to reads and writes.
-const SMALL_MOVES: u32 = 4;
 
 /// What a socket has room for if it does not say.
 const ASSUMED_ROOM: usize = 64 * 1024;
@@ -48,8 +45,7 @@ pub(super) struct Splicer {
     held: Option<(Pipe, usize)>,
     /// No more is taken at once; less after the sink took less than it said.
     most: usize,
-    /// Small moves in a row.
-    small: u32,
+    small: SmallMoves,
 }
 
 /// What a step has done.
@@ -73,7 +69,7 @@ impl Splicer {
             member: PipePool::new(),
             held: None,
             most: pool::CAPACITY,
-            small: 0,
+            small: SmallMoves::default(),
         })
     }
 
@@ -97,13 +93,9 @@ impl Splicer {
 
     /// What follows on having moved `count` bytes until it was stuck.
     fn after(&mut self, count: u64) -> Next {
-        self.small = match count < SMALL as u64 {
-            true => self.small + 1,
-            false => 0,
-        };
-        match self.small < SMALL_MOVES {
-            true => Next::Plain,
-            false => Next::Later,
+        match self.small.is_time_to_stop(count, SMALL) {
+            true => Next::Later,
+            false => Next::Plain,
         }
     }
 

@@ -7,7 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod mover;
-pub(crate) use mover::{Ends, Moved, Mover, Next};
+pub(crate) use mover::{Ends, Moved, Mover, Next, SmallMoves};
 
 use std::any::Any;
 use std::fmt;

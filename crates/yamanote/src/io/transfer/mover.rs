@@ -63,3 +63,21 @@ pub(crate) enum Next {
     #[expect(dead_code, reason = "the copies of files end like this")]
     End,
 }
+
+/// Small moves in a row, which tell that reads and writes would do as well.
+#[derive(Debug, Default)]
+pub(crate) struct SmallMoves(u32);
+
+impl SmallMoves {
+    const MAX: u32 = 4;
+
+    /// Counts a move of `count` bytes, which is small if these are fewer than `small`; says whether
+    /// the copy had better go back to reads and writes.
+    pub(crate) fn is_time_to_stop(&mut self, count: u64, small: usize) -> bool {
+        self.0 = match count < small as u64 {
+            true => self.0 + 1,
+            false => 0,
+        };
+        self.0 >= SmallMoves::MAX
+    }
+}

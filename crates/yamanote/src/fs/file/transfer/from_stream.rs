@@ -15,27 +15,23 @@ use crate::fs::file::filled_pipe::FilledPipe;
 use crate::fs::file::jobs::{Accepted, spawn_write};
 use crate::fs::file::shared::Side;
 use crate::fs::pool;
-use crate::fs::strategy::BYTES_PER_UNIT;
+use crate::fs::strategy::charge;
 use crate::io::splice::{PipePool, uninterrupted};
-use crate::io::transfer::{Ends, Moved, Mover, Next};
+use crate::io::transfer::{Ends, Moved, Mover, Next, SmallMoves};
 use crate::loom::sync::MutexGuard;
-use crate::runtime::context;
+use crate::runtime::{Handle, context};
 use crate::sys::splice::splice;
 use crate::util::coop;
 
 /// Moves that are smaller than this cost more than reads and writes, which are joined on their way.
 const SMALL: usize = 64 * 1024;
 
-/// After so many small moves in a row the copy goes back to reads and writes.
-const SMALL_MOVES: u32 = 4;
-
 /// The mover of one copy.
 #[derive(Debug)]
 pub(super) struct FromStream {
     sink: OpenFile,
     pipes: PipePool,
-    /// Small moves in a row.
-    small: u32,
+    small: SmallMoves,
 }
 
 impl FromStream {
@@ -43,7 +39,7 @@ impl FromStream {
         FromStream {
             sink,
             pipes: PipePool::new(),
-            small: 0,
+            small: SmallMoves::default(),
         }
     }
 
@@ -86,20 +82,12 @@ impl FromStream {
     }
 
     /// Hands what is in the pipe to a job.
-    fn give(&self, mut cursor: MutexGuard<'_, Cursor>, pipe: FilledPipe) -> io::Result<()> {
-        let runtime = pool::live_runtime()?;
+    fn give(&self, runtime: &Handle, mut cursor: MutexGuard<'_, Cursor>, pipe: FilledPipe) {
         let ahead = cursor.ahead.distance();
         cursor.begin(Operation::Write);
         drop(cursor);
         let std = self.sink.std.clone();
-        spawn_write(
-            &runtime,
-            &self.sink.shared,
-            std,
-            Accepted::Pipe(pipe),
-            ahead,
-        );
-        Ok(())
+        spawn_write(runtime, &self.sink.shared, std, Accepted::Pipe(pipe), ahead);
     }
 }
 
@@ -116,7 +104,10 @@ impl Mover for FromStream {
         }
         let unit = ready!(coop::poll_proceed(cx));
         let cursor = ready!(self.sink.shared.poll_free(Side::Writer, cx));
-        if cursor.write_error.is_some() || pool::live_runtime().is_err() {
+        let Ok(runtime) = pool::live_runtime() else {
+            return other(Next::Plain);
+        };
+        if cursor.write_error.is_some() {
             return other(Next::Plain);
         }
         let pipe = match self.take(&mut ends) {
@@ -124,18 +115,14 @@ impl Mover for FromStream {
             Err(next) => return Poll::Ready(next.map(|next| Moved { count: 0, next })),
         };
         let count = pipe.count;
-        self.give(cursor, pipe)?;
+        self.give(&runtime, cursor, pipe);
         unit.made_progress();
-        coop::consume(count / BYTES_PER_UNIT);
+        charge(count);
         let moved = count as u64;
         let _ = context::with_current(|runtime| runtime.count_kernel_copied_bytes(moved));
-        self.small = match count < SMALL {
-            true => self.small + 1,
-            false => 0,
-        };
-        let next = match self.small < SMALL_MOVES {
-            true => Next::Again,
-            false => Next::Later,
+        let next = match self.small.is_time_to_stop(moved, SMALL) {
+            true => Next::Later,
+            false => Next::Again,
         };
         Poll::Ready(Ok(Moved { count: moved, next }))
     }

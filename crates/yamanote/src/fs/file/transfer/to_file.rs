@@ -26,6 +26,7 @@ use crate::fs::file::jobs::{Duty, learn_facts, take_back};
 use crate::fs::file::shared::{Shared, Side};
 use crate::fs::pool;
 use crate::fs::strategy::Facts;
+use crate::io::splice::uninterrupted;
 use crate::io::transfer::{Ends, Moved, Mover, Next};
 use crate::loom::sync::MutexGuard;
 use crate::runtime::context;
@@ -315,8 +316,7 @@ fn read_and_write(
     let n = sys::read(from.as_fd(), buffer, asked, sys::AT_CURSOR, Wait::Allowed)?;
     let mut written = 0;
     while written < n {
-        match sys::write(to.as_fd(), &buffer[written..], sys::AT_CURSOR) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        match uninterrupted(|| sys::write(to.as_fd(), &buffer[written..], sys::AT_CURSOR)) {
             Ok(more) if more > 0 => written += more,
             answer => {
                 from.seek(SeekFrom::Current(written as i64 - n as i64))?;

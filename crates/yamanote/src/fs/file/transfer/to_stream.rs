@@ -23,7 +23,7 @@ use crate::fs::file::cursor::{Cursor, Operation};
 use crate::fs::file::jobs::{Duty, prepare_read};
 use crate::fs::file::shared::Side;
 use crate::fs::pool;
-use crate::fs::strategy::{BYTES_PER_UNIT, Facts};
+use crate::fs::strategy::{Facts, charge};
 use crate::io::splice::{PipePool, uninterrupted};
 use crate::io::transfer::{Ends, Moved, Mover, Next};
 use crate::loom::sync::MutexGuard;
@@ -31,7 +31,6 @@ use crate::runtime::{Handle, context};
 use crate::sync::oneshot;
 use crate::sys::file_copy::send_file;
 use crate::sys::splice::{Pipe, is_sigpipe_ignored, splice};
-use crate::util::coop;
 
 /// The mover of one copy.
 #[derive(Debug)]
@@ -225,7 +224,7 @@ impl Mover for ToStream {
         let moved = count as u64;
         if moved > 0 {
             (ends.source)(&mut |source| source.take(moved));
-            coop::consume(count / BYTES_PER_UNIT);
+            charge(count);
             let _ = context::with_current(|runtime| runtime.count_kernel_copied_bytes(moved));
         }
         Poll::Ready(next.map(|next| Moved { count: moved, next }))
