@@ -141,17 +141,17 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let id = task::Id::next();
-        box_if_large!(future => self.spawn_as(future, id))
+        let meta = task::Meta::here();
+        box_if_large!(future => self.spawn_as(future, meta))
     }
 
     /// As [`spawn`](Self::spawn), without a look at the size of the future.
-    pub(crate) fn spawn_as<F>(&self, future: F, id: task::Id) -> JoinHandle<F::Output>
+    pub(crate) fn spawn_as<F>(&self, future: F, meta: task::Meta) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.parts.spawn(future, id).finish()
+        self.parts.spawn(future, meta).finish()
     }
 
     /// Runs `f` on a thread for blocking work.

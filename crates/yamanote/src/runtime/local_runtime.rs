@@ -9,7 +9,7 @@ use super::handle::{EnterGuard, Handle};
 use super::large_futures::box_if_large;
 use super::metrics::RuntimeMetrics;
 use super::runtime::Runtime;
-use super::task::JoinHandle;
+use super::task::{JoinHandle, Meta};
 
 /// A runtime that belongs to one thread, and whose tasks need not be `Send`.
 ///
@@ -88,7 +88,8 @@ impl LocalRuntime {
         F: Future + 'static,
         F::Output: 'static,
     {
-        box_if_large!(future => self.handle().parts().spawn_local(future))
+        let meta = Meta::here();
+        box_if_large!(future => self.handle().parts().spawn_local(future, meta))
     }
 
     /// Runs `f` on a thread for blocking work; see

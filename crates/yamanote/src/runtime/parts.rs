@@ -51,12 +51,12 @@ impl Parts {
         self.scheduler.is_local()
     }
 
-    pub(crate) fn spawn<F>(&self, future: F, id: task::Id) -> Spawned<F::Output>
+    pub(crate) fn spawn<F>(&self, future: F, meta: task::Meta) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.scheduler.spawn(future, id)
+        self.scheduler.spawn(future, meta)
     }
 
     /// Spawns a task that stays on the thread of its [`LocalRuntime`](super::LocalRuntime).
@@ -65,12 +65,12 @@ impl Parts {
     ///
     /// On any other thread, and if they belong to another kind of runtime.
     #[track_caller]
-    pub(crate) fn spawn_local<F>(&self, future: F) -> JoinHandle<F::Output>
+    pub(crate) fn spawn_local<F>(&self, future: F, meta: task::Meta) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        self.scheduler.spawn_local(future, task::Id::next())
+        self.scheduler.spawn_local(future, meta)
     }
 
     pub(crate) fn inline_files(&self) -> bool {

@@ -1,9 +1,10 @@
 //! Starting a task.
 #![forbid(unsafe_code)]
 
-use super::{Id, JoinHandle};
+use super::JoinHandle;
 use crate::runtime::context;
 use crate::runtime::large_futures::box_if_large;
+use crate::runtime::task::Meta;
 
 /// Starts a task that runs `future`, and returns a handle to wait for it.
 ///
@@ -63,19 +64,19 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let id = Id::next();
-    box_if_large!(future => spawn_here(future, id))
+    let meta = Meta::here();
+    box_if_large!(future => spawn_here(future, meta))
 }
 
 #[track_caller]
-fn spawn_here<F>(future: F, id: Id) -> JoinHandle<F::Output>
+fn spawn_here<F>(future: F, meta: Meta) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     let mut future = Some(future);
     // Without a handle of its own: counting it costs as much as all else that is atomic here.
-    let spawned = context::with_current(|parts| parts.spawn(future.take().expect("once"), id));
+    let spawned = context::with_current(|parts| parts.spawn(future.take().expect("once"), meta));
     match spawned {
         Ok(spawned) => spawned.finish(),
         Err(error) => panic!("{error}"),

@@ -4,6 +4,7 @@
 use super::{JoinHandle, local_set};
 use crate::runtime::box_if_large;
 use crate::runtime::context;
+use crate::runtime::task::Meta;
 use std::future::Future;
 
 /// Starts a task that runs `future` on this thread, and returns a handle to wait for it.
@@ -43,11 +44,12 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    box_if_large!(future => spawn(future))
+    let meta = Meta::here();
+    box_if_large!(future => spawn(future, meta))
 }
 
 #[track_caller]
-fn spawn<F>(future: F) -> JoinHandle<F::Output>
+fn spawn<F>(future: F, meta: Meta) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -55,10 +57,10 @@ where
     // The handle is cloned only if it is that of a local runtime.
     let local = context::with_current(|handle| handle.is_local().then(|| handle.clone()));
     if let Ok(Some(handle)) = local {
-        return handle.spawn_local(future);
+        return handle.spawn_local(future, meta);
     }
     match local_set::current() {
-        Some(set) => set.spawn(future),
+        Some(set) => set.spawn(future, meta),
         None => panic!(
             "`spawn_local` called from outside of a `task::LocalSet` or `runtime::LocalRuntime`"
         ),

@@ -3,7 +3,7 @@
 
 use super::Callback;
 use super::books::Kind;
-use crate::runtime::task::{Id, JoinHandle, Notified, Schedule, Task, UnownedTask, unowned};
+use crate::runtime::task::{JoinHandle, Meta, Notified, Schedule, Task, UnownedTask, unowned};
 use crate::util::contained::contained;
 use std::future::Future;
 use std::pin::Pin;
@@ -23,12 +23,13 @@ pub(super) struct Blocking {
 }
 
 impl Job {
+    #[track_caller]
     pub(super) fn blocking<F, R>(f: F, finished: Option<Finished>) -> (Job, JoinHandle<R>)
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (task, handle) = unowned(Closure(Some(f)), NeverScheduled, Id::next());
+        let (task, handle) = unowned(Closure(Some(f)), NeverScheduled, Meta::here());
         let job = Blocking {
             task,
             _finished: finished,

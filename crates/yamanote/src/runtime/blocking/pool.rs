@@ -123,6 +123,7 @@ impl Spawner {
     }
 
     /// As [`Spawner::spawn`], with the error instead of the panic.
+    #[track_caller]
     pub(crate) fn try_spawn<F, R>(&self, f: F) -> io::Result<JoinHandle<R>>
     where
         F: FnOnce() -> R + Send + 'static,
@@ -138,6 +139,7 @@ impl Spawner {
 
     /// Runs `f` on a thread of the pool, also if the pool is shut down meanwhile. `None` if it has
     /// been shut down already, or no thread can be had.
+    #[track_caller]
     pub(crate) fn spawn_mandatory<F, R>(&self, f: F) -> Option<JoinHandle<R>>
     where
         F: FnOnce() -> R + Send + 'static,

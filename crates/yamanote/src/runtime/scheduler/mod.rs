@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::driver::Driver;
-use super::task::{Id, JoinHandle, Spawned};
+use super::task::{JoinHandle, Meta, Spawned};
 
 pub(crate) mod current_thread;
 pub(crate) mod inject;
@@ -52,14 +52,14 @@ pub(crate) enum Handle {
 
 impl Handle {
     /// Binds `future` to the scheduler and makes it runnable.
-    pub(crate) fn spawn<F>(&self, future: F, id: Id) -> Spawned<F::Output>
+    pub(crate) fn spawn<F>(&self, future: F, meta: Meta) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
         match self {
-            Handle::CurrentThread(shared) => shared.spawn(future, id),
-            Handle::MultiThread(shared) => shared.spawn(future, id),
+            Handle::CurrentThread(shared) => shared.spawn(future, meta),
+            Handle::MultiThread(shared) => shared.spawn(future, meta),
         }
     }
 
@@ -77,13 +77,13 @@ impl Handle {
     ///
     /// If the scheduler does not run on this thread only.
     #[track_caller]
-    pub(crate) fn spawn_local<F>(&self, future: F, id: Id) -> JoinHandle<F::Output>
+    pub(crate) fn spawn_local<F>(&self, future: F, meta: Meta) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
         match self {
-            Handle::CurrentThread(shared) => shared.spawn_local(future, id),
+            Handle::CurrentThread(shared) => shared.spawn_local(future, meta),
             Handle::MultiThread(_) => panic!("a scheduler of many threads has no local tasks"),
         }
     }

@@ -65,7 +65,7 @@ impl AbortHandle {
 
     /// The task's [id](crate::task::Id).
     pub fn id(&self) -> Id {
-        self.header().id
+        self.header().meta.id
     }
 }
 

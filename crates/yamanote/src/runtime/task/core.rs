@@ -1,7 +1,7 @@
 //! What a task is made of, in one allocation.
 //!
 //! ```text
-//!   Header       the same for every task: words, vtable, id, list links, join waker
+//!   Header       the same for every task: words, vtable, id and origin, links, join waker
 //!   scheduler    where to go when woken
 //!   stage        the future, then its output, then nothing
 //! ```
@@ -10,7 +10,7 @@
 //! so that the [`Vtable`]'s functions, which know the types, may cast them back.
 
 use super::error::JoinError;
-use super::id::Id;
+use super::meta::Meta;
 use super::near_word::NearWord;
 use super::state::State;
 use crate::loom::cell::UnsafeCell;
@@ -24,7 +24,7 @@ use std::task::Waker;
 pub(super) struct Header {
     pub(super) state: State,
     pub(super) vtable: &'static Vtable,
-    pub(super) id: Id,
+    pub(super) meta: Meta,
     /// The `OwnedTasks` the task was bound to; 0 for none.
     pub(super) owner: u64,
     /// Belongs to the lock of the owner's shard.
@@ -36,7 +36,7 @@ pub(super) struct Header {
 }
 
 #[cfg(all(not(all(test, loom)), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Header>() == 72, "the header has grown");
+const _: () = assert!(size_of::<Header>() == 80, "the header has grown");
 
 // SAFETY: a field.
 unsafe impl Node for Header {
@@ -93,7 +93,7 @@ impl<F: Future, S> Cell<F, S> {
     pub(super) fn allocate(
         (state, near): (State, NearWord),
         vtable: &'static Vtable,
-        id: Id,
+        meta: Meta,
         owner: u64,
         future: F,
         scheduler: S,
@@ -108,7 +108,7 @@ impl<F: Future, S> Cell<F, S> {
             (&raw mut (*address).header).write(Header {
                 state,
                 vtable,
-                id,
+                meta,
                 owner,
                 links: Links::new(),
                 join_waker: UnsafeCell::new(MaybeUninit::uninit()),

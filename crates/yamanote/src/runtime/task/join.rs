@@ -116,7 +116,7 @@ impl<T> JoinHandle<T> {
 
     /// The task's [id](crate::task::Id).
     pub fn id(&self) -> Id {
-        self.header().id
+        self.header().meta.id
     }
 
     /// True if the task is complete; if not, `waker` will be woken when it is. Spends no budget.

@@ -1,7 +1,7 @@
 //! The list of a `LocalSet`'s living tasks. It is used on one thread only, without a lock.
 
-use super::id::Id;
 use super::list::List;
+use super::meta::Meta;
 use super::owned::{allocate, next_id};
 use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
 use crate::util::owner_cell::OwnerCell;
@@ -38,7 +38,7 @@ impl<S: Schedule> LocalTasks<S> {
         &self,
         future: F,
         scheduler: S,
-        id: Id,
+        meta: Meta,
     ) -> (JoinHandle<F::Output>, Option<Notified<S>>)
     where
         F: Future + 'static,
@@ -49,7 +49,7 @@ impl<S: Schedule> LocalTasks<S> {
         // `assert_owner` makes here only, and dropped by these or by the shutdown below, which is
         // here too; while the list holds the task nobody else's reference is the last. The output
         // may leave with the `JoinHandle`, which is Send only if the output is.
-        let (handle, notified, listed) = unsafe { allocate(future, scheduler, id, self.id) };
+        let (handle, notified, listed) = unsafe { allocate(future, scheduler, meta, self.id) };
         if list.borrow().closed {
             drop(notified);
             listed.shutdown();

@@ -33,6 +33,7 @@ mod id;
 mod join;
 mod list;
 mod local;
+mod meta;
 mod near_lists;
 mod owned;
 
@@ -43,6 +44,7 @@ pub(crate) use id::take_blocks;
 pub use id::{Id, id, try_id};
 pub use join::JoinHandle;
 pub(crate) use local::LocalTasks;
+pub(crate) use meta::Meta;
 pub(crate) use owned::OwnedTasks;
 
 use self::core::{Cell, Header, drop_reference};
@@ -226,6 +228,14 @@ impl<S> LocalNotified<S> {
         }
     }
 
+    #[cfg_attr(
+        not(all(test, not(loom))),
+        expect(dead_code, reason = "hooks and dumps will ask")
+    )]
+    pub(crate) fn meta(&self) -> Meta {
+        self.task.header().meta
+    }
+
     /// Polls the task once, under the caller's cooperative budget.
     pub(crate) fn run(self) {
         let task = self.task.into_raw();
@@ -264,7 +274,7 @@ impl<S> Drop for UnownedTask<S> {
 pub(crate) fn unowned<F, S>(
     future: F,
     scheduler: S,
-    id: Id,
+    meta: Meta,
 ) -> (UnownedTask<S>, JoinHandle<F::Output>)
 where
     F: Future + Send + 'static,
@@ -274,7 +284,7 @@ where
     let task = Cell::allocate(
         (State::new_unowned(), NearWord::unused()),
         vtable::<F, S>(),
-        id,
+        meta,
         0,
         future,
         scheduler,

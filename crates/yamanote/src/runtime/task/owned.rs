@@ -8,6 +8,7 @@ use super::biased::{self, NearKey};
 use super::core::{Cell, Header};
 use super::id::Id;
 use super::list::List;
+use super::meta::Meta;
 use super::near_lists::NearLists;
 use super::near_word::NearWord;
 use super::run::vtable;
@@ -55,7 +56,7 @@ pub(super) fn next_id() -> u64 {
 pub(super) unsafe fn allocate<F, S>(
     future: F,
     scheduler: S,
-    id: Id,
+    meta: Meta,
     owner: u64,
 ) -> (JoinHandle<F::Output>, Notified<S>, Task<S>)
 where
@@ -70,7 +71,7 @@ where
         }
         false => (State::new_owned(), NearWord::unused()),
     };
-    let task = Cell::allocate(words, vtable::<F, S>(), id, owner, future, scheduler);
+    let task = Cell::allocate(words, vtable::<F, S>(), meta, owner, future, scheduler);
     // SAFETY: the word says that there is a handle, a `Notified` and a reference for the list; here
     // are the three. Where they may go is the caller's promise.
     unsafe {
@@ -154,13 +155,13 @@ impl<S: Schedule> OwnedTasks<S> {
         &self,
         future: F,
         scheduler: S,
-        id: Id,
+        meta: Meta,
     ) -> (JoinHandle<F::Output>, Result<Notified<S>, Refused>)
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        self.bind_any(future, scheduler, id)
+        self.bind_any(future, scheduler, meta)
     }
 
     /// As [`bind`](Self::bind), for futures that are not `Send`.
@@ -172,7 +173,7 @@ impl<S: Schedule> OwnedTasks<S> {
         &self,
         future: F,
         scheduler: S,
-        id: Id,
+        meta: Meta,
     ) -> (JoinHandle<F::Output>, Result<Notified<S>, Refused>)
     where
         F: Future + 'static,
@@ -184,24 +185,24 @@ impl<S: Schedule> OwnedTasks<S> {
         // the shutdown below, which is here too, and, if it is the output, by the `JoinHandle`,
         // which is not Send then. While the list holds the task nobody else's reference is the
         // last.
-        self.bind_any(future, scheduler, id)
+        self.bind_any(future, scheduler, meta)
     }
 
     fn bind_any<F>(
         &self,
         future: F,
         scheduler: S,
-        id: Id,
+        meta: Meta,
     ) -> (JoinHandle<F::Output>, Result<Notified<S>, Refused>)
     where
         F: Future + 'static,
         F::Output: 'static,
     {
         // SAFETY: the future and its output are Send, or stay on one thread.
-        let (handle, notified, listed) = unsafe { allocate(future, scheduler, id, self.id) };
+        let (handle, notified, listed) = unsafe { allocate(future, scheduler, meta, self.id) };
         let refused = match S::IS_BIASED && self.is_near() {
-            true => self.push_near(id, listed),
-            false => self.push_locked(id, listed),
+            true => self.push_near(meta.id, listed),
+            false => self.push_locked(meta.id, listed),
         };
         match refused {
             None => (handle, Ok(notified)),
@@ -257,9 +258,11 @@ impl<S: Schedule> OwnedTasks<S> {
         }
         let found = match S::IS_BIASED {
             // Far from here a task ends only if it was refused.
-            true => self.is_near() && self.with_near(header.id, |list| list.remove(task.raw())),
+            true => {
+                self.is_near() && self.with_near(header.meta.id, |list| list.remove(task.raw()))
+            }
             false => {
-                let shard = self.shard(header.id);
+                let shard = self.shard(header.meta.id);
                 let mut list = shard.lock();
                 let found = list.remove(task.raw());
                 shard.publish(&list);

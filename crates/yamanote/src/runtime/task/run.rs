@@ -143,7 +143,7 @@ unsafe fn shutdown<F: Future, S: Schedule>(task: NonNull<Header>) {
 unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
     // SAFETY: the claim includes a reference.
     let this = unsafe { cell::<F, S>(task) };
-    let id = this.header.id;
+    let id = this.header.meta.id;
     let polled = catch_unwind(AssertUnwindSafe(|| {
         let on_panic = DropFuture::<F, S>(task, PhantomData);
         let polled = this.stage.with_mut(|stage| {
@@ -220,7 +220,7 @@ unsafe fn try_drop_stage<F: Future, S: Schedule>(
 unsafe fn cancel<F: Future, S: Schedule>(task: NonNull<Header>) {
     // SAFETY: the claim includes a reference.
     let this = unsafe { cell::<F, S>(task) };
-    let id = this.header.id;
+    let id = this.header.meta.id;
     // SAFETY: the claim is ours.
     let dropped = unsafe { try_drop_stage::<F, S>(task) };
     let error = match dropped {
@@ -315,7 +315,7 @@ unsafe fn drop_stage<F: Future, S: Schedule>(task: NonNull<Header>) {
     if this.stage.with(is_empty) {
         return;
     }
-    let _current = id::enter(this.header.id);
+    let _current = id::enter(this.header.meta.id);
     // SAFETY: the stage is the caller's; an assignment drops in place, and leaves the new value
     // also when that drop panics.
     this.stage

@@ -9,7 +9,7 @@ use loom::thread;
 
 use super::slab::{Place, Slab};
 use super::{JoinSet, Ready, ready};
-use crate::runtime::task::{Id, JoinHandle, Notified, Schedule, Task, UnownedTask, unowned};
+use crate::runtime::task::{JoinHandle, Meta, Notified, Schedule, Task, UnownedTask, unowned};
 use std::sync::Arc;
 
 fn places<const N: usize>() -> [Place; N] {
@@ -78,7 +78,7 @@ impl Schedule for Nowhere {
 }
 
 fn task(output: usize) -> (UnownedTask<Nowhere>, JoinHandle<usize>) {
-    unowned(ready(output), Nowhere, Id::next())
+    unowned(ready(output), Nowhere, Meta::here())
 }
 
 /// A task that ends before, while or after it is taken in.

@@ -27,6 +27,7 @@ use pin_project_lite::pin_project;
 
 use self::shared::Shared;
 use super::JoinHandle;
+use crate::runtime::task::Meta;
 use crate::runtime::{self, Runtime, box_if_large};
 use crate::util::coop;
 use crate::util::entered::NoBlockInPlace;
@@ -152,8 +153,9 @@ impl LocalSet {
         F: Future + 'static,
         F::Output: 'static,
     {
+        let meta = Meta::here();
         box_if_large!(future => {
-            let join = self.shared.spawn(future);
+            let join = self.shared.spawn(future, meta);
             // Also in the middle of a poll, as Tokio's: it is polled once more.
             self.shared.wake();
             join

@@ -6,17 +6,21 @@ use std::sync::Arc;
 
 use super::current;
 use super::shared::{Notified, Shared};
-use crate::runtime::task::{Id, JoinHandle, Schedule, Task};
+use crate::runtime::task::{JoinHandle, Meta, Schedule, Task};
 
 impl Shared {
     /// Makes a task of `future`, to be run by the set; if the set is gone, the future is dropped
     /// and the handle says so.
-    pub(in crate::task) fn spawn<F>(self: &Arc<Self>, future: F) -> JoinHandle<F::Output>
+    pub(in crate::task) fn spawn<F>(
+        self: &Arc<Self>,
+        future: F,
+        meta: Meta,
+    ) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
-        let (join, runnable) = self.tasks.bind(future, self.clone(), Id::next());
+        let (join, runnable) = self.tasks.bind(future, self.clone(), meta);
         if let Some(task) = runnable {
             self.schedule(task);
         }

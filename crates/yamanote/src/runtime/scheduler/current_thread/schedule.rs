@@ -6,17 +6,17 @@ use std::task::Wake;
 
 use super::local;
 use super::shared::{Notified, SLOT, Shared};
-use crate::runtime::task::{Id, JoinHandle, Schedule, Spawned, Task};
+use crate::runtime::task::{JoinHandle, Meta, Schedule, Spawned, Task};
 use crate::util::owner_cell::ThreadNumber;
 
 impl Shared {
     /// Binds `future` to this scheduler and makes it runnable; after shutdown it is refused.
-    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, id: Id) -> Spawned<F::Output>
+    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, meta: Meta) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let bound = self.owned.bind(future, self.clone(), id);
+        let bound = self.owned.bind(future, self.clone(), meta);
         Spawned::new(bound, |task| self.schedule_new(task))
     }
 
@@ -26,7 +26,7 @@ impl Shared {
     ///
     /// If the scheduler was not made for local tasks, or on another thread.
     #[track_caller]
-    pub(crate) fn spawn_local<F>(self: &Arc<Self>, future: F, id: Id) -> JoinHandle<F::Output>
+    pub(crate) fn spawn_local<F>(self: &Arc<Self>, future: F, meta: Meta) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -36,7 +36,7 @@ impl Shared {
             "Local tasks can only be spawned on a LocalRuntime from the thread the runtime was \
              created on"
         );
-        let bound = self.owned.bind_local(future, self.clone(), id);
+        let bound = self.owned.bind_local(future, self.clone(), meta);
         Spawned::new(bound, |task| self.schedule_new(task)).finish()
     }
 

@@ -6,16 +6,16 @@ use std::sync::Arc;
 
 use super::current::{self, Push};
 use super::shared::{Notified, Shared};
-use crate::runtime::task::{Id, Schedule, Spawned, Task};
+use crate::runtime::task::{Meta, Schedule, Spawned, Task};
 
 impl Shared {
     /// Binds `future` to this scheduler and makes it runnable; after shutdown it is refused.
-    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, id: Id) -> Spawned<F::Output>
+    pub(crate) fn spawn<F>(self: &Arc<Self>, future: F, meta: Meta) -> Spawned<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let bound = self.owned.bind(future, self.clone(), id);
+        let bound = self.owned.bind(future, self.clone(), meta);
         Spawned::new(bound, |task| self.schedule(task))
     }
 

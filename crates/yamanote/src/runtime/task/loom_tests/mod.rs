@@ -7,7 +7,7 @@
 //! before a wake is seen by the poll.
 
 use super::{
-    Id, JoinError, JoinHandle, NearKey, NearTo, Notified, OwnedTasks, Schedule, Spawned, Task,
+    JoinError, JoinHandle, Meta, NearKey, NearTo, Notified, OwnedTasks, Schedule, Spawned, Task,
 };
 use crate::loom::cell::UnsafeCell;
 use crate::loom::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -120,7 +120,7 @@ impl<const BIASED: bool> Scheduler<BIASED> {
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let bound = self.0.owned.bind(future, self.clone(), Id::next());
+        let bound = self.0.owned.bind(future, self.clone(), Meta::here());
         let schedule = |notified| match BIASED && self.0.owned.is_near() {
             true => self.schedule_near(notified),
             false => self.schedule(notified),

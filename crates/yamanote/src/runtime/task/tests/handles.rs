@@ -223,6 +223,22 @@ fn a_shutdown_that_spawns() {
     assert!(scheduler.is_last());
 }
 
+/// Through every function that is between.
+#[test]
+fn a_task_knows_where_it_was_spawned() {
+    let scheduler = Scheduler::new();
+    let (handle, line) = (scheduler.spawn(async {}), line!());
+    let task = scheduler.0.queue.lock().unwrap().pop_front().unwrap();
+    let task = scheduler.0.owned.assert_owner(task);
+    let meta = task.meta();
+    assert_eq!(meta.id, handle.id());
+    assert_eq!(
+        (meta.spawned_at.file(), meta.spawned_at.line()),
+        (file!(), line)
+    );
+    task.run();
+}
+
 #[test]
 fn a_task_of_another_scheduler_is_not_run() {
     let (ours, theirs) = (Scheduler::new(), Scheduler::new());

@@ -5,7 +5,7 @@ mod handles;
 mod panics;
 mod threads;
 
-use super::{Id, JoinHandle, NearKey, NearTo, Notified, OwnedTasks, Schedule, Spawned, Task};
+use super::{JoinHandle, Meta, NearKey, NearTo, Notified, OwnedTasks, Schedule, Spawned, Task};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::iter;
@@ -82,11 +82,12 @@ impl<const BIASED: bool> AnyScheduler<BIASED> {
         })
     }
 
+    #[track_caller]
     fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,
     {
-        let bound = self.0.owned.bind(future, self.clone(), Id::next());
+        let bound = self.0.owned.bind(future, self.clone(), Meta::here());
         let schedule = |notified| match BIASED && self.0.owned.is_near() {
             true => self.schedule_near(notified),
             false => self.schedule(notified),
