@@ -26,13 +26,13 @@
 //!
 //! # What is not
 //!
-//! Linux is the only system Yamanote runs on, and of Tokio's API it has what is stable: elsewhere,
-//! and under `--cfg tokio_unstable`, this package does not compile and says what to do.
+//! Linux is the only system Yamanote runs on: elsewhere this package does not compile and says what
+//! to do. What is unstable in Tokio is there under `--cfg tokio_unstable` only, as in Tokio.
 //!
 //! | Tokio's features | here |
 //! |---|---|
 //! | `fs`, `io-std`, `io-util`, `macros`, `net`, `process`, `rt`, `rt-multi-thread`, `signal`, `sync`, `test-util`, `time`, `full` | gate the same items |
-//! | `io-uring`, `schedule-latency`, `taskdump`, `tracing` | do something under `tokio_unstable` only, so nothing |
+//! | `io-uring`, `schedule-latency`, `taskdump`, `tracing` | gate the same unstable items, under `--cfg tokio_unstable` |
 //! | `bytes`, `libc`, `mio`, `parking_lot`, `signal-hook-registry`, `socket2`, `tokio-macros`, `windows-sys` | exist because an optional dependency has that name; do nothing |
 //!
 //! # Example
@@ -63,15 +63,13 @@ compile_error!(
      pass it with --config; see \"Switching from Tokio\" in Yamanote's docs"
 );
 
-#[cfg(tokio_unstable)]
-compile_error!(
-    "this `tokio` is Yamanote, which has the stable API of Tokio only. Remove `--cfg tokio_unstable` \
-     from RUSTFLAGS and from `rustflags` in .cargo/config.toml, or remove the patch of `tokio` from \
-     `[patch.crates-io]` to build with the real one"
-);
+// Before what uses its macro.
+#[cfg(target_os = "linux")]
+#[macro_use]
+mod unstable;
 
-#[cfg(all(target_os = "linux", not(tokio_unstable)))]
+#[cfg(target_os = "linux")]
 mod exports;
 
-#[cfg(all(target_os = "linux", not(tokio_unstable)))]
+#[cfg(target_os = "linux")]
 pub use exports::*;

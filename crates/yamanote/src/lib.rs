@@ -67,7 +67,7 @@
 //! # Not there yet
 //!
 //! Sockets with owned buffers (multishot and zero-copy operations), reports of tasks that stall
-//! their worker, live metrics, and what is unstable in Tokio (`tokio_unstable`).
+//! their worker, and live metrics.
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What parts share stands below them, and without some of the parts not all of it is used.
@@ -84,6 +84,9 @@ compile_error!(
     "yamanote needs atomics of 64 bits, which this machine has not; depend on tokio itself for it"
 );
 
+// Its macro is known from here on.
+#[macro_use]
+mod unstable;
 // L0
 mod loom;
 #[doc(hidden)]

@@ -17,6 +17,7 @@ pub fn check(root: &Path, sources: &[Source], crates: &[Modules], complaints: &m
     check_tests(crates, complaints);
     check_dead_code(sources, complaints);
     check_loom(sources, complaints);
+    check_unstable(sources, complaints);
     check_machine_paths(root, sources, complaints);
 }
 
@@ -120,6 +121,30 @@ fn check_loom(sources: &[Source], complaints: &mut Vec<String>) {
             if line.contains("cfg") && line.contains("loom)") && !line.contains("(test, ") {
                 complaints.push(format!(
                     "{}:{}: loom is for tests: write all(test, loom)",
+                    source.path.display(),
+                    number + 1
+                ));
+            }
+        }
+    }
+}
+
+/// One file of a crate looks at `--cfg tokio_unstable`; the others use the macro that it has.
+fn check_unstable(sources: &[Source], complaints: &mut Vec<String>) {
+    let is_library = |path: &Path| {
+        [super::RUNTIME_SRC, "crates/tokio/src"]
+            .iter()
+            .any(|src| path.starts_with(src))
+    };
+    for source in sources.iter().filter(|it| is_library(&it.path)) {
+        if source.path.ends_with("unstable.rs") {
+            continue;
+        }
+        for (number, line) in source.text.lines().enumerate() {
+            let code = line.split("//").next().unwrap_or_default();
+            if code.contains("tokio_unstable") && code.contains("cfg") {
+                complaints.push(format!(
+                    "{}:{}: put the items in unstable! {{ }}, so that one file reads the cfg",
                     source.path.display(),
                     number + 1
                 ));

@@ -10,6 +10,7 @@
 //! - Every test that docs/failures.md names is there.
 //! - No code without a user is allowed outside of tests.
 //! - Only tests look at `--cfg loom`, which a program may set for models of its own.
+//! - One file of a crate looks at `--cfg tokio_unstable`.
 //! - Nothing names a path of some developer's machine.
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ mod layers;
 mod map;
 mod modules;
 mod rooms;
+mod tokens;
 mod words;
 
 use crate::source::Source;

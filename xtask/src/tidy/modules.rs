@@ -5,6 +5,7 @@
 //! out. What hangs on types is not seen: a method call names nobody.
 #![forbid(unsafe_code)]
 
+use super::tokens::{Gate, end_of_item, is_punct, module_name, test_gate, without_gates};
 use crate::source::Source;
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use std::collections::{HashMap, HashSet};
@@ -240,7 +241,7 @@ fn read_module(
         ..Module::default()
     };
     let mut in_files = Vec::new();
-    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let tokens = without_gates(tokens);
     let mut at = 0;
     while at < tokens.len() {
         if let Some(gate) = test_gate(&tokens[at..]) {
@@ -426,75 +427,4 @@ fn leading_path(tokens: &[TokenTree], at: usize) -> (Vec<String>, usize, usize) 
         end += 2;
     }
     (path, line, end)
-}
-
-fn is_punct(token: &TokenTree, char: char) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == char)
-}
-
-/// Whom the attribute lets the next item be compiled for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gate {
-    Tests,
-    NotTests,
-}
-
-/// `#[cfg(test)]`, `#[cfg(all(test, ...))]` and `#[cfg(not(all(test, ...)))]` at the head of
-/// `tokens`.
-fn test_gate(tokens: &[TokenTree]) -> Option<Gate> {
-    let [hash, TokenTree::Group(attribute), ..] = tokens else {
-        return None;
-    };
-    if !is_punct(hash, '#') {
-        return None;
-    }
-    let inner: Vec<TokenTree> = attribute.stream().into_iter().collect();
-    match &*inner {
-        [TokenTree::Ident(cfg), TokenTree::Group(condition)] if cfg == "cfg" => {
-            let condition: Vec<TokenTree> = condition.stream().into_iter().collect();
-            match &*condition {
-                [TokenTree::Ident(word)] if word == "test" => Some(Gate::Tests),
-                [TokenTree::Ident(all), TokenTree::Group(of)] if all == "all" => {
-                    is_ident_in(of.stream(), "test").then_some(Gate::Tests)
-                }
-                [TokenTree::Ident(not), TokenTree::Group(of)] if not == "not" => {
-                    is_ident_in(of.stream(), "test").then_some(Gate::NotTests)
-                }
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
-fn is_ident_in(tokens: TokenStream, name: &str) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => ident == name,
-        TokenTree::Group(group) => is_ident_in(group.stream(), name),
-        _ => false,
-    })
-}
-
-/// Where the item, field or statement ends whose attributes begin at `at`.
-fn end_of_item(tokens: &[TokenTree], mut at: usize) -> usize {
-    while at < tokens.len() {
-        let is_end = match &tokens[at] {
-            TokenTree::Punct(punct) => matches!(punct.as_char(), ';' | ','),
-            TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-            _ => false,
-        };
-        at += 1;
-        if is_end {
-            break;
-        }
-    }
-    at
-}
-
-/// The `x` of `mod x`.
-fn module_name(item: &[TokenTree]) -> Option<String> {
-    item.windows(2).find_map(|pair| match pair {
-        [TokenTree::Ident(word), TokenTree::Ident(name)] if word == "mod" => Some(name.to_string()),
-        _ => None,
-    })
 }

@@ -144,6 +144,14 @@ impl Diagnosis {
         .collect()
     }
 
+    /// Where it is said that the unstable items are compiled, if they are.
+    pub fn unstable(&self) -> Option<&str> {
+        let checks = self.0["checks"].as_array().unwrap();
+        let check = checks.iter().find(|it| it["name"] == "tokio_unstable")?;
+        assert_eq!(check["state"], "note");
+        check["found"].as_str()
+    }
+
     pub fn names(&self) -> Vec<&str> {
         self.bad().iter().map(|bad| bad.0).collect()
     }

@@ -425,10 +425,10 @@ fn of_targets(project: &Project, targets: &[Target]) -> Vec<Check> {
             [] => "by the flags that Cargo gives the compiler".to_owned(),
             places => format!("in {}", places.join(" or ")),
         };
-        checks.push(Check::bad(
+        checks.push(Check::note(
             "tokio_unstable",
             format!("--cfg tokio_unstable is set {place}"),
-            "Yamanote has the stable API only and does not compile with it: remove the flag.",
+            "Yamanote compiles with it, and has Tokio's unstable items under it only, as Tokio has.",
         ));
     }
     for Target { os, .. } in targets.iter().filter(|target| target.os != "linux") {
@@ -454,7 +454,7 @@ fn environment(project: &Project) -> Vec<Check> {
         Err(why) => checks.push(Check::note(
             "flags",
             format!("which flags and targets count could not be found out: {why}"),
-            "Under --cfg tokio_unstable, and for another system than Linux, it does not compile.",
+            "For another system than Linux it does not compile.",
         )),
     }
     let oldest = shim::rust_version();
