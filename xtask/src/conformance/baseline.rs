@@ -23,15 +23,18 @@ pub struct Circumstances {
     pub rustc: String,
     pub kernel: String,
     pub cpus: usize,
+    /// Under `--cfg tokio_unstable`.
+    pub is_unstable: bool,
 }
 
 impl Circumstances {
-    pub fn now() -> Result<Self, String> {
+    pub fn now(is_unstable: bool) -> Result<Self, String> {
         Ok(Circumstances {
             date: said(Command::new("date").args(["-u", "+%Y-%m-%d"]))?,
             rustc: said(Command::new("rustc").arg("--version"))?,
             kernel: said(Command::new("uname").args(["-srm"]))?,
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            is_unstable,
         })
     }
 
@@ -41,9 +44,11 @@ impl Circumstances {
             rustc,
             kernel,
             cpus,
+            is_unstable,
         } = self;
+        let cfg = if *is_unstable { "; tokio_unstable" } else { "" };
         format!(
-            "{date}; {rustc}; {kernel}; {cpus} CPUs; {timeout} s; {}",
+            "{date}; {rustc}; {kernel}; {cpus} CPUs; {timeout} s; {}{cfg}",
             versions()
         )
     }

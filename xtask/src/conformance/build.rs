@@ -107,8 +107,9 @@ fn cargo(
             "--message-format=json",
             "--target-dir",
         ])
-        .arg(&options.target_dir)
+        .arg(options.target_dir())
         .args(args)
+        .envs(flags(options.is_unstable))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(stderr)
@@ -176,6 +177,13 @@ fn cargo(
             fs::read_to_string(&log).unwrap_or_default()
         )),
     }
+}
+
+/// The variable that sets the cfg for every crate, and keeps what it holds already.
+fn flags(is_unstable: bool) -> Option<(&'static str, String)> {
+    const VARIABLE: &str = "RUSTFLAGS";
+    let set = std::env::var(VARIABLE).unwrap_or_default();
+    is_unstable.then(|| (VARIABLE, format!("{set} --cfg tokio_unstable")))
 }
 
 fn file_of(message: &Value, wanted: &BTreeSet<FileId>) -> Option<FileId> {

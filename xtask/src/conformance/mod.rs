@@ -54,13 +54,13 @@ fn cargo() -> OsString {
 
 /// Whether there is no difference.
 fn compare(root: &Path, options: &Options) -> Result<bool, String> {
-    let directory = root.join("target").join("conformance");
-    let released = suites::fetch(&directory)?;
+    let directory = options.workspaces();
+    let released = suites::fetch(options.packages())?;
     let wanted = build::wanted(&released, options);
     if wanted.is_empty() {
         return Err("no test file has that name".to_owned());
     }
-    let circumstances = Circumstances::now()?;
+    let circumstances = Circumstances::now(options.is_unstable)?;
     let timeout = options.timeout.as_secs();
     let mut known = match &options.baseline {
         Some(path) => baseline::load(path, &circumstances, timeout),
@@ -80,7 +80,7 @@ fn compare(root: &Path, options: &Options) -> Result<bool, String> {
             }
         }
         let started = Instant::now();
-        let workspace = workspace::generate(subject, &released, root, &directory)?;
+        let workspace = workspace::generate(subject, &released, root, options)?;
         let binaries = build::build(&workspace, &files, options)?;
         workspace::check_lock(&workspace)?;
         let compiled = binaries.files.values().filter(|file| file.is_ok()).count();
@@ -204,7 +204,7 @@ fn conclude(
     if options.table {
         page::update(root, columns, &verdict, options, circumstances)?;
     }
-    let unexplained = page::unexplained(root, &verdict)?;
+    let unexplained = page::unexplained(root, &verdict, options.is_unstable)?;
     println!("{unexplained} differences have no reason in docs/conformance.toml");
     if expected == 0 {
         return Err("the real Tokio passes none of these tests: there is nothing to show".into());

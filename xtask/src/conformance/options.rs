@@ -19,6 +19,7 @@ What is run:
   --only FILE[::TEST] only this test file, or this test of it (may be repeated); a final * stands
                       for anything: `sync_*`, `time_sleep::greater_*`
   --subject SUBJECT   shim, tokio or both (both); with `shim` alone, compare with --baseline
+  --unstable          under --cfg tokio_unstable, with all features that gate something under it
   --driver DRIVER     what the shim waits with: uring, epoll or both (both)
 
 How:
@@ -27,13 +28,15 @@ How:
   --timeout SECONDS   for each test, whatever it is linked with (60)
   --baseline FILE     take the real Tokio's results from FILE if they are of today, this compiler,
                       this kernel and these versions; files missing there are run and added
-  --target-dir DIR    where cargo builds (target/conformance/build)
+  --target-dir DIR    where cargo builds (target/conformance/build; with --unstable,
+                      target/conformance/unstable/build)
   --no-run            only build
   --explained         do not fail for a difference whose reason stands in docs/conformance.toml; it
                       is printed all the same
 
 What comes out:
-  --table             write the results to docs/conformance.md (a complete run only)
+  --table             write the results to docs/conformance.md, with --unstable to
+                      docs/conformance-unstable.md (a complete run only)
   --verbose           name every test as it ends
   --help              print this
 
@@ -51,7 +54,10 @@ pub struct Options {
     pub jobs: usize,
     pub timeout: Duration,
     pub baseline: Option<PathBuf>,
-    pub target_dir: PathBuf,
+    target_dir: Option<PathBuf>,
+    /// Where everything is put that is not told to go elsewhere.
+    directory: PathBuf,
+    pub is_unstable: bool,
     pub is_build_only: bool,
     pub is_explained_enough: bool,
     pub table: bool,
@@ -95,7 +101,9 @@ impl Options {
             jobs: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
             timeout: Duration::from_secs(60),
             baseline: None,
-            target_dir: root.join("target").join("conformance").join("build"),
+            target_dir: None,
+            directory: root.join("target").join("conformance"),
+            is_unstable: false,
             is_build_only: false,
             is_explained_enough: false,
             table: false,
@@ -133,13 +141,14 @@ impl Options {
                         other => return Err(expected("--driver", other, "uring, epoll or both")),
                     }
                 }
+                "--unstable" => options.is_unstable = true,
                 "--runs" => options.runs = number(name, &value()?)?,
                 "--jobs" => options.jobs = number(name, &value()?)?,
                 "--timeout" => {
                     options.timeout = Duration::from_secs(number(name, &value()?)? as u64);
                 }
                 "--baseline" => options.baseline = Some(absolute(&value()?)?),
-                "--target-dir" => options.target_dir = absolute(&value()?)?,
+                "--target-dir" => options.target_dir = Some(absolute(&value()?)?),
                 "--no-run" | "--build-only" => options.is_build_only = true,
                 "--explained" => options.is_explained_enough = true,
                 "--table" => options.table = true,
@@ -160,6 +169,24 @@ impl Options {
             && self.subjects.len() == 2
             && self.drivers.len() == 2
             && !self.is_build_only
+    }
+
+    /// Where the released packages are unpacked, which are the same for every run.
+    pub fn packages(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Where the generated workspaces are.
+    pub fn workspaces(&self) -> PathBuf {
+        match self.is_unstable {
+            true => self.directory.join("unstable"),
+            false => self.directory.clone(),
+        }
+    }
+
+    pub fn target_dir(&self) -> PathBuf {
+        let default = || self.workspaces().join("build");
+        self.target_dir.clone().unwrap_or_else(default)
     }
 
     /// Whether files are run as a whole.

@@ -22,20 +22,29 @@ pub fn update(
     options: &Options,
     circumstances: &Circumstances,
 ) -> Result<(), String> {
-    let reasons = Reasons::read(root)?;
+    let reasons = Reasons::read(root, options.is_unstable)?;
     let Circumstances {
         date,
         rustc,
         kernel,
         cpus,
+        is_unstable,
     } = circumstances;
+    let (under, option, page) = match is_unstable {
+        true => (
+            " under `--cfg tokio_unstable`",
+            "--unstable ",
+            "conformance-unstable.md",
+        ),
+        false => ("", "", "conformance.md"),
+    };
     let mut text = format!(
-        "# Conformance with Tokio's own tests\n\n\
+        "# Conformance with Tokio's own tests{under}\n\n\
          The released tests of {}, unmodified, run with the shim on both drivers and with the real \
          Tokio, on the same machine in the same hour. Each test ran {} in a process of its own \
          with {} seconds of time. What counts is what the real Tokio passed; nothing was retried, \
          no failure is excused.\n\n\
-         Repeat it: `cargo xtask conformance --runs {} --table`, which writes this page. The \
+         Repeat it: `cargo xtask conformance {option}--runs {} --table`, which writes this page. The \
          reasons below are kept in conformance.toml beside it.\n\n\
          {date}; {rustc}; {kernel}; {cpus} CPUs.\n\n",
         versions(),
@@ -81,7 +90,7 @@ pub fn update(
          test counts by its worst run.\n"
     );
     text.push_str(&markdown_table(columns));
-    write(&root.join("docs").join("conformance.md"), &text)?;
+    write(&root.join("docs").join(page), &text)?;
 
     let differing = verdict.differing().into_iter();
     let here: BTreeSet<String> = differing.map(|(id, test)| name(id, test)).collect();
@@ -105,24 +114,28 @@ struct Reasons {
 }
 
 impl Reasons {
-    fn read(root: &Path) -> Result<Reasons, String> {
+    fn read(root: &Path, is_unstable: bool) -> Result<Reasons, String> {
         let path = root.join("docs").join("conformance.toml");
         fs::read_to_string(&path)
             .map_err(|error| error.to_string())
-            .and_then(|text| Reasons::parse(&text))
+            .and_then(|text| Reasons::parse(&text, is_unstable))
             .map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    fn parse(text: &str) -> Result<Reasons, String> {
+    fn parse(text: &str, is_unstable: bool) -> Result<Reasons, String> {
         let mut tables: BTreeMap<String, BTreeMap<String, String>> =
             toml::from_str(text).map_err(|error| error.to_string())?;
-        let reasons = Reasons {
+        let unstable = tables.remove("differs-unstable").unwrap_or_default();
+        let mut reasons = Reasons {
             differs: tables.remove("differs").unwrap_or_default(),
             fails_for_tokio: tables.remove("fails-for-tokio").unwrap_or_default(),
         };
+        if is_unstable {
+            reasons.differs.extend(unstable);
+        }
         match tables.keys().next() {
             Some(unknown) => Err(format!(
-                "[{unknown}] is neither [differs] nor [fails-for-tokio]"
+                "[{unknown}] is none of [differs], [differs-unstable], [fails-for-tokio]"
             )),
             None => Ok(reasons),
         }
@@ -148,8 +161,8 @@ impl Reasons {
 }
 
 /// How many of the tests and files that differ have no reason.
-pub fn unexplained(root: &Path, verdict: &Verdict) -> Result<usize, String> {
-    let reasons = Reasons::read(root)?;
+pub fn unexplained(root: &Path, verdict: &Verdict, is_unstable: bool) -> Result<usize, String> {
+    let reasons = Reasons::read(root, is_unstable)?;
     let differing = verdict.differing();
     let keys = differing.iter().map(|(id, test)| name(id, *test));
     Ok(keys
@@ -170,14 +183,14 @@ mod tests {
 
     #[test]
     fn what_fails_for_tokio_excuses_nothing_here() {
-        let reasons = Reasons::parse("[fails-for-tokio]\n\"a::b::c\" = \"root\"").unwrap();
+        let reasons = Reasons::parse("[fails-for-tokio]\n\"a::b::c\" = \"root\"", false).unwrap();
         assert!(reasons.fails_for_tokio.contains_key("a::b::c"));
         assert_eq!(reasons.of_difference("a::b::c"), "**not explained**");
     }
 
     #[test]
     fn a_reason_that_counts_for_nothing_is_an_error() {
-        assert!(Reasons::parse("[difers]\n\"a\" = \"b\"").is_err());
-        assert!(Reasons::parse("\"a\" = \"b\"").is_err());
+        assert!(Reasons::parse("[difers]\n\"a\" = \"b\"", false).is_err());
+        assert!(Reasons::parse("\"a\" = \"b\"", false).is_err());
     }
 }

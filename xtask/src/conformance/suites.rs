@@ -19,6 +19,8 @@ pub struct Suite {
     pub version: &'static str,
     sha256: &'static str,
     pub features: &'static [&'static str],
+    /// Those that do something under `--cfg tokio_unstable` only.
+    pub unstable_features: &'static [&'static str],
 }
 
 /// To test against newer releases, change version and checksum here (the checksum is the one
@@ -29,24 +31,28 @@ pub const SUITES: [Suite; 4] = [
         version: "1.54.1",
         sha256: "b52fd3255258d26fac7264ab5a76b53c13367136dc011d3d6ad4f8ed070396a3",
         features: &["full", "test-util"],
+        unstable_features: &["tracing", "taskdump", "io-uring", "schedule-latency"],
     },
     Suite {
         package: "tokio-util",
         version: "0.7.20",
         sha256: "e464cf451ba96ebfc6f9b6542f17ee8b8956e33f1e40d9690624e59d7a7f8a4b",
         features: &["full"],
+        unstable_features: &[],
     },
     Suite {
         package: "tokio-stream",
         version: "0.1.19",
         sha256: "a3d06f0b082ba57c26b79407372e57cf2a1e28124f78e9479fe80322cf53420b",
         features: &["full"],
+        unstable_features: &[],
     },
     Suite {
         package: "tokio-test",
         version: "0.4.6",
         sha256: "12bc5db7778a8e08ee255090861e0e7aac55e784300077e7ed293c7be36168b2",
         features: &[],
+        unstable_features: &[],
     },
 ];
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::options::Options;
 use super::suites::{Released, SUITES, tokio_version, write};
 
 /// What the tests are linked with.
@@ -42,16 +43,16 @@ pub fn package_name(suite: &str) -> String {
     format!("conformance-{suite}")
 }
 
-/// Writes the workspace of `subject` below `directory`. `root` is this repository.
+/// Writes the workspace of `subject`. `root` is this repository.
 pub fn generate(
     subject: Subject,
     released: &[Released],
     root: &Path,
-    directory: &Path,
+    options: &Options,
 ) -> Result<Workspace, String> {
     let workspace = Workspace {
         subject,
-        directory: directory.join(subject.name()),
+        directory: options.workspaces().join(subject.name()),
     };
     let version = match subject {
         Subject::Tokio => tokio_version().to_owned(),
@@ -60,7 +61,7 @@ pub fn generate(
     let mut members: Vec<String> = Vec::new();
     for package in released {
         let name = package_name(package.suite.package);
-        let manifest = manifest(package, &version)?;
+        let manifest = manifest(package, &version, options.is_unstable)?;
         write(
             &workspace.directory.join(&name).join("Cargo.toml"),
             &manifest.to_string(),
@@ -114,7 +115,7 @@ fn table<'a>(parent: &'a mut Table, key: &str) -> &'a mut Table {
         .expect("manifests hold tables where cargo wants tables")
 }
 
-fn manifest(released: &Released, tokio: &str) -> Result<Table, String> {
+fn manifest(released: &Released, tokio: &str, is_unstable: bool) -> Result<Table, String> {
     let suite = released.suite;
     let old = &released.manifest;
     let mut new: Table = format!(
@@ -146,7 +147,15 @@ fn manifest(released: &Released, tokio: &str) -> Result<Table, String> {
             list.push(format!("{}/{name}", suite.package).into());
         }
     }
-    features.insert("default".into(), suite.features.to_vec().into());
+    let mut default: Vec<String> = suite.features.iter().map(|&it| it.to_owned()).collect();
+    if is_unstable {
+        for feature in suite.unstable_features {
+            default.push((*feature).to_owned());
+            // One that only an optional dependency makes stands in no list above.
+            default.push(format!("{}/{feature}", suite.package));
+        }
+    }
+    features.insert("default".into(), default.into());
 
     let library: Table = "version = \"*\"\ndefault-features = false"
         .parse()
