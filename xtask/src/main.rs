@@ -33,7 +33,8 @@ Tasks:
                   run the tests of these files, or all, as an unkind parent would start them:
                   signals blocked and ignored, unprivileged, umask 077, few descriptors, ...
   examples        run crates of others on this runtime, on both drivers
-                  (--driver uring or --driver epoll: on one)
+                  (--driver uring or --driver epoll: on one; --measure: a proxy among them
+                  beside itself on the real Tokio)
   loom [ARGS]     explore the models of the runtime's protocols (loom)
   mutants [OPTIONS]
                   plant bugs in a copy of the tree; a test must find each (--help)

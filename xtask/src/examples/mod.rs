@@ -3,7 +3,11 @@
 //! They are the workspace in `examples/`, whose crates come from the registry unchanged; its lock
 //! file must know one Tokio, ours. Each test program is a process of its own with a time limit,
 //! because what goes wrong in a runtime is most often that nothing happens any more.
+//! `--measure` compares a proxy among them with itself on the Tokio of the registry.
 #![forbid(unsafe_code)]
+
+mod measure;
+mod tunnel;
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -25,8 +29,9 @@ pub fn run(root: &Path, args: &[String]) -> ExitCode {
     let drivers: &[&str] = match chosen[..] {
         [] => &DRIVERS,
         ["--driver", driver] if DRIVERS.contains(&driver) => &[driver],
+        ["--measure"] => return measure::run(root),
         _ => {
-            eprintln!("usage: cargo xtask examples [--driver uring|epoll]");
+            eprintln!("usage: cargo xtask examples [--driver uring|epoll | --measure]");
             return ExitCode::from(2);
         }
     };
