@@ -96,6 +96,18 @@ const STEPS: &[Step] = &[
         &[("PROPTEST_CASES", "1250")],
     ),
     (
+        "copies of files by the kernel beside plain ones, 10,000 cases",
+        &[
+            "test",
+            "--release",
+            "-p",
+            "yamanote",
+            "--test",
+            "copy_random",
+        ],
+        &[("PROPTEST_CASES", "1250")],
+    ),
+    (
         "every test as an unkind parent would start it",
         &["xtask", "test", "--hostile"],
         &[],

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -31,6 +32,8 @@ pub enum Capability {
     LoopMounts,
     /// A seccomp filter can be set.
     Seccomp,
+    /// The kernel encrypts what TCP sends (CONFIG_TLS).
+    KernelTls,
 }
 
 /// `true` if the machine has `capability`. If not, the skip is recorded (in the file named by
@@ -105,6 +108,7 @@ impl Capability {
             })
             .join()
             .expect("setting a filter does not panic"),
+            Capability::KernelTls => kernel_tls().map_err(|error| error.to_string()),
         }
     }
 }
@@ -114,6 +118,20 @@ fn is_root() -> Result<(), String> {
     match unsafe { libc::geteuid() } {
         0 => Ok(()),
         uid => Err(format!("the uid is {uid}")),
+    }
+}
+
+fn kernel_tls() -> std::io::Result<()> {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let stream = std::net::TcpStream::connect(listener.local_addr()?)?;
+    let (name, fd) = (b"tls", stream.as_raw_fd());
+    const TCP_ULP: libc::c_int = 31;
+    let length = name.len() as libc::socklen_t;
+    // SAFETY: the name lives, and is as long as is said.
+    match unsafe { libc::setsockopt(fd, libc::IPPROTO_TCP, TCP_ULP, name.as_ptr().cast(), length) }
+    {
+        0 => Ok(()),
+        _ => Err(std::io::Error::last_os_error()),
     }
 }
 

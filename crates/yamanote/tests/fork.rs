@@ -5,17 +5,21 @@
 mod program_support;
 mod tcp_support;
 
+use std::collections::HashMap;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use program_support::runtime;
-use tcp_support::pair;
+use tcp_support::{assert_numbered, numbered, pair};
 use yamanote::buf::IoBuf;
 use yamanote::fs::{self, File};
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::net::{TcpListener, TcpStream};
 use yamanote::runtime::{DriverChoice, Runtime};
+use yamanote::task::JoinHandle;
 use yamanote_test::{Capability, Setup, TempDir, builder, in_own_process, matrix, require};
 
 /// Runs `f` in a forked child and returns the child's exit status.
@@ -126,6 +130,83 @@ matrix! {
         assert!(libc::WIFEXITED(status));
         runtime.block_on(async {
             yamanote::time::timeout(Duration::from_secs(5), ping(&mut a, &mut b)).await.unwrap();
+        });
+    }
+}
+
+/// What this process has open of pipes, by number, and which pipe each is.
+fn pipes() -> HashMap<i32, String> {
+    let numbers = std::fs::read_dir("/proc/self/fd").unwrap();
+    let links = numbers.filter_map(|entry| {
+        let path = entry.unwrap().path();
+        let number = path.file_name()?.to_str()?.parse().ok()?;
+        let target = std::fs::read_link(path).ok()?;
+        Some((number, target.to_str()?.to_owned()))
+    });
+    links.filter(|(_, to)| to.starts_with("pipe:")).collect()
+}
+
+/// Passes the bytes of this range on, through a relay that has taken all before.
+async fn pass(far: &mut TcpStream, end: &mut TcpStream, range: std::ops::Range<usize>) {
+    let mut received = vec![0; range.len()];
+    let bytes = numbered(range.clone());
+    let (sent, read) = yamanote::join!(far.write_all(&bytes), end.read_exact(&mut received));
+    sent.unwrap();
+    read.unwrap();
+    assert_numbered(range.start, &received);
+}
+
+async fn relay() -> (TcpStream, TcpStream, JoinHandle<u64>) {
+    let ((far, mut near), (mut out, end)) = (pair().await, pair().await);
+    let copying = async move { yamanote::io::copy(&mut near, &mut out).await.unwrap() };
+    (far, end, yamanote::spawn(copying))
+}
+
+matrix! {
+    /// The pipes that stand between sockets are kept for the next copy, of this process.
+    alone fn a_child_has_pipes_of_its_own(setup: Setup) {
+        const MIB: usize = 1 << 20;
+        let runtime = builder!(setup).build().unwrap();
+        let before = pipes();
+        let (mut far, mut end, copying) = runtime.block_on(relay());
+        runtime.block_on(pass(&mut far, &mut end, 0..2 * MIB));
+        assert!(runtime.metrics().kernel_copied_bytes() > 0);
+        let kept: HashMap<_, _> = pipes().into_iter().filter(|it| !before.contains_key(&it.0)).collect();
+        assert!(!kept.is_empty(), "the pool keeps a pipe while there is a copy");
+        let status = in_child(|| {
+            // Whoever takes a pipe of the parent finds this in it.
+            let mut poisoned: Vec<_> = kept.keys().map(|number| {
+                let mut options = std::fs::OpenOptions::new();
+                options.read(true).write(true).custom_flags(libc::O_NONBLOCK);
+                let mut pipe = options.open(format!("/proc/self/fd/{number}")).unwrap();
+                pipe.write_all(b"poison").unwrap();
+                pipe
+            }).collect();
+            let runtime = builder!(setup).build().unwrap();
+            let copied = runtime.block_on(async {
+                let (mut far, mut end, copying) = relay().await;
+                pass(&mut far, &mut end, 0..2 * MIB).await;
+                drop(far);
+                copying.await.unwrap()
+            });
+            assert_eq!(copied, 2 * MIB as u64);
+            assert!(runtime.metrics().kernel_copied_bytes() > 0);
+            for pipe in &mut poisoned {
+                // Two descriptors are one pipe's.
+                match pipe.read(&mut [0; 100]) {
+                    Ok(length) => assert_eq!(length % 6, 0),
+                    Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock),
+                }
+            }
+        });
+        assert_eq!(status, 0, "{status:#x}");
+        // The parent's pipes are open, and what it copies is as before.
+        let now = pipes();
+        assert!(kept.iter().all(|(number, pipe)| now.get(number) == Some(pipe)));
+        runtime.block_on(async {
+            pass(&mut far, &mut end, 2 * MIB..4 * MIB).await;
+            drop(far);
+            assert_eq!(copying.await.unwrap(), 4 * MIB as u64);
         });
     }
 }

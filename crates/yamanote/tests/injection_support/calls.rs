@@ -98,6 +98,51 @@ pub const CALLS: &[(&str, libc::c_long, &[i32])] = &[
             libc::EISDIR,
         ],
     ),
+    (
+        "splice",
+        libc::SYS_splice,
+        &[
+            libc::EACCES,
+            libc::EINTR,
+            libc::EINVAL,
+            libc::EIO,
+            libc::EOPNOTSUPP,
+            libc::ESPIPE,
+        ],
+    ),
+    (
+        "sendfile",
+        libc::SYS_sendfile,
+        &[
+            libc::EINTR,
+            libc::EINVAL,
+            libc::EIO,
+            libc::EOPNOTSUPP,
+            libc::EOVERFLOW,
+            libc::ESPIPE,
+        ],
+    ),
+    (
+        "copy_file_range",
+        libc::SYS_copy_file_range,
+        &[
+            libc::EBADF,
+            libc::EFBIG,
+            libc::EINVAL,
+            libc::EIO,
+            libc::ENOSPC,
+            libc::EOPNOTSUPP,
+            libc::EXDEV,
+        ],
+    ),
+    // `SYS_cachestat`, which libc does not name everywhere.
+    (
+        "cachestat",
+        451,
+        &[libc::EBADF, libc::EINVAL, libc::EOPNOTSUPP],
+    ),
+    ("pipe2", libc::SYS_pipe2, &[libc::EMFILE, libc::ENFILE]),
+    ("rt_sigaction", libc::SYS_rt_sigaction, &[libc::EINVAL]),
     ("ppoll", libc::SYS_ppoll, &[libc::EINTR, libc::EINVAL]),
     (
         "preadv2",

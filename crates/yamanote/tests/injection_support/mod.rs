@@ -152,6 +152,44 @@ pub async fn use_files(directory: Arc<Path>) -> io::Result<()> {
     fs::remove_file(&path).await
 }
 
+/// Copies between sockets and files, bulky enough for the kernel's way.
+pub async fn use_copies(directory: Arc<Path>) -> io::Result<()> {
+    let bytes = numbered(0..150_000);
+    let (from, to) = (directory.join("from"), directory.join("to"));
+    fs::write(&from, &bytes).await?;
+    let copy = |mut from: File, mut to: File| async move {
+        yamanote::io::copy(&mut from, &mut to).await?;
+        to.flush().await
+    };
+    copy(File::open(&from).await?, File::create(&to).await?).await?;
+    assert_eq!(fs::read(&to).await?, bytes, "{WRONG}");
+    assert_eq!(fs::copy(&to, &from).await?, 150_000, "{WRONG}");
+    // From a file through two connections to another.
+    let ((far, near), (out, end)) = (UnixStream::pair()?, UnixStream::pair()?);
+    let (mut source, mut sink) = (File::open(&from).await?, File::create(&to).await?);
+    let sending = async move {
+        let mut far = far;
+        yamanote::io::copy(&mut source, &mut far).await?;
+        far.shutdown().await
+    };
+    let passing = async move {
+        let (mut near, mut out) = (near, out);
+        yamanote::io::copy(&mut near, &mut out).await?;
+        out.shutdown().await
+    };
+    let writing = async move {
+        let mut end = end;
+        yamanote::io::copy(&mut end, &mut sink).await?;
+        sink.flush().await
+    };
+    // Whoever fails lets go of its ends, so the others come to an end too.
+    let (sent, passed, written) = yamanote::join!(sending, passing, writing);
+    sent.and(passed).and(written)?;
+    assert_eq!(fs::read(&to).await?, bytes, "{WRONG}");
+    fs::remove_file(&from).await?;
+    fs::remove_file(&to).await
+}
+
 /// Wake-ups from threads of the pool and from timers, the shortest and others.
 pub async fn use_the_clock() -> io::Result<()> {
     for micros in [200, 700, 1500, 3000] {
@@ -174,6 +212,7 @@ pub async fn use_everything(directory: Arc<Path>, report: &'static Report) -> bo
         ("device", yamanote::spawn(use_the_device(directory.clone()))),
         ("sockets", yamanote::spawn(use_sockets())),
         ("files", yamanote::spawn(use_files(directory.clone()))),
+        ("copies", yamanote::spawn(use_copies(directory.clone()))),
         ("clock", yamanote::spawn(use_the_clock())),
     ];
     let mut is_well = true;
