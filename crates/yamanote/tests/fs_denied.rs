@@ -3,6 +3,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
 use yamanote::fs::{self, File, OpenOptions};
 use yamanote::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
@@ -96,7 +97,67 @@ async fn look(path: &Path) {
     assert_eq!(said(n), Err(Some(libc::EBADF)));
 }
 
+/// What `std` and we say and leave behind, each beside the other.
+async fn change_names(directory: &Path, round: usize) {
+    let ours = directory.join(format!("ours {round}"));
+    let std = directory.join(format!("std {round}"));
+    for place in [&ours, &std] {
+        std::fs::create_dir(place).unwrap();
+        std::fs::write(place.join("file"), b"contents").unwrap();
+    }
+    let at = |name: &str| (ours.join(name), std.join(name));
+    let ((file, its_file), (copy, its_copy)) = (at("file"), at("copy"));
+    let ((link, its_link), (moved, its_moved)) = (at("link"), at("moved"));
+    let ((dir, its_dir), (new, its_new)) = (at("dir"), at("new"));
+    let target = || Path::new("file");
+    let said = [
+        (
+            said(fs::copy(&file, &copy).await.map(drop)),
+            said(std::fs::copy(&its_file, &its_copy).map(drop)),
+        ),
+        (
+            said(fs::symlink(target(), &link).await),
+            said(std::os::unix::fs::symlink(target(), &its_link)),
+        ),
+        (
+            said(fs::rename(&file, &moved).await),
+            said(std::fs::rename(&its_file, &its_moved)),
+        ),
+        (
+            said(fs::create_dir(&dir).await),
+            said(std::fs::create_dir(&its_dir)),
+        ),
+        (
+            said(fs::remove_file(&moved).await),
+            said(std::fs::remove_file(&its_moved)),
+        ),
+        (
+            said(fs::remove_dir(&dir).await),
+            said(std::fs::remove_dir(&its_dir)),
+        ),
+        (
+            said(File::create(&new).await.map(drop)),
+            said(std::fs::File::create(&its_new).map(drop)),
+        ),
+    ];
+    if said.iter().all(|(_, std)| std.is_ok()) {
+        assert_eq!(names(&ours), names(&std));
+    }
+    for (step, (ours, std)) in said.into_iter().enumerate() {
+        // A thread of the pool that existed before the filter may have had a better answer.
+        assert!(ours.is_ok() || ours == std, "step {step}: {ours:?} {std:?}");
+    }
+}
+
+fn names(directory: &Path) -> Vec<std::ffi::OsString> {
+    let entries = std::fs::read_dir(directory).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
+}
+
 fn use_files(runtime: &Runtime, directories: &[TempDir]) {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
     for directory in directories {
         let path = directory.path().join("file");
         // More than once, because a refusal is remembered.
@@ -104,6 +165,7 @@ fn use_files(runtime: &Runtime, directories: &[TempDir]) {
             runtime.block_on(async {
                 write_and_read(&path).await;
                 look(&path).await;
+                change_names(directory.path(), NEXT.fetch_add(1, SeqCst)).await;
             });
         }
         let mut std = std::fs::File::open(&path).unwrap();
@@ -184,4 +246,9 @@ denied! {
     fstatfs_enosys: SYS_fstatfs ENOSYS;
     getrusage_eperm: SYS_getrusage EPERM;
     getrusage_enosys: SYS_getrusage ENOSYS;
+    mkdirat_eperm: SYS_mkdirat EPERM;
+    unlinkat_eperm: SYS_unlinkat EPERM;
+    unlinkat_enosys: SYS_unlinkat ENOSYS;
+    renameat_eperm: SYS_renameat EPERM;
+    symlinkat_eperm: SYS_symlinkat EPERM;
 }

@@ -7,8 +7,8 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::look_up::{self, FoundFile, Inline, Refusal};
-use super::pool;
 use super::strategy::{self, Facts};
+use super::{in_memory, pool};
 use crate::buf::owned;
 use crate::sys::fs as sys;
 
@@ -67,7 +67,7 @@ fn try_out(path: &Path) -> io::Result<Vec<u8>> {
     Ok(contents)
 }
 
-enum InlineRead {
+pub(super) enum InlineRead {
     Done(io::Result<Vec<u8>>),
     /// The rest is not at hand: the file, and what was read of it.
     More(StdFile, Vec<u8>),
@@ -79,7 +79,7 @@ enum InlineRead {
 /// a page has met the end of the file.
 const SMALLEST_PAGE: usize = 4096;
 
-fn read_inline(found: FoundFile) -> InlineRead {
+pub(super) fn read_inline(found: FoundFile) -> InlineRead {
     let FoundFile {
         file,
         identity,
@@ -150,9 +150,10 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 /// Writes `contents` as the whole of a file, which is created if it does not exist and emptied
 /// first if it does.
 ///
-/// One job of the blocking pool does it, to its end even if the future is dropped after it was
-/// first polled. After a crash in between, the file may hold anything: to replace a file safely,
-/// write another one and [`rename`](super::rename) it.
+/// A small file on a file system in memory is written at once; otherwise one job of the blocking
+/// pool does it, to its end even if the future is dropped after it was first polled. After a crash
+/// in between, the file may hold anything: to replace a file safely, write another one and
+/// [`rename`](super::rename) it.
 ///
 /// # Errors
 ///
@@ -163,8 +164,22 @@ pub async fn read_to_string(path: impl AsRef<Path>) -> io::Result<String> {
 /// Not cancel safe: once polled, the file may be written although the future is dropped, and an
 /// error is lost.
 pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Result<()> {
+    let path = path.as_ref();
+    pool::begin().await?;
+    let why = match in_memory::at(path, |target| target.write(contents.as_ref(), None)) {
+        Inline::Done(answer) => return answer,
+        Inline::Refused(why) => why,
+    };
+    let is_trial = why.asks_for_trial();
     let contents = owned::take(contents);
-    pool::with_path(path.as_ref(), move |path| std::fs::write(path, contents)).await
+    pool::look_up(path, why, move |path| {
+        std::fs::write(path, contents)?;
+        if is_trial {
+            look_up::try_out_opens(path);
+        }
+        Ok(())
+    })
+    .await
 }
 
 #[cfg(test)]

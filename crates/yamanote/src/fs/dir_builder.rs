@@ -2,10 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-use super::pool;
+use super::in_memory::Change;
 
 /// Creates directories, if wanted with their parents or with other permissions.
 ///
@@ -54,11 +53,11 @@ impl DirBuilder {
     ///
     /// Not cancel safe: once polled, the directory may be created although the future is dropped.
     pub async fn create(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        let mut builder = std::fs::DirBuilder::new();
-        builder.recursive(self.recursive);
-        if let Some(mode) = self.mode {
-            builder.mode(mode);
-        }
-        pool::with_path(path.as_ref(), move |path| builder.create(path)).await
+        let mode = self.mode.unwrap_or(0o777);
+        let change = match self.recursive {
+            true => Change::CreateDirAll(mode),
+            false => Change::CreateDir(mode),
+        };
+        change.make(path.as_ref()).await
     }
 }

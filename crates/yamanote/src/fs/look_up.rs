@@ -22,7 +22,7 @@ static IN_VAIN: AtomicU32 = AtomicU32::new(0);
 /// Whether a look-up should be tried inline. Where everything is on such a file system, as on the
 /// overlay of a container, only every sixteenth is tried, so that the attempts cost next to
 /// nothing.
-fn is_worth_trying() -> bool {
+pub(super) fn is_worth_trying() -> bool {
     let in_vain = IN_VAIN.load(Relaxed);
     in_vain < 16 || IN_VAIN.fetch_add(1, Relaxed) % 16 == 0
 }
@@ -34,7 +34,7 @@ fn is_kernel_made(path: &Path) -> bool {
 }
 
 /// Calls `f` with `path` as a C string. `None`: it cannot be one, and `std` is to word the error.
-fn with_c_path<R>(path: &Path, f: impl FnOnce(&CStr) -> R) -> Option<R> {
+pub(super) fn with_c_path<R>(path: &Path, f: impl FnOnce(&CStr) -> R) -> Option<R> {
     const ON_STACK: usize = 384;
     let bytes = path.as_os_str().as_bytes();
     if bytes.len() < ON_STACK {
@@ -91,7 +91,9 @@ pub(super) fn try_out_look_ups(path: &Path) {
     BY_NAME.try_out(limit(0), || {
         let tried = match with_c_path(path, |path| look(None, path, 0)) {
             Some(Ok(_)) => Trial::Done,
-            Some(Err(error)) if is_denial(&error) => compare_with_plain(&error, find_plainly(path)),
+            Some(Err(error)) if is_denial(&error) => {
+                compare_with_plain(&error, &find_plainly(path))
+            }
             // An answer of the cache, or of a full table of descriptors.
             Some(Err(_)) => Trial::Done,
             None => Trial::InVain,
@@ -108,7 +110,7 @@ fn find_plainly(path: &Path) -> io::Result<()> {
 }
 
 /// Finds `path` (relative to `dir`) in the kernel's cache of names, without opening it. `flags` may
-/// be `O_NOFOLLOW`.
+/// be `O_NOFOLLOW` and `O_DIRECTORY`.
 fn look(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> io::Result<(OwnedFd, Identity)> {
     let fd = sys::open_cached(dir, path, libc::O_PATH | flags, 0)?;
     let identity = sys::identify(fd.as_fd())?;
@@ -116,7 +118,7 @@ fn look(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> io::Result<(Own
 }
 
 /// What the error of a look-up or an opening means for the caller.
-fn refuse<T>(error: io::Error) -> Inline<T> {
+pub(super) fn refuse<T>(error: io::Error) -> Inline<T> {
     match error.raw_os_error() {
         // The name cache itself says these. Everything else (no permission, no descriptor left, a
         // sandbox, an old kernel, a lease to be broken) is for the plain call to decide.
@@ -158,14 +160,19 @@ pub(super) fn find_inline(
 }
 
 /// Calls `f` with `path` if a look-up of it may be tried inline.
-fn with_usable_path(path: &Path, f: impl FnOnce(&CStr) -> Inline<FoundFile>) -> Inline<FoundFile> {
+pub(super) fn with_usable_path<T>(path: &Path, f: impl FnOnce(&CStr) -> Inline<T>) -> Inline<T> {
     if is_kernel_made(path) || !is_inline_allowed() {
         return Inline::Refused(Refusal::MayWait);
     }
     with_c_path(path, f).unwrap_or(Inline::Refused(Refusal::MayWait))
 }
 
-fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<FoundFile> {
+/// [`find_inline`] for a path that is usable.
+pub(super) fn find_c_path(
+    dir: Option<BorrowedFd<'_>>,
+    path: &CStr,
+    flags: i32,
+) -> Inline<FoundFile> {
     match BY_NAME.inline(limit(0), || look(dir, path, flags)) {
         Some(Ok((fd, identity))) => judge_found(fd, identity),
         Some(Err(error)) => {
@@ -263,6 +270,14 @@ pub(super) fn try_out_open(path: &Path, flags: i32) -> Option<io::Result<FoundFi
     })?
 }
 
+/// On a thread that may wait, where `path` was opened plainly: tries out whether that could have
+/// been inline, and whether the file could be read so.
+pub(super) fn try_out_opens(path: &Path) {
+    if let Some(Ok(found)) = try_out_open(path, libc::O_RDONLY) {
+        found.facts.try_out_reads(found.file.as_fd());
+    }
+}
+
 /// Opens the file that was found as `name`, by its path once more.
 fn open_found(path: &CStr, flags: i32, name: &FoundFile) -> Inline<FoundFile> {
     // The name may stand for a FIFO by now: O_NONBLOCK keeps even that from waiting, and turns a
@@ -333,7 +348,7 @@ pub(super) fn is_still(fd: BorrowedFd<'_>, identity: &Identity) -> bool {
     sys::identify(fd).is_ok_and(|now| is_same(&now, identity))
 }
 
-fn is_same(a: &Identity, b: &Identity) -> bool {
+pub(super) fn is_same(a: &Identity, b: &Identity) -> bool {
     (a.inode, a.mount) == (b.inode, b.mount)
 }
 

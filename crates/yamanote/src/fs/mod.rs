@@ -22,7 +22,8 @@
 //!
 //! The thread that polls does at once what takes the kernel microseconds. On local disks that is
 //! looking up a name in the kernel's cache of names, opening a file found there, and reading what
-//! is in the page cache; on file systems in memory it is also writing to small files. What is not
+//! is in the page cache; on file systems in memory it is also writing to small files, and creating,
+//! copying, renaming and removing them. What is not
 //! in the caches or on other file systems (network, FUSE, overlay), and every write to a disk, goes
 //! another way.
 //!
@@ -83,9 +84,12 @@ pub use read_dir::{DirEntry, ReadDir, read_dir};
 
 mod names;
 pub use names::{
-    canonicalize, copy, create_dir, create_dir_all, hard_link, read_link, remove_dir,
-    remove_dir_all, remove_file, rename, set_permissions, symlink,
+    canonicalize, create_dir, create_dir_all, hard_link, read_link, remove_dir, remove_dir_all,
+    remove_file, rename, set_permissions, symlink,
 };
+
+mod copy;
+pub use copy::copy;
 
 mod dir_builder;
 pub use dir_builder::DirBuilder;
@@ -95,6 +99,8 @@ mod strategy;
 mod cached;
 
 mod look_up;
+
+mod in_memory;
 
 mod mount;
 

@@ -53,6 +53,8 @@ pub(super) struct Mount {
     pub(super) opens: Trust,
     pub(super) reads: Trust,
     pub(super) writes: Trust,
+    /// Creating, replacing and removing names, where that is done inline at all.
+    pub(super) names: Trust,
     /// Direct reads and writes on the ring, told to wait for the device only.
     pub(super) direct: Trust,
     /// When the last timed hand-over of an operation to the ring was.
@@ -73,6 +75,7 @@ impl Mount {
             reads: Trust::on_trial(),
             // Nobody is asked about a write to memory. It waits for other writers only.
             writes: Trust::given(),
+            names: Trust::on_trial(),
             direct: Trust::given(),
             timed_ms: AtomicU64::new(0),
             reads_by_itself: false,

@@ -1,13 +1,15 @@
 //! Operations on names, by their twins of `std::fs` on the blocking pool.
 //!
-//! Each of them may wait, and the ring would hand each to a thread of the kernel: a thread of the
-//! pool is no worse, and one job can make all the calls of a `remove_dir_all`.
+//! On a disk each of them may wait, and the ring would hand each to a thread of the kernel: a
+//! thread of the pool is no worse, and one job can make all the calls of a `remove_dir_all`. On
+//! file systems in memory those of one step are made inline ([`super::in_memory`]).
 #![forbid(unsafe_code)]
 
 use std::fs::Permissions;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::in_memory::Change;
 use super::pool;
 
 /// The absolute path with every symbolic link, `.` and `..` resolved.
@@ -32,21 +34,6 @@ pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     pool::with_path(path.as_ref(), |path| std::fs::canonicalize(path)).await
 }
 
-/// Copies the contents and permissions of one file to another, which is replaced if it exists, and
-/// returns the number of bytes. The kernel does the copying, sharing the blocks where it can.
-///
-/// # Errors
-///
-/// As [`std::fs::copy`]: `from` is not a file or cannot be read, or `to` cannot be written.
-///
-/// # Cancel safety
-///
-/// Not cancel safe: once polled, the copy goes on to its end although the future is dropped.
-pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
-    let to = to.as_ref().to_owned();
-    pool::with_path(from.as_ref(), move |from| std::fs::copy(from, to)).await
-}
-
 /// Creates an empty directory.
 ///
 /// # Errors
@@ -58,7 +45,7 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
 ///
 /// Not cancel safe: once polled, the directory may be created although the future is dropped.
 pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
-    pool::with_path(path.as_ref(), |path| std::fs::create_dir(path)).await
+    Change::CreateDir(0o777).make(path.as_ref()).await
 }
 
 /// Creates a directory and those of its parents that do not exist. It may exist already.
@@ -71,7 +58,7 @@ pub async fn create_dir(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// Not cancel safe: once polled, the directories may be created although the future is dropped.
 pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
-    pool::with_path(path.as_ref(), |path| std::fs::create_dir_all(path)).await
+    Change::CreateDirAll(0o777).make(path.as_ref()).await
 }
 
 /// Gives the file `original` a second name, `link`.
@@ -85,11 +72,8 @@ pub async fn create_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// Not cancel safe: once polled, the link may be made although the future is dropped.
 pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
-    let link = link.as_ref().to_owned();
-    pool::with_path(original.as_ref(), move |original| {
-        std::fs::hard_link(original, link)
-    })
-    .await
+    let change = Change::HardLink(link.as_ref().into());
+    change.make(original.as_ref()).await
 }
 
 /// Where the symbolic link `path` points to.
@@ -115,7 +99,7 @@ pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
 ///
 /// Not cancel safe: once polled, the directory may be removed although the future is dropped.
 pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
-    pool::with_path(path.as_ref(), |path| std::fs::remove_dir(path)).await
+    Change::RemoveDir.make(path.as_ref()).await
 }
 
 /// Removes a directory and everything in it. Symbolic links are removed, not followed.
@@ -141,7 +125,7 @@ pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// Not cancel safe: once polled, the file may be removed although the future is dropped.
 pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
-    pool::with_path(path.as_ref(), |path| std::fs::remove_file(path)).await
+    Change::RemoveFile.make(path.as_ref()).await
 }
 
 /// Renames a file or directory, replacing a file of the new name.
@@ -154,8 +138,8 @@ pub async fn remove_file(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// Not cancel safe: once polled, the file may be renamed although the future is dropped.
 pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
-    let to = to.as_ref().to_owned();
-    pool::with_path(from.as_ref(), move |from| std::fs::rename(from, to)).await
+    let change = Change::Rename(to.as_ref().into());
+    change.make(from.as_ref()).await
 }
 
 /// Changes the permissions of a file or directory.
@@ -184,9 +168,6 @@ pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -
 ///
 /// Not cancel safe: once polled, the link may be made although the future is dropped.
 pub async fn symlink(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io::Result<()> {
-    let link = link.as_ref().to_owned();
-    pool::with_path(original.as_ref(), move |original| {
-        std::os::unix::fs::symlink(original, link)
-    })
-    .await
+    let change = Change::Symlink(original.as_ref().into());
+    change.make(link.as_ref()).await
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use super::in_memory::{self, Opened};
 use super::look_up::{self, Inline, Refusal};
 use super::{File, pool};
 
@@ -36,6 +37,7 @@ struct Settings {
     truncate: bool,
     create: bool,
     create_new: bool,
+    mode: Option<u32>,
     custom: i32,
 }
 
@@ -52,9 +54,31 @@ impl Settings {
     /// The flags of open(2), if opening neither creates nor truncates anything and `std` accepts
     /// the combination.
     fn plain_flags(&self) -> Option<i32> {
-        if self.truncate || self.create || self.create_new {
+        match self.truncate || self.create || self.create_new {
+            true => None,
+            false => self.access_flags(),
+        }
+    }
+
+    /// The flags of open(2), if opening creates or truncates something and `std` accepts the
+    /// combination.
+    fn changing_flags(&self) -> Option<i32> {
+        if self.custom & libc::O_DIRECTORY != 0 {
             return None;
         }
+        let (can_create, can_truncate) = (self.write || self.append, self.write && !self.append);
+        let change = match (self.create, self.truncate, self.create_new) {
+            (false, false, false) => return None,
+            (_, _, true) if can_create => libc::O_CREAT | libc::O_EXCL,
+            (true, false, false) if can_create => libc::O_CREAT,
+            (false, true, false) if can_truncate => libc::O_TRUNC,
+            (true, true, false) if can_truncate => libc::O_CREAT | libc::O_TRUNC,
+            _ => return None,
+        };
+        Some(self.access_flags()? | change)
+    }
+
+    fn access_flags(&self) -> Option<i32> {
         let access = match (self.read, self.write, self.append) {
             (true, false, false) => libc::O_RDONLY,
             (false, true, false) => libc::O_WRONLY,
@@ -64,6 +88,16 @@ impl Settings {
             (false, false, false) => return None,
         };
         (self.custom & !Settings::PLAIN_CUSTOM_FLAGS == 0).then_some(access | self.custom)
+    }
+}
+
+impl Settings {
+    /// Creates or truncates the file at once, if it is in memory.
+    fn open_in_memory(&self, path: &Path) -> Inline<Opened> {
+        match self.changing_flags() {
+            Some(flags) => in_memory::open(path, flags, self.mode.unwrap_or(0o666)),
+            None => Inline::Refused(Refusal::MayWait),
+        }
     }
 }
 
@@ -123,7 +157,7 @@ impl OpenOptions {
     /// The permissions of a file that is created, less those in the umask (0o666 by default).
     pub fn mode(&mut self, mode: u32) -> &mut OpenOptions {
         self.std.mode(mode);
-        self
+        self.record(|settings| settings.mode = Some(mode))
     }
 
     /// Further flags of open(2), such as `O_DIRECT` or `O_NOFOLLOW`; they replace those of an
@@ -151,24 +185,38 @@ impl OpenOptions {
     pub async fn open(&self, path: impl AsRef<Path>) -> io::Result<File> {
         let path = path.as_ref();
         pool::begin().await?;
-        let mut why = Refusal::MayWait;
         let plain_flags = self.settings.as_ref().and_then(Settings::plain_flags);
-        if let Some(flags) = plain_flags {
-            match look_up::open_inline(path, flags) {
+        let why = match (&self.settings, plain_flags) {
+            (Some(_), Some(flags)) => match look_up::open_inline(path, flags) {
                 Inline::Done(found) => {
                     let found = found?;
                     return Ok(File::from_opened(found.file, Some(found.facts)));
                 }
-                Inline::Refused(refusal) => why = refusal,
-            }
-        }
+                Inline::Refused(why) => why,
+            },
+            (Some(settings), None) => match settings.open_in_memory(path) {
+                Inline::Done(opened) => {
+                    let opened = opened?;
+                    return Ok(File::from_opened(opened.file, Some(opened.facts)));
+                }
+                Inline::Refused(why) => why,
+            },
+            (None, _) => Refusal::MayWait,
+        };
+        let is_trial = why.asks_for_trial();
         let options = self.std.clone();
-        let plain_flags = plain_flags.filter(|_| why.asks_for_trial());
+        let plain_flags = plain_flags.filter(|_| is_trial);
         let open = move |path: &Path| {
             let tried = plain_flags.and_then(|flags| look_up::try_out_open(path, flags));
             match tried {
                 Some(found) => found.map(|found| (found.file, Some(found.facts))),
-                None => Ok((options.open(path)?, None)),
+                None => {
+                    let file = options.open(path)?;
+                    if is_trial && plain_flags.is_none() {
+                        look_up::try_out_opens(path);
+                    }
+                    Ok((file, None))
+                }
             }
         };
         let (file, facts) = pool::look_up(path, why, open).await?;

@@ -29,7 +29,8 @@
 //! * `RWF_NOWAIT` does not hold for a write to a frozen file system (`fsfreeze`, snapshots), which
 //!   waits until it is thawed. So no write to a disk is inline.
 //! * A write to memory waits for other writers of the file, which hold it for as long as they copy
-//!   or allocate. So only small files are written inline.
+//!   or allocate. So only small files are written inline, or created, replaced and removed
+//!   ([`super::in_memory`]).
 //! * A sandbox may deny any of these calls, at any time. A denial says nothing about the file: the
 //!   plain call is then made on the pool, and if that is not denied, the denied one is refused for
 //!   a while.
@@ -50,8 +51,9 @@ use crate::util::coop;
 /// takes 25 to 100 microseconds; longer copies are worth a thread.
 pub(super) const INLINE_MAX: usize = 512 * 1024;
 
-/// The largest file in memory that is written inline. Another writer holds the file for as long as
-/// its write takes: a quarter of a second for a gigabyte, a millisecond for this.
+/// The largest file in memory that is written, emptied or removed inline. Another writer holds the
+/// file for as long as its write takes: a quarter of a second for a gigabyte, a millisecond for
+/// this.
 const WRITTEN_INLINE_MAX: u64 = 4 * 1024 * 1024;
 
 /// Bytes that cost one unit of the cooperative budget. The 128 units of a task's poll are then at
@@ -241,7 +243,7 @@ impl Facts {
                         self.mount.reads.never();
                         Trial::InVain
                     }
-                    _ => compare_with_plain(&error, read(Wait::Allowed)),
+                    _ => compare_with_plain(&error, &read(Wait::Allowed)),
                 },
             };
             ((), tried)
@@ -340,7 +342,12 @@ impl ByRing<'_> {
 
 /// Whether the file is so small that another writer cannot hold it for long.
 fn is_small(fd: BorrowedFd<'_>) -> bool {
-    sys::identify(fd).is_ok_and(|file| file.size.max(file.allocated) <= WRITTEN_INLINE_MAX)
+    sys::identify(fd).is_ok_and(|file| is_small_file(&file))
+}
+
+/// As [`is_small`], and that it takes microseconds to free what it holds.
+pub(super) fn is_small_file(file: &Identity) -> bool {
+    file.size.max(file.allocated) <= WRITTEN_INLINE_MAX
 }
 
 /// Whether a sandbox answers so to a call it does not know, or a kernel that has no memory for it.
@@ -360,7 +367,7 @@ pub(super) fn is_denial(error: &io::Error) -> bool {
 
 /// Whether `error` comes from the call itself, not from the file: the plain call then answers
 /// differently.
-pub(super) fn compare_with_plain<T>(error: &io::Error, plain: io::Result<T>) -> Trial {
+pub(super) fn compare_with_plain<T>(error: &io::Error, plain: &io::Result<T>) -> Trial {
     match plain {
         Err(plain) if plain.raw_os_error() == error.raw_os_error() => Trial::Done,
         _ => Trial::Denied,
@@ -469,10 +476,10 @@ mod tests {
         let denial = io::Error::from_raw_os_error(libc::EPERM);
         let plain = io::Error::from_raw_os_error(libc::EPERM);
         assert_eq!(
-            compare_with_plain(&denial, Err::<(), _>(plain)),
+            compare_with_plain(&denial, &Err::<(), _>(plain)),
             Trial::Done
         );
-        assert_eq!(compare_with_plain(&denial, Ok(())), Trial::Denied);
+        assert_eq!(compare_with_plain(&denial, &Ok(())), Trial::Denied);
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub(crate) const MAX_TRANSFER: usize = 0x7fff_f000;
 /// The offset that means "at the cursor, and move it" to `preadv2` and `pwritev2`.
 pub(crate) const AT_CURSOR: i64 = -1;
 
-fn check(result: c_long) -> io::Result<usize> {
+pub(super) fn check(result: c_long) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
@@ -40,18 +40,29 @@ pub(crate) fn open_cached(
     flags: c_int,
     mode: libc::mode_t,
 ) -> io::Result<OwnedFd> {
-    // SAFETY: `open_how` is three integers; zero is a valid value of each.
-    let mut how: libc::open_how = unsafe { mem::zeroed() };
     // A kernel of 32 bits does not add this flag by itself, and O_PATH allows few flags beside it.
     let large = if flags & libc::O_PATH == 0 {
         libc::O_LARGEFILE
     } else {
         0
     };
-    how.flags = u64::from((flags | large | libc::O_CLOEXEC) as u32);
-    how.mode = u64::from(mode);
-    how.resolve = libc::RESOLVE_CACHED;
     let dir = dir.map_or(libc::AT_FDCWD, |dir| dir.as_raw_fd());
+    open_how(dir, path, flags | large, mode, libc::RESOLVE_CACHED)
+}
+
+/// openat2(2).
+pub(super) fn open_how(
+    dir: RawFd,
+    path: &CStr,
+    flags: c_int,
+    mode: libc::mode_t,
+    resolve: u64,
+) -> io::Result<OwnedFd> {
+    // SAFETY: `open_how` is three integers; zero is a valid value of each.
+    let mut how: libc::open_how = unsafe { mem::zeroed() };
+    how.flags = u64::from((flags | libc::O_CLOEXEC) as u32);
+    how.mode = u64::from(mode);
+    how.resolve = resolve;
     // SAFETY: `path` is NUL-terminated and `how` is as long as said; both outlive the call.
     let fd = check(unsafe {
         libc::syscall(
@@ -88,6 +99,8 @@ pub(crate) fn status_flags(fd: BorrowedFd<'_>) -> io::Result<c_int> {
 pub(crate) struct Identity {
     /// The type bits of `st_mode`.
     pub(crate) file_type: libc::mode_t,
+    /// The other bits.
+    pub(crate) permissions: libc::mode_t,
     pub(crate) size: u64,
     /// How many bytes of the file system it takes.
     pub(crate) allocated: u64,
@@ -113,19 +126,25 @@ const STATX_MNT_ID_UNIQUE: c_uint = 0x4000;
 /// Asks what `fd` is. With `AT_STATX_DONT_SYNC` a network or FUSE file system answers from its
 /// cache.
 pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
+    ask(fd, c"", libc::AT_EMPTY_PATH)
+}
+
+/// statx(2), as [`identify`] asks.
+pub(super) fn ask(dir: BorrowedFd<'_>, name: &CStr, flags: c_int) -> io::Result<Identity> {
     let mut out = MaybeUninit::<libc::statx>::uninit();
     let mask = libc::STATX_TYPE
+        | libc::STATX_MODE
         | libc::STATX_SIZE
         | libc::STATX_BLOCKS
         | libc::STATX_INO
         | libc::STATX_MNT_ID
         | STATX_MNT_ID_UNIQUE;
-    // SAFETY: the path is a NUL-terminated literal, and `out` is as large as the kernel's struct.
+    // SAFETY: `name` is NUL-terminated, and `out` is as large as the kernel's struct.
     check(c_long::from(unsafe {
         libc::statx(
-            fd.as_raw_fd(),
-            c"".as_ptr(),
-            libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC,
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            flags | libc::AT_STATX_DONT_SYNC,
             mask,
             out.as_mut_ptr(),
         )
@@ -134,6 +153,7 @@ pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
     let out = unsafe { out.assume_init() };
     Ok(Identity {
         file_type: libc::mode_t::from(out.stx_mode) & libc::S_IFMT,
+        permissions: libc::mode_t::from(out.stx_mode) & !libc::S_IFMT,
         size: out.stx_size,
         allocated: out.stx_blocks.saturating_mul(512),
         inode: out.stx_ino,

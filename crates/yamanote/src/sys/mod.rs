@@ -6,6 +6,7 @@ pub(crate) mod file_copy;
 pub(crate) mod fork;
 pub(crate) mod fs;
 pub(crate) mod futex;
+pub(crate) mod names;
 pub(crate) mod net;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
