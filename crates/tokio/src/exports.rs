@@ -63,6 +63,14 @@ pub mod task {
     #[cfg(feature = "rt")]
     #[doc(hidden)]
     pub use yamanote::task::{Unconstrained, consume_budget, unconstrained};
+
+    unstable! {
+        #[cfg(feature = "rt")]
+        pub use yamanote::task::join_set;
+
+        #[cfg(all(feature = "rt", feature = "tracing"))]
+        pub use yamanote::task::Builder;
+    }
 }
 
 /// Waiting for a time, repeatedly, or not longer than a time.

@@ -71,7 +71,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What parts share stands below them, and without some of the parts not all of it is used.
-#![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports))]
+#![cfg_attr(not(feature = "full"), allow(dead_code, unused_imports, unused_macros))]
 
 #[cfg(not(target_os = "linux"))]
 compile_error!(

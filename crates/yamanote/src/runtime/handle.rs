@@ -141,16 +141,28 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let meta = task::Meta::here();
-        box_if_large!(future => self.spawn_as(future, meta))
+        self.spawn_as(future, task::Meta::here())
     }
 
-    /// As [`spawn`](Self::spawn), without a look at the size of the future.
     pub(crate) fn spawn_as<F>(&self, future: F, meta: task::Meta) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        box_if_large!(future => self.spawn_sized(future, meta, size_of::<F>()))
+    }
+
+    fn spawn_sized<F>(
+        &self,
+        future: F,
+        meta: task::Meta,
+        original_size: usize,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let meta = meta.announced::<F>("task", original_size);
         self.parts.spawn(future, meta).finish()
     }
 
@@ -208,6 +220,7 @@ impl Handle {
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         box_if_large!(future => {
+            let future = task::block_on_span(future, size_of::<F>());
             context::enter_runtime(&self.parts, true, || thread_park::block_on(future))
         })
     }

@@ -89,7 +89,10 @@ impl LocalRuntime {
         F::Output: 'static,
     {
         let meta = Meta::here();
-        box_if_large!(future => self.handle().parts().spawn_local(future, meta))
+        box_if_large!(future => {
+            let meta = meta.announced::<F>("task", size_of::<F>());
+            self.handle().parts().spawn_local(future, meta)
+        })
     }
 
     /// Runs `f` on a thread for blocking work; see

@@ -158,15 +158,15 @@ impl Runtime {
     /// ```
     #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        box_if_large!(future => self.block_on_sized(future))
+        box_if_large!(future => self.block_on_sized(future, size_of::<F>()))
     }
 
     #[track_caller]
-    fn block_on_sized<F: Future>(&self, future: F) -> F::Output {
+    fn block_on_sized<F: Future>(&self, future: F, original_size: usize) -> F::Output {
         // The future is dropped after the thread has left the scheduler, but before it leaves the
         // context.
         let _current = self.enter();
-        let future = pin!(future);
+        let future = pin!(super::task::block_on_span(future, original_size));
         match &self.scheduler {
             Scheduler::CurrentThread(scheduler) => {
                 let _leaving = LeaveOps(&self.handle);
@@ -277,7 +277,10 @@ impl Drop for LeaveOps<'_> {
         // A current-thread scheduler has one slot.
         if let Some(caretaker) = self.0.driver_handle().leave_ops(0) {
             // Without a thread the operations end when somebody drives again.
-            let _ = self.0.blocking_spawner().try_spawn(|| caretaker.run());
+            let _ = self
+                .0
+                .blocking_spawner()
+                .try_spawn(|| caretaker.run(), super::task::Meta::here());
         }
     }
 }

@@ -7,12 +7,14 @@
 
 use std::fmt;
 use std::future::poll_fn;
+use std::panic::Location;
 
 use crate::loom::sync::atomic::AtomicU64;
 use crate::loom::sync::atomic::Ordering::{AcqRel, Acquire};
 use crate::sync::Notify;
 use crate::sync::cooperative::cooperative;
 use crate::util::coop;
+use crate::util::spans::{self, Resource, op_update, resource, state_update};
 
 /// Lets `n` tasks wait until all of them have arrived, again and again.
 ///
@@ -44,17 +46,30 @@ pub struct Barrier {
     /// The number of generations that are complete.
     complete: AtomicU64,
     completed: Notify,
+    resource: Resource,
 }
 
 impl Barrier {
     /// For `n` tasks. Zero is taken as one: nobody waits then.
     #[track_caller]
     pub fn new(n: usize) -> Barrier {
+        let n = n.max(1);
+        let resource = resource!(
+            "tokio::sync::barrier",
+            Location::caller(),
+            concrete_type = "Barrier",
+            kind = "Sync",
+        );
+        resource.in_scope(|| {
+            state_update!(Resource::NONE, size = n);
+            state_update!(Resource::NONE, arrived = 0);
+        });
         Barrier {
-            n: n.max(1) as u64,
+            n: n as u64,
             arrived: AtomicU64::new(0),
             complete: AtomicU64::new(0),
             completed: Notify::new(),
+            resource,
         }
     }
 
@@ -69,13 +84,21 @@ impl Barrier {
     /// Not cancel safe: once the future was polled the task has arrived, and is counted even if the
     /// future is dropped.
     pub async fn wait(&self) -> BarrierWaitResult {
+        let arrive = || self.arrive_and_wait();
+        spans::async_op(&self.resource, "Barrier::wait", "poll", false, arrive).await
+    }
+
+    async fn arrive_and_wait(&self) -> BarrierWaitResult {
         // AcqRel: each arrival sees what those before did, so the leader sees all.
         let arrival = self.arrived.fetch_add(1, AcqRel);
         let generation = arrival / self.n;
+        state_update!(Resource::NONE, arrived = 1, arrived.op = "add");
+        op_update!(arrived = true);
         if arrival % self.n == self.n - 1 {
             // A later generation's leader may have been faster. Pairs with the Acquire below.
             self.complete.fetch_max(generation + 1, AcqRel);
             self.completed.notify_waiters();
+            op_update!(is_leader = true);
             return BarrierWaitResult(true);
         }
         if generation > 0 {

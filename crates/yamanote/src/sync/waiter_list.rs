@@ -79,7 +79,7 @@ unsafe impl<T> Node for Waiter<T> {
     }
 }
 
-impl<T: Copy> Waiter<T> {
+impl<T> Waiter<T> {
     pub(super) fn new(value: T) -> Self {
         Waiter {
             stage: AtomicU8::new(Stage::Idle.to_bits()),
@@ -101,14 +101,14 @@ impl<T: Copy> Waiter<T> {
         self.stage.store(stage.to_bits(), Ordering::Relaxed); // read by the owner only
     }
 
-    /// What was pushed, or what the list has made of it.
+    /// Calls `f` with what was pushed, or what the list has made of it.
     ///
     /// # Safety
     ///
     /// - The value is the caller's by rule 1.
-    pub(super) unsafe fn value(&self) -> T {
+    pub(super) unsafe fn with_value<R>(&self, f: impl FnOnce(&T) -> R) -> R {
         // SAFETY: nobody else touches it.
-        self.entry.with(|entry| unsafe { (*entry).value })
+        self.entry.with(|entry| f(unsafe { &(*entry).value }))
     }
 }
 

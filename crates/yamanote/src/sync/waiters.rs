@@ -77,7 +77,7 @@ impl Locked {
         // SAFETY: it is queued and the lock is held, so its entry is the caller's. `notify_all`
         // keeps epoch and list in step.
         unsafe {
-            match waiter.value() == self.epoch {
+            match waiter.with_value(|value| *value) == self.epoch {
                 true => self.queue.remove(waiter),
                 false => self.leaving.remove(waiter),
             }

@@ -64,16 +64,19 @@ mod local_set;
 
 mod spawn_local;
 
-mod join_set;
+mod set;
+
+mod named;
 
 pub mod coop;
 
 pub use crate::runtime::task::{AbortHandle, Id, JoinError, JoinHandle, id, try_id};
 pub use blocking::{block_in_place, spawn_blocking};
 pub use coop::{Unconstrained, consume_budget, unconstrained};
-pub use join_set::JoinSet;
 pub use local::LocalKey;
 pub use local_set::{LocalEnterGuard, LocalSet};
+pub use named::{Named, named};
+pub use set::JoinSet;
 pub use spawn::spawn;
 pub use spawn_local::spawn_local;
 pub use yield_now::yield_now;
@@ -81,4 +84,20 @@ pub use yield_now::yield_now;
 /// Futures named in the signatures of this module.
 pub mod futures {
     pub use super::local::TaskLocalFuture;
+}
+
+unstable! {
+    #[cfg(feature = "tracing")]
+    mod builder;
+
+    #[cfg(feature = "tracing")]
+    pub use builder::Builder;
+
+    /// A set of tasks, and the builder of tasks for it.
+    pub mod join_set {
+        pub use super::set::JoinSet;
+
+        #[cfg(feature = "tracing")]
+        pub use super::set::Builder;
+    }
 }

@@ -65,18 +65,22 @@ where
     F::Output: Send + 'static,
 {
     let meta = Meta::here();
-    box_if_large!(future => spawn_here(future, meta))
+    box_if_large!(future => spawn_here(future, meta, size_of::<F>()))
 }
 
 #[track_caller]
-fn spawn_here<F>(future: F, meta: Meta) -> JoinHandle<F::Output>
+pub(super) fn spawn_here<F>(future: F, meta: Meta, original_size: usize) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    let mut future = Some(future);
+    let meta = meta.announced::<F>("task", original_size);
+    let mut new = Some((future, meta));
     // Without a handle of its own: counting it costs as much as all else that is atomic here.
-    let spawned = context::with_current(|parts| parts.spawn(future.take().expect("once"), meta));
+    let spawned = context::with_current(|parts| {
+        let (future, meta) = new.take().expect("once");
+        parts.spawn(future, meta)
+    });
     match spawned {
         Ok(spawned) => spawned.finish(),
         Err(error) => panic!("{error}"),

@@ -45,11 +45,15 @@ where
     F::Output: 'static,
 {
     let meta = Meta::here();
-    box_if_large!(future => spawn(future, meta))
+    box_if_large!(future => spawn_local_here(future, meta, size_of::<F>()))
 }
 
 #[track_caller]
-fn spawn<F>(future: F, meta: Meta) -> JoinHandle<F::Output>
+pub(super) fn spawn_local_here<F>(
+    future: F,
+    meta: Meta,
+    original_size: usize,
+) -> JoinHandle<F::Output>
 where
     F: Future + 'static,
     F::Output: 'static,
@@ -57,10 +61,10 @@ where
     // The handle is cloned only if it is that of a local runtime.
     let local = context::with_current(|handle| handle.is_local().then(|| handle.clone()));
     if let Ok(Some(handle)) = local {
-        return handle.spawn_local(future, meta);
+        return handle.spawn_local(future, meta.announced::<F>("task", original_size));
     }
     match local_set::current() {
-        Some(set) => set.spawn(future, meta),
+        Some(set) => set.spawn(future, meta, original_size),
         None => panic!(
             "`spawn_local` called from outside of a `task::LocalSet` or `runtime::LocalRuntime`"
         ),

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use super::Instant;
 use super::instant::clamp;
 use super::timer::Timer;
+use crate::util::spans::{self, Resource, resource};
 
 /// A tick that is late by no more than this is not missed: the schedule goes on as if it had been
 /// in time. Tokio's number.
@@ -75,6 +77,12 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
         timer: Timer::new(start),
         period: clamp(period),
         missed_tick_behavior: MissedTickBehavior::default(),
+        resource: resource!(
+            "tokio::time::interval",
+            Location::caller(),
+            concrete_type = "Interval",
+            kind = "timer",
+        ),
     }
 }
 
@@ -140,6 +148,7 @@ pub struct Interval {
     timer: Timer,
     period: Duration,
     missed_tick_behavior: MissedTickBehavior,
+    resource: Resource,
 }
 
 impl Interval {
@@ -163,7 +172,9 @@ impl Interval {
     /// # }
     /// ```
     pub async fn tick(&mut self) -> Instant {
-        poll_fn(|cx| self.poll_tick(cx)).await
+        let resource = self.resource.clone();
+        let tick = poll_fn(|cx| self.poll_tick(cx));
+        spans::async_op(&resource, "Interval::tick", "poll_tick", false, || tick).await
     }
 
     /// Polls for the next tick; ready with the instant it was due.

@@ -5,12 +5,17 @@ use pin_project_lite::pin_project;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomPinned;
+use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::Instant;
 use super::timer::Timer;
+use crate::util::coop;
+use crate::util::spans::{
+    self, AsyncOp, Resource, begin_async_op, child_async_op, poll_op, resource, state_update,
+};
 
 /// Waits until `deadline`.
 ///
@@ -96,6 +101,8 @@ pin_project! {
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Sleep {
         timer: Timer,
+        op: AsyncOp,
+        resource: Resource,
         // Today it may be moved; callers pin it so that this can change.
         #[pin]
         _pinned: PhantomPinned,
@@ -105,8 +112,18 @@ pin_project! {
 impl Sleep {
     #[track_caller]
     pub(super) fn new(deadline: Instant) -> Sleep {
+        let timer = Timer::new(deadline);
+        let resource = resource!(
+            "tokio::time::sleep",
+            Location::caller(),
+            concrete_type = "Sleep",
+            kind = "timer",
+        );
+        let op = child_async_op!("tokio::time::sleep", resource, "Sleep::new_timeout");
         Sleep {
-            timer: Timer::new(deadline),
+            timer,
+            op,
+            resource,
             _pinned: PhantomPinned,
         }
     }
@@ -126,7 +143,16 @@ impl Sleep {
     /// The task that polled it last is woken at the new deadline without polling it again, unless
     /// it had completed: then it waits again once it is polled.
     pub fn reset(self: Pin<&mut Self>, deadline: Instant) {
-        self.project().timer.reset(deadline);
+        let this = self.project();
+        this.timer.reset(deadline);
+        if spans::is_on() {
+            *this.op = begin_async_op!(
+                "tokio::time::sleep",
+                this.resource,
+                "Sleep::reset",
+                tell_duration(deadline),
+            );
+        }
     }
 }
 
@@ -134,8 +160,34 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        Pin::new(self.project().timer).poll(cx)
+        let this = self.project();
+        let _entered = this.op.enter(this.resource);
+        if !spans::is_on() {
+            return Pin::new(this.timer).poll(cx);
+        }
+        let has_budget = coop::has_budget_remaining();
+        poll_op("poll_elapsed", has_budget);
+        if this.timer.is_idle() {
+            tell_duration(this.timer.deadline());
+        }
+        let polled = Pin::new(this.timer).poll(cx);
+        if has_budget {
+            poll_op("poll_elapsed", polled.is_ready());
+        }
+        polled
     }
+}
+
+#[cold]
+fn tell_duration(deadline: Instant) {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let milliseconds = left.as_nanos().div_ceil(1_000_000) as u64;
+    state_update!(
+        Resource::NONE,
+        duration = milliseconds,
+        duration.unit = "ms",
+        duration.op = "override",
+    );
 }
 
 impl fmt::Debug for Sleep {

@@ -104,6 +104,11 @@ impl Timer {
         self.deadline
     }
 
+    /// Not polled since it was made or restarted.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+
     /// Whether the deadline was reached, as far as the driver or a poll has seen.
     pub(super) fn is_elapsed(&self) -> bool {
         match &self.state {

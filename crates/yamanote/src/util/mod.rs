@@ -1,7 +1,8 @@
 //! What everything above may use and what knows nothing of the runtime: the cooperative budget,
 //! whether this thread may block, what only one thread may look at, locks whose poison is
 //! forgotten, a random number generator, the text of a shutdown error, a pipe of bytes, a thread
-//! that blocks on a future, the tracing of leaf polls, a batch of wakers, panics that end here or
+//! that blocks on a future, the tracing of leaf polls, what is told to
+//! a subscriber of `tracing`, a batch of wakers, panics that end here or
 //! come later, how much room an empty queue keeps.
 
 pub(crate) mod contained;
@@ -16,6 +17,7 @@ pub(crate) mod polite_lock;
 pub(crate) mod rng;
 pub(crate) mod room;
 pub(crate) mod shutdown_text;
+pub(crate) mod spans;
 pub(crate) mod spin;
 pub(crate) mod spsc;
 pub(crate) mod thread_park;

@@ -23,13 +23,17 @@ pub(super) struct Blocking {
 }
 
 impl Job {
-    #[track_caller]
-    pub(super) fn blocking<F, R>(f: F, finished: Option<Finished>) -> (Job, JoinHandle<R>)
+    pub(super) fn blocking<F, R>(
+        f: F,
+        meta: Meta,
+        finished: Option<Finished>,
+    ) -> (Job, JoinHandle<R>)
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (task, handle) = unowned(Closure(Some(f)), NeverScheduled, Meta::here());
+        let meta = meta.announced::<F>("blocking", size_of::<F>());
+        let (task, handle) = unowned(Closure(Some(f)), NeverScheduled, meta);
         let job = Blocking {
             task,
             _finished: finished,

@@ -4,7 +4,7 @@
 use super::books::{Added, Books, Coming, Kind, Stage};
 use super::job::{Finished, Job};
 use super::{Callback, Config, Life, Wrap, thread};
-use crate::runtime::task::JoinHandle;
+use crate::runtime::task::{JoinHandle, Meta};
 use crate::sys::fork::Origin;
 use crate::util::poison::unpoisoned;
 use std::collections::HashMap;
@@ -116,20 +116,19 @@ impl Spawner {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        match self.try_spawn(f) {
+        match self.try_spawn(f, Meta::here()) {
             Ok(handle) => handle,
             Err(error) => panic!("OS can't spawn worker thread: {error}"),
         }
     }
 
     /// As [`Spawner::spawn`], with the error instead of the panic.
-    #[track_caller]
-    pub(crate) fn try_spawn<F, R>(&self, f: F) -> io::Result<JoinHandle<R>>
+    pub(crate) fn try_spawn<F, R>(&self, f: F, meta: Meta) -> io::Result<JoinHandle<R>>
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (job, handle) = Job::blocking(f, self.finished_hook());
+        let (job, handle) = Job::blocking(f, meta, self.finished_hook());
         match self.pool.submit(job) {
             // With `Closed` the job was cancelled, as its handle says.
             Ok(()) | Err(Refused::Closed) => Ok(handle),
@@ -145,7 +144,7 @@ impl Spawner {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (job, handle) = Job::blocking(f, self.finished_hook());
+        let (job, handle) = Job::blocking(f, Meta::here(), self.finished_hook());
         self.pool.submit(job).is_ok().then_some(handle)
     }
 

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::{BlockingPool, Config};
+use crate::runtime::task::Meta;
 use futures::executor::block_on;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{self, channel};
@@ -418,7 +419,7 @@ fn a_stack_that_is_too_large() {
         stack_size: Some(usize::try_from(1u64 << 60).unwrap_or(usize::MAX / 4 * 3)),
         ..config(2)
     });
-    assert!(pool.spawner().try_spawn(|| ()).is_err());
+    assert!(pool.spawner().try_spawn(|| (), Meta::here()).is_err());
     assert!(pool.spawner().spawn_mandatory(|| ()).is_none());
     assert!(pool.spawner().launch(Box::new(|| ())).is_err());
     assert_eq!(pool.spawner().pool_threads(), 0);
@@ -439,7 +440,7 @@ fn a_thread_without_a_name() {
             thread_name: Arc::new(name),
             ..config(2)
         });
-        let error = pool.spawner().try_spawn(|| ()).unwrap_err();
+        let error = pool.spawner().try_spawn(|| (), Meta::here()).unwrap_err();
         assert!(error.to_string().contains(text), "{error}");
         assert!(pool.spawner().spawn_mandatory(|| ()).is_none());
         assert!(pool.spawner().launch(Box::new(|| ())).is_err());

@@ -36,7 +36,7 @@ pub(super) struct Header {
 }
 
 #[cfg(all(not(all(test, loom)), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Header>() == 80, "the header has grown");
+const _: () = assert!(size_of::<Header>() == 88, "the header has grown");
 
 // SAFETY: a field.
 unsafe impl Node for Header {

@@ -64,7 +64,7 @@ impl Id {
         Id(NonZeroU64::new(id).expect("task ids start above zero"))
     }
 
-    pub(super) fn number(self) -> u64 {
+    pub(crate) fn number(self) -> u64 {
         self.0.get()
     }
 }

@@ -2,19 +2,17 @@
 #![forbid(unsafe_code)]
 
 use super::id::Id;
+use super::label::Label;
+use crate::util::spans::{self, Spawn};
+use std::any::type_name;
 use std::panic::Location;
 
-/// Made where the task is spawned, and kept in its header. The task's name, if it was given one, is
-/// kept beside, because few tasks have one.
-#[derive(Debug, Clone, Copy)]
+/// Made where the task is spawned, and kept in its header.
 pub(crate) struct Meta {
     pub(crate) id: Id,
-    #[cfg_attr(
-        not(all(test, not(loom))),
-        expect(dead_code, reason = "hooks and dumps will ask")
-    )]
     /// The call that spawned it, in the program or, for what the runtime spawns itself, in here.
     pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) label: Label,
 }
 
 impl Meta {
@@ -25,6 +23,52 @@ impl Meta {
         Meta {
             id: Id::next(),
             spawned_at: Location::caller(),
+            label: Label::NONE,
         }
     }
+
+    /// As [`here`](Meta::here), of a task with a name.
+    #[track_caller]
+    pub(crate) fn named(name: Option<&str>) -> Meta {
+        Meta {
+            label: name.map_or(Label::NONE, Label::of_name),
+            ..Meta::here()
+        }
+    }
+
+    /// Tells a subscriber of `tracing` of the task that runs `F`. `kind` and `original_size` as in
+    /// [`Spawn`]. Called with nothing locked or borrowed.
+    #[inline]
+    pub(crate) fn announced<F>(mut self, kind: &'static str, original_size: usize) -> Meta {
+        if spans::is_on() {
+            self.label.announce(&Spawn {
+                kind,
+                name: None,
+                id: self.id.number(),
+                type_name: type_name::<F>(),
+                size: size_of::<F>(),
+                original_size,
+                at: self.spawned_at,
+            });
+        }
+        self
+    }
+}
+
+/// The future of a `block_on`, whose caller is where it is said to be.
+#[track_caller]
+pub(crate) fn block_on_span<F: Future>(
+    future: F,
+    original_size: usize,
+) -> impl Future<Output = F::Output> {
+    let at = Location::caller();
+    spans::block_on(future, || Spawn {
+        kind: "block_on",
+        name: None,
+        id: Id::next().number(),
+        type_name: type_name::<F>(),
+        size: size_of::<F>(),
+        original_size,
+        at,
+    })
 }

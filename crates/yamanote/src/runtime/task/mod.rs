@@ -31,6 +31,7 @@ mod abort;
 mod error;
 mod id;
 mod join;
+mod label;
 mod list;
 mod local;
 mod meta;
@@ -44,7 +45,7 @@ pub(crate) use id::take_blocks;
 pub use id::{Id, id, try_id};
 pub use join::JoinHandle;
 pub(crate) use local::LocalTasks;
-pub(crate) use meta::Meta;
+pub(crate) use meta::{Meta, block_on_span};
 pub(crate) use owned::OwnedTasks;
 
 use self::core::{Cell, Header, drop_reference};
@@ -232,8 +233,8 @@ impl<S> LocalNotified<S> {
         not(all(test, not(loom))),
         expect(dead_code, reason = "hooks and dumps will ask")
     )]
-    pub(crate) fn meta(&self) -> Meta {
-        self.task.header().meta
+    pub(crate) fn meta(&self) -> &Meta {
+        &self.task.header().meta
     }
 
     /// Polls the task once, under the caller's cooperative budget.

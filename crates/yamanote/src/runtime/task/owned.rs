@@ -198,11 +198,12 @@ impl<S: Schedule> OwnedTasks<S> {
         F: Future + 'static,
         F::Output: 'static,
     {
+        let id = meta.id;
         // SAFETY: the future and its output are Send, or stay on one thread.
         let (handle, notified, listed) = unsafe { allocate(future, scheduler, meta, self.id) };
         let refused = match S::IS_BIASED && self.is_near() {
-            true => self.push_near(meta.id, listed),
-            false => self.push_locked(meta.id, listed),
+            true => self.push_near(id, listed),
+            false => self.push_locked(id, listed),
         };
         match refused {
             None => (handle, Ok(notified)),

@@ -148,6 +148,7 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
         let on_panic = DropFuture::<F, S>(task, PhantomData);
         let polled = this.stage.with_mut(|stage| {
             let _current = id::enter(id);
+            let _span = this.header.meta.label.enter();
             // SAFETY: rule 1: nobody else has a reference into the stage.
             let Stage::Future(future) = (unsafe { &mut *stage }) else {
                 panic!("a task without a future was polled");
@@ -316,6 +317,7 @@ unsafe fn drop_stage<F: Future, S: Schedule>(task: NonNull<Header>) {
         return;
     }
     let _current = id::enter(this.header.meta.id);
+    let _span = this.header.meta.label.enter_last();
     // SAFETY: the stage is the caller's; an assignment drops in place, and leaves the new value
     // also when that drop panics.
     this.stage

@@ -38,9 +38,23 @@ unsafe fn task(data: *const ()) -> NonNull<Header> {
     unsafe { NonNull::new_unchecked(data.cast_mut().cast()) }
 }
 
+/// Tells a subscriber of `tracing`, if the task has a span. Before the verb: afterwards the task
+/// may be gone.
+///
+/// # Safety
+///
+/// The waker called has a reference.
+#[inline(always)]
+unsafe fn tell(task: NonNull<Header>, op: &'static str) {
+    // SAFETY: the reference.
+    unsafe { task.as_ref() }.meta.label.waker_event(op);
+}
+
 unsafe fn clone(data: *const ()) -> RawWaker {
     // SAFETY: the waker's reference.
-    unsafe { (*task(data).as_ptr()).state.add_reference() };
+    let header = unsafe { task(data).as_ref() };
+    header.meta.label.waker_event("waker.clone");
+    header.state.add_reference();
     RawWaker::new(data, &VTABLE)
 }
 
@@ -48,6 +62,7 @@ unsafe fn wake(data: *const ()) {
     // SAFETY: as above; the verb says what becomes of the reference.
     unsafe {
         let task = task(data);
+        tell(task, "waker.wake");
         after_wake_by_value(task, (*task.as_ptr()).state.wake_by_value());
     }
 }
@@ -82,6 +97,7 @@ unsafe fn wake_by_ref(data: *const ()) {
     // SAFETY: the waker's reference lasts through the call; the verb added the one for `schedule`.
     unsafe {
         let task = task(data);
+        tell(task, "waker.wake_by_ref");
         if (*task.as_ptr()).state.wake_by_ref() == Wake::Schedule {
             ((*task.as_ptr()).vtable.schedule)(task);
         }
@@ -90,12 +106,17 @@ unsafe fn wake_by_ref(data: *const ()) {
 
 unsafe fn drop_waker(data: *const ()) {
     // SAFETY: the waker's reference, given up.
-    unsafe { drop_reference(task(data)) };
+    unsafe {
+        tell(task(data), "waker.drop");
+        drop_reference(task(data));
+    }
 }
 
 unsafe fn clone_biased(data: *const ()) -> RawWaker {
     // SAFETY: the waker's reference.
-    biased::add_reference(unsafe { &*task(data).as_ptr() });
+    let header = unsafe { task(data).as_ref() };
+    header.meta.label.waker_event("waker.clone");
+    biased::add_reference(header);
     RawWaker::new(data, &BIASED)
 }
 
@@ -104,6 +125,7 @@ unsafe fn wake_biased(data: *const ()) {
     // task alive (rule 8).
     unsafe {
         let task = task(data);
+        tell(task, "waker.wake");
         match biased::wake_by_value(task) {
             Where::Near(Wake::Schedule) => ((*task.as_ptr()).vtable.schedule_near)(task),
             Where::Near(_) => {}
@@ -116,6 +138,7 @@ unsafe fn wake_biased_by_ref(data: *const ()) {
     // SAFETY: as in `wake_by_ref`.
     unsafe {
         let task = task(data);
+        tell(task, "waker.wake_by_ref");
         schedule(task, biased::wake_by_ref(&*task.as_ptr()));
     }
 }
@@ -125,6 +148,7 @@ unsafe fn drop_biased_waker(data: *const ()) {
     // last one.
     unsafe {
         let task = task(data);
+        tell(task, "waker.drop");
         if biased::drop_reference(task) {
             ((*task.as_ptr()).vtable.free)(task);
         }

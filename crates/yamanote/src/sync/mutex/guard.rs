@@ -6,8 +6,7 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use super::Mutex;
-use crate::sync::protected::{Exclusive, One, Permits};
-use crate::sync::semaphore_core::SemaphoreCore;
+use crate::sync::protected::{Exclusive, Gate, One, Permits};
 
 /// The right to the value of a [`Mutex`], from [`Mutex::lock`]. Dropping it gives the lock to the
 /// next in line.
@@ -24,7 +23,7 @@ pub struct MutexGuard<'a, T: ?Sized> {
 #[clippy::has_significant_drop]
 #[must_use = "if unused the Mutex will immediately unlock"]
 pub struct MappedMutexGuard<'a, T: ?Sized> {
-    view: Exclusive<Permits<&'a SemaphoreCore, One>, T>,
+    view: Exclusive<Permits<&'a Gate<One>, One>, T>,
     _borrows: PhantomData<&'a mut T>,
 }
 
@@ -55,7 +54,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         U: ?Sized,
         F: FnOnce(&mut T) -> &mut U,
     {
-        MappedMutexGuard::new(this.view.of_core().map(f))
+        MappedMutexGuard::new(this.view.of_gate().map(f))
     }
 
     /// Narrows the guard to a part of the value that may not be there.
@@ -70,7 +69,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
         F: FnOnce(&mut T) -> Option<&mut U>,
     {
         match this.view.try_map(f) {
-            Ok(view) => Ok(MappedMutexGuard::new(view.of_core())),
+            Ok(view) => Ok(MappedMutexGuard::new(view.of_gate())),
             Err(view) => Err(MutexGuard { view }),
         }
     }
@@ -83,7 +82,7 @@ impl<'a, T: ?Sized> MutexGuard<'a, T> {
 }
 
 impl<'a, T: ?Sized> MappedMutexGuard<'a, T> {
-    fn new(view: Exclusive<Permits<&'a SemaphoreCore, One>, T>) -> Self {
+    fn new(view: Exclusive<Permits<&'a Gate<One>, One>, T>) -> Self {
         MappedMutexGuard {
             view,
             _borrows: PhantomData,

@@ -91,7 +91,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// Dropped before its end it takes nothing, but the place in line is lost.
     pub async fn lock(&self) -> MutexGuard<'_, T> {
-        MutexGuard::new(protected::exclusive(self).await)
+        MutexGuard::new(protected::exclusive(self, "Mutex::lock").await)
     }
 
     /// [`lock`](Mutex::lock) for a thread that runs no tasks: blocks it.
@@ -141,7 +141,7 @@ impl<T: ?Sized> Mutex<T> {
     ///
     /// As [`lock`](Mutex::lock).
     pub async fn lock_owned(self: Arc<Self>) -> OwnedMutexGuard<T> {
-        OwnedMutexGuard::new(protected::exclusive(self).await)
+        OwnedMutexGuard::new(protected::exclusive(self, "Mutex::lock_owned").await)
     }
 
     /// The lock, if it can be had at once.

@@ -79,6 +79,10 @@ pub mod error;
 pub use receiver::Receiver;
 pub use sender::Sender;
 
+use std::panic::Location;
+
+use crate::util::spans::{resource, state_update};
+
 #[cfg(all(test, loom))]
 mod loom_tests;
 
@@ -98,6 +102,21 @@ mod tests;
 /// ```
 #[track_caller]
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
+    let resource = resource!(
+        "tokio::sync::oneshot",
+        Location::caller(),
+        concrete_type = "Sender|Receiver",
+        kind = "Sync",
+    );
+    state_update!(resource, tx_dropped = false, tx_dropped.op = "override");
+    state_update!(resource, rx_dropped = false, rx_dropped.op = "override");
+    state_update!(resource, value_sent = false, value_sent.op = "override");
+    state_update!(
+        resource,
+        value_received = false,
+        value_received.op = "override",
+    );
     let (tx, rx) = shared::pair();
-    (Sender::new(tx), Receiver::new(rx))
+    let tx = Sender::new(tx, resource.clone());
+    (tx, Receiver::new(rx, resource))
 }

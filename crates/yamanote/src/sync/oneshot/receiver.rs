@@ -1,12 +1,14 @@
 //! The end that receives, once: a future of the value.
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::error::{RecvError, TryRecvError};
 use super::shared::{CLOSED, DONE, RxEnd, VALUE};
+use crate::util::spans::{AsyncOp, Resource, begin_async_op, poll_op, state_update};
 use crate::util::{coop, thread_park};
 
 /// Receives the one value of the [`Sender`](super::Sender) that was made with it.
@@ -40,14 +42,20 @@ use crate::util::{coop, thread_park};
 /// assert_eq!(receiver.await.unwrap_err().to_string(), "channel closed");
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Receiver<T> {
     inner: Option<RxEnd<T>>,
+    resource: Resource,
+    op: AsyncOp,
 }
 
 impl<T> Receiver<T> {
-    pub(super) fn new(end: RxEnd<T>) -> Self {
-        Receiver { inner: Some(end) }
+    pub(super) fn new(end: RxEnd<T>, resource: Resource) -> Self {
+        let op = begin_async_op!("tokio::sync::oneshot", &resource, "Receiver::await");
+        Receiver {
+            inner: Some(end),
+            resource,
+            op,
+        }
     }
 
     /// Refuses what was not sent yet; what was sent can still be received.
@@ -74,7 +82,12 @@ impl<T> Receiver<T> {
     pub fn close(&mut self) {
         if let Some(end) = &mut self.inner {
             end.close();
+            self.tell_dropped();
         }
+    }
+
+    fn tell_dropped(&self) {
+        state_update!(self.resource, rx_dropped = true, rx_dropped.op = "override");
     }
 
     /// Whether this receiver has told its result, the value or that there is none, and must not be
@@ -140,7 +153,15 @@ impl<T> Receiver<T> {
         match &self.inner {
             None => Err(TryRecvError::Closed),
             Some(end) if end.word() & (DONE | CLOSED) == 0 => Err(TryRecvError::Empty),
-            Some(_) => self.conclude().ok_or(TryRecvError::Closed),
+            Some(_) => {
+                let value = conclude(&mut self.inner).ok_or(TryRecvError::Closed)?;
+                state_update!(
+                    self.resource,
+                    value_received = true,
+                    value_received.op = "override",
+                );
+                Ok(value)
+            }
         }
     }
 
@@ -169,27 +190,30 @@ impl<T> Receiver<T> {
     pub fn blocking_recv(self) -> Result<T, RecvError> {
         thread_park::block_outside(self)
     }
-
-    /// Gives the end up, for the value if there is one.
-    fn conclude(&mut self) -> Option<T> {
-        self.inner.take().and_then(RxEnd::into_value)
-    }
 }
 
 impl<T> Future for Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        let Some(end) = &mut this.inner else {
-            panic!("called after complete");
-        };
-        let unit = ready!(coop::poll_proceed(cx));
-        if end.offer(cx.waker()) & (DONE | CLOSED) == 0 {
-            return Poll::Pending;
-        }
-        unit.made_progress();
-        Poll::Ready(this.conclude().ok_or(RecvError(())))
+        let Receiver {
+            inner,
+            resource,
+            op,
+        } = self.get_mut();
+        let _entered = op.enter(resource);
+        let polled = poll_end(inner, cx);
+        poll_op("poll_recv", polled.is_ready());
+        ready!(polled);
+        Poll::Ready(conclude(inner).ok_or(RecvError(())))
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver")
+            .field("inner", &self.inner)
+            .finish()
     }
 }
 
@@ -198,6 +222,25 @@ impl<T> Drop for Receiver<T> {
         if let Some(mut end) = self.inner.take() {
             end.close();
             drop(end.into_value());
+            self.tell_dropped();
         }
     }
+}
+
+/// The value, if it was sent, and the end of this end.
+fn conclude<T>(inner: &mut Option<RxEnd<T>>) -> Option<T> {
+    inner.take().and_then(RxEnd::into_value)
+}
+
+/// Ready if there is nothing to wait for.
+fn poll_end<T>(inner: &mut Option<RxEnd<T>>, cx: &mut Context<'_>) -> Poll<()> {
+    let Some(end) = inner else {
+        panic!("called after complete");
+    };
+    let unit = ready!(coop::poll_proceed(cx));
+    if end.offer(cx.waker()) & (DONE | CLOSED) == 0 {
+        return Poll::Pending;
+    }
+    unit.made_progress();
+    Poll::Ready(())
 }

@@ -1,23 +1,28 @@
 //! The end that sends, once.
 #![forbid(unsafe_code)]
 
+use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
 use super::shared::{CLOSED, TxEnd};
 use crate::util::coop;
+use crate::util::spans::{self, Resource, state_update};
 
 /// Sends one value to the [`Receiver`](super::Receiver) that was made with it.
 ///
 /// Dropped without sending, it tells the receiver that nothing will come.
-#[derive(Debug)]
 pub struct Sender<T> {
     inner: Option<TxEnd<T>>,
+    resource: Resource,
 }
 
 impl<T> Sender<T> {
-    pub(super) fn new(end: TxEnd<T>) -> Self {
-        Sender { inner: Some(end) }
+    pub(super) fn new(end: TxEnd<T>, resource: Resource) -> Self {
+        Sender {
+            inner: Some(end),
+            resource,
+        }
     }
 
     /// Sends `value`; never waits.
@@ -39,7 +44,9 @@ impl<T> Sender<T> {
     /// assert_eq!(sender.send(5), Err(5));
     /// ```
     pub fn send(mut self, value: T) -> Result<(), T> {
-        self.inner.take().expect(HAS_END).send(value)
+        self.inner.take().expect(HAS_END).send(value)?;
+        state_update!(self.resource, value_sent = true, value_sent.op = "override");
+        Ok(())
     }
 
     /// Waits until the receiver is dropped or [closed](super::Receiver::close): nobody wants the
@@ -77,7 +84,9 @@ impl<T> Sender<T> {
     /// # }
     /// ```
     pub async fn closed(&mut self) {
-        poll_fn(|cx| self.poll_closed(cx)).await;
+        let resource = self.resource.clone();
+        let closed = poll_fn(|cx| self.poll_closed(cx));
+        spans::async_op(&resource, "Sender::closed", "poll_closed", false, || closed).await;
     }
 
     /// Whether the receiver is dropped or [closed](super::Receiver::close), so that
@@ -107,10 +116,19 @@ impl<T> Sender<T> {
 
 const HAS_END: &str = "only sending and dropping give the end up";
 
+impl<T: fmt::Debug> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender")
+            .field("inner", &self.inner)
+            .finish()
+    }
+}
+
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         if let Some(end) = self.inner.take() {
             end.finish();
+            state_update!(self.resource, tx_dropped = true, tx_dropped.op = "override");
         }
     }
 }

@@ -5,22 +5,23 @@
 //! is a view ([`Exclusive`], [`Shared`]) that holds its permits as long as it lives; the guards are
 //! thin, safe wrappers of views.
 
+mod gate;
 mod permits;
 mod view;
 
-pub(super) use permits::{Count, Holder, Many, One, Permits};
+pub(super) use gate::{Count, Gate, Many, One};
+pub(super) use permits::{Holder, Permits};
 pub(super) use view::{Exclusive, Shared};
 
 use std::cell::UnsafeCell;
 use std::ops::Deref;
 
-use crate::sync::semaphore_core::SemaphoreCore;
 use crate::sync::try_lock_error::TryLockError;
+use crate::util::spans;
 
-/// `all` permits of `core` make a writer; the core was created with that many and is never closed.
+/// All permits of the gate make a writer.
 pub(super) struct Protected<All, T: ?Sized> {
-    core: SemaphoreCore,
-    all: All,
+    gate: Gate<All>,
     value: UnsafeCell<T>,
 }
 
@@ -31,10 +32,10 @@ unsafe impl<T: ?Sized + Send> Sync for Protected<One, T> {}
 unsafe impl<T: ?Sized + Send + Sync> Sync for Protected<Many, T> {}
 
 impl<T> Protected<One, T> {
+    #[track_caller]
     pub(super) fn new(value: T) -> Self {
         Protected {
-            core: SemaphoreCore::new(1),
-            all: One,
+            gate: Gate::of_mutex(),
             value: UnsafeCell::new(value),
         }
     }
@@ -42,18 +43,17 @@ impl<T> Protected<One, T> {
     #[cfg(not(all(test, loom)))]
     pub(super) const fn const_new(value: T) -> Self {
         Protected {
-            core: SemaphoreCore::const_new(1),
-            all: One,
+            gate: Gate::const_of_mutex(),
             value: UnsafeCell::new(value),
         }
     }
 }
 
 impl<T> Protected<Many, T> {
+    #[track_caller]
     pub(super) fn with_readers(value: T, readers: u32) -> Self {
         Protected {
-            core: SemaphoreCore::new(readers as usize),
-            all: Many(readers),
+            gate: Gate::of_readers(readers),
             value: UnsafeCell::new(value),
         }
     }
@@ -61,8 +61,7 @@ impl<T> Protected<Many, T> {
     #[cfg(not(all(test, loom)))]
     pub(super) const fn const_with_readers(value: T, readers: u32) -> Self {
         Protected {
-            core: SemaphoreCore::const_new(readers as usize),
-            all: Many(readers),
+            gate: Gate::const_of_readers(readers),
             value: UnsafeCell::new(value),
         }
     }
@@ -98,14 +97,23 @@ type Whole<H> = Exclusive<
     <<H as Deref>::Target as Lock>::Value,
 >;
 
-/// Waits for all permits. `holder` is a reference to the lock or an `Arc` of it.
-pub(super) async fn exclusive<H>(holder: H) -> Whole<H>
+/// Waits for all permits. `holder` is a reference to the lock or an `Arc` of it; `source` is the
+/// public function's name.
+pub(super) async fn exclusive<H>(holder: H, source: &'static str) -> Whole<H>
 where
     H: Holder + Deref<Target: Lock>,
 {
-    let all = holder.protected().all.number();
-    let acquired = holder.protected().core.acquire(all).await;
-    acquired.expect(NEVER_CLOSED);
+    let acquired = {
+        let Gate {
+            resource,
+            core,
+            all,
+        } = &holder.protected().gate;
+        spans::async_op(resource, source, "poll", false, || {
+            core.acquire(all.number())
+        })
+    };
+    acquired.await.expect(NEVER_CLOSED);
     // SAFETY: all permits were acquired.
     unsafe { assume_exclusive(holder) }
 }
@@ -115,21 +123,27 @@ pub(super) fn try_exclusive<H>(holder: H) -> Result<Whole<H>, TryLockError>
 where
     H: Holder + Deref<Target: Lock>,
 {
-    let all = holder.protected().all.number();
-    match holder.protected().core.try_acquire(all) {
+    let Gate { core, all, .. } = &holder.protected().gate;
+    match core.try_acquire(all.number()) {
         // SAFETY: all permits were acquired.
         Ok(()) => Ok(unsafe { assume_exclusive(holder) }),
         Err(_) => Err(TryLockError::new()),
     }
 }
 
-/// Waits for one of many permits.
-pub(super) async fn shared<H, T: ?Sized>(holder: H) -> Shared<Permits<H, One>, T>
+/// Waits for one of many permits; as [`exclusive`].
+pub(super) async fn shared<H, T: ?Sized>(
+    holder: H,
+    source: &'static str,
+) -> Shared<Permits<H, One>, T>
 where
     H: Holder + Deref<Target: Lock<All = Many, Value = T>>,
 {
-    let acquired = holder.protected().core.acquire(1).await;
-    acquired.expect(NEVER_CLOSED);
+    let acquired = {
+        let Gate { resource, core, .. } = &holder.protected().gate;
+        spans::async_op(resource, source, "poll", false, || core.acquire(1))
+    };
+    acquired.await.expect(NEVER_CLOSED);
     // SAFETY: a permit was acquired.
     unsafe { assume_shared(holder) }
 }
@@ -141,7 +155,7 @@ pub(super) fn try_shared<H, T: ?Sized>(
 where
     H: Holder + Deref<Target: Lock<All = Many, Value = T>>,
 {
-    match holder.protected().core.try_acquire(1) {
+    match holder.protected().gate.core.try_acquire(1) {
         // SAFETY: a permit was acquired.
         Ok(()) => Ok(unsafe { assume_shared(holder) }),
         Err(_) => Err(TryLockError::new()),
@@ -157,11 +171,13 @@ unsafe fn assume_exclusive<H>(holder: H) -> Whole<H>
 where
     H: Holder + Deref<Target: Lock>,
 {
-    let Protected { all, value, .. } = holder.protected();
-    let (all, value) = (*all, value.get());
+    let Protected { gate, value } = holder.protected();
+    let (all, value) = (gate.all, value.get());
     // SAFETY: the permits are there (contract), and nobody else has one. They are returned when the
     // view goes; and the holder keeps the value where it is until then.
-    unsafe { Exclusive::new(Permits::assume(holder, all), value) }
+    let view = unsafe { Exclusive::new(Permits::assume(holder, all), value) };
+    view.permits().tell_taken();
+    view
 }
 
 /// # Safety
@@ -174,5 +190,7 @@ where
     let value = holder.protected().value.get();
     // SAFETY: the permit is there (contract), so nobody has all of them. It is returned when the
     // view goes; and the holder keeps the value where it is until then.
-    unsafe { Shared::new(Permits::assume(holder, One), value) }
+    let view = unsafe { Shared::new(Permits::assume(holder, One), value) };
+    view.permits().tell_taken();
+    view
 }

@@ -4,52 +4,36 @@ use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Arc;
 
-use super::Lock;
-use crate::sync::semaphore_core::SemaphoreCore;
-
-/// How many permits. [`One`] takes no room in a guard.
-pub(in crate::sync) trait Count: Copy {
-    fn number(self) -> usize;
-}
-
-#[derive(Clone, Copy)]
-pub(in crate::sync) struct One;
-
-#[derive(Clone, Copy)]
-pub(in crate::sync) struct Many(pub(in crate::sync) u32);
-
-impl Count for One {
-    fn number(self) -> usize {
-        1
-    }
-}
-
-impl Count for Many {
-    fn number(self) -> usize {
-        self.0 as usize
-    }
-}
+use super::{Count, Gate, Lock, Many, One};
 
 /// What keeps the semaphore, and the value beside it, alive and in place.
 pub(in crate::sync) trait Holder {
-    fn core(&self) -> &SemaphoreCore;
+    type All: Count;
+
+    fn gate(&self) -> &Gate<Self::All>;
 }
 
-impl Holder for &SemaphoreCore {
-    fn core(&self) -> &SemaphoreCore {
+impl<All: Count> Holder for &Gate<All> {
+    type All = All;
+
+    fn gate(&self) -> &Gate<All> {
         self
     }
 }
 
 impl<L: Lock + ?Sized> Holder for &L {
-    fn core(&self) -> &SemaphoreCore {
-        &self.protected().core
+    type All = L::All;
+
+    fn gate(&self) -> &Gate<L::All> {
+        &self.protected().gate
     }
 }
 
 impl<L: Lock + ?Sized> Holder for Arc<L> {
-    fn core(&self) -> &SemaphoreCore {
-        &self.protected().core
+    type All = L::All;
+
+    fn gate(&self) -> &Gate<L::All> {
+        &self.protected().gate
     }
 }
 
@@ -67,6 +51,11 @@ impl<H: Holder, N: Count> Permits<H, N> {
         Permits { holder, count }
     }
 
+    #[inline]
+    pub(super) fn tell_taken(&self) {
+        self.holder.gate().tell::<N>(true);
+    }
+
     pub(in crate::sync) fn holder(&self) -> &H {
         &self.holder
     }
@@ -74,11 +63,11 @@ impl<H: Holder, N: Count> Permits<H, N> {
 
 impl<'a, L: Lock + ?Sized, N: Count> Permits<&'a L, N> {
     /// Erases the type of the lock.
-    pub(in crate::sync) fn of_core(self) -> Permits<&'a SemaphoreCore, N> {
+    pub(in crate::sync) fn of_gate(self) -> Permits<&'a Gate<L::All>, N> {
         let this = ManuallyDrop::new(self);
         let lock: &'a L = this.holder;
         Permits {
-            holder: &lock.protected().core,
+            holder: &lock.protected().gate,
             count: this.count,
         }
     }
@@ -93,13 +82,16 @@ impl<H: Holder> Permits<H, Many> {
             holder: unsafe { ptr::read(&this.holder) },
             count: One,
         };
-        one.holder.core().add_permits(this.count.number() - 1);
+        let gate = one.holder.gate();
+        gate.core.add_permits(this.count.number() - 1);
+        gate.tell::<Many>(false);
+        gate.tell::<One>(true);
         one
     }
 }
 
 impl<H: Holder, N: Count> Drop for Permits<H, N> {
     fn drop(&mut self) {
-        self.holder.core().add_permits(self.count.number());
+        self.holder.gate().give_back(self.count);
     }
 }

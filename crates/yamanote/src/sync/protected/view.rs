@@ -5,8 +5,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use super::{Count, Holder, Lock, Many, One, Permits};
-use crate::sync::semaphore_core::SemaphoreCore;
+use super::{Count, Gate, Holder, Lock, Many, One, Permits};
 
 /// Reads and writes.
 pub(in crate::sync) struct Exclusive<P, U: ?Sized> {
@@ -69,20 +68,20 @@ impl<P, U: ?Sized> Exclusive<P, U> {
 
 impl<'a, L: Lock + ?Sized, N: Count, U: ?Sized> Exclusive<Permits<&'a L, N>, U> {
     /// Erases the type of the lock.
-    pub(in crate::sync) fn of_core(self) -> Exclusive<Permits<&'a SemaphoreCore, N>, U> {
+    pub(in crate::sync) fn of_gate(self) -> Exclusive<Permits<&'a Gate<L::All>, N>, U> {
         Exclusive {
             value: self.value,
-            permits: self.permits.of_core(),
+            permits: self.permits.of_gate(),
         }
     }
 }
 
 impl<'a, L: Lock + ?Sized, U: ?Sized> Shared<Permits<&'a L, One>, U> {
     /// Erases the type of the lock.
-    pub(in crate::sync) fn of_core(self) -> Shared<Permits<&'a SemaphoreCore, One>, U> {
+    pub(in crate::sync) fn of_gate(self) -> Shared<Permits<&'a Gate<L::All>, One>, U> {
         Shared {
             value: self.value,
-            permits: self.permits.of_core(),
+            permits: self.permits.of_gate(),
         }
     }
 }

@@ -122,7 +122,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// Dropped before its end it takes nothing, but the place in line is lost.
     pub async fn read(&self) -> RwLockReadGuard<'_, T> {
-        RwLockReadGuard::new(protected::shared(self).await.of_core())
+        RwLockReadGuard::new(protected::shared(self, "RwLock::read").await.of_gate())
     }
 
     /// [`read`](RwLock::read) for a thread that runs no tasks: blocks it.
@@ -143,7 +143,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// As [`read`](RwLock::read).
     pub async fn read_owned(self: Arc<Self>) -> OwnedRwLockReadGuard<T> {
-        OwnedRwLockReadGuard::new(protected::shared(self).await)
+        OwnedRwLockReadGuard::new(protected::shared(self, "RwLock::read_owned").await)
     }
 
     /// A read lock, if it can be had at once.
@@ -152,7 +152,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// [`TryLockError`] if somebody writes or waits to, or if there are too many readers.
     pub fn try_read(&self) -> Result<RwLockReadGuard<'_, T>, TryLockError> {
-        protected::try_shared(self).map(|view| RwLockReadGuard::new(view.of_core()))
+        protected::try_shared(self).map(|view| RwLockReadGuard::new(view.of_gate()))
     }
 
     /// [`try_read`](RwLock::try_read) with a guard that keeps the lock alive.
@@ -171,7 +171,7 @@ impl<T: ?Sized> RwLock<T> {
     /// Dropped before its end it takes nothing, and lets the readers behind it in. The place in
     /// line is lost.
     pub async fn write(&self) -> RwLockWriteGuard<'_, T> {
-        RwLockWriteGuard::new(protected::exclusive(self).await.of_core())
+        RwLockWriteGuard::new(protected::exclusive(self, "RwLock::write").await.of_gate())
     }
 
     /// [`write`](RwLock::write) for a thread that runs no tasks: blocks it.
@@ -190,7 +190,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// As [`write`](RwLock::write).
     pub async fn write_owned(self: Arc<Self>) -> OwnedRwLockWriteGuard<T> {
-        OwnedRwLockWriteGuard::new(protected::exclusive(self).await)
+        OwnedRwLockWriteGuard::new(protected::exclusive(self, "RwLock::write_owned").await)
     }
 
     /// The write lock, if it can be had at once.
@@ -199,7 +199,7 @@ impl<T: ?Sized> RwLock<T> {
     ///
     /// [`TryLockError`] if somebody reads, writes, or waits to.
     pub fn try_write(&self) -> Result<RwLockWriteGuard<'_, T>, TryLockError> {
-        protected::try_exclusive(self).map(|view| RwLockWriteGuard::new(view.of_core()))
+        protected::try_exclusive(self).map(|view| RwLockWriteGuard::new(view.of_gate()))
     }
 
     /// [`try_write`](RwLock::try_write) with a guard that keeps the lock alive.

@@ -5,20 +5,19 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 
-use crate::sync::protected::{One, Permits, Shared};
-use crate::sync::semaphore_core::SemaphoreCore;
+use crate::sync::protected::{Gate, Many, One, Permits, Shared};
 
 /// The right to read the value of a [`RwLock`](crate::sync::RwLock), or a part of it. Dropping it
 /// may let a writer in.
 #[clippy::has_significant_drop]
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockReadGuard<'a, T: ?Sized> {
-    view: Shared<Permits<&'a SemaphoreCore, One>, T>,
+    view: Shared<Permits<&'a Gate<Many>, One>, T>,
     _borrows: PhantomData<&'a T>,
 }
 
 impl<'a, T: ?Sized> RwLockReadGuard<'a, T> {
-    pub(super) fn new(view: Shared<Permits<&'a SemaphoreCore, One>, T>) -> Self {
+    pub(super) fn new(view: Shared<Permits<&'a Gate<Many>, One>, T>) -> Self {
         RwLockReadGuard {
             view,
             _borrows: PhantomData,

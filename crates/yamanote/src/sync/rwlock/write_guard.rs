@@ -8,15 +8,14 @@ use std::ops::{Deref, DerefMut};
 use super::RwLockReadGuard;
 #[cfg(doc)]
 use crate::sync::RwLock;
-use crate::sync::protected::{Exclusive, Many, Permits};
-use crate::sync::semaphore_core::SemaphoreCore;
+use crate::sync::protected::{Exclusive, Gate, Many, Permits};
 
 /// The right to read and write the value of a [`RwLock`], from [`RwLock::write`]. Dropping it
 /// lets the next in line in.
 #[clippy::has_significant_drop]
 #[must_use = "if unused the RwLock will immediately unlock"]
 pub struct RwLockWriteGuard<'a, T: ?Sized> {
-    view: Exclusive<Permits<&'a SemaphoreCore, Many>, T>,
+    view: Exclusive<Permits<&'a Gate<Many>, Many>, T>,
     _borrows: PhantomData<&'a mut T>,
     /// It may become a read guard, which others share: `Send` and `Sync` ask for both of `T`.
     _traits: PhantomData<std::sync::Arc<T>>,
@@ -26,14 +25,14 @@ pub struct RwLockWriteGuard<'a, T: ?Sized> {
 /// [`RwLockWriteGuard::map`]. The whole lock is held while it lives.
 #[clippy::has_significant_drop]
 pub struct RwLockMappedWriteGuard<'a, T: ?Sized> {
-    view: Exclusive<Permits<&'a SemaphoreCore, Many>, T>,
+    view: Exclusive<Permits<&'a Gate<Many>, Many>, T>,
     _borrows: PhantomData<&'a mut T>,
     /// As the guard it comes from.
     _traits: PhantomData<std::sync::Arc<T>>,
 }
 
 impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
-    pub(super) fn new(view: Exclusive<Permits<&'a SemaphoreCore, Many>, T>) -> Self {
+    pub(super) fn new(view: Exclusive<Permits<&'a Gate<Many>, Many>, T>) -> Self {
         RwLockWriteGuard {
             view,
             _borrows: PhantomData,
@@ -133,7 +132,7 @@ impl<'a, T: ?Sized> RwLockWriteGuard<'a, T> {
 }
 
 impl<'a, T: ?Sized> RwLockMappedWriteGuard<'a, T> {
-    fn new(view: Exclusive<Permits<&'a SemaphoreCore, Many>, T>) -> Self {
+    fn new(view: Exclusive<Permits<&'a Gate<Many>, Many>, T>) -> Self {
         RwLockMappedWriteGuard {
             view,
             _borrows: PhantomData,

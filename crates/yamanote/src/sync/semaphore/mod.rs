@@ -6,9 +6,12 @@ mod permit;
 pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
 
 use std::fmt;
+use std::future::Future;
+use std::panic::Location;
 use std::sync::Arc;
 
 use super::semaphore_core::{AcquireError, SemaphoreCore, TryAcquireError};
+use crate::util::spans::{self, Resource, resource};
 use crate::util::thread_park;
 
 /// A number of permits that are taken, one or several at a time, and return when dropped.
@@ -52,6 +55,7 @@ use crate::util::thread_park;
 /// # }
 /// ```
 pub struct Semaphore {
+    resource: Resource,
     core: SemaphoreCore,
 }
 
@@ -66,9 +70,15 @@ impl Semaphore {
     /// If `permits` is more than [`MAX_PERMITS`](Semaphore::MAX_PERMITS).
     #[track_caller]
     pub fn new(permits: usize) -> Self {
-        Semaphore {
-            core: SemaphoreCore::new(permits),
-        }
+        let resource = resource!(
+            "tokio::sync::semaphore",
+            Location::caller(),
+            concrete_type = "Semaphore",
+            kind = "Sync",
+            inherits_child_attrs = true,
+        );
+        let core = resource.in_scope(|| SemaphoreCore::new(permits));
+        Semaphore { resource, core }
     }
 
     /// [`new`](Semaphore::new), for a `static` or `const`.
@@ -85,6 +95,7 @@ impl Semaphore {
     #[cfg(not(all(test, loom)))]
     pub const fn const_new(permits: usize) -> Self {
         Semaphore {
+            resource: Resource::NONE,
             core: SemaphoreCore::const_new(permits),
         }
     }
@@ -126,7 +137,7 @@ impl Semaphore {
     ///
     /// Dropped before its end it takes nothing, but the place in line is lost.
     pub async fn acquire(&self) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.core.acquire(1).await?;
+        self.acquire_as("Semaphore::acquire", 1).await?;
         Ok(SemaphorePermit::new(self, 1))
     }
 
@@ -143,8 +154,9 @@ impl Semaphore {
     /// Dropped before its end it takes nothing: what was set aside goes to the next. The place in
     /// line is lost.
     pub async fn acquire_many(&self, n: u32) -> Result<SemaphorePermit<'_>, AcquireError> {
-        self.core.acquire(n as usize).await?;
-        Ok(SemaphorePermit::new(self, n as usize))
+        let permits = n as usize;
+        self.acquire_as("Semaphore::acquire_many", permits).await?;
+        Ok(SemaphorePermit::new(self, permits))
     }
 
     /// A permit, if one is free and nobody waits.
@@ -204,7 +216,7 @@ impl Semaphore {
     ///
     /// As [`acquire`](Semaphore::acquire).
     pub async fn acquire_owned(self: Arc<Self>) -> Result<OwnedSemaphorePermit, AcquireError> {
-        self.core.acquire(1).await?;
+        self.acquire_as("Semaphore::acquire_owned", 1).await?;
         Ok(OwnedSemaphorePermit::new(self, 1))
     }
 
@@ -217,8 +229,10 @@ impl Semaphore {
         self: Arc<Self>,
         n: u32,
     ) -> Result<OwnedSemaphorePermit, AcquireError> {
-        self.core.acquire(n as usize).await?;
-        Ok(OwnedSemaphorePermit::new(self, n as usize))
+        let permits = n as usize;
+        self.acquire_as("Semaphore::acquire_many_owned", permits)
+            .await?;
+        Ok(OwnedSemaphorePermit::new(self, permits))
     }
 
     /// [`try_acquire`](Semaphore::try_acquire) with a permit that keeps the semaphore alive.
@@ -290,6 +304,17 @@ impl Semaphore {
     /// Whether [`close`](Semaphore::close) was called.
     pub fn is_closed(&self) -> bool {
         self.core.is_closed()
+    }
+}
+
+impl Semaphore {
+    fn acquire_as(
+        &self,
+        source: &'static str,
+        permits: usize,
+    ) -> impl Future<Output = Result<(), AcquireError>> {
+        let Semaphore { resource, core } = self;
+        spans::async_op(resource, source, "poll", true, || core.acquire(permits))
     }
 }
 

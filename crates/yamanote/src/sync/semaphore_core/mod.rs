@@ -43,6 +43,7 @@ use crate::sync::waiter_list::{Message, WaiterList};
 use crate::sync::wake_batch::WakeBatch;
 use crate::util::first_panic::FirstPanic;
 use crate::util::polite_lock;
+use crate::util::spans::{self, Assigned, AsyncOp, Resource, internal_resource, state_update};
 
 const CLOSED: usize = 0b01;
 const WAITING: usize = 0b10;
@@ -56,8 +57,15 @@ const REFUSED: Message = 1;
 /// A fair counting semaphore without guards: whoever acquires must release.
 pub(crate) struct SemaphoreCore {
     word: AtomicUsize,
-    /// With the number of permits that are still to come for each waiter.
-    queue: Mutex<WaiterList<usize>>,
+    queue: Mutex<WaiterList<Waiting>>,
+    resource: Resource,
+}
+
+/// What the queue keeps for a waiter.
+struct Waiting {
+    /// Permits that are still to come.
+    missing: usize,
+    op: AsyncOp,
 }
 
 impl SemaphoreCore {
@@ -67,7 +75,13 @@ impl SemaphoreCore {
     #[track_caller]
     pub(crate) fn new(permits: usize) -> Self {
         assert_permits(permits);
-        Self::from_word(permits << SHIFT)
+        let resource = internal_resource!(
+            "tokio::sync::batch_semaphore",
+            concrete_type = "Semaphore",
+            kind = "Sync",
+        );
+        state_update!(resource, permits = permits, permits.op = "override");
+        Self::from_word(permits << SHIFT, resource)
     }
 
     /// As [`SemaphoreCore::new`], for constants.
@@ -80,12 +94,13 @@ impl SemaphoreCore {
         SemaphoreCore {
             word: AtomicUsize::new(permits << SHIFT),
             queue: Mutex::new(WaiterList::new()),
+            resource: Resource::NONE,
         }
     }
 
     /// Closed and without permits.
     pub(crate) fn new_closed() -> Self {
-        Self::from_word(CLOSED)
+        Self::from_word(CLOSED, Resource::NONE)
     }
 
     /// As [`SemaphoreCore::new_closed`], for constants.
@@ -94,13 +109,15 @@ impl SemaphoreCore {
         SemaphoreCore {
             word: AtomicUsize::new(CLOSED),
             queue: Mutex::new(WaiterList::new()),
+            resource: Resource::NONE,
         }
     }
 
-    fn from_word(word: usize) -> Self {
+    fn from_word(word: usize, resource: Resource) -> Self {
         SemaphoreCore {
             word: AtomicUsize::new(word),
             queue: Mutex::new(WaiterList::new()),
+            resource,
         }
     }
 
@@ -174,7 +191,7 @@ impl SemaphoreCore {
                 .word
                 .compare_exchange(word, next, Ordering::Release, Ordering::Relaxed)
             {
-                Ok(_) => return,
+                Ok(_) => return self.tell_free(n),
                 Err(actual) => word = actual,
             }
         }
@@ -225,7 +242,7 @@ impl SemaphoreCore {
         panics.resume();
     }
 
-    fn lock_queue(&self) -> MutexGuard<'_, WaiterList<usize>> {
+    fn lock_queue(&self) -> MutexGuard<'_, WaiterList<Waiting>> {
         // A panic under the lock can come from an overflow of permits only, and leaves the queue in
         // order.
         polite_lock::lock(&self.queue)
@@ -235,35 +252,42 @@ impl SemaphoreCore {
     fn hand_out(&self, n: usize) {
         let mut queue = self.lock_queue();
         // As a rule it is just what the first waits for, and a batch is much to make for one waker.
-        if let Some(missing) = queue.first().filter(|missing| **missing == n) {
-            *missing = 0;
+        if let Some(first) = queue.first().filter(|first| first.missing == n) {
+            first.missing = 0;
+            let mut assigned = Assigned::new();
+            assigned.push(&first.op, n);
             let waker = take_first(&mut queue, GRANTED);
             if queue.is_empty() {
                 self.end_of_queue(0);
             }
             drop(queue);
-            return waker.wake();
+            waker.wake();
+            return assigned.tell();
         }
         self.hand_out_to_many(n, queue);
     }
 
     #[cold]
-    fn hand_out_to_many<'a>(&'a self, n: usize, mut queue: MutexGuard<'a, WaiterList<usize>>) {
+    fn hand_out_to_many<'a>(&'a self, n: usize, mut queue: MutexGuard<'a, WaiterList<Waiting>>) {
         let mut in_hand = n;
+        let mut left = 0;
+        let mut assigned = Assigned::new();
         let mut panics = FirstPanic::default();
         loop {
             let mut wakers = WakeBatch::new();
             while in_hand > 0 && !wakers.is_full() {
-                let Some(missing) = queue.first() else { break };
-                let given = in_hand.min(*missing);
-                *missing -= given;
+                let Some(first) = queue.first() else { break };
+                let given = in_hand.min(first.missing);
+                first.missing -= given;
                 in_hand -= given;
-                if *missing == 0 {
+                assigned.push(&first.op, given);
+                if first.missing == 0 {
                     wakers.push(take_first(&mut queue, GRANTED));
                 }
             }
             if queue.is_empty() {
-                self.end_of_queue(std::mem::take(&mut in_hand));
+                left = std::mem::take(&mut in_hand);
+                self.end_of_queue(left);
             }
             drop(queue);
             wakers.wake_all(&mut panics);
@@ -272,7 +296,26 @@ impl SemaphoreCore {
             }
             queue = self.lock_queue();
         }
+        panics.catch(|| {
+            assigned.tell();
+            if left > 0 {
+                self.tell_free(left);
+            }
+        });
         panics.resume();
+    }
+
+    /// Tells that permits are free again.
+    #[inline]
+    fn tell_free(&self, n: usize) {
+        if spans::is_on() {
+            self.tell_permits(n, "add");
+        }
+    }
+
+    #[cold]
+    fn tell_permits(&self, n: usize, op: &'static str) {
+        state_update!(self.resource, permits = n, permits.op = op);
     }
 
     /// Nobody waits any more: clears the flag and frees what is left. Under the queue's lock.
@@ -294,7 +337,7 @@ impl SemaphoreCore {
     }
 }
 
-fn take_first(queue: &mut WaiterList<usize>, message: Message) -> Waker {
+fn take_first(queue: &mut WaiterList<Waiting>, message: Message) -> Waker {
     let waker = queue.take_first(message);
     waker.expect("a waiter for permits has a waker")
 }

@@ -153,9 +153,16 @@ impl LocalSet {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let meta = Meta::here();
+        self.spawn_as(future, Meta::here())
+    }
+
+    pub(super) fn spawn_as<F>(&self, future: F, meta: Meta) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
         box_if_large!(future => {
-            let join = self.shared.spawn(future, meta);
+            let join = self.shared.spawn(future, meta, size_of::<F>());
             // Also in the middle of a poll, as Tokio's: it is polled once more.
             self.shared.wake();
             join

@@ -15,11 +15,13 @@ impl Shared {
         self: &Arc<Self>,
         future: F,
         meta: Meta,
+        original_size: usize,
     ) -> JoinHandle<F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
     {
+        let meta = meta.announced::<F>("local", original_size);
         let (join, runnable) = self.tasks.bind(future, self.clone(), meta);
         if let Some(task) = runnable {
             self.schedule(task);

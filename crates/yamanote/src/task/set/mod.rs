@@ -9,6 +9,14 @@ mod slab;
 
 mod ready;
 
+unstable! {
+    #[cfg(feature = "tracing")]
+    mod builder;
+
+    #[cfg(feature = "tracing")]
+    pub use builder::Builder;
+}
+
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::iter;
