@@ -49,6 +49,9 @@
 //! Each function says what its errors are, when it panics, and what is lost when its future is
 //! dropped before it is ready (*cancel safety*), as [`select!`] does to all futures but one.
 //!
+//! The pages of [`guide`] say how to do what a service needs: choose a runtime, call it from code
+//! that is not asynchronous, end in good order, test with a paused clock, find where time goes.
+//!
 //! # Features
 //!
 //! They are Tokio's, and all of them are on by default (`full`). With `default-features = false`
@@ -117,6 +120,10 @@ pub mod net;
 pub mod process;
 #[cfg(feature = "signal")]
 pub mod signal;
+
+// L7
+#[cfg(all(doc, feature = "full"))]
+pub mod guide;
 
 #[cfg(feature = "rt")]
 pub use task::spawn;

@@ -57,6 +57,21 @@ impl Child {
 
     /// The process id, or `None` once the exit of the child is known: from then on the number may
     /// be that of another process.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::process::Command;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let mut child = Command::new("true").spawn()?;
+    /// assert!(child.id().is_some());
+    /// child.wait().await?;
+    /// assert_eq!(child.id(), None, "the number may be another process by now");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn id(&self) -> Option<u32> {
         match &self.state {
             State::Running(running) => Some(running.id()),
@@ -74,6 +89,20 @@ impl Child {
     /// # Errors
     ///
     /// If the kernel refuses, for instance because the child has another user's rights by now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::process::Command;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let mut child = Command::new("sleep").arg("1000").spawn()?;
+    /// child.start_kill()?;
+    /// assert!(!child.wait().await?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start_kill(&mut self) -> io::Result<()> {
         match &mut self.state {
             State::Running(running) => running.kill(),
@@ -165,6 +194,23 @@ impl Child {
     /// # Errors
     ///
     /// If somebody else has reaped the child (ECHILD).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::process::Stdio;
+    /// use yamanote::process::Command;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// assert!(cat.try_wait()?.is_none(), "it waits for its input");
+    /// drop(cat.stdin.take());
+    /// assert!(cat.wait().await?.success());
+    /// assert!(cat.try_wait()?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         let status = match &mut self.state {
             State::Running(running) => running.try_wait()?,

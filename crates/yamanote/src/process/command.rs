@@ -63,6 +63,19 @@ impl Command {
     }
 
     /// Adds one argument, which is passed as it is: no shell splits or expands it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::process::Command;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let output = Command::new("echo").arg("two words").arg("one").output().await?;
+    /// assert_eq!(output.stdout, b"two words one\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn arg<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Command {
         self.std.arg(arg);
         self
@@ -79,6 +92,20 @@ impl Command {
     }
 
     /// Sets a variable of the child's environment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::process::Command;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let mut shell = Command::new("sh");
+    /// let output = shell.args(["-c", "echo $LINE"]).env("LINE", "Yamanote").output().await?;
+    /// assert_eq!(output.stdout, b"Yamanote\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn env<K, V>(&mut self, key: K, val: V) -> &mut Command
     where
         K: AsRef<OsStr>,
@@ -115,12 +142,46 @@ impl Command {
     ///
     /// Whether a relative `program` is looked for there or here is not defined; give an absolute
     /// one with this.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::process::Command;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let output = Command::new("pwd").current_dir("/").output().await?;
+    /// assert_eq!(output.stdout, b"/\n");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn current_dir<P: AsRef<Path>>(&mut self, dir: P) -> &mut Command {
         self.std.current_dir(dir);
         self
     }
 
     /// Sets what the child reads as its standard input. Default: inherited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::process::Stdio;
+    /// use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+    /// use yamanote::process::Command;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    /// let mut stdin = child.stdin.take().expect("it is piped");
+    /// stdin.write_all(b"round trip").await?;
+    /// drop(stdin); // `cat` reads the end
+    /// let mut text = String::new();
+    /// child.stdout.take().expect("it is piped").read_to_string(&mut text).await?;
+    /// assert_eq!(text, "round trip");
+    /// assert!(child.wait().await?.success());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stdin<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
         self.std.stdin(cfg);
         self
@@ -129,6 +190,21 @@ impl Command {
     /// Sets where the child's standard output goes. Default: inherited.
     ///
     /// [`output`](Command::output) makes it a pipe in any case.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::process::Stdio;
+    /// use yamanote::process::Command;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// // Nobody reads what it prints.
+    /// let status = Command::new("echo").arg("hello").stdout(Stdio::null()).status().await?;
+    /// assert!(status.success());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stdout<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
         self.std.stdout(cfg);
         self
@@ -149,6 +225,23 @@ impl Command {
     ///
     /// The killed process is reaped in the background, as every other dropped child is. Await
     /// [`Child::kill`] to be sure that it is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yamanote::process::Command;
+    /// use yamanote::time::timeout;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let mut sleep = Command::new("sleep");
+    /// let status = sleep.arg("1000").kill_on_drop(true).status();
+    /// // The future is dropped, and the child with it.
+    /// assert!(timeout(Duration::from_millis(10), status).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kill_on_drop(&mut self, kill_on_drop: bool) -> &mut Command {
         self.kill_on_drop = kill_on_drop;
         self

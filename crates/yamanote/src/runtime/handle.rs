@@ -115,6 +115,16 @@ impl Handle {
     ///
     /// When there is no current runtime, or when the thread's locals are destroyed already; the
     /// error says which.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::{Handle, Runtime};
+    ///
+    /// assert!(Handle::try_current().is_err());
+    /// let rt = Runtime::new().unwrap();
+    /// rt.block_on(async { assert!(Handle::try_current().is_ok()) });
+    /// ```
     pub fn try_current() -> Result<Self, TryCurrentError> {
         context::with_current(|parts| Handle::new(parts.clone()))
     }

@@ -123,6 +123,14 @@ impl Runtime {
     /// # Panics
     ///
     /// If the system refuses a thread while the runtime has none for blocking work.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rt = yamanote::runtime::Runtime::new().unwrap();
+    /// let job = rt.spawn_blocking(|| std::fs::read("/proc/self/comm").unwrap());
+    /// assert!(!rt.block_on(job).unwrap().is_empty());
+    /// ```
     #[track_caller]
     pub fn spawn_blocking<F, R>(&self, f: F) -> JoinHandle<R>
     where
@@ -180,6 +188,20 @@ impl Runtime {
 
     /// Enters the runtime's context on this thread, until the guard is dropped; see
     /// [`Handle::enter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let rt = yamanote::runtime::Runtime::new().unwrap();
+    /// // A timer needs a runtime when it is made, not only when it is awaited.
+    /// let sleep = {
+    ///     let _guard = rt.enter();
+    ///     yamanote::time::sleep(Duration::from_millis(1))
+    /// };
+    /// rt.block_on(sleep);
+    /// ```
     pub fn enter(&self) -> EnterGuard<'_> {
         self.handle.enter()
     }

@@ -222,6 +222,25 @@ impl Interval {
     }
 
     /// Lets the next tick be due `after` from now, and the others in periods from there.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yamanote::time::{self, Instant};
+    ///
+    /// # #[yamanote::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let mut interval = time::interval(Duration::from_secs(10));
+    /// interval.tick().await;
+    /// let now = Instant::now();
+    /// interval.reset_after(Duration::from_secs(1));
+    /// interval.tick().await;
+    /// assert_eq!(now.elapsed(), Duration::from_secs(1));
+    /// interval.tick().await;
+    /// assert_eq!(now.elapsed(), Duration::from_secs(11));
+    /// # }
+    /// ```
     pub fn reset_after(&mut self, after: Duration) {
         self.timer.reset(Instant::after(after));
     }
@@ -239,6 +258,25 @@ impl Interval {
     }
 
     /// Says what it does after a missed tick; [`Burst`](MissedTickBehavior::Burst) until then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yamanote::time::{self, Instant, MissedTickBehavior};
+    ///
+    /// # #[yamanote::main(flavor = "current_thread", start_paused = true)]
+    /// # async fn main() {
+    /// let mut interval = time::interval(Duration::from_secs(10));
+    /// interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// interval.tick().await;
+    /// time::sleep(Duration::from_secs(25)).await; // two are missed
+    /// interval.tick().await;
+    /// let last = Instant::now();
+    /// interval.tick().await;
+    /// assert_eq!(last.elapsed(), Duration::from_secs(10));
+    /// # }
+    /// ```
     pub fn set_missed_tick_behavior(&mut self, behavior: MissedTickBehavior) {
         self.missed_tick_behavior = behavior;
     }

@@ -217,6 +217,21 @@ impl File {
     ///
     /// Dropping the future stops the waiting only. An error of an accepted write is kept for the
     /// next call; one of the sync itself may be lost.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use yamanote::fs::File;
+    /// use yamanote::io::AsyncWriteExt;
+    ///
+    /// # async fn example() -> std::io::Result<()> {
+    /// let mut file = File::create("order.new").await?;
+    /// file.write_all(b"42").await?;
+    /// file.sync_all().await?; // on the disk, or an error
+    /// yamanote::fs::rename("order.new", "order").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn sync_all(&self) -> io::Result<()> {
         self.sync(StdFile::sync_all).await
     }

@@ -52,6 +52,21 @@ impl TcpListener {
     /// # Cancel safety
     ///
     /// Dropping the future binds nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::net::TcpListener;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// assert_ne!(listener.local_addr()?.port(), 0);
+    /// // The port is taken now.
+    /// assert!(TcpListener::bind(listener.local_addr()?).await.is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<TcpListener> {
         let mut failure = None;
         for address in addr::resolve(addr).await? {
@@ -80,6 +95,29 @@ impl TcpListener {
     /// # Cancel safety
     ///
     /// Cancel safe: if it is dropped before it is ready, no connection was accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yamanote::net::{TcpListener, TcpStream};
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let address = listener.local_addr()?;
+    /// let client = yamanote::spawn(TcpStream::connect(address));
+    /// let stream = loop {
+    ///     match listener.accept().await {
+    ///         Ok((stream, _peer)) => break stream,
+    ///         // Out of descriptors, for one: others may give some back meanwhile.
+    ///         Err(_) => yamanote::time::sleep(Duration::from_millis(100)).await,
+    ///     }
+    /// };
+    /// assert_eq!(stream.peer_addr()?, client.await.unwrap()?.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = self
             .io

@@ -62,6 +62,24 @@ impl UdpSocket {
     /// # Cancel safety
     ///
     /// Dropping the future binds nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::net::UdpSocket;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.send_to(b"ping", server.local_addr()?).await?;
+    /// let mut buffer = [0; 16];
+    /// let (length, peer) = server.recv_from(&mut buffer).await?;
+    /// assert_eq!(&buffer[..length], b"ping");
+    /// assert_eq!(peer, client.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<UdpSocket> {
         let mut failure = None;
         for address in addr::resolve(addr).await? {
@@ -92,6 +110,22 @@ impl UdpSocket {
     ///
     /// Connecting itself does not wait; only looking up a name does. If the future is dropped while
     /// it waits, the socket is connected to what it was before.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::net::UdpSocket;
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let server = UdpSocket::bind("127.0.0.1:0").await?;
+    /// let client = UdpSocket::bind("127.0.0.1:0").await?;
+    /// client.connect(server.local_addr()?).await?;
+    /// assert_eq!(client.send(b"ping").await?, 4);
+    /// assert_eq!(server.recv(&mut [0; 16]).await?, 4);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect<A: ToSocketAddrs>(&self, addr: A) -> io::Result<()> {
         let mut failure = None;
         for address in addr::resolve(addr).await? {

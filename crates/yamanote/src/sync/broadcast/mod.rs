@@ -75,6 +75,25 @@ pub use weak::WeakSender;
 /// # Panics
 ///
 /// If `capacity` is zero or more than `usize::MAX / 2`.
+///
+/// # Examples
+///
+/// ```
+/// use yamanote::sync::broadcast::{self, error::RecvError};
+///
+/// # #[yamanote::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let (sender, mut first) = broadcast::channel(2);
+/// let mut second = sender.subscribe();
+/// sender.send(1).unwrap();
+/// assert_eq!(first.recv().await, Ok(1));
+/// sender.send(2).unwrap();
+/// sender.send(3).unwrap();
+/// // The slow one has missed a value, and goes on with the oldest that is there.
+/// assert_eq!(second.recv().await, Err(RecvError::Lagged(1)));
+/// assert_eq!(second.recv().await, Ok(2));
+/// # }
+/// ```
 #[track_caller]
 pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let sender = Sender::new(capacity);

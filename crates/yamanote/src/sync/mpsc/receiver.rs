@@ -201,6 +201,14 @@ impl<T> Receiver<T> {
 
     /// The number of values for which there is room now: see
     /// [`Sender::capacity`](super::Sender::capacity).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, receiver) = yamanote::sync::mpsc::channel(8);
+    /// sender.try_send("one").unwrap();
+    /// assert_eq!((receiver.capacity(), receiver.max_capacity(), receiver.len()), (7, 8, 1));
+    /// ```
     pub fn capacity(&self) -> usize {
         self.chan.limit().permits.available_permits()
     }

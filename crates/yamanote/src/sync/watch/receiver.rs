@@ -102,6 +102,15 @@ impl<T> Receiver<T> {
     }
 
     /// Marks the present value seen, whatever it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let (sender, mut receiver) = yamanote::sync::watch::channel(1);
+    /// sender.send(2).unwrap();
+    /// receiver.mark_unchanged();
+    /// assert!(!receiver.has_changed().unwrap());
+    /// ```
     pub fn mark_unchanged(&mut self) {
         self.seen = self.shared.state().version();
     }

@@ -43,6 +43,19 @@ impl<T> Sender<T> {
     /// If there is no receiver; the value stays as it was and the new one comes back.
     /// [`send_replace`](Sender::send_replace) and [`send_modify`](Sender::send_modify) change it
     /// all the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::sync::watch;
+    ///
+    /// let (sender, receiver) = watch::channel("loading");
+    /// sender.send("ready").unwrap();
+    /// assert_eq!(*receiver.borrow(), "ready");
+    /// drop(receiver);
+    /// assert!(sender.send("nobody sees it").is_err());
+    /// assert_eq!(*sender.borrow(), "ready");
+    /// ```
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         if self.is_closed() {
             return Err(SendError(value));

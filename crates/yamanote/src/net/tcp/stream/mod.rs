@@ -56,6 +56,22 @@ impl TcpStream {
     /// # Cancel safety
     ///
     /// Dropping the future closes the socket, whatever state the connection is in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::AsyncReadExt;
+    /// use yamanote::net::{TcpListener, TcpStream};
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// drop(listener.accept().await?);
+    /// assert_eq!(stream.read(&mut [0; 8]).await?, 0); // the other end has closed
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn connect<A: ToSocketAddrs>(addr: A) -> io::Result<TcpStream> {
         let mut failure = None;
         for address in addr::resolve(addr).await? {
@@ -113,6 +129,20 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of getpeername(2): ENOTCONN when the connection is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::net::{TcpListener, TcpStream};
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.io.peer_addr()
     }
@@ -136,6 +166,28 @@ impl TcpStream {
     /// # Cancel safety
     ///
     /// Cancel safe: nothing is ever taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::io::{AsyncReadExt, AsyncWriteExt};
+    /// use yamanote::net::{TcpListener, TcpStream};
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    /// let (mut server, _) = listener.accept().await?;
+    /// client.write_all(b"GET /").await?;
+    /// let mut first = [0; 3];
+    /// server.peek(&mut first).await?; // looks which protocol it is
+    /// assert_eq!(&first, b"GET");
+    /// let mut all = [0; 5];
+    /// server.read_exact(&mut all).await?;
+    /// assert_eq!(&all, b"GET /");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.io
             .registration()
@@ -254,6 +306,21 @@ impl TcpStream {
     ///
     /// If the stream cannot be taken out of the set that is watched (epoll_ctl(2)); it is closed
     /// then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::net::{TcpListener, TcpStream};
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// let stream = stream.into_std()?;
+    /// stream.set_nonblocking(false)?; // for a thread that may wait
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn into_std(self) -> io::Result<std::net::TcpStream> {
         self.io.into_inner().map(std::net::TcpStream::from)
     }

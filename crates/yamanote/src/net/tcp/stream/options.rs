@@ -25,6 +25,21 @@ impl TcpStream {
     /// # Errors
     ///
     /// Those of setsockopt(2).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::net::{TcpListener, TcpStream};
+    ///
+    /// # #[yamanote::main(flavor = "current_thread")]
+    /// # async fn main() -> std::io::Result<()> {
+    /// let listener = TcpListener::bind("127.0.0.1:0").await?;
+    /// let stream = TcpStream::connect(listener.local_addr()?).await?;
+    /// stream.set_nodelay(true)?; // small answers leave at once
+    /// assert!(stream.nodelay()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
         self.io.set_nodelay(nodelay)
     }
