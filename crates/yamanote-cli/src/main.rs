@@ -7,6 +7,8 @@ mod output;
 mod race;
 mod refusal;
 mod serve;
+mod switch;
+mod trial;
 mod version;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -23,6 +25,7 @@ use std::process::ExitCode;
         yamanote race --quick                   measure it against Tokio, here, in a minute\n  \
         yamanote serve                          serve this directory at http://127.0.0.1:8080\n  \
         yamanote doctor                         which driver works here, and why\n  \
+        yamanote switch --mixed --dry-run       put it in the place of a project's Tokio\n  \
         YAMANOTE_DRIVER=epoll yamanote serve    the same without io_uring"
 )]
 struct Args {
@@ -37,6 +40,10 @@ enum Command {
     RaceClient(race::client::Args),
     Serve(serve::Args),
     Doctor(doctor::Args),
+    Switch(switch::Args),
+    Try(trial::Args),
+    #[command(hide = true)]
+    TryRunner(trial::runner::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +65,9 @@ fn main() -> ExitCode {
         Command::RaceClient(args) => race::client::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Switch(args) => switch::run(&args),
+        Command::Try(args) => trial::run(&args),
+        Command::TryRunner(args) => trial::runner::run(&args),
     }
 }
 

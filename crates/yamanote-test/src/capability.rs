@@ -34,6 +34,10 @@ pub enum Capability {
     Seccomp,
     /// The kernel encrypts what TCP sends (CONFIG_TLS).
     KernelTls,
+    /// The real Tokio and what it depends on, as `race/subjects/tokio` locks it.
+    RegistryTokio,
+    /// The standard library for this target.
+    Target(&'static str),
 }
 
 /// `true` if the machine has `capability`. If not, the skip is recorded (in the file named by
@@ -109,7 +113,22 @@ impl Capability {
             .join()
             .expect("setting a filter does not panic"),
             Capability::KernelTls => kernel_tls().map_err(|error| error.to_string()),
+            Capability::RegistryTokio => crate::registry_tokio().map(drop),
+            Capability::Target(target) => has_target(target),
         }
+    }
+}
+
+fn has_target(target: &str) -> Result<(), String> {
+    let mut rustc = Command::new("rustc");
+    let output = rustc
+        .args(["--print", "target-libdir", "--target", target])
+        .output();
+    let output = output.map_err(|error| format!("rustc: {error}"))?;
+    let directory = String::from_utf8_lossy(&output.stdout);
+    match Path::new(directory.trim()).is_dir() {
+        true => Ok(()),
+        false => Err(format!("rustup target add {target}")),
     }
 }
 

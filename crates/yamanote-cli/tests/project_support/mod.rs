@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use yamanote_test::TempDir;
@@ -94,6 +95,8 @@ impl Project {
     /// With these variables in its environment.
     pub fn doctor_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Output {
         let lock = self.lock();
+        let target = self.path().join("target");
+        let was_built = target.exists();
         let output = Command::new(env!("CARGO_BIN_EXE_yamanote"))
             .args(["doctor", "--project"])
             .arg(self.path())
@@ -106,10 +109,7 @@ impl Project {
             .output()
             .unwrap();
         assert_eq!(self.lock(), lock, "the doctor changes nothing");
-        assert!(
-            !self.path().join("target").exists(),
-            "the doctor leaves nothing"
-        );
+        assert_eq!(target.exists(), was_built, "the doctor leaves nothing");
         output
     }
 
@@ -155,6 +155,23 @@ impl Diagnosis {
     pub fn names(&self) -> Vec<&str> {
         self.bad().iter().map(|bad| bad.0).collect()
     }
+}
+
+/// Every file below a directory and what is in it, but for directories of this name. Empty
+/// directories count too.
+pub fn files(directory: &Path, left_out: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() && path.file_name().unwrap() != left_out {
+            found.extend(files(&path, left_out));
+            found.insert(path, Vec::new());
+        } else if path.is_file() {
+            let contents = std::fs::read(&path).unwrap();
+            found.insert(path, contents);
+        }
+    }
+    found
 }
 
 pub fn write(path: &Path, text: &str) {

@@ -73,6 +73,7 @@ mod handle;
 mod id;
 pub(crate) mod large_futures;
 mod local_runtime;
+mod mark;
 mod metrics;
 pub(crate) mod parts;
 #[allow(clippy::module_inception)]
@@ -97,6 +98,8 @@ pub use self::handle::{EnterGuard, Handle};
 pub use self::id::Id;
 pub(crate) use self::large_futures::box_if_large;
 pub use self::local_runtime::{LocalOptions, LocalRuntime};
+#[doc(hidden)]
+pub use self::mark::MARK;
 pub use self::metrics::RuntimeMetrics;
 pub use self::runtime::Runtime;
 pub use self::shutdown_error::is_rt_shutdown_err;

@@ -1,8 +1,11 @@
-//! Asking Cargo, without letting it change or download anything.
+//! Asking Cargo, without letting it change or download anything; and, for those that do change a
+//! project, telling it to.
 #![forbid(unsafe_code)]
 
 use semver::Version;
 use serde_json::Value;
+use std::ffi::OsStr;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -14,6 +17,8 @@ pub struct Cargo<'a> {
 
 pub struct Workspace {
     pub root: PathBuf,
+    /// Where builds leave what they make.
+    pub target: PathBuf,
     /// What `cargo metadata` says about the packages of the workspace alone.
     pub members: Value,
     /// The lowest Rust version that a member promises to build with, and that member's name first.
@@ -61,8 +66,10 @@ impl<'a> Cargo<'a> {
                 Some((package["name"].as_str()?.to_owned(), version))
             })
             .min_by(|a, b| a.1.cmp(&b.1));
+        let target = metadata["target_directory"].as_str().unwrap_or_default();
         Ok(Workspace {
             root: root.into(),
+            target: target.into(),
             rust_version,
             members: metadata,
         })
@@ -99,6 +106,23 @@ impl<'a> Cargo<'a> {
         }
     }
 
+    /// Runs a command that may change the lock file, and returns what it says about that.
+    pub fn change<A: AsRef<OsStr>>(&self, args: &[A], offline: bool) -> Result<String, String> {
+        let mut command = self.command("cargo");
+        command.args(args).args(["--color", "never"]);
+        // What it says is wanted.
+        command.env("CARGO_TERM_QUIET", "false");
+        if offline {
+            command.arg("--offline");
+        }
+        let output = command.output().map_err(|error| cannot_start(&error))?;
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        match output.status.success() {
+            true => Ok(said),
+            false => Err(said),
+        }
+    }
+
     fn json(&self, args: &[&str]) -> Result<Value, String> {
         let format = ["metadata", "--format-version", "1"];
         let output = self.output(self.command("cargo").args(format).args(args))?;
@@ -106,7 +130,7 @@ impl<'a> Cargo<'a> {
     }
 
     /// A command that is run as the project's builds are.
-    fn command(&self, program: &str) -> Command {
+    pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command
             .current_dir(self.dir)
@@ -127,9 +151,7 @@ impl<'a> Cargo<'a> {
         for config in self.config {
             command.args(["--config", config]);
         }
-        let output = command
-            .output()
-            .map_err(|error| format!("cargo cannot be started: {error}"))?;
+        let output = command.output().map_err(|error| cannot_start(&error))?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
             // This tool says itself what the warnings before the error say.
@@ -157,6 +179,10 @@ impl<'a> Cargo<'a> {
             _ => Err(format!("rustc -vV says {text:?}")),
         }
     }
+}
+
+fn cannot_start(error: &io::Error) -> String {
+    format!("cargo cannot be started: {error}")
 }
 
 /// From the lines of `rustc --print cfg`.

@@ -21,7 +21,10 @@ pub struct Tokio {
     pub version: Version,
     /// `None` for a path.
     pub source: Option<String>,
+    /// Yamanote, or the package that is Yamanote on Linux.
     pub is_yamanote: bool,
+    /// Tokio's own, which such a package is on other systems.
+    pub is_for_other_systems: bool,
     /// The packages that depend on it: names and versions.
     pub used_by: Vec<String>,
 }
@@ -72,13 +75,24 @@ fn parse(text: &str) -> Result<Lock, String> {
                 .get("source")
                 .and_then(Value::as_str)
                 .map(str::to_owned),
-            is_yamanote: dependencies(package).any(|it| it.split(' ').next() == Some("yamanote")),
+            is_yamanote: is_yamanote(package, &packages),
+            is_for_other_systems: false,
             used_by: packages
                 .iter()
                 .filter(|user| dependencies(user).any(|name| is_this(name, version)))
                 .map(|user| format!("{} {}", field(user, "name"), field(user, "version")))
                 .collect(),
         });
+    }
+    let wrappers: Vec<String> = tokios
+        .iter()
+        .filter(|it| it.is_yamanote && it.source.is_none())
+        .map(|it| format!("tokio {}", it.version))
+        .collect();
+    for tokio in tokios.iter_mut().filter(|it| !it.is_yamanote) {
+        let is_wrapper = |user: &String| wrappers.contains(user);
+        tokio.is_for_other_systems =
+            !tokio.used_by.is_empty() && tokio.used_by.iter().all(is_wrapper);
     }
     let version = |package: &&Table| Version::parse(field(package, "version")).ok();
     Ok(Lock {
@@ -95,6 +109,21 @@ fn parse(text: &str) -> Result<Lock, String> {
 fn is_this(dependency: &str, version: &str) -> bool {
     let mut words = dependency.split(' ');
     words.next() == Some("tokio") && words.next().is_none_or(|word| word == version)
+}
+
+/// Whether this `tokio` is Yamanote itself, or one that depends on it.
+fn is_yamanote(tokio: &Table, packages: &[&Table]) -> bool {
+    let is_itself = |it: &Table| names(it).any(|name| name == "yamanote");
+    let is_wrapper = || {
+        let others = packages.iter().filter(|it| field(it, "name") == "tokio");
+        let mut ours = others.filter(|it| is_itself(it));
+        ours.any(|it| dependencies(tokio).any(|name| is_this(name, field(it, "version"))))
+    };
+    is_itself(tokio) || is_wrapper()
+}
+
+fn names(package: &Table) -> impl Iterator<Item = &str> {
+    dependencies(package).filter_map(|it| it.split(' ').next())
 }
 
 fn tables(value: Option<&Value>) -> Vec<&Table> {
@@ -158,6 +187,41 @@ dependencies = ["yamanote 0.1.0", "yamanote-macros"]
         let has = |name, version| lock.has(name, &VersionReq::parse(version).unwrap());
         assert!(has("tokio", "1") && has("tokio", "^0.2.1") && has("app", "*"));
         assert!(!has("tokio", "=1.48.0") && !has("lib", "*"));
+    }
+
+    #[test]
+    fn a_package_for_all_systems_is_yamanote_and_tokio() {
+        let lock = parse(
+            r#"
+version = 4
+[[package]]
+name = "app"
+version = "0.1.0"
+dependencies = ["tokio 1.54.98"]
+[[package]]
+name = "tokio"
+version = "1.54.1"
+source = "git+https://example.org/tokio?tag=tokio-1.54.1#0123"
+dependencies = ["bytes"]
+[[package]]
+name = "tokio"
+version = "1.54.98"
+dependencies = ["tokio 1.54.1", "tokio 1.54.99"]
+[[package]]
+name = "tokio"
+version = "1.54.99"
+dependencies = ["yamanote", "yamanote-macros"]
+"#,
+        )
+        .unwrap();
+        let ours: Vec<bool> = lock.tokios.iter().map(|it| it.is_yamanote).collect();
+        assert_eq!(ours, [false, true, true]);
+        let others: Vec<bool> = lock
+            .tokios
+            .iter()
+            .map(|it| it.is_for_other_systems)
+            .collect();
+        assert_eq!(others, [true, false, false]);
     }
 
     #[test]

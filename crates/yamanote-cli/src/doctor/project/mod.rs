@@ -9,19 +9,21 @@ mod cargo;
 mod demands;
 mod lock;
 mod settings;
-mod shim;
+pub mod shim;
 mod verdict;
-
-use serde_json::json;
-use std::fmt::Write;
-use std::path::Path;
-use std::process::ExitCode;
-use verdict::{Check, State};
 
 use crate::output;
 use cargo::View;
 use demands::Demand;
-use lock::Lock;
+use serde_json::json;
+use std::fmt::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+pub use cargo::Cargo;
+pub use lock::{Lock, read as read_lock};
+pub use settings::{Settings, has_tokio};
+pub use verdict::{Check, State};
 
 /// What is known of a project.
 struct Project {
@@ -70,6 +72,11 @@ pub fn examine(path: &Path, config: &[String], json: bool) -> (String, ExitCode)
         true => (text, ExitCode::SUCCESS),
         false => (text, ExitCode::FAILURE),
     }
+}
+
+/// What is to be said of the project in this directory.
+pub fn checks(path: &Path) -> Result<Vec<Check>, String> {
+    read(path, &[]).map(|project| verdict::checks(&project))
 }
 
 fn read(path: &Path, config: &[String]) -> Result<Project, String> {
@@ -164,6 +171,7 @@ fn as_json(project: &Project, checks: &[Check], switched: bool) -> String {
                 "version": tokio.version.to_string(),
                 "source": tokio.source,
                 "is_yamanote": tokio.is_yamanote,
+                "is_for_other_systems": tokio.is_for_other_systems,
                 "used_by": tokio.used_by,
             })
         })

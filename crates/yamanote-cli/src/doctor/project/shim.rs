@@ -8,6 +8,10 @@ pub fn version() -> Version {
     Version::new(1, 54, 99)
 }
 
+/// The version of the package that is Yamanote on Linux and Tokio elsewhere. Two packages at paths
+/// cannot share a name and a version.
+pub const WRAPPER_VERSION: &str = "1.54.98";
+
 /// The oldest compiler it builds with.
 pub fn rust_version() -> Version {
     Version::new(1, 85, 0)

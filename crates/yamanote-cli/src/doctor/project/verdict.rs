@@ -226,6 +226,9 @@ fn of_one(project: &Project, tokio: &Tokio) -> Check {
     let found = format!("Cargo.lock has tokio {} from {source}", tokio.version);
     if tokio.is_yamanote {
         Check::good("lock", format!("{found}: Yamanote, for {users}"))
+    } else if tokio.is_for_other_systems {
+        let found = format!("{found}: for systems other than Linux only");
+        Check::good("lock", found)
     } else if is_reached(project, tokio) {
         let advice = match refused(project) {
             Some(Demand { by, .. }) => {
@@ -430,6 +433,10 @@ fn of_targets(project: &Project, targets: &[Target]) -> Vec<Check> {
             format!("--cfg tokio_unstable is set {place}"),
             "Yamanote compiles with it, and has Tokio's unstable items under it only, as Tokio has.",
         ));
+    }
+    let has_others = |lock: &Lock| lock.tokios.iter().any(|it| it.is_for_other_systems);
+    if project.lock.as_ref().is_some_and(has_others) {
+        return checks;
     }
     for Target { os, .. } in targets.iter().filter(|target| target.os != "linux") {
         let named = project.settings.targets.iter();

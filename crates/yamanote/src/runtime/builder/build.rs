@@ -16,7 +16,7 @@ use crate::runtime::runtime::{Runtime, Scheduler};
 use crate::runtime::scheduler::current_thread::CurrentThread;
 use crate::runtime::scheduler::multi_thread::MultiThread;
 use crate::runtime::scheduler::{self, Launch};
-use crate::runtime::{Id, config, context};
+use crate::runtime::{Id, config, context, mark};
 use crate::util::rng;
 use crate::util::shutdown_text::shutting_down;
 
@@ -190,6 +190,7 @@ impl Builder {
         scheduler: scheduler::Handle,
         switches: Switches,
     ) -> (Handle, BlockingPool) {
+        mark::keep();
         let pool = BlockingPool::new(blocking::Config {
             max_threads: self.max_blocking_threads,
             keep_alive: self.keep_alive,
