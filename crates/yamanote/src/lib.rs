@@ -64,13 +64,13 @@
 //!
 //! - [`fs::File::read_at`] and [`fs::File::write_at`]: positioned operations that own their buffer
 //!   ([`buf`]), from `&self`, many at once.
-//! - [`runtime::RuntimeMetrics`] counts what went through the rings, what is in them, and what a
-//!   shutdown had to leak.
+//! - [`insight`]: the numbers of a runtime, always there: its workers, queues, pool, descriptors,
+//!   timers, and what went through the rings.
 //!
 //! # Not there yet
 //!
 //! Sockets with owned buffers (multishot and zero-copy operations), reports of tasks that stall
-//! their worker, and live metrics.
+//! their worker, and a live view of a program.
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What parts share stands below them, and without some of the parts not all of it is used.
@@ -106,6 +106,8 @@ mod sys;
 #[cfg(feature = "rt")]
 pub mod runtime;
 // L5
+#[cfg(feature = "rt")]
+pub mod insight;
 pub mod io;
 #[cfg(feature = "rt")]
 pub mod task;

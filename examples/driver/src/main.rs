@@ -1,6 +1,6 @@
 //! Which driver a program of this workspace gets: the one that `YAMANOTE_DRIVER` asks for.
 //!
-//! The only program here that does not build with Tokio: `Handle::driver` is Yamanote's.
+//! It does not build with Tokio: `Handle::driver` is Yamanote's.
 #![forbid(unsafe_code)]
 
 use tokio::runtime::Handle;

@@ -149,6 +149,14 @@ pub const GROUPS: &[Group] = &[
         ..NONE
     },
     Group {
+        name: "numbers",
+        what: "what workers count, read while tasks come and go",
+        target: &["--test", "insight"],
+        tests: &["snapshots", "every_poll", "steals", "forced_yields"],
+        left_out: &[("uring", "Miri has no rings")],
+        ..NONE
+    },
+    Group {
         name: "channels",
         what: "channels and Notify, polled by hand and between threads",
         target: &[

@@ -231,7 +231,11 @@ impl Handle {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         box_if_large!(future => {
             let future = task::block_on_span(future, size_of::<F>());
-            context::enter_runtime(&self.parts, true, || thread_park::block_on(future))
+            context::enter_runtime(&self.parts, true, || {
+                let output = thread_park::block_on(future);
+                self.parts.scheduler.note_used_up();
+                output
+            })
         })
     }
 

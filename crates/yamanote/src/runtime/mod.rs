@@ -101,6 +101,13 @@ pub use self::local_runtime::{LocalOptions, LocalRuntime};
 #[doc(hidden)]
 pub use self::mark::MARK;
 pub use self::metrics::RuntimeMetrics;
+pub(crate) use self::metrics::snapshot;
+unstable! {
+    pub use self::metrics::configuration::{
+        HistogramConfiguration, HistogramScale, InvalidHistogramConfiguration, LogHistogram,
+        LogHistogramBuilder,
+    };
+}
 pub use self::runtime::Runtime;
 pub use self::shutdown_error::is_rt_shutdown_err;
 pub use self::try_current_error::TryCurrentError;

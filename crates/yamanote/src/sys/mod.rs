@@ -13,4 +13,5 @@ pub(crate) mod poll;
 pub(crate) mod signal;
 pub(crate) mod splice;
 pub(crate) mod switches;
+pub(crate) mod ticks;
 pub(crate) mod uring;

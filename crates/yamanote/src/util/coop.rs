@@ -38,6 +38,9 @@ impl Budget {
 
 thread_local! {
     static CURRENT: Cell<Budget> = const { Cell::new(Budget::unconstrained()) };
+
+    /// Polls that have used up their budget.
+    static USED_UP: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Replaces the current budget and returns the old one.
@@ -62,7 +65,23 @@ fn with_budget<R>(budget: Budget, f: impl FnOnce() -> R) -> R {
 
 /// Runs `f`, one poll of a task, with a fresh budget.
 pub(crate) fn budget<R>(f: impl FnOnce() -> R) -> R {
-    with_budget(Budget::fresh(), f)
+    with_budget(Budget::fresh(), || {
+        let result = f();
+        if !has_budget_remaining() {
+            note_used_up();
+        }
+        result
+    })
+}
+
+#[cold]
+fn note_used_up() {
+    let _ = USED_UP.try_with(|polls| polls.set(polls.get() + 1));
+}
+
+/// How many polls on this thread have used up their budget since the last call.
+pub(crate) fn take_used_up() -> u64 {
+    USED_UP.try_with(Cell::take).unwrap_or(0)
 }
 
 /// Runs `f` without a limit, unless the task is only looked at.
@@ -207,6 +226,17 @@ mod tests {
         assert_eq!(stacks.len(), 2);
         with_none(|| assert!(poll_proceed(&mut cx).is_pending()));
         with_none(|| with_unconstrained(|| assert!(poll_proceed(&mut cx).is_ready())));
+    }
+
+    #[test]
+    fn polls_that_use_up_their_budget_are_counted() {
+        take_used_up();
+        budget(|| consume(127));
+        assert_eq!(take_used_up(), 0);
+        budget(|| budget(|| consume(128)));
+        with_none(|| ());
+        assert_eq!(take_used_up(), 1);
+        assert_eq!(take_used_up(), 0);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! What everything above may use and what knows nothing of the runtime: the cooperative budget,
 //! whether this thread may block, what only one thread may look at, locks whose poison is
 //! forgotten, a random number generator, the text of a shutdown error, a pipe of bytes, a thread
-//! that blocks on a future, the tracing of leaf polls, what is told to
-//! a subscriber of `tracing`, a batch of wakers, panics that end here or
+//! that blocks on a future, the tracing of leaf polls, what is told to a subscriber of `tracing`,
+//! numbers for whoever wants to look, a batch of wakers, panics that end here or
 //! come later, how much room an empty queue keeps.
 
 pub(crate) mod contained;
 pub(crate) mod coop;
+pub(crate) mod counter;
 pub(crate) mod defer;
 pub(crate) mod entered;
 pub(crate) mod first_panic;

@@ -75,6 +75,17 @@ pub(super) enum Added<J> {
     Start(Coming),
 }
 
+/// How many threads and jobs there are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Counts {
+    /// Threads for blocking jobs, without the scheduler's workers.
+    pub(crate) threads: usize,
+    /// Of these, those that wait for a job.
+    pub(crate) idle: usize,
+    /// Jobs that wait for a thread.
+    pub(crate) queued: usize,
+}
+
 /// A thread that was counted and does not run yet.
 #[must_use]
 pub(super) struct Coming {
@@ -215,6 +226,15 @@ impl<J> Books<J> {
             page = self.wait(&self.ended, page, left).0;
         }
         true
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let page = self.lock();
+        Counts {
+            threads: page.for_blocking(),
+            idle: page.idle,
+            queued: page.queued(Kind::Blocking),
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {

@@ -1,7 +1,7 @@
 //! The pool: hands jobs to the books, and starts and ends the threads that the books ask for.
 #![forbid(unsafe_code)]
 
-use super::books::{Added, Books, Coming, Kind, Stage};
+use super::books::{Added, Books, Coming, Counts, Kind, Stage};
 use super::job::{Finished, Job};
 use super::{Callback, Config, Life, Wrap, thread};
 use crate::runtime::task::{JoinHandle, Meta};
@@ -103,6 +103,11 @@ impl Spawner {
     pub(crate) fn set_job_hooks(&self, accepted: Callback, finished: Callback) {
         let set = self.pool.job_hooks.set((accepted, finished));
         assert!(set.is_ok(), "job hooks are set once");
+    }
+
+    /// How many threads and jobs there are.
+    pub(crate) fn counts(&self) -> Counts {
+        self.pool.books.counts()
     }
 
     /// Runs `f` on a thread of the pool. After the shutdown the handle says that it was cancelled.

@@ -4,6 +4,7 @@
 use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use super::Builder;
 use crate::runtime::blocking::{self, BlockingPool};
@@ -17,6 +18,7 @@ use crate::runtime::scheduler::current_thread::CurrentThread;
 use crate::runtime::scheduler::multi_thread::MultiThread;
 use crate::runtime::scheduler::{self, Launch};
 use crate::runtime::{Id, config, context, mark};
+use crate::sys::ticks::calibrate;
 use crate::util::rng;
 use crate::util::shutdown_text::shutting_down;
 
@@ -163,6 +165,7 @@ impl Builder {
     }
 
     fn scheduler_config(&self, worker_threads: usize) -> scheduler::Config {
+        calibrate(Instant::now());
         scheduler::Config {
             worker_threads,
             event_interval: self.event_interval,
@@ -173,6 +176,8 @@ impl Builder {
             local: false,
             seed: rng::fresh_seed(),
             local_queue_capacity: LOCAL_QUEUE_CAPACITY,
+            poll_times: self.poll_times,
+            poll_time_layout: self.poll_time_histogram.layout(),
         }
     }
 

@@ -2,14 +2,17 @@
 #![forbid(unsafe_code)]
 
 mod build;
+mod poll_times;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::poll_times::HistogramSettings;
 use super::driver::DriverChoice;
 use super::flavor::RuntimeFlavor;
 use super::scheduler::Callback;
+use super::scheduler::poll_timer::PollTimes;
 
 /// Polls between two looks at the driver by a busy scheduler. Go uses the same number for much the
 /// same purpose. A look costs up to a system call.
@@ -54,6 +57,8 @@ pub struct Builder {
     after_unpark: Option<Callback>,
     event_interval: u32,
     global_queue_interval: Option<u32>,
+    poll_times: PollTimes,
+    poll_time_histogram: HistogramSettings,
 }
 
 impl Builder {
@@ -91,6 +96,8 @@ impl Builder {
             after_unpark: None,
             event_interval: EVENT_INTERVAL,
             global_queue_interval: None,
+            poll_times: PollTimes::Sampled,
+            poll_time_histogram: HistogramSettings::default(),
         }
     }
 

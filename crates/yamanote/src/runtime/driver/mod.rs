@@ -6,6 +6,7 @@
 
 pub(crate) mod batch;
 mod caretaker;
+mod counts;
 mod kind;
 pub(crate) mod op;
 pub(crate) mod ops;
@@ -35,11 +36,11 @@ use ring::Ring;
 use slot::{Refusal, RingState, Slot};
 use std::cell::Cell;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicU64, AtomicUsize,
+    AtomicBool, AtomicUsize,
     Ordering::{Acquire, Relaxed},
 };
+use std::sync::{Arc, Mutex};
 use time::clock::Clock;
 
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ pub(crate) struct Driver {
     next_foreign_slot: AtomicUsize,
     is_shutdown: AtomicBool,
     /// Totals of rings that are closed.
-    closed_ops_submitted: AtomicU64,
+    closed_rings: Mutex<ring::Counters>,
     leaked_ops: AtomicUsize,
     origin: Origin,
 }
@@ -122,7 +123,7 @@ impl Driver {
             slots: (0..slots).map(|_| Slot::new()).collect(),
             next_foreign_slot: AtomicUsize::new(0),
             is_shutdown: AtomicBool::new(false),
-            closed_ops_submitted: AtomicU64::new(0),
+            closed_rings: Mutex::default(),
             leaked_ops: AtomicUsize::new(0),
             origin: Origin::here(),
             config,
@@ -250,21 +251,6 @@ impl Driver {
             }
         }
         Ok(RingGuard::new(state).expect("made or found above"))
-    }
-
-    /// Operations handed to rings since the start.
-    pub(crate) fn ops_submitted(&self) -> u64 {
-        let open: u64 = self
-            .existing_rings()
-            .map(|ring| ring.submitted_total())
-            .sum();
-        // Relaxed: a statistic.
-        open + self.closed_ops_submitted.load(Relaxed)
-    }
-
-    /// Operations whose last completion has not been seen.
-    pub(crate) fn live_ops(&self) -> usize {
-        self.existing_rings().map(|ring| ring.live_ops()).sum()
     }
 
     /// Operations that outlived the time given to shutdown; their memory is never freed.

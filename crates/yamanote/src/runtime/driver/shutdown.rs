@@ -12,6 +12,7 @@ use super::batch::Batch;
 use super::ring::Ring;
 use super::slot::{RingState, Slot};
 use crate::sys;
+use crate::util::poison::unpoisoned;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 use std::time::{Duration, Instant};
 
@@ -78,8 +79,7 @@ impl Driver {
         let closed = std::mem::replace(&mut *state, RingState::Closed);
         drop(state);
         if let RingState::Ready(ring) = closed {
-            self.closed_ops_submitted
-                .fetch_add(ring.submitted_total(), Relaxed);
+            *unpoisoned(self.closed_rings.lock()) += ring.counters();
             if ring.live_ops() > 0 || ring.has_lost_descriptor() {
                 self.leaked_ops.fetch_add(ring.leak(), Relaxed);
             }

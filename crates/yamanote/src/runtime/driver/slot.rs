@@ -13,6 +13,7 @@ use crate::loom::sync::atomic::{
     AtomicBool, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
+use crate::util::counter::Counter;
 use crate::util::owner_cell::ThreadNumber;
 use crate::util::poison::unpoisoned;
 use std::io;
@@ -68,6 +69,8 @@ pub(super) struct Slot {
     /// ring's lock.
     pub(super) ring_waker: OnceLock<RingWaker>,
     wheel: Mutex<Wheel>,
+    /// Written under the wheel's lock.
+    pub(super) timers_fired: Counter,
     /// The wheel's earliest deadline in nanoseconds of the driver's clock, or `u64::MAX`. Written
     /// under the wheel's lock; `Driver::timer_add` relies on its order.
     pub(super) next_deadline_ns: AtomicU64,
@@ -92,6 +95,7 @@ impl Slot {
             ring: Mutex::new(RingState::Absent),
             ring_waker: OnceLock::new(),
             wheel: Mutex::new(Wheel::new()),
+            timers_fired: Counter::new(),
             next_deadline_ns: AtomicU64::new(u64::MAX),
             looked_ns: AtomicU64::new(0),
             last_owner: AtomicU64::new(0),

@@ -70,15 +70,17 @@ impl Driver {
         let deadline_ns = self.clock.to_ns(deadline);
         let is_paused = self.clock.is_paused();
         let now_ns = self.clock.now_ns();
-        let mut wheel = self.slots[key.slot].lock_wheel();
+        let slot = &self.slots[key.slot];
+        let mut wheel = slot.lock_wheel();
         let has_passed = match is_paused {
             true => wheel.has_reached(deadline_ns),
             false => deadline_ns <= now_ns,
         };
         if has_passed {
             let waker = wheel.expire(key.index, key.generation);
+            slot.timers_fired.add(u64::from(waker.is_some()));
             if is_paused {
-                note_next(&self.slots[key.slot], &wheel);
+                note_next(slot, &wheel);
             }
             drop(wheel);
             return waker.map(Waker::wake).is_some();
@@ -171,7 +173,8 @@ impl Driver {
             return;
         }
         let mut wheel = slot.lock_wheel();
-        wheel.fire(now_ns, MAX_PER_TURN, &mut batch.wakers);
+        let fired = wheel.fire(now_ns, MAX_PER_TURN, &mut batch.wakers);
+        slot.timers_fired.add(fired as u64);
         note_next(slot, &wheel);
     }
 
@@ -181,7 +184,8 @@ impl Driver {
         let slot = &self.slots[slot];
         let now_ns = self.clock.now_ns();
         let mut wheel = slot.lock_wheel();
-        wheel.fire(now_ns, usize::MAX, &mut batch.wakers);
+        let fired = wheel.fire(now_ns, usize::MAX, &mut batch.wakers);
+        slot.timers_fired.add(fired as u64);
         note_next(slot, &wheel);
     }
 

@@ -25,6 +25,10 @@ pub(crate) struct Inject<T> {
 struct Queue<T> {
     items: VecDeque<T>,
     closed: bool,
+    /// Items that were ever pushed.
+    pushed: u64,
+    /// How often something was pushed while there was nothing.
+    begun: u64,
 }
 
 impl<T> Inject<T> {
@@ -34,6 +38,8 @@ impl<T> Inject<T> {
             queue: Mutex::new(Queue {
                 items: VecDeque::new(),
                 closed: false,
+                pushed: 0,
+                begun: 0,
             }),
         }
     }
@@ -47,6 +53,16 @@ impl<T> Inject<T> {
         self.len() == 0
     }
 
+    /// How many items were ever pushed.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.lock().pushed
+    }
+
+    /// How often something was pushed while there was nothing.
+    pub(crate) fn begun(&self) -> u64 {
+        self.lock().begun
+    }
+
     #[cfg(test)]
     fn is_closed(&self) -> bool {
         self.lock().closed
@@ -58,7 +74,7 @@ impl<T> Inject<T> {
         if queue.closed {
             return Err(item);
         }
-        queue.items.push_back(item);
+        queue.extend([item]);
         self.publish(&queue);
         Ok(())
     }
@@ -72,7 +88,7 @@ impl<T> Inject<T> {
         if queue.closed {
             return Err(items);
         }
-        queue.items.extend(items);
+        queue.extend(items);
         self.publish(&queue);
         Ok(())
     }
@@ -119,6 +135,16 @@ impl<T> Inject<T> {
     }
 }
 
+impl<T> Queue<T> {
+    fn extend(&mut self, items: impl IntoIterator<Item = T>) {
+        let before = self.items.len();
+        self.items.extend(items);
+        let pushed = self.items.len() - before;
+        self.pushed += pushed as u64;
+        self.begun += u64::from(before == 0 && pushed > 0);
+    }
+}
+
 /// Frees the room that a burst has left, outside of the lock.
 fn free_excess<T>(mut queue: MutexGuard<'_, Queue<T>>) {
     let excess = queue.items.take_excess();
@@ -136,6 +162,7 @@ mod tests {
         inject.push(1).unwrap();
         inject.push_batch([2, 3, 4]).unwrap();
         assert_eq!(inject.len(), 4);
+        assert_eq!((inject.pushed(), inject.begun()), (4, 1));
         assert_eq!(inject.pop(), Some(1));
         let mut out = Vec::new();
         inject.pop_batch(2, |item| out.push(item));

@@ -18,6 +18,9 @@ pub(crate) struct Load {
     busy_ns: AtomicU64,
     parks: AtomicU64,
     parks_and_unparks: AtomicU64,
+    noop_parks: AtomicU64,
+    /// Polls of the worker when it last was going to sleep.
+    polls_before: AtomicU64,
 }
 
 impl Load {
@@ -29,12 +32,18 @@ impl Load {
             busy_ns: AtomicU64::new(0),
             parks: AtomicU64::new(0),
             parks_and_unparks: AtomicU64::new(0),
+            noop_parks: AtomicU64::new(0),
+            polls_before: AtomicU64::new(0),
         }
     }
 
-    /// The worker is going to sleep. Nothing happens if it has slept before and found nothing to do
-    /// in between.
-    pub(crate) fn park(&self) {
+    /// The worker, which has made so many polls, is going to sleep. If it has slept before and
+    /// found nothing to do in between, it stays parked, and that is counted alone.
+    pub(crate) fn park(&self, polls: u64) {
+        if self.polls_before.load(Relaxed) == polls {
+            add(&self.noop_parks, 1);
+        }
+        self.polls_before.store(polls, Relaxed);
         if self.is_parked() {
             return;
         }
@@ -81,7 +90,12 @@ impl Load {
         self.parks_and_unparks.load(Relaxed)
     }
 
-    fn is_parked(&self) -> bool {
+    /// How often it went to sleep without having polled a task since the last time.
+    pub(crate) fn noop_parks(&self) -> u64 {
+        self.noop_parks.load(Relaxed)
+    }
+
+    pub(crate) fn is_parked(&self) -> bool {
         self.parks_and_unparks() % 2 == 1
     }
 
@@ -119,10 +133,11 @@ mod tests {
         load.unpark();
         assert_eq!((load.parks(), load.parks_and_unparks()), (0, 0));
         for _ in 0..3 {
-            load.park();
+            load.park(7);
             assert_eq!((load.parks(), load.parks_and_unparks()), (1, 1));
         }
         load.unpark();
         assert_eq!((load.parks(), load.parks_and_unparks()), (1, 2));
+        assert_eq!(load.noop_parks(), 2);
     }
 }

@@ -3,13 +3,18 @@
 use std::io;
 use std::sync::Arc;
 
+use self::histogram::Layout;
+use self::poll_timer::PollTimes;
 use super::driver::Driver;
 use super::task::{JoinHandle, Meta, Spawned};
 
 pub(crate) mod current_thread;
+pub(crate) mod histogram;
 pub(crate) mod inject;
 pub(crate) mod load;
+pub(crate) mod meter;
 pub(crate) mod multi_thread;
+pub(crate) mod poll_timer;
 
 /// A hook of the `Builder`.
 pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
@@ -41,6 +46,10 @@ pub(crate) struct Config {
     pub(crate) local: bool,
     /// Tasks in the ring of a worker's own queue; those beyond it wait under a lock.
     pub(crate) local_queue_capacity: usize,
+    /// Which polls are timed.
+    pub(crate) poll_times: PollTimes,
+    /// How their times are counted.
+    pub(crate) poll_time_layout: Arc<dyn Layout>,
 }
 
 /// A scheduler, as tasks and handles reach it.
@@ -109,14 +118,104 @@ impl Handle {
     /// When there is no worker of this number.
     #[track_caller]
     pub(crate) fn load(&self, worker: usize) -> &load::Load {
+        self.assert_has(worker);
+        match self {
+            Handle::CurrentThread(shared) => shared.load(),
+            Handle::MultiThread(shared) => shared.load(worker),
+        }
+    }
+
+    /// What one worker has counted.
+    ///
+    /// # Panics
+    ///
+    /// When there is no worker of this number.
+    #[track_caller]
+    pub(crate) fn meter(&self, worker: usize) -> &meter::Meter {
+        self.assert_has(worker);
+        match self {
+            Handle::CurrentThread(shared) => shared.meter(),
+            Handle::MultiThread(shared) => shared.meter(worker),
+        }
+    }
+
+    /// Which polls are timed.
+    pub(crate) fn poll_times(&self) -> PollTimes {
+        match self {
+            Handle::CurrentThread(shared) => shared.config().poll_times,
+            Handle::MultiThread(shared) => shared.config().poll_times,
+        }
+    }
+
+    /// Tasks in line at one worker.
+    ///
+    /// # Panics
+    ///
+    /// When there is no worker of this number.
+    #[track_caller]
+    pub(crate) fn local_queue_depth(&self, worker: usize) -> usize {
+        self.assert_has(worker);
+        match self {
+            Handle::CurrentThread(shared) => shared.local_queue_depth(),
+            Handle::MultiThread(shared) => shared.local_queue_depth(worker),
+        }
+    }
+
+    /// How often one worker's line has become longer than its ring. The line of a current-thread
+    /// scheduler has no ring.
+    ///
+    /// # Panics
+    ///
+    /// When there is no worker of this number.
+    #[track_caller]
+    pub(crate) fn overflows(&self, worker: usize) -> u64 {
+        self.assert_has(worker);
+        match self {
+            Handle::CurrentThread(_) => 0,
+            Handle::MultiThread(shared) => shared.overflows(worker),
+        }
+    }
+
+    #[track_caller]
+    fn assert_has(&self, worker: usize) {
         let workers = self.num_workers();
         assert!(
             worker < workers,
             "worker {worker} of a runtime with {workers}"
         );
+    }
+
+    /// Tasks that were ever spawned.
+    pub(crate) fn num_spawned_tasks(&self) -> u64 {
         match self {
-            Handle::CurrentThread(shared) => shared.load(),
-            Handle::MultiThread(shared) => shared.load(worker),
+            Handle::CurrentThread(shared) => shared.num_spawned_tasks(),
+            Handle::MultiThread(shared) => shared.num_spawned_tasks(),
+        }
+    }
+
+    /// Tasks that were ever put into the injection queue.
+    pub(crate) fn injected(&self) -> u64 {
+        match self {
+            Handle::CurrentThread(shared) => shared.injected(),
+            Handle::MultiThread(shared) => shared.injected(),
+        }
+    }
+
+    /// Polls that have used up their budget, of tasks and of futures in `block_on`.
+    pub(crate) fn forced_yields(&self) -> u64 {
+        let outside = match self {
+            Handle::CurrentThread(shared) => shared.used_up_outside(),
+            Handle::MultiThread(shared) => shared.used_up_outside(),
+        };
+        let workers = (0..self.num_workers()).map(|worker| self.meter(worker).forced_yields.get());
+        outside + workers.sum::<u64>()
+    }
+
+    /// A thread that runs no tasks has polled a future of the runtime.
+    pub(crate) fn note_used_up(&self) {
+        match self {
+            Handle::CurrentThread(shared) => shared.note_used_up(),
+            Handle::MultiThread(shared) => shared.note_used_up(),
         }
     }
 

@@ -7,6 +7,7 @@
 
 use super::list::List;
 use crate::loom::cell::UnsafeCell;
+use crate::util::counter::Counter;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 pub(super) struct NearLists {
@@ -14,6 +15,8 @@ pub(super) struct NearLists {
     lists: UnsafeCell<Box<[List]>>,
     /// How many tasks are in them: a gauge, written near.
     alive: AtomicUsize,
+    /// How many were ever spawned near. Written near.
+    pub(super) spawned: Counter,
     /// How many tasks are in the locked lists. Relaxed: a task that is near has been in the
     /// injection queue before, and that queue's lock hands this on, too.
     arrivals: AtomicUsize,
@@ -27,6 +30,7 @@ impl NearLists {
         NearLists {
             lists: UnsafeCell::new((0..count).map(|_| List::new()).collect()),
             alive: AtomicUsize::new(0),
+            spawned: Counter::new(),
             arrivals: AtomicUsize::new(0),
         }
     }

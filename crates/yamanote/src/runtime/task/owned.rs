@@ -15,6 +15,7 @@ use super::run::vtable;
 use super::state::State;
 use super::{JoinHandle, LocalNotified, Notified, Refused, Schedule, Task};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::util::counter::Counter;
 use crate::util::owner_cell::ThreadNumber;
 use crate::util::poison::unpoisoned;
 use std::future::Future;
@@ -89,6 +90,8 @@ struct Shard {
     list: Mutex<List>,
     /// `list.length`, to be read without the lock.
     alive: AtomicUsize,
+    /// Tasks that were ever spawned into the list. Written under the lock.
+    spawned: Counter,
 }
 
 impl<S: Schedule> OwnedTasks<S> {
@@ -104,6 +107,7 @@ impl<S: Schedule> OwnedTasks<S> {
         let shard = |_| Shard {
             list: Mutex::new(List::new()),
             alive: AtomicUsize::new(0),
+            spawned: Counter::new(),
         };
         let id = next_id();
         OwnedTasks {
@@ -213,7 +217,9 @@ impl<S: Schedule> OwnedTasks<S> {
 
     /// Hands the task back if the list is closed.
     fn push_near(&self, id: Id, task: Task<S>) -> Option<Task<S>> {
-        self.with_near(id, |list| list.try_push(task))
+        let refused = self.with_near(id, |list| list.try_push(task));
+        self.near.spawned.add(u64::from(refused.is_none()));
+        refused
     }
 
     fn push_locked(&self, id: Id, task: Task<S>) -> Option<Task<S>> {
@@ -221,6 +227,7 @@ impl<S: Schedule> OwnedTasks<S> {
         let mut list = shard.lock();
         let refused = list.try_push(task);
         shard.publish(&list);
+        shard.spawned.add(u64::from(refused.is_none()));
         if S::IS_BIASED && refused.is_none() {
             self.near.note_arrival();
         }
@@ -313,6 +320,12 @@ impl<S: Schedule> OwnedTasks<S> {
         // Relaxed: a gauge.
         let alive = |shard: &Shard| shard.alive.load(Relaxed);
         self.shards.iter().map(alive).sum::<usize>() + self.near.alive()
+    }
+
+    /// How many tasks were ever spawned.
+    pub(crate) fn num_spawned_tasks(&self) -> u64 {
+        let spawned = |shard: &Shard| shard.spawned.get();
+        self.shards.iter().map(spawned).sum::<u64>() + self.near.spawned.get()
     }
 
     /// Checks that the task is one of these, so that this scheduler may run it.

@@ -38,6 +38,7 @@ use self::table::Table;
 use super::setback::{Setback, Verdict};
 use crate::sys;
 use crate::sys::fork::Origin;
+use crate::util::counter::Counter;
 use crate::util::poison::unpoisoned;
 use crate::util::shutdown_text::shutting_down;
 use crate::util::wake_list::WakeList;
@@ -50,6 +51,10 @@ pub(crate) struct Readiness {
     /// for this.
     left_some: AtomicBool,
     bells: Bells,
+    /// Looks at the set that the kernel has answered. Written with the selector held.
+    looks: Counter,
+    /// Events that found their sources. Written with the selector held.
+    events: Counter,
     /// Calls that failed since the last that did not.
     setback: Mutex<Setback>,
     /// There are such calls, or the set has failed for good. Written with `setback` locked.
@@ -110,6 +115,8 @@ impl Readiness {
             epoll_fd: poll.as_raw_fd(),
             left_some: AtomicBool::new(false),
             bells: Bells::default(),
+            looks: Counter::new(),
+            events: Counter::new(),
             setback: Mutex::default(),
             is_troubled: AtomicBool::new(false),
             selector: LookLock::new(Selector {
@@ -279,6 +286,7 @@ impl Readiness {
 
     /// Returns how many events there were, and how many of them found their sources.
     fn deliver_all(&self, events: &mio::Events, wakers: &mut WakeList) -> (usize, usize) {
+        self.looks.add(1);
         let mut taken = 0;
         let mut delivered = 0;
         for event in events.iter() {
@@ -297,7 +305,11 @@ impl Readiness {
         }
         let (index, generation) = index_and_generation(event.token());
         match self.shared.table.get(index) {
-            Some(source) => source.deliver(generation, Ready::from_mio(event), wakers),
+            Some(source) => {
+                let delivered = source.deliver(generation, Ready::from_mio(event), wakers);
+                self.events.add(u64::from(delivered));
+                delivered
+            }
             None => false,
         }
     }
@@ -379,6 +391,21 @@ impl Readiness {
     /// Whether the kernel might have something to tell.
     pub(crate) fn is_watching(&self) -> bool {
         self.live() > 0 || !self.bells.is_empty()
+    }
+
+    /// Looks at the set that the kernel has answered, since the start.
+    pub(crate) fn looks(&self) -> u64 {
+        self.looks.get()
+    }
+
+    /// Events that found their sources, since the start.
+    pub(crate) fn events(&self) -> u64 {
+        self.events.get()
+    }
+
+    /// Registrations that ever were.
+    pub(crate) fn registered(&self) -> u64 {
+        self.shared.table.registered()
     }
 
     /// Registrations alive.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use super::source::Source;
+use crate::util::counter::Counter;
 use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
 
@@ -17,6 +18,8 @@ pub(super) struct Table {
     /// Registrations alive. Written with `free` locked. Relaxed: a thread sees its own, and nobody
     /// waits to see those of others.
     live: AtomicUsize,
+    /// Registrations that ever were. Written as `live` is.
+    registered: Counter,
 }
 
 type Page = Box<[OnceLock<Arc<Source>>]>;
@@ -48,6 +51,7 @@ impl Table {
                 is_shutdown: false,
             }),
             live: AtomicUsize::new(0),
+            registered: Counter::new(),
         }
     }
 
@@ -70,6 +74,7 @@ impl Table {
         let source = page[offset].get_or_init(|| Arc::new(Source::new()));
         let source = Arc::clone(source);
         self.live.store(self.live() + 1, Relaxed);
+        self.registered.add(1);
         Ok((index, source))
     }
 
@@ -97,6 +102,11 @@ impl Table {
         for source in (0..len).filter_map(|index| self.get(index)) {
             source.shut_down(wakers);
         }
+    }
+
+    /// Registrations that ever were.
+    pub(super) fn registered(&self) -> u64 {
+        self.registered.get()
     }
 
     /// Registrations alive.

@@ -40,6 +40,7 @@ impl Ring {
     /// [`note_wait`](Ring::note_wait) follows.
     pub(crate) fn begin_wait(&mut self) {
         self.has_waiter = true;
+        self.counters.enters += 1;
     }
 
     /// Takes what the owner's wait has returned: one that failed without waiting must not be

@@ -21,6 +21,7 @@
 //! destructor for them); [`Ring::leak`] does so on purpose and counts.
 
 pub(crate) mod completion;
+mod counters;
 mod deferred;
 mod failure;
 mod given_up;
@@ -31,6 +32,7 @@ pub(crate) mod table;
 mod waker;
 mod watch;
 
+pub(crate) use counters::Counters;
 pub(crate) use waker::{RingWaker, WakeBy};
 
 use std::io;
@@ -62,19 +64,6 @@ pub(crate) enum Refused {
     Full(Box<dyn Carried>, Option<Waker>),
     /// The ring is shutting down, or given up.
     Closed(Box<dyn Carried>, Waker),
-}
-
-/// What went through the ring, and what went wrong.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Counters {
-    /// Operations pushed.
-    pub(crate) submitted: u64,
-    /// Completions that belonged to nobody.
-    pub(crate) unknown_completions: u64,
-    /// Completions the kernel has lost, by its own account.
-    pub(crate) lost_completions: u64,
-    /// Times the completion queue had overflowed when we came to reap.
-    pub(crate) overflows: u64,
 }
 
 pub(crate) struct Ring {
@@ -224,12 +213,7 @@ impl Ring {
         self.table.in_kernel()
     }
 
-    pub(crate) fn submitted_total(&self) -> u64 {
-        self.counters.submitted
-    }
-
-    #[cfg(test)]
-    pub(super) fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> Counters {
         self.counters
     }
 
@@ -276,10 +260,12 @@ impl Ring {
     /// The future of `key` is gone: keeps or returns what it leaves, and queues its cancellation.
     pub(crate) fn orphan(&mut self, key: Key) -> Orphaned {
         let answer = self.table.orphan(key);
+        self.counters.orphaned += u64::from(matches!(answer, Orphaned::Kept { .. }));
         if let Orphaned::Kept {
             must_enter: true, ..
         } = answer
         {
+            self.counters.cancelled += 1;
             self.check_process();
             self.deferred.cancel([key]);
             self.push_deferred();
@@ -305,6 +291,7 @@ impl Ring {
             if to_submit == 0 && !get_events {
                 return;
             }
+            self.counters.enters += 1;
             match self.kernel.enter(to_submit, get_events) {
                 Ok(taken) => {
                     self.setback.is_over();

@@ -21,6 +21,7 @@
 //! When nothing is runnable and nobody has yielded, the thread blocks in the driver.
 #![forbid(unsafe_code)]
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -28,8 +29,11 @@ use std::time::Instant;
 
 use super::local;
 use super::shared::{Core, Notified, SLOT, Shared};
+use super::tally::Tally;
 use crate::runtime::driver::{Driver, PollIo, Role, SlotGuard};
+use crate::runtime::scheduler::poll_timer::PollTimer;
 use crate::runtime::task::NearTo;
+use crate::sys::ticks::calibrate;
 use crate::util::coop;
 use crate::util::defer::Collecting;
 use crate::util::first_panic::FirstPanic;
@@ -54,6 +58,8 @@ pub(super) struct Driving<'a> {
     /// The tasks that have yielded. Ended before the queue is left, because it wakes them.
     yielded: Option<Collecting>,
     tick: u32,
+    tally: Tally,
+    poll_timer: PollTimer,
     global_queue_interval: u32,
     /// Polls since the kernel was asked.
     polls: u32,
@@ -70,11 +76,14 @@ impl<'a> Driving<'a> {
         local::swap(&mut core.queue);
         let near_key = core.near_key.take().expect("it lies on the seat");
         shared.load().resume(Instant::now());
+        shared.meter().note_thread();
         Driving {
             shared,
             near: Some(near_key.come_near()),
             yielded: Some(Collecting::begin()),
             tick: core.tick,
+            tally: mem::take(&mut core.tally),
+            poll_timer: PollTimer::new(shared.config.poll_times),
             core: Some(core),
             global_queue_interval: shared
                 .config
@@ -123,14 +132,19 @@ impl<'a> Driving<'a> {
 
     /// Runs tasks until there is none, or until enough have run: then `true`.
     fn run_tasks(&mut self) -> bool {
+        self.poll_timer.pause();
+        let times = self.shared.meter().poll_times.as_ref();
         for _ in 0..self.shared.config.event_interval {
             self.tick = self.tick.wrapping_add(1);
             let Some(task) = self.next_task() else {
                 return false;
             };
             self.polls += 1;
+            self.tally.polls += 1;
             let task = self.shared.owned.assert_owner(task);
+            self.poll_timer.begin(self.tick);
             coop::budget(|| task.run());
+            self.poll_timer.end(self.tick, times);
         }
         true
     }
@@ -145,9 +159,11 @@ impl<'a> Driving<'a> {
         }
     }
 
-    fn pop_injected(&self) -> Option<Notified> {
+    fn pop_injected(&mut self) -> Option<Notified> {
         let Shared { inject, owned, .. } = &**self.shared;
-        std::iter::from_fn(|| inject.pop()).find_map(|task| owned.admit(task))
+        let task = std::iter::from_fn(|| inject.pop()).find_map(|task| owned.admit(task))?;
+        self.tally.injected += 1;
+        Some(task)
     }
 
     fn yielded(&self) -> &Collecting {
@@ -169,7 +185,9 @@ impl<'a> Driving<'a> {
         self.yields = 0;
         self.note_turn();
         let now = Instant::now();
+        calibrate(now);
         self.shared.load().account(now);
+        self.publish_tally();
         driver.note_time(SLOT, now);
         driver.take_token(SLOT);
         driver.turn(SLOT, PollIo::Drain);
@@ -208,6 +226,11 @@ impl<'a> Driving<'a> {
         has_ops
     }
 
+    /// Lets everybody see what this thread has counted.
+    fn publish_tally(&self) {
+        self.tally.publish(local::len(), self.shared.meter());
+    }
+
     /// A turn that comes when a paused clock might have moved takes note of the news.
     fn note_turn(&self) {
         let driver = self.shared.driver();
@@ -237,7 +260,8 @@ impl<'a> Driving<'a> {
             self.streak = 0;
             local::free_excess();
             self.yielded().free_excess();
-            self.shared.load().park();
+            self.publish_tally();
+            self.shared.load().park(self.tally.polls);
             driver.park(SLOT, Role::Watcher, None);
             let now = Instant::now();
             driver.note_time(SLOT, now);
@@ -265,6 +289,7 @@ impl<'a> Driving<'a> {
     fn drop_queued(&mut self) {
         // One at a time: freeing a task may run a destructor that wakes another.
         while let Some(task) = local::pop() {
+            self.tally.freed += 1;
             drop(task);
         }
     }
@@ -286,12 +311,14 @@ impl Drop for Driving<'_> {
             self.shared.take_news();
         }
         self.shared.load().account(Instant::now());
+        self.publish_tally();
         drop(self.slot.take());
         local::free_excess();
         let mut core = self.core.take().expect("not taken before");
         local::swap(&mut core.queue);
         core.near_key = self.near.take().map(NearTo::leave);
         core.tick = self.tick;
+        core.tally = mem::take(&mut self.tally);
         self.shared.seat.give_back(core);
         panics.resume();
     }

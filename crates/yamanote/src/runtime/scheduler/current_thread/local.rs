@@ -34,6 +34,10 @@ pub(super) fn pop() -> Option<Notified> {
     QUEUE.with(|queue| queue.borrow_mut().pop_front())
 }
 
+pub(super) fn len() -> usize {
+    QUEUE.with(|queue| queue.borrow().len())
+}
+
 pub(super) fn is_empty() -> bool {
     QUEUE.with(|queue| queue.borrow().is_empty())
 }

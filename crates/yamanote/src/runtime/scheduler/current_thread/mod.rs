@@ -26,6 +26,8 @@ mod shared;
 
 mod local;
 
+mod tally;
+
 mod schedule;
 
 mod drive;
@@ -77,7 +79,9 @@ impl CurrentThread {
                 return Driving::start(&self.shared, core).block_on(future, &self.main_waker);
             }
             if waiter.take_woken() {
-                if let Poll::Ready(output) = poll_main(future.as_mut(), &mut cx) {
+                let polled = poll_main(future.as_mut(), &mut cx);
+                self.shared.note_used_up();
+                if let Poll::Ready(output) = polled {
                     return output;
                 }
             } else {

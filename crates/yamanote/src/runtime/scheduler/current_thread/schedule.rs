@@ -40,6 +40,14 @@ impl Shared {
         Spawned::new(bound, |task| self.schedule_new(task)).finish()
     }
 
+    /// Tasks in line; on another thread than the one that drives, as it was at its last turn.
+    pub(crate) fn local_queue_depth(&self) -> usize {
+        match self.owned.is_near() {
+            true => local::len(),
+            false => self.meter().queued.get() as usize,
+        }
+    }
+
     fn schedule_new(self: &Arc<Self>, task: Notified) {
         match self.owned.is_near() {
             true => self.schedule_near(task),

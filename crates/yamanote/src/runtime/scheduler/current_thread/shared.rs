@@ -7,11 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::main_future::Woken;
 use super::seat::Seat;
+use super::tally::Tally;
 use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
+use crate::runtime::scheduler::meter::Meter;
 use crate::runtime::task::{self, NearKey, OwnedTasks};
+use crate::util::coop;
+use crate::util::counter::Counter;
 
 /// The one slot of the driver that this scheduler uses.
 pub(super) const SLOT: usize = 0;
@@ -25,6 +29,7 @@ pub(super) struct Core {
     pub(super) near_key: Option<NearKey>,
     /// Counts polls; says when the injection queue is asked first.
     pub(super) tick: u32,
+    pub(super) tally: Tally,
 }
 
 pub(crate) struct Shared {
@@ -39,6 +44,8 @@ pub(crate) struct Shared {
     /// a thread that does not drive sets it before an unpark, which the driving thread sees.
     news: AtomicBool,
     load: Load,
+    meter: Meter,
+    used_up_outside: Counter,
     pub(super) config: Config,
 }
 
@@ -57,10 +64,13 @@ impl Shared {
                 queue: VecDeque::with_capacity(64),
                 near_key: Some(near_key),
                 tick: 0,
+                tally: Tally::default(),
             })),
             main_woken: Woken::new(false),
             news: AtomicBool::new(false),
             load: Load::new(),
+            meter: Meter::new(&config),
+            used_up_outside: Counter::new(),
             config,
         }
     }
@@ -83,6 +93,36 @@ impl Shared {
 
     pub(crate) fn load(&self) -> &Load {
         &self.load
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    pub(crate) fn num_spawned_tasks(&self) -> u64 {
+        self.owned.num_spawned_tasks()
+    }
+
+    /// Tasks that were ever put into the injection queue.
+    pub(crate) fn injected(&self) -> u64 {
+        self.inject.pushed()
+    }
+
+    /// Polls outside of the thread that drives that have used up their budget.
+    pub(crate) fn used_up_outside(&self) -> u64 {
+        self.used_up_outside.get()
+    }
+
+    /// A thread that does not drive has polled a future of the runtime.
+    pub(crate) fn note_used_up(&self) {
+        let polls = coop::take_used_up();
+        if polls > 0 {
+            self.used_up_outside.add_shared(polls);
+        }
     }
 
     /// Something was made runnable; see the field.

@@ -32,9 +32,12 @@ impl Worker {
         if self.state.get() != State::Running {
             return false;
         }
-        let Some(core) = self.core.borrow_mut().take() else {
+        if self.core.borrow().is_none() {
             return false;
-        };
+        }
+        self.publish_tally();
+        self.with_core(|core| core.poll_timer.pause());
+        let core = self.core.borrow_mut().take().expect("it is here");
         let slot = self.slot.borrow_mut().take();
         drop(slot.expect("core and slot go together"));
         match self
@@ -59,6 +62,7 @@ impl Worker {
 
     fn install(&self, core: Box<Core>) {
         let slot = self.shared.driver().enter_slot(core.index);
+        self.shared.meter(core.index).note_thread();
         self.index.set(core.index);
         *self.slot.borrow_mut() = Some(slot);
         *self.core.borrow_mut() = Some(core);

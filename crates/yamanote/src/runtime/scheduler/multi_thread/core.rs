@@ -6,10 +6,13 @@
 use super::pace::{Pace, StealDelay};
 use super::queue::{self, Local, Pointer, Thief};
 use super::role::Report;
+use super::tally::Tally;
 use super::tuning::Tuning;
 use super::watch::Watch;
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::load::Load;
+use crate::runtime::scheduler::meter::Meter;
+use crate::runtime::scheduler::poll_timer::PollTimer;
 use crate::util::rng::FastRand;
 
 /// Tasks from the LIFO place that may run in a row: two tasks that wake each other share the worker
@@ -34,6 +37,8 @@ pub(super) struct Core<T: Pointer> {
     pub(super) steal_delay: StealDelay,
     pub(super) rng: FastRand,
     pub(super) tuning: Tuning,
+    pub(super) tally: Tally,
+    pub(super) poll_timer: PollTimer,
 }
 
 /// What siblings see of a worker. Alone on its cache lines: its owner writes at every poll.
@@ -42,6 +47,7 @@ pub(super) struct Public<T: Pointer> {
     pub(super) queue: Thief<T>,
     pub(super) pace: Pace,
     pub(super) load: Load,
+    pub(super) meter: Meter,
 }
 
 /// Both parts of each worker.
@@ -64,11 +70,14 @@ pub(super) fn build<T: Pointer>(
             steal_delay: StealDelay::new(),
             rng: FastRand::new(u64::from(seeds.next_u32())),
             tuning: Tuning::new(),
+            tally: Tally::default(),
+            poll_timer: PollTimer::new(config.poll_times),
         };
         let public = Public {
             queue: thief,
             pace: Pace::new(),
             load: Load::new(),
+            meter: Meter::new(config),
         };
         (Box::new(core), public)
     })

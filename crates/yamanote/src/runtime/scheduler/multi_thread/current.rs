@@ -110,6 +110,7 @@ pub(super) fn push(shared: &Arc<Shared>, task: Notified, how: Push) -> Result<()
 impl Worker {
     pub(super) fn new(shared: Arc<Shared>, core: Box<Core>) -> Self {
         let slot = shared.driver().enter_slot(core.index);
+        shared.meter(core.index).note_thread();
         Worker {
             index: Cell::new(core.index),
             core: RefCell::new(Some(core)),
@@ -126,6 +127,15 @@ impl Worker {
     /// Calls `f` with the core, which must be here. No foreign code may run in `f`.
     pub(super) fn with_core<R>(&self, f: impl FnOnce(&mut Core) -> R) -> R {
         f(self.core.borrow_mut().as_mut().expect("the core is lent"))
+    }
+
+    /// Lets everybody see what this worker has counted. Returns its polls since the start.
+    pub(super) fn publish_tally(&self) -> u64 {
+        let Public { pace, meter, .. } = self.public();
+        self.with_core(|core| {
+            let mean_poll_ns = core.tuning.mean_poll_ns();
+            core.tally.publish(pace.begun(), mean_poll_ns, meter)
+        })
     }
 
     /// Runs `f`, foreign code that is no task; see [`State::Turning`].
@@ -147,6 +157,7 @@ impl Worker {
         let Some(core) = core.as_deref() else {
             return Err(task);
         };
+        core.tally.note_scheduled();
         let state = self.state.get();
         let task = if how == Push::Yielded {
             self.state.set(State::Yielded);

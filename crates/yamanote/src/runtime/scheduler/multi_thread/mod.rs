@@ -29,6 +29,7 @@ mod idle;
 mod queue;
 
 mod pace;
+mod tally;
 mod tuning;
 mod watch;
 
@@ -108,7 +109,9 @@ impl MultiThread {
     /// Polls `future` on this thread, which does nothing else; the workers make its resources
     /// ready.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
-        thread_park::block_on(future)
+        let output = thread_park::block_on(future);
+        self.shared.note_used_up();
+        output
     }
 
     /// Has every worker drop its share of the tasks and end its thread; the last one shuts the

@@ -77,6 +77,12 @@ impl Pace {
         self.polls.store(polls.wrapping_add(polls & 1), Relaxed);
     }
 
+    /// Twice the polls begun so far; wraps.
+    pub(super) fn begun(&self) -> u32 {
+        let polls = self.polls.load(Relaxed);
+        polls.wrapping_add(polls & 1)
+    }
+
     /// The worker is inside a task's poll, so what is in its queue waits. Otherwise it is about to
     /// take the next task itself.
     pub(super) fn is_polling(&self) -> bool {
@@ -212,7 +218,7 @@ mod tests {
         let (other, _) = queue::new(256);
         pace.begin_poll();
         let take_all = || {
-            assert!(thief.steal_into(&other) || thief.len() == 0);
+            assert!(thief.steal_into(&other) > 0 || thief.len() == 0);
             false
         };
         assert!(!StealDelay::new().leaves_alone(&pace, &thief, take_all));

@@ -27,6 +27,7 @@ impl Worker {
             self.shared.retirement.wait();
         }
         self.drop_queued();
+        self.publish_tally();
         let load = self.shared.load(self.index.get());
         load.unpark();
         load.account(Instant::now());

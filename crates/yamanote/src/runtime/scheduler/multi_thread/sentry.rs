@@ -94,8 +94,9 @@ impl Worker {
         self.with_core(|core| {
             if let Some(task) = queue.steal_lifo() {
                 core.local.push_back(task);
+                core.tally.note_stolen(1);
             }
-            queue.steal_into(&core.local);
+            core.tally.note_stolen(queue.steal_into(&core.local));
         });
     }
 }

@@ -15,7 +15,10 @@ use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
+use crate::runtime::scheduler::meter::Meter;
 use crate::runtime::task::{self, OwnedTasks};
+use crate::util::coop;
+use crate::util::counter::Counter;
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
 pub(super) type Core = core::Core<Notified>;
@@ -30,6 +33,7 @@ pub(crate) struct Shared {
     pub(super) handover: Handover<Box<Core>>,
     pub(super) retirement: Retirement,
     shutdown: AtomicBool,
+    used_up_outside: Counter,
     pub(super) config: Config,
 }
 
@@ -49,6 +53,7 @@ impl Shared {
             handover: Handover::new(),
             retirement: Retirement::new(count),
             shutdown: AtomicBool::new(false),
+            used_up_outside: Counter::new(),
             config,
         }
     }
@@ -63,6 +68,46 @@ impl Shared {
 
     pub(crate) fn load(&self, worker: usize) -> &Load {
         &self.workers[worker].load
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    pub(crate) fn meter(&self, worker: usize) -> &Meter {
+        &self.workers[worker].meter
+    }
+
+    /// Tasks in line at the worker, without the one in its LIFO place.
+    pub(crate) fn local_queue_depth(&self, worker: usize) -> usize {
+        self.workers[worker].queue.len()
+    }
+
+    /// How often the worker's line has become longer than its ring.
+    pub(crate) fn overflows(&self, worker: usize) -> u64 {
+        self.workers[worker].queue.overflows()
+    }
+
+    pub(crate) fn num_spawned_tasks(&self) -> u64 {
+        self.owned.num_spawned_tasks()
+    }
+
+    /// Polls outside of the workers that have used up their budget.
+    pub(crate) fn used_up_outside(&self) -> u64 {
+        self.used_up_outside.get()
+    }
+
+    /// A thread that is no worker has polled a future of the runtime.
+    pub(crate) fn note_used_up(&self) {
+        let polls = coop::take_used_up();
+        if polls > 0 {
+            self.used_up_outside.add_shared(polls);
+        }
+    }
+
+    /// Tasks that were ever put into the injection queue.
+    pub(crate) fn injected(&self) -> u64 {
+        self.inject.pushed()
     }
 
     pub(crate) fn num_alive_tasks(&self) -> usize {

@@ -46,6 +46,11 @@ impl Tuning {
         self.interval
     }
 
+    /// How long a poll takes on average; a guess before the first measurement.
+    pub(super) fn mean_poll_ns(&self) -> u64 {
+        self.mean_poll_ns as u64
+    }
+
     /// Whether something may be looked at after each poll.
     pub(super) fn has_long_polls(&self) -> bool {
         self.mean_poll_ns >= LONG_POLL_NS

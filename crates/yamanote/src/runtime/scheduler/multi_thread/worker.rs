@@ -11,6 +11,7 @@ use super::shared::{Core, Notified, Shared};
 use super::tuning::MIN_INTERVAL;
 use crate::runtime::driver::{PollIo, Role};
 use crate::runtime::task::take_blocks;
+use crate::sys::ticks::calibrate;
 use crate::util::coop;
 
 /// Yields of a task that is alone, between two turns of the driver. A turn costs a system call, but
@@ -90,6 +91,7 @@ impl Worker {
         self.public().pace.clear_short_polls();
         let (searching, queued) = self.with_core(|core| {
             core.report = Report::NoWatch;
+            core.poll_timer.begin(core.tick);
             (std::mem::take(&mut core.searching), core.queued())
         });
         let last = searching && self.shared.idle.stop_searching();
@@ -104,7 +106,9 @@ impl Worker {
     /// After each poll.
     fn look_around(&self, end: PollEnd) {
         let yielded = self.state.replace(State::Running) == State::Yielded;
+        let times = self.public().meter.poll_times.as_ref();
         let (lone_yield, due) = self.with_core(|core| {
+            core.poll_timer.end(core.tick, times);
             let alone = yielded && core.queued() == 1;
             core.lone_yields = if alone { core.lone_yields + 1 } else { 0 };
             // A poll that spent a whole budget was long enough for the turn to cost little beside
@@ -118,9 +122,11 @@ impl Worker {
         });
         if due {
             let now = Instant::now();
+            calibrate(now);
             if let Some(mean_ns) = self.with_core(|core| core.tuning.lap(now, core.tick)) {
                 self.public().pace.note_polls(mean_ns);
             }
+            self.publish_tally();
             self.public().load.account(now);
             self.turn(PollIo::Drain);
             self.check_siblings_in_passing(now);
@@ -161,7 +167,10 @@ impl Worker {
             // The pace so far says nothing about how long those will run.
             self.public().pace.clear_short_polls();
         }
-        let queued = self.with_core(|core| core.queued());
+        let queued = self.with_core(|core| {
+            core.poll_timer.pause();
+            core.queued()
+        });
         if queued > 1 && self.public().pace.needs_help_with(queued) {
             self.shared.call_searcher();
         }
@@ -176,10 +185,13 @@ impl Worker {
             if core.unlooked >= self.injection_interval(core) {
                 core.unlooked = 0;
                 if let Some(task) = self.take_injected(core) {
+                    core.poll_timer.begin(core.tick);
                     return Some(task);
                 }
             }
-            core.pop().or_else(|| self.take_injected(core))
+            let task = core.pop().or_else(|| self.take_injected(core));
+            core.poll_timer.begin(core.tick);
+            task
         })
     }
 
@@ -198,6 +210,7 @@ impl Worker {
     fn search(&self) -> Option<Notified> {
         let idle = &self.shared.idle;
         let start = self.with_core(|core| {
+            core.poll_timer.pause();
             core.searching = core.searching || idle.start_searching();
             core.searching
                 .then(|| core.rng.below(self.shared.num_workers() as u32) as usize)
@@ -214,8 +227,11 @@ impl Worker {
                 .filter(|Public { pace, queue, .. }| {
                     !core.steal_delay.leaves_alone(pace, queue, is_wanted)
                 })
-                .filter(|sibling| sibling.queue.steal_into(&core.local))
-                .find_map(|_| core.local.pop())
+                .find_map(|sibling| {
+                    core.tally
+                        .note_stolen(sibling.queue.steal_into(&core.local));
+                    core.local.pop()
+                })
         })
         // Producers rely on a searcher to see this too.
         .or_else(|| self.with_core(|core| self.take_injected(core)))
@@ -250,7 +266,8 @@ impl Worker {
                 false => Role::None,
             };
             let nap = sleep.naps.then(|| self.begin_nap());
-            self.public().load.park();
+            let polls = self.publish_tally();
+            self.public().load.park(polls);
             self.outside_tasks(|_| {
                 shared.driver().park(index, role, nap);
             });

@@ -21,7 +21,7 @@ fn dropped_before_the_first_poll_it_never_was() {
     let simulation = stalled(4, 8);
     let enters = simulation.kernel.enters();
     drop(read(&simulation));
-    assert_eq!(simulation.lock().submitted_total(), 0);
+    assert_eq!(simulation.lock().counters().submitted, 0);
     assert_eq!(simulation.kernel.enters(), enters);
     assert_nothing_left(&simulation);
 }

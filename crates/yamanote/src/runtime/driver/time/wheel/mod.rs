@@ -337,7 +337,6 @@ impl Wheel {
     }
 
     /// The number of timers that have not fired.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.listed
     }

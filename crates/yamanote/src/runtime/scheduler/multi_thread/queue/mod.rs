@@ -166,19 +166,22 @@ impl<T: Pointer> Local<T> {
         self.take_into_ring(&self.queue.rest, self.room());
     }
 
-    /// Puts up to `most` tasks of `other`, oldest first, behind the line.
-    pub(super) fn append(&self, other: &Inject<T>, most: usize) {
+    /// Puts up to `most` tasks of `other`, oldest first, behind the line. Returns how many.
+    pub(super) fn append(&self, other: &Inject<T>, most: usize) -> usize {
         debug_assert!(!ptr::eq(other, &self.queue.rest), "it is behind already");
-        let mut left = most;
+        let mut into_ring = 0;
         if self.queue.rest.is_empty() {
-            left -= self.take_into_ring(other, most.min(self.room()));
+            into_ring = self.take_into_ring(other, most.min(self.room()));
         }
+        let left = most - into_ring;
         let mut tasks = Vec::with_capacity(left.min(other.len()));
         other.pop_batch(left, |task| tasks.push(task));
+        let into_rest = tasks.len();
         if !tasks.is_empty() {
             let refused = self.queue.rest.push_batch(tasks);
             assert!(refused.is_ok(), "the rest of a line is never closed");
         }
+        into_ring + into_rest
     }
 
     /// Moves up to `most` tasks into the ring, which has room for them. Returns how many.
@@ -261,8 +264,8 @@ impl<T: Pointer> Local<T> {
 
 impl<T: Pointer> Thief<T> {
     /// Takes half of the tasks, rounded up, from the old end of the ring and from that of the rest,
-    /// and puts them behind the line of `into`. Returns whether there were any.
-    pub(super) fn steal_into(&self, into: &Local<T>) -> bool {
+    /// and puts them behind the line of `into`. Returns how many.
+    pub(super) fn steal_into(&self, into: &Local<T>) -> usize {
         let from = &*self.queue;
         assert!(!ptr::eq(from, &*into.queue), "stealing from oneself");
         let wanted = self.in_ring().div_ceil(2);
@@ -271,8 +274,7 @@ impl<T: Pointer> Thief<T> {
             false => self.steal_into_rest(into, wanted),
         };
         let of_rest = from.rest.len().div_ceil(2);
-        into.append(&from.rest, of_rest);
-        of_ring + of_rest > 0
+        of_ring + into.append(&from.rest, of_rest)
     }
 
     fn steal_into_ring(&self, into: &Local<T>) -> usize {
@@ -355,6 +357,11 @@ impl<T: Pointer> Thief<T> {
     /// Tasks in line, without the LIFO place, at some moment between call and return.
     pub(super) fn len(&self) -> usize {
         self.in_ring() + self.queue.rest.len()
+    }
+
+    /// How often the line has become longer than the ring.
+    pub(super) fn overflows(&self) -> u64 {
+        self.queue.rest.begun()
     }
 
     fn in_ring(&self) -> usize {

@@ -99,7 +99,7 @@ mod plain {
                     3 => {
                         let [from, into] = &mut lines;
                         let stolen = thief.steal_into(&queues[1].0);
-                        assert_eq!(stolen, from.steal_into(into), "seed {seed}");
+                        assert_eq!(stolen > 0, from.steal_into(into), "seed {seed}");
                     }
                     4 if lifo.is_none() => {
                         queues.swap(0, 1);
@@ -150,7 +150,7 @@ mod plain {
             (0..there).for_each(|task| local.push_back(Box::new(task)));
             let (stuck, thief) = new::<Box<u32>>(RING);
             (there..there + 6).for_each(|task| stuck.push_back(Box::new(task)));
-            assert!(thief.steal_into(&local));
+            assert!(thief.steal_into(&local) > 0);
             assert_eq!(thief.len(), 3, "of six, beside {there}");
             let line: Vec<u32> = std::iter::from_fn(|| local.pop()).map(|b| *b).collect();
             assert!(line.into_iter().eq(0..there + 3));

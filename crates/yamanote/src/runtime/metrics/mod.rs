@@ -1,7 +1,17 @@
 //! Numbers about a runtime's work.
 #![forbid(unsafe_code)]
 
+mod gather;
+mod openmetrics;
+pub(crate) mod snapshot;
+unstable! {
+    pub(crate) mod configuration;
+    mod unstable;
+}
+
+use self::snapshot::Snapshot;
 use super::driver::DriverKind;
+use super::flavor::RuntimeFlavor;
 use super::parts::Parts;
 use std::sync::Arc;
 use std::time::Duration;
@@ -94,6 +104,44 @@ impl RuntimeMetrics {
     #[track_caller]
     pub fn worker_park_unpark_count(&self, worker: usize) -> u64 {
         self.handle.scheduler.load(worker).parks_and_unparks()
+    }
+
+    /// All numbers at one moment: of workers, queues, the blocking pool, descriptors, timers and
+    /// rings. Takes a few short locks, and more time with more workers; meant to be called some
+    /// times a second, not at each request.
+    pub fn insight(&self) -> Snapshot {
+        gather::snapshot(&self.handle)
+    }
+
+    /// The [`insight`](Self::insight) as [OpenMetrics] text, for Prometheus and whatever else
+    /// collects: to be served with the content type
+    /// `application/openmetrics-text; version=1.0.0; charset=utf-8`. Names begin with `yamanote_`,
+    /// times are in seconds, workers have the label `worker`. If the runtime has a
+    /// [name](super::Builder::name), each sample has it as the label `runtime`.
+    ///
+    /// [OpenMetrics]: https://prometheus.io/docs/specs/om/open_metrics_spec/
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let rt = yamanote::runtime::Builder::new_current_thread().build().unwrap();
+    /// rt.block_on(async { yamanote::spawn(async {}).await.unwrap() });
+    /// let text = rt.metrics().to_openmetrics();
+    /// assert!(text.contains("\nyamanote_worker_polls_total{worker=\"0\"} 1\n"));
+    /// assert!(text.ends_with("\n# EOF\n"));
+    /// ```
+    pub fn to_openmetrics(&self) -> String {
+        let driver = self.driver().to_string();
+        let flavor = match self.handle.flavor() {
+            RuntimeFlavor::CurrentThread => "current_thread",
+            RuntimeFlavor::MultiThread => "multi_thread",
+        };
+        let identity = [
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("flavor", flavor),
+            ("driver", &driver),
+        ];
+        openmetrics::text(&self.insight(), &identity, self.handle.name.as_deref())
     }
 
     /// The driver under the runtime.

@@ -1,0 +1,72 @@
+//! What a worker has counted, as everybody sees it.
+//!
+//! Whoever is the worker counts in its core, where nobody else looks, and brings this up to date
+//! when it parks and about once every `event_interval` polls.
+#![forbid(unsafe_code)]
+
+use std::sync::Mutex;
+use std::thread::{self, ThreadId};
+
+use super::Config;
+use super::histogram::Histogram;
+use super::poll_timer::PollTimes;
+use crate::util::counter::Counter;
+use crate::util::owner_cell::ThreadNumber;
+use crate::util::poison::unpoisoned;
+
+/// One worker's counts. Written by the thread that is the worker; when another one becomes it, a
+/// lock hands the counts over.
+pub(crate) struct Meter {
+    /// Polls of tasks.
+    pub(crate) polls: Counter,
+    /// Tasks that were made runnable on the worker's thread, and queued there.
+    pub(crate) local_schedules: Counter,
+    /// Tasks taken from siblings.
+    pub(crate) steals: Counter,
+    /// How often some were.
+    pub(crate) steal_operations: Counter,
+    /// Polls that have used up their budget.
+    pub(crate) forced_yields: Counter,
+    /// How long a poll takes, by a mean that forgets.
+    pub(crate) mean_poll_ns: Counter,
+    /// How long polls took, those that were timed; `None`: none is.
+    pub(crate) poll_times: Option<Histogram>,
+    /// Tasks in line, where only the worker's thread can count them.
+    pub(crate) queued: Counter,
+    /// The number of the thread that is the worker, or was last; 0 for none.
+    thread_number: Counter,
+    thread: Mutex<Option<ThreadId>>,
+}
+
+impl Meter {
+    pub(crate) fn new(config: &Config) -> Meter {
+        let is_timed = config.poll_times != PollTimes::Off;
+        Meter {
+            polls: Counter::new(),
+            local_schedules: Counter::new(),
+            steals: Counter::new(),
+            steal_operations: Counter::new(),
+            forced_yields: Counter::new(),
+            mean_poll_ns: Counter::new(),
+            poll_times: is_timed.then(|| Histogram::new(config.poll_time_layout.clone())),
+            queued: Counter::new(),
+            thread_number: Counter::new(),
+            thread: Mutex::new(None),
+        }
+    }
+
+    /// This thread is the worker from now on.
+    pub(crate) fn note_thread(&self) {
+        let number = ThreadNumber::current().get();
+        // A thread that comes again, as with each short `block_on`, leaves the lock alone.
+        if self.thread_number.get() != number {
+            self.thread_number.set(number);
+            *unpoisoned(self.thread.lock()) = Some(thread::current().id());
+        }
+    }
+
+    /// The thread that is the worker, or was last.
+    pub(crate) fn thread(&self) -> Option<ThreadId> {
+        *unpoisoned(self.thread.lock())
+    }
+}
