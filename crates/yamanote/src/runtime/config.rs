@@ -5,8 +5,10 @@ use std::env;
 use std::ffi::OsStr;
 use std::io;
 use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt;
 use std::thread;
 
+use super::console::{Address, Choice};
 use super::driver::{DriverChoice, unknown_driver};
 
 /// Overrides [`Builder::driver`](super::Builder::driver) for every runtime of the process.
@@ -19,6 +21,9 @@ const INLINE_FILES_VARIABLE: &str = "YAMANOTE_INLINE_FILES";
 /// Overrides [`Builder::kernel_copies`](super::Builder::kernel_copies) for every runtime of the
 /// process.
 const KERNEL_COPIES_VARIABLE: &str = "YAMANOTE_KERNEL_COPIES";
+
+/// Overrides [`Builder::console`](super::Builder::console) for every runtime of the process.
+const CONSOLE_VARIABLE: &str = "YAMANOTE_CONSOLE";
 
 /// The number of workers if the program does not say. Tokio's name, so that it works as it did.
 const WORKERS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
@@ -77,6 +82,36 @@ fn from_switch(variable: &str, value: &OsStr) -> io::Result<Option<bool>> {
     }
 }
 
+/// Whether and where there is to be a console: what the operator says, or else what the program
+/// says.
+pub(super) fn console(program: Option<&Address>) -> io::Result<Choice> {
+    let operator = match env::var_os(CONSOLE_VARIABLE) {
+        Some(value) => console_from_variable(&value)?,
+        None => None,
+    };
+    Ok(Choice {
+        address: operator.unwrap_or_else(|| program.cloned()),
+        is_demanded: program.is_some(),
+    })
+}
+
+/// An empty variable counts as unset.
+fn console_from_variable(value: &OsStr) -> io::Result<Option<Option<Address>>> {
+    match value.to_str() {
+        Some("") => Ok(None),
+        Some("1" | "on") => Ok(Some(Some(Address::Usual))),
+        Some("0" | "off") => Ok(Some(None)),
+        _ if value.as_bytes().contains(&b'/') => Ok(Some(Some(Address::At(value.into())))),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!(
+                "{CONSOLE_VARIABLE}: unknown value {value:?}: expected `1`, `0` or a path with a \
+                 `/`"
+            ),
+        )),
+    }
+}
+
 /// Workers of a multi-thread runtime whose builder was given no number.
 ///
 /// # Panics
@@ -125,6 +160,26 @@ mod tests {
         let error = parse("no").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         for word in ["YAMANOTE_INLINE_FILES", "no", "on", "off"] {
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_console_is_wanted_or_not_or_at_a_path() {
+        let parse = |value: &str| console_from_variable(OsStr::new(value));
+        let at = |path: &str| Some(Some(Address::At(path.into())));
+        for on in ["1", "on"] {
+            assert_eq!(parse(on).unwrap(), Some(Some(Address::Usual)));
+        }
+        for off in ["0", "off"] {
+            assert_eq!(parse(off).unwrap(), Some(None));
+        }
+        assert_eq!(parse("").unwrap(), None);
+        assert_eq!(parse("/run/a.sock").unwrap(), at("/run/a.sock"));
+        assert_eq!(parse("./1").unwrap(), at("./1"));
+        let error = parse("yes").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+        for word in ["YAMANOTE_CONSOLE", "yes", "`1`", "path"] {
             assert!(error.to_string().contains(word), "{error}");
         }
     }

@@ -3,9 +3,11 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::blocking;
+use super::console;
 use super::context::{self, SetCurrentGuard};
 use super::driver::{Driver, DriverKind};
 use super::flavor::RuntimeFlavor;
@@ -285,6 +287,21 @@ impl Handle {
     /// ```
     pub fn driver(&self) -> DriverKind {
         self.driver_handle().kind()
+    }
+
+    /// Where the console is at which this runtime can be looked into; `None` without one. See
+    /// [`Builder::console`](super::Builder::console).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_current_thread().console(false).build().unwrap();
+    /// assert_eq!(rt.handle().console_path(), None);
+    /// ```
+    pub fn console_path(&self) -> Option<PathBuf> {
+        console::path_of(&self.parts)
     }
 
     pub(crate) fn driver_handle(&self) -> &Arc<Driver> {

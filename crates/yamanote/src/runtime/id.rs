@@ -29,6 +29,10 @@ impl Id {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         Id(NonZeroU64::new(number).expect("2^64 runtimes have been built"))
     }
+
+    pub(super) fn number(self) -> u64 {
+        self.0.get()
+    }
 }
 
 impl fmt::Display for Id {

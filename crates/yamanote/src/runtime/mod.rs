@@ -68,6 +68,7 @@
 
 mod builder;
 mod config;
+mod console;
 mod flavor;
 mod handle;
 mod id;

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::blocking::BlockingPool;
+use super::console;
 use super::context;
 use super::driver::{Driver, LONGEST_SHUTDOWN};
 use super::handle::{EnterGuard, Handle};
@@ -54,6 +55,8 @@ pub struct Runtime {
     scheduler: Scheduler,
     handle: Handle,
     pool: BlockingPool,
+    /// Its part in the console of the process.
+    console: Option<console::Member>,
     stopped: bool,
 }
 
@@ -77,6 +80,7 @@ impl Runtime {
             scheduler,
             handle,
             pool,
+            console: None,
             stopped: false,
         }
     }
@@ -85,6 +89,20 @@ impl Runtime {
         match &self.scheduler {
             Scheduler::CurrentThread(_) => Ok(()),
             Scheduler::MultiThread(scheduler) => scheduler.start(launch),
+        }
+    }
+
+    pub(super) fn open_console(mut self, choice: &console::Choice) -> io::Result<Runtime> {
+        match console::join(self.handle.parts(), choice) {
+            Ok(member) => {
+                self.console = member;
+                Ok(self)
+            }
+            Err(error) => {
+                // Not by a drop, which waits: this may be called where futures run.
+                self.shutdown_background();
+                Err(error)
+            }
         }
     }
 
@@ -281,6 +299,10 @@ impl Runtime {
             Scheduler::MultiThread(scheduler) => scheduler.shutdown(),
         }
         self.pool.shutdown(end.remaining());
+        // Last, because an end that takes long is worth a look.
+        if let Some(member) = self.console.take() {
+            member.leave(may_wait && !forbidden);
+        }
 
         assert!(
             !forbidden || thread::panicking(),

@@ -15,3 +15,4 @@ pub(crate) mod splice;
 pub(crate) mod switches;
 pub(crate) mod ticks;
 pub(crate) mod uring;
+pub(crate) mod user;

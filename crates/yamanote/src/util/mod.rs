@@ -3,7 +3,7 @@
 //! forgotten, a random number generator, the text of a shutdown error, a pipe of bytes, a thread
 //! that blocks on a future, the tracing of leaf polls, what is told to a subscriber of `tracing`,
 //! numbers for whoever wants to look, a batch of wakers, panics that end here or
-//! come later, how much room an empty queue keeps.
+//! come later, how much room an empty queue keeps, a writer of JSON.
 
 pub(crate) mod contained;
 pub(crate) mod coop;
@@ -11,6 +11,7 @@ pub(crate) mod counter;
 pub(crate) mod defer;
 pub(crate) mod entered;
 pub(crate) mod first_panic;
+pub(crate) mod json;
 pub(crate) mod linked_list;
 pub(crate) mod owner_cell;
 pub(crate) mod poison;

@@ -17,7 +17,7 @@ use crate::runtime::runtime::{Runtime, Scheduler};
 use crate::runtime::scheduler::current_thread::CurrentThread;
 use crate::runtime::scheduler::multi_thread::MultiThread;
 use crate::runtime::scheduler::{self, Launch};
-use crate::runtime::{Id, config, context, mark};
+use crate::runtime::{Id, config, console, context, mark};
 use crate::sys::ticks::calibrate;
 use crate::util::rng;
 use crate::util::shutdown_text::shutting_down;
@@ -37,9 +37,10 @@ impl Builder {
     ///
     /// When the system refuses what the drivers need (descriptors, memory) or the threads, when
     /// io_uring was demanded and cannot be had (the kernel's errno, whose likely cause
-    /// [`io_uring_refusal`](crate::runtime::io_uring_refusal) names), or when `YAMANOTE_DRIVER`,
-    /// `YAMANOTE_INLINE_FILES` or `YAMANOTE_KERNEL_COPIES` holds an unknown value
-    /// ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
+    /// [`io_uring_refusal`](crate::runtime::io_uring_refusal) names), when a
+    /// [console](Self::console) was asked for and cannot be had, or when `YAMANOTE_DRIVER`,
+    /// `YAMANOTE_INLINE_FILES`, `YAMANOTE_KERNEL_COPIES` or `YAMANOTE_CONSOLE` holds an unknown
+    /// value ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
     ///
     /// # Panics
     ///
@@ -57,10 +58,12 @@ impl Builder {
     /// });
     /// ```
     pub fn build(&mut self) -> io::Result<Runtime> {
-        match self.flavor {
+        let console = self.console_choice()?;
+        let runtime = match self.flavor {
             RuntimeFlavor::CurrentThread => self.build_current_thread(false),
             RuntimeFlavor::MultiThread => self.build_multi_thread(),
-        }
+        }?;
+        runtime.open_console(&console)
     }
 
     /// Builds a [`LocalRuntime`], whose tasks stay on the calling thread and need not be `Send`.
@@ -88,9 +91,11 @@ impl Builder {
     /// ```
     pub fn build_local(&mut self, _options: LocalOptions) -> io::Result<LocalRuntime> {
         match self.flavor {
-            RuntimeFlavor::CurrentThread => self
-                .build_current_thread(true)
-                .map(LocalRuntime::from_runtime),
+            RuntimeFlavor::CurrentThread => {
+                let console = self.console_choice()?;
+                let runtime = self.build_current_thread(true)?.open_console(&console)?;
+                Ok(LocalRuntime::from_runtime(runtime))
+            }
             RuntimeFlavor::MultiThread => {
                 panic!("multi_thread is not supported for LocalRuntime")
             }
@@ -187,6 +192,10 @@ impl Builder {
             inline_files: config::inline_files(self.inline_files)?,
             kernel_copies: config::kernel_copies(self.kernel_copies)?,
         })
+    }
+
+    fn console_choice(&self) -> io::Result<console::Choice> {
+        config::console(self.console.as_ref())
     }
 
     /// The pool for blocking jobs, and the handle of the runtime that is current on its threads.

@@ -4,11 +4,14 @@
 mod build;
 mod poll_times;
 
+mod console;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use self::poll_times::HistogramSettings;
+use super::console::Address;
 use super::driver::DriverChoice;
 use super::flavor::RuntimeFlavor;
 use super::scheduler::Callback;
@@ -41,6 +44,7 @@ pub struct Builder {
     driver: DriverChoice,
     inline_files: bool,
     kernel_copies: bool,
+    console: Option<Address>,
     enable_io: bool,
     enable_time: bool,
     start_paused: bool,
@@ -80,6 +84,7 @@ impl Builder {
             driver: DriverChoice::Auto,
             inline_files: true,
             kernel_copies: true,
+            console: None,
             enable_io: false,
             enable_time: false,
             start_paused: false,
