@@ -8,6 +8,7 @@ mod race;
 mod refusal;
 mod serve;
 mod switch;
+mod top;
 mod trial;
 mod version;
 
@@ -26,6 +27,7 @@ use std::process::ExitCode;
         yamanote serve                          serve this directory at http://127.0.0.1:8080\n  \
         yamanote doctor                         which driver works here, and why\n  \
         yamanote switch --mixed --dry-run       put it in the place of a project's Tokio\n  \
+        yamanote top                            what a running program does, live\n  \
         YAMANOTE_DRIVER=epoll yamanote serve    the same without io_uring"
 )]
 struct Args {
@@ -44,6 +46,7 @@ enum Command {
     Try(trial::Args),
     #[command(hide = true)]
     TryRunner(trial::runner::Args),
+    Top(top::Args),
 }
 
 fn main() -> ExitCode {
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::Switch(args) => switch::run(&args),
         Command::Try(args) => trial::run(&args),
         Command::TryRunner(args) => trial::runner::run(&args),
+        Command::Top(args) => top::run(args),
     }
 }
 

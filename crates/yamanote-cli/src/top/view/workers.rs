@@ -1,0 +1,90 @@
+//! What the workers do.
+#![forbid(unsafe_code)]
+
+use super::super::figures::{UNKNOWN, duration, optional_count, percent};
+use super::super::snapshot::{Polling, Worker};
+use super::history::Earlier;
+use super::printable::printable;
+use std::time::Duration;
+
+pub const WORKER_COLUMNS: [&str; 9] = [
+    "worker", "state", "busy %", "polls/s", "a poll", "queue", "stolen/s", "parks/s", "polling",
+];
+
+pub struct WorkerRow {
+    pub cells: [String; WORKER_COLUMNS.len()],
+    pub is_stalled: bool,
+}
+
+impl WorkerRow {
+    pub fn new(earlier: Option<Earlier<'_>>, now: &Worker) -> WorkerRow {
+        let before = earlier.and_then(|earlier| {
+            let mut workers = earlier.runtime.workers.iter();
+            Some((earlier, workers.find(|before| before.index == now.index)?))
+        });
+        let rate = |of: fn(&Worker) -> Option<u64>| {
+            let (earlier, before) = before?;
+            Some(earlier.rate(of(before)?, of(now)?))
+        };
+        let held = before.and_then(|(earlier, before)| held(earlier, before, now));
+        let stalled = now.polling.as_ref().and_then(|polling| polling.stalled_ns);
+        let state = match (stalled, now.parked, &now.polling) {
+            (Some(_), ..) => "stalled",
+            (_, true, _) => "parked",
+            (_, _, Some(_)) => "polls",
+            (_, _, None) => "awake",
+        };
+        WorkerRow {
+            cells: [
+                now.index.to_string(),
+                state.to_owned(),
+                percent(before.map(|(earlier, before)| busy(earlier, before, now))),
+                optional_count(rate(|worker| worker.polls)),
+                now.mean_poll_ns
+                    .map_or(UNKNOWN.to_owned(), |ns| duration(Duration::from_nanos(ns))),
+                optional_count(now.queued.map(|queued| queued as f64)),
+                optional_count(rate(|worker| worker.steals)),
+                optional_count(rate(|worker| Some(worker.parks))),
+                now.polling
+                    .as_ref()
+                    .map_or(String::new(), |it| polling_cell(it, held)),
+            ],
+            is_stalled: stalled.is_some(),
+        }
+    }
+}
+
+/// The share of the time for which a worker was awake. Its account stands still during a long poll.
+fn busy(earlier: Earlier<'_>, before: &Worker, now: &Worker) -> f64 {
+    let accounted = earlier.rate(before.busy_ns, now.busy_ns) / 1e9;
+    let is_held = !before.parked && !now.parked && before.parks == now.parks;
+    match is_held && now.busy_ns == before.busy_ns {
+        true => 1.0,
+        false => accounted.min(1.0),
+    }
+}
+
+/// For how long at least a poll lasts that has begun before the snapshot before.
+fn held(earlier: Earlier<'_>, before: &Worker, now: &Worker) -> Option<Duration> {
+    let is_same = before.polling.as_ref()?.poll == now.polling.as_ref()?.poll;
+    is_same.then(|| Duration::from_secs_f64(earlier.seconds))
+}
+
+fn polling_cell(polling: &Polling, held: Option<Duration>) -> String {
+    let mut text = match polling.task {
+        Some(task) => format!("task {task}"),
+        None => "block_on".to_owned(),
+    };
+    if let Some(name) = &polling.name {
+        text += &format!(" {:?}", printable(name));
+    }
+    text += &format!(" {}", printable(&polling.spawned_at));
+    let stalled = polling.stalled_ns.map(Duration::from_nanos);
+    if let Some(time) = stalled.into_iter().chain(held).max() {
+        text += &format!(" for {}", duration(time));
+    }
+    if let Some(activity) = &polling.activity {
+        text += &format!(", {}", printable(activity));
+    }
+    text
+}
