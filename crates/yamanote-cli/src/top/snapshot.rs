@@ -56,10 +56,18 @@ pub struct Worker {
     pub parks: u64,
     pub queued: Option<u64>,
     pub polls: Option<u64>,
-    pub mean_poll_ns: Option<u64>,
+    pub poll_times: PollTimes,
     pub steals: Option<u64>,
     /// What it polls now.
     pub polling: Option<Polling>,
+}
+
+/// Of the polls that were timed.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct PollTimes {
+    pub p50_ns: Option<u64>,
+    pub p99_ns: Option<u64>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -40,12 +40,12 @@ fn rates_are_differences_by_time() {
     let view = View::new(&history, &now, &arrangement());
     let workers = &view.runtimes[0].workers;
     assert_eq!(
-        workers[0].cells[..5],
-        ["0", "polls", "50.0", "1,200", "1.5 µs"]
+        workers[0].cells[..6],
+        ["0", "polls", "50.0", "1,200", "1.5 µs", "42 µs"]
     );
     // Its account stands still, because it is in one poll all the time.
     assert_eq!(workers[1].cells[..4], ["1", "stalled", "100.0", "0"]);
-    let polling = &workers[1].cells[8];
+    let polling = &workers[1].cells[9];
     assert!(
         polling.starts_with("task 17 \"resolver\" src/dns.rs:31:9 for 1.4 s"),
         "{polling}"

@@ -7,8 +7,8 @@ use super::history::Earlier;
 use super::printable::printable;
 use std::time::Duration;
 
-pub const WORKER_COLUMNS: [&str; 9] = [
-    "worker", "state", "busy %", "polls/s", "a poll", "queue", "stolen/s", "parks/s", "polling",
+pub const WORKER_COLUMNS: [&str; 10] = [
+    "worker", "state", "busy %", "polls/s", "p50", "p99", "queue", "stolen/s", "parks/s", "polling",
 ];
 
 pub struct WorkerRow {
@@ -40,8 +40,8 @@ impl WorkerRow {
                 state.to_owned(),
                 percent(before.map(|(earlier, before)| busy(earlier, before, now))),
                 optional_count(rate(|worker| worker.polls)),
-                now.mean_poll_ns
-                    .map_or(UNKNOWN.to_owned(), |ns| duration(Duration::from_nanos(ns))),
+                poll_time(now.poll_times.p50_ns),
+                poll_time(now.poll_times.p99_ns),
                 optional_count(now.queued.map(|queued| queued as f64)),
                 optional_count(rate(|worker| worker.steals)),
                 optional_count(rate(|worker| Some(worker.parks))),
@@ -87,4 +87,8 @@ fn polling_cell(polling: &Polling, held: Option<Duration>) -> String {
         text += &format!(", {}", printable(activity));
     }
     text
+}
+
+fn poll_time(ns: Option<u64>) -> String {
+    ns.map_or(UNKNOWN.to_owned(), |ns| duration(Duration::from_nanos(ns)))
 }

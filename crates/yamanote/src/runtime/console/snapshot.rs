@@ -7,6 +7,7 @@
 use crate::runtime::flavor::RuntimeFlavor;
 use crate::runtime::metrics::RuntimeMetrics;
 use crate::runtime::parts::Parts;
+use crate::runtime::snapshot::{Snapshot, Worker};
 use crate::util::json::{self, Object};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -30,6 +31,7 @@ pub(super) fn of_process(runtimes: &[Arc<Parts>]) -> String {
 
 fn write_runtime(object: &mut Object<'_>, parts: &Arc<Parts>) {
     let metrics = RuntimeMetrics::new(parts.clone());
+    let insight = metrics.insight();
     object.number("id", parts.id.number());
     object.optional_string("name", parts.name.as_deref());
     object.string("flavor", flavor(parts));
@@ -39,30 +41,78 @@ fn write_runtime(object: &mut Object<'_>, parts: &Arc<Parts>) {
         metrics.driver_fallback_reason().as_deref(),
     );
     object.object("tasks", |tasks| {
-        tasks.number("alive", metrics.num_alive_tasks() as u64);
-        tasks.number("injected", metrics.global_queue_depth() as u64);
+        tasks.number("alive", insight.tasks.alive as u64);
+        tasks.number("spawned", insight.tasks.spawned);
+        tasks.number("injected", insight.tasks.injected as u64);
+        tasks.number("remote_schedules", insight.tasks.remote_schedules);
+        tasks.number("forced_yields", insight.tasks.forced_yields);
     });
-    object.objects("workers", 0..metrics.num_workers(), |worker, index| {
-        write_worker(worker, &metrics, index);
-    });
-    object.object("ring", |ring| {
-        ring.number("submitted", metrics.ops_submitted());
-        ring.number("in_flight", metrics.live_ops() as u64);
-        ring.number("leaked", metrics.leaked_ops() as u64);
-    });
-    object.object("files", |files| {
-        files.number("inline_stalls", metrics.inline_file_stalls());
-        files.number("kernel_copied_bytes", metrics.kernel_copied_bytes());
+    object.objects("workers", insight.workers.iter().enumerate(), write_worker);
+    write_parts(object, &insight);
+}
+
+fn write_worker(object: &mut Object<'_>, (index, worker): (usize, &Worker)) {
+    object.number("index", index as u64);
+    object.boolean("parked", worker.is_parked);
+    object.number("queued", worker.queued as u64);
+    object.number("busy_ns", ns(worker.busy));
+    object.number("polls", worker.polls);
+    object.number("local_schedules", worker.local_schedules);
+    object.number("parks", worker.parks);
+    object.number("unparks", worker.unparks);
+    object.number("noop_parks", worker.noop_parks);
+    object.number("steals", worker.steals);
+    object.number("steal_operations", worker.steal_operations);
+    object.number("overflows", worker.overflows);
+    let times = &worker.poll_times;
+    object.object("poll_times", |object| {
+        object.number("count", times.count());
+        object.number("sum_ns", ns(times.sum));
+        for (name, share) in [("p50_ns", 0.5), ("p99_ns", 0.99), ("p999_ns", 0.999)] {
+            if let Some(quantile) = times.quantile(share) {
+                object.number(name, ns(quantile));
+            }
+        }
     });
 }
 
-fn write_worker(worker: &mut Object<'_>, metrics: &RuntimeMetrics, index: usize) {
-    let parks_and_unparks = metrics.worker_park_unpark_count(index);
-    worker.number("index", index as u64);
-    worker.boolean("parked", parks_and_unparks % 2 == 1);
-    worker.number("busy_ns", ns(metrics.worker_total_busy_duration(index)));
-    worker.number("parks", metrics.worker_park_count(index));
-    worker.number("unparks", parks_and_unparks / 2);
+/// What is not of one worker.
+fn write_parts(object: &mut Object<'_>, insight: &Snapshot) {
+    let Snapshot {
+        blocking,
+        io,
+        timers,
+        ring,
+        files,
+        ..
+    } = insight;
+    object.object("blocking", |object| {
+        object.number("threads", blocking.threads as u64);
+        object.number("idle", blocking.idle as u64);
+        object.number("queued", blocking.queued as u64);
+    });
+    object.object("io", |object| {
+        object.number("watched", io.watched as u64);
+        object.number("registered", io.registered);
+        object.number("events", io.events);
+        object.number("drains", io.drains);
+    });
+    object.object("timers", |object| {
+        object.number("waiting", timers.waiting as u64);
+        object.number("fired", timers.fired);
+    });
+    object.object("ring", |object| {
+        object.number("submitted", ring.submitted);
+        object.number("enters", ring.enters);
+        object.number("in_flight", ring.in_flight as u64);
+        object.number("orphaned", ring.orphaned);
+        object.number("cancelled", ring.cancelled);
+        object.number("leaked", ring.leaked as u64);
+    });
+    object.object("files", |object| {
+        object.number("inline_stalls", files.inline_stalls);
+        object.number("kernel_copied_bytes", files.kernel_copied_bytes);
+    });
 }
 
 fn flavor(parts: &Parts) -> &'static str {
