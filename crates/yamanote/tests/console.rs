@@ -7,11 +7,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use serde_json::Value;
-use yamanote::runtime::Builder;
+use yamanote::runtime::{Builder, Runtime};
 use yamanote_test::{Capability, Setup, Snapshot, TempDir, builder, matrix, require, rounds};
 
 /// One exchange, as `echo REQUEST | nc -U PATH` makes it.
@@ -42,7 +42,62 @@ fn set_variable(name: &str, value: impl AsRef<std::ffi::OsStr>) {
     unsafe { env::set_var(name, value) };
 }
 
+/// The names of all members, on every level.
+fn names(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .flat_map(|(name, value)| [vec![name.clone()], names(value)].concat())
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(names).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Three tasks that wait for ever, and where they were spawned.
+fn three_tasks(runtime: &Runtime) -> String {
+    for _ in 0..3 {
+        runtime.spawn(std::future::pending::<()>());
+    }
+    format!("{}:{}:", file!(), line!() - 2)
+}
+
 matrix! {
+    /// On a current-thread runtime the thread that drives counts them, when it gets to it.
+    alone fn tasks_are_told_by_where_they_were_spawned(setup: Setup) {
+        let directory = TempDir::new();
+        let path = directory.path().join("console.sock");
+        let runtime = builder!(setup).console_at(&path).build().unwrap();
+        let place = three_tasks(&runtime);
+        if setup.workers.is_none() {
+            assert!(ask(&path)["runtimes"][0].get("locations").is_none(), "nobody drives");
+        }
+        let (stop, stopped) = yamanote::sync::oneshot::channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(|| runtime.block_on(stopped).unwrap());
+            let deadline = Instant::now() + Duration::from_secs(60);
+            let told = loop {
+                let told = ask(&path)["runtimes"][0]["locations"][0].take();
+                if told["waiting"] == 3 {
+                    break told;
+                }
+                assert!(Instant::now() < deadline, "{told}");
+            };
+            assert!(told["spawned_at"].as_str().unwrap().starts_with(&place), "{told}");
+            assert_eq!(told["count"], 3);
+            assert_eq!((&told["running"], &told["runnable"]), (&0.into(), &0.into()));
+            assert!(told["oldest_task"].as_u64().unwrap() > 0);
+            // Whatever is told is documented.
+            let page = include_str!("../../../docs/console.md");
+            let undocumented = |name: &String| {
+                !['`', '.', '['].iter().any(|end| page.contains(&format!("{name}{end}")))
+            };
+            let found: Vec<_> = names(&ask(&path)).into_iter().filter(undocumented).collect();
+            assert!(found.is_empty(), "not in docs/console.md: {found:?}");
+            stop.send(()).unwrap();
+        });
+    }
+
     /// And afterwards the process is as it was before: descriptors, threads, files.
     alone fn a_snapshot_tells_what_there_is(setup: Setup) {
         let directory = TempDir::new();

@@ -131,6 +131,25 @@ impl<N: Node> List<N> {
         true
     }
 
+    /// Calls `f` with each node from the first on, while it says so.
+    ///
+    /// # Safety
+    ///
+    /// - `f` does nothing with this list.
+    pub(crate) unsafe fn visit(&self, mut f: impl FnMut(&N) -> bool) {
+        let mut next = self.first;
+        while let Some(node) = next {
+            // SAFETY: in a list it is alive, and with `&self` nobody changes its links.
+            next = unsafe {
+                let node = node.as_ref();
+                if !f(node) {
+                    return;
+                }
+                node.links().neighbours.with(|of_node| (*of_node).next)
+            };
+        }
+    }
+
     /// Moves all of `other` to the end of this list.
     ///
     /// # Safety
@@ -254,6 +273,16 @@ mod tests {
                     }
                 }
                 for (list, model) in lists.iter().zip(&models) {
+                    let mut visited = Vec::new();
+                    // SAFETY: the list is only read.
+                    unsafe {
+                        list.visit(|number| {
+                            visited.push(nodes.iter().position(|it| std::ptr::eq(it, number)));
+                            visited.len() < 5
+                        });
+                    }
+                    let expected: Vec<_> = model.iter().take(5).copied().map(Some).collect();
+                    prop_assert_eq!(visited, expected);
                     let node = |&n: &usize| NonNull::from(&nodes[n]);
                     prop_assert_eq!(list.first(), model.front().map(node));
                     prop_assert_eq!(list.last(), model.back().map(node));

@@ -8,12 +8,17 @@ use crate::runtime::flavor::RuntimeFlavor;
 use crate::runtime::metrics::RuntimeMetrics;
 use crate::runtime::parts::Parts;
 use crate::runtime::snapshot::{Snapshot, Worker};
+use crate::runtime::task::Census;
 use crate::util::json::{self, Object};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Of the format. Members may be added under the same number.
 pub(super) const SCHEMA: u64 = 1;
+
+/// For the thread that drives a current-thread runtime, to count its tasks. One that is stuck keeps
+/// the answer waiting for so long.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 pub(super) fn of_process(runtimes: &[Arc<Parts>]) -> String {
     json::object(|all| {
@@ -48,6 +53,9 @@ fn write_runtime(object: &mut Object<'_>, parts: &Arc<Parts>) {
         tasks.number("forced_yields", insight.tasks.forced_yields);
     });
     object.objects("workers", insight.workers.iter().enumerate(), write_worker);
+    if let Some(census) = parts.scheduler.census(PATIENCE) {
+        write_census(object, census);
+    }
     write_parts(object, &insight);
 }
 
@@ -112,6 +120,20 @@ fn write_parts(object: &mut Object<'_>, insight: &Snapshot) {
     object.object("files", |object| {
         object.number("inline_stalls", files.inline_stalls);
         object.number("kernel_copied_bytes", files.kernel_copied_bytes);
+    });
+}
+
+fn write_census(object: &mut Object<'_>, census: Census) {
+    object.boolean("locations_complete", census.is_complete());
+    object.objects("locations", census.into_counts(), |object, count| {
+        let all = count.running + count.runnable + count.waiting;
+        object.string("spawned_at", &count.spawned_at.to_string());
+        object.optional_string("name", count.name.as_deref());
+        object.number("count", all as u64);
+        object.number("running", count.running as u64);
+        object.number("runnable", count.runnable as u64);
+        object.number("waiting", count.waiting as u64);
+        object.number("oldest_task", count.oldest.number());
     });
 }
 

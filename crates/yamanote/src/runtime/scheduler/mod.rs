@@ -2,11 +2,12 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use self::histogram::Layout;
 use self::poll_timer::PollTimes;
 use super::driver::Driver;
-use super::task::{JoinHandle, Meta, Spawned};
+use super::task::{Census, JoinHandle, Meta, Spawned};
 
 pub(crate) mod current_thread;
 pub(crate) mod histogram;
@@ -15,6 +16,9 @@ pub(crate) mod load;
 pub(crate) mod meter;
 pub(crate) mod multi_thread;
 pub(crate) mod poll_timer;
+
+/// Tasks that one census counts: a tenth of a second's work, in pieces.
+const MOST_COUNTED: usize = 1_000_000;
 
 /// A hook of the `Builder`.
 pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
@@ -223,6 +227,15 @@ impl Handle {
         match self {
             Handle::CurrentThread(shared) => shared.num_alive_tasks(),
             Handle::MultiThread(shared) => shared.num_alive_tasks(),
+        }
+    }
+
+    /// Counts the living tasks by where they were spawned. `None` if the thread that could does not
+    /// get to it within `patience`.
+    pub(crate) fn census(&self, patience: Duration) -> Option<Census> {
+        match self {
+            Handle::CurrentThread(shared) => shared.census(patience),
+            Handle::MultiThread(shared) => Some(shared.census(MOST_COUNTED)),
         }
     }
 

@@ -111,6 +111,16 @@ pub(super) fn new_state(queued: bool) -> State {
     State::new(BIAS | JOIN_HANDLE | entry)
 }
 
+/// Whether a `Notified` of the task stands in the local queue.
+///
+/// # Safety
+///
+/// This thread is near.
+pub(super) unsafe fn is_queued(header: &Header) -> bool {
+    // SAFETY: passed on.
+    unsafe { with_near(header, |near| near.queued) }
+}
+
 /// Calls `f` with the near word.
 ///
 /// # Safety

@@ -50,6 +50,16 @@ impl List {
         self.closed |= other.closed;
     }
 
+    /// Calls `f` with each task, the oldest first, while it says so.
+    ///
+    /// # Safety
+    ///
+    /// `f` does nothing with this list.
+    pub(super) unsafe fn visit(&self, f: impl FnMut(&Header) -> bool) {
+        // SAFETY: passed on.
+        unsafe { self.tasks.visit(f) }
+    }
+
     /// Takes the oldest task out.
     pub(super) fn pop(&mut self) -> Option<NonNull<Header>> {
         let task = self.tasks.first()?;

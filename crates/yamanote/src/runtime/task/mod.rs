@@ -28,6 +28,7 @@ mod waker;
 mod run;
 
 mod abort;
+mod census;
 mod error;
 mod id;
 mod join;
@@ -40,6 +41,7 @@ mod owned;
 
 pub use abort::AbortHandle;
 pub(crate) use biased::{NearKey, NearTo, is_near_any};
+pub(crate) use census::Census;
 pub use error::JoinError;
 pub(crate) use id::take_blocks;
 pub use id::{Id, id, try_id};

@@ -5,6 +5,7 @@
 //! need no lock: see [`super::near_lists`].
 
 use super::biased::{self, NearKey};
+use super::census::{Census, Condition};
 use super::core::{Cell, Header};
 use super::id::Id;
 use super::list::List;
@@ -12,7 +13,7 @@ use super::meta::Meta;
 use super::near_lists::NearLists;
 use super::near_word::NearWord;
 use super::run::vtable;
-use super::state::State;
+use super::state::{NOTIFIED, RUNNING, State};
 use super::{JoinHandle, LocalNotified, Notified, Refused, Schedule, Task};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::counter::Counter;
@@ -328,6 +329,26 @@ impl<S: Schedule> OwnedTasks<S> {
         self.shards.iter().map(spawned).sum::<u64>() + self.near.spawned.get()
     }
 
+    /// Counts the tasks by where they were spawned, list by list, under its lock. Biased tasks are
+    /// to be near.
+    pub(crate) fn count(&self, census: &mut Census) {
+        if S::IS_BIASED {
+            assert!(self.is_near(), "a task that is far");
+            self.take_in_arrivals();
+        }
+        for (index, shard) in self.shards.iter().enumerate() {
+            // SAFETY: a look at words and what never changes; nothing is called that comes here.
+            let mut count = |list: &mut List| unsafe {
+                list.visit(|task| census.count(&task.meta, condition(task)));
+            };
+            match S::IS_BIASED {
+                // SAFETY: this thread is near, and `count` does as above.
+                true => unsafe { self.near.with(index, count) },
+                false => count(&mut shard.lock()),
+            }
+        }
+    }
+
     /// Checks that the task is one of these, so that this scheduler may run it.
     pub(crate) fn assert_owner(&self, task: Notified<S>) -> LocalNotified<S> {
         assert_eq!(task.0.header().owner, self.id, "a task of another list");
@@ -352,6 +373,18 @@ impl<S: Schedule> OwnedTasks<S> {
 
     fn shard_index(&self, id: Id) -> usize {
         id.number() as usize & (self.shards.len() - 1)
+    }
+}
+
+/// What the task does now; of a biased task, which is near, between two polls.
+fn condition(task: &Header) -> Condition {
+    let word = task.state.load();
+    // SAFETY: a biased task in its owner's hands is near, and nothing is called that comes here.
+    let is_queued = task.vtable.is_biased && unsafe { biased::is_queued(task) };
+    match (word.has(RUNNING), word.has(NOTIFIED) || is_queued) {
+        (true, _) => Condition::Running,
+        (false, true) => Condition::Runnable,
+        (false, false) => Condition::Waiting,
     }
 }
 

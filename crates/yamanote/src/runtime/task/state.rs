@@ -66,7 +66,7 @@ use crate::loom::sync::atomic::{
 };
 use std::fmt;
 
-const RUNNING: usize = 1 << 0;
+pub(super) const RUNNING: usize = 1 << 0;
 pub(super) const COMPLETE: usize = 1 << 1;
 pub(super) const NOTIFIED: usize = 1 << 2;
 pub(super) const CANCELLED: usize = 1 << 3;

@@ -191,6 +191,7 @@ impl<'a> Driving<'a> {
         driver.note_time(SLOT, now);
         driver.take_token(SLOT);
         driver.turn(SLOT, PollIo::Drain);
+        self.shared.answer_census();
     }
 
     /// As [`ask_kernel`](Self::ask_kernel), for a thread that may have asked a moment ago.
@@ -266,6 +267,7 @@ impl<'a> Driving<'a> {
             let now = Instant::now();
             driver.note_time(SLOT, now);
             self.shared.load().unpark_at(now);
+            self.shared.answer_census();
         }
         self.wake_yielded();
         if let Some(after_unpark) = &config.after_unpark {

@@ -22,6 +22,8 @@ mod main_future;
 
 mod seat;
 
+mod census_board;
+
 mod shared;
 
 mod local;

@@ -33,6 +33,11 @@ impl<C> Seat<C> {
         self.lock().core.take()
     }
 
+    /// Whether nobody drives.
+    pub(super) fn is_free(&self) -> bool {
+        self.lock().core.is_some()
+    }
+
     /// Puts the core back and tells the thread that has waited longest.
     pub(super) fn give_back(&self, core: C) {
         let next = {

@@ -4,7 +4,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
+use super::census_board::CensusBoard;
 use super::main_future::Woken;
 use super::seat::Seat;
 use super::tally::Tally;
@@ -13,9 +15,12 @@ use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::Meter;
-use crate::runtime::task::{self, NearKey, OwnedTasks};
+use crate::runtime::task::{self, Census, NearKey, OwnedTasks};
 use crate::util::coop;
 use crate::util::counter::Counter;
+
+/// Takes some milliseconds.
+const MOST_COUNTED: usize = 100_000;
 
 /// The one slot of the driver that this scheduler uses.
 pub(super) const SLOT: usize = 0;
@@ -46,6 +51,7 @@ pub(crate) struct Shared {
     load: Load,
     meter: Meter,
     used_up_outside: Counter,
+    census_board: CensusBoard,
     pub(super) config: Config,
 }
 
@@ -71,6 +77,7 @@ impl Shared {
             load: Load::new(),
             meter: Meter::new(&config),
             used_up_outside: Counter::new(),
+            census_board: CensusBoard::new(),
             config,
         }
     }
@@ -85,6 +92,26 @@ impl Shared {
 
     pub(crate) fn num_alive_tasks(&self) -> usize {
         self.owned.num_alive_tasks()
+    }
+
+    /// Counts the living tasks by where they were spawned, but no more than [`MOST_COUNTED`],
+    /// because no task runs meanwhile. `None` if the thread that drives does not get to it within
+    /// `patience`, or if there is none.
+    pub(crate) fn census(&self, patience: Duration) -> Option<Census> {
+        if self.seat.is_free() {
+            return None;
+        }
+        self.census_board.ask(patience, || self.driver.unpark(SLOT))
+    }
+
+    /// For the thread that drives: does what was asked for.
+    #[inline]
+    pub(super) fn answer_census(&self) {
+        if self.census_board.is_wanted() {
+            let mut census = Census::of_at_most(MOST_COUNTED);
+            self.owned.count(&mut census);
+            self.census_board.put_up(census);
+        }
     }
 
     pub(crate) fn injection_depth(&self) -> usize {

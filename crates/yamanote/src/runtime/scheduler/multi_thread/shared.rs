@@ -16,7 +16,7 @@ use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::Meter;
-use crate::runtime::task::{self, OwnedTasks};
+use crate::runtime::task::{self, Census, OwnedTasks};
 use crate::util::coop;
 use crate::util::counter::Counter;
 
@@ -112,6 +112,13 @@ impl Shared {
 
     pub(crate) fn num_alive_tasks(&self) -> usize {
         self.owned.num_alive_tasks()
+    }
+
+    /// Counts at most `limit` living tasks by where they were spawned.
+    pub(crate) fn census(&self, limit: usize) -> Census {
+        let mut census = Census::of_at_most(limit);
+        self.owned.count(&mut census);
+        census
     }
 
     pub(crate) fn injection_depth(&self) -> usize {
