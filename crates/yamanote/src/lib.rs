@@ -66,11 +66,13 @@
 //!   ([`buf`]), from `&self`, many at once.
 //! - [`insight`]: the numbers of a runtime, always there: its workers, queues, pool, descriptors,
 //!   timers, and what went through the rings.
+//! - [`runtime::Builder::console`]: a socket at which a running program tells what it does, for
+//!   `yamanote top`.
 //!
 //! # Not there yet
 //!
-//! Sockets with owned buffers (multishot and zero-copy operations), reports of tasks that stall
-//! their worker, and a live view of a program.
+//! Sockets with owned buffers (multishot and zero-copy operations), and reports of tasks that stall
+//! their worker.
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What parts share stands below them, and without some of the parts not all of it is used.
