@@ -68,11 +68,12 @@
 //!   timers, and what went through the rings.
 //! - [`runtime::Builder::console`]: a socket at which a running program tells what it does, for
 //!   `yamanote top`.
+//! - A watchdog names the task that holds its worker up, with the line where it was spawned and
+//!   what its thread does: [`runtime::Builder::on_stall`].
 //!
 //! # Not there yet
 //!
-//! Sockets with owned buffers (multishot and zero-copy operations), and reports of tasks that stall
-//! their worker.
+//! Sockets with owned buffers (multishot and zero-copy operations).
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 // What parts share stands below them, and without some of the parts not all of it is used.

@@ -7,6 +7,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
 use std::thread;
+use std::time::Duration;
 
 use super::console::{Address, Choice};
 use super::driver::{DriverChoice, unknown_driver};
@@ -21,6 +22,10 @@ const INLINE_FILES_VARIABLE: &str = "YAMANOTE_INLINE_FILES";
 /// Overrides [`Builder::kernel_copies`](super::Builder::kernel_copies) for every runtime of the
 /// process.
 const KERNEL_COPIES_VARIABLE: &str = "YAMANOTE_KERNEL_COPIES";
+
+/// Overrides [`Builder::stall_after`](super::Builder::stall_after) for every runtime of the
+/// process.
+const STALL_VARIABLE: &str = "YAMANOTE_STALL_MS";
 
 /// Overrides [`Builder::console`](super::Builder::console) for every runtime of the process.
 const CONSOLE_VARIABLE: &str = "YAMANOTE_CONSOLE";
@@ -60,6 +65,29 @@ pub(super) fn inline_files(program: bool) -> io::Result<bool> {
 /// Whether copies may leave the moving of bytes to the kernel, by the same rule.
 pub(super) fn kernel_copies(program: bool) -> io::Result<bool> {
     on_or_off(KERNEL_COPIES_VARIABLE, program)
+}
+
+/// How long a poll may take, by the operator. Zero: nobody watches.
+pub(super) fn stall_limit() -> io::Result<Option<Duration>> {
+    match env::var_os(STALL_VARIABLE) {
+        Some(value) => from_millis(STALL_VARIABLE, &value),
+        None => Ok(None),
+    }
+}
+
+/// An empty variable counts as unset.
+fn from_millis(variable: &str, value: &OsStr) -> io::Result<Option<Duration>> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    let millis = value.to_str().and_then(|value| value.parse().ok());
+    match millis {
+        Some(millis) => Ok(Some(Duration::from_millis(millis))),
+        None => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{variable}: {value:?} is no number of milliseconds (0 is off)"),
+        )),
+    }
 }
 
 fn on_or_off(variable: &str, program: bool) -> io::Result<bool> {
@@ -161,6 +189,19 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
         for word in ["YAMANOTE_INLINE_FILES", "no", "on", "off"] {
             assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_number_of_milliseconds() {
+        let parse = |value: &str| from_millis(STALL_VARIABLE, OsStr::new(value));
+        assert_eq!(parse("50").unwrap(), Some(Duration::from_millis(50)));
+        assert_eq!(parse("0").unwrap(), Some(Duration::ZERO));
+        assert_eq!(parse("").unwrap(), None);
+        for wrong in ["off", "-1", "1.5", "1s"] {
+            let error = parse(wrong).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("YAMANOTE_STALL_MS"), "{error}");
         }
     }
 

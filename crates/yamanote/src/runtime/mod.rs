@@ -80,6 +80,7 @@ pub(crate) mod parts;
 #[allow(clippy::module_inception)]
 mod runtime;
 mod shutdown_error;
+pub(crate) mod stalls;
 mod try_current_error;
 mod worker_index;
 
@@ -87,6 +88,7 @@ pub(crate) mod blocking;
 pub(crate) mod context;
 pub(crate) mod driver;
 pub(crate) mod scheduler;
+pub(crate) mod stall;
 pub(crate) mod task;
 
 pub use self::builder::Builder;

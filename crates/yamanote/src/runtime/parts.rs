@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use super::driver::Driver;
 use super::flavor::RuntimeFlavor;
 use super::id::Id;
+use super::stalls::Stalls;
 use super::task::{self, JoinHandle, Spawned};
 use super::{blocking, scheduler};
 
@@ -23,6 +24,8 @@ pub(crate) struct Parts {
     pub(super) inline_file_stalls: AtomicU64,
     /// Bytes of copies that went from end to end within the kernel.
     pub(super) kernel_copied_bytes: AtomicU64,
+    /// Written by the watchdog.
+    pub(super) stalls: Arc<Stalls>,
 }
 
 /// What a program or its operator may turn off.

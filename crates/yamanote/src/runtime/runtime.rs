@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::pin::pin;
 use std::sync::Arc;
 use std::thread;
@@ -18,6 +18,7 @@ use super::metrics::RuntimeMetrics;
 use super::scheduler::Launch;
 use super::scheduler::current_thread::CurrentThread;
 use super::scheduler::multi_thread::MultiThread;
+use super::stall::Registration;
 use super::task::JoinHandle;
 
 /// The runtime: a scheduler for tasks, the driver that wakes them when their I/O and timers are
@@ -58,6 +59,8 @@ pub struct Runtime {
     /// Its part in the console of the process.
     console: Option<console::Member>,
     stopped: bool,
+    /// `None` if nobody watches the workers.
+    watch: Option<Registration>,
 }
 
 pub(super) enum Scheduler {
@@ -75,13 +78,19 @@ impl std::fmt::Debug for Scheduler {
 }
 
 impl Runtime {
-    pub(super) fn assemble(scheduler: Scheduler, handle: Handle, pool: BlockingPool) -> Runtime {
+    pub(super) fn assemble(
+        scheduler: Scheduler,
+        handle: Handle,
+        pool: BlockingPool,
+        watch: Option<Registration>,
+    ) -> Runtime {
         Runtime {
             scheduler,
             handle,
             pool,
             console: None,
             stopped: false,
+            watch,
         }
     }
 
@@ -193,10 +202,13 @@ impl Runtime {
         // context.
         let _current = self.enter();
         let future = pin!(super::task::block_on_span(future, original_size));
+        let called_at = Location::caller();
         match &self.scheduler {
             Scheduler::CurrentThread(scheduler) => {
                 let _leaving = LeaveOps(&self.handle);
-                context::enter_current(self.handle.parts(), false, || scheduler.block_on(future))
+                context::enter_current(self.handle.parts(), false, || {
+                    scheduler.block_on(future, called_at)
+                })
             }
             Scheduler::MultiThread(scheduler) => {
                 context::enter_current(self.handle.parts(), true, || scheduler.block_on(future))
@@ -299,6 +311,7 @@ impl Runtime {
             Scheduler::MultiThread(scheduler) => scheduler.shutdown(),
         }
         self.pool.shutdown(end.remaining());
+        drop(self.watch.take());
         // Last, because an end that takes long is worth a look.
         if let Some(member) = self.console.take() {
             member.leave(may_wait && !forbidden);

@@ -13,6 +13,7 @@ pub(crate) mod poll;
 pub(crate) mod signal;
 pub(crate) mod splice;
 pub(crate) mod switches;
+pub(crate) mod thread;
 pub(crate) mod ticks;
 pub(crate) mod uring;
 pub(crate) mod user;

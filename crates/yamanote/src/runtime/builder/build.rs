@@ -7,6 +7,7 @@ use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use super::Builder;
+use super::stalls::Plan;
 use crate::runtime::blocking::{self, BlockingPool};
 use crate::runtime::driver::{self, Driver};
 use crate::runtime::flavor::RuntimeFlavor;
@@ -39,8 +40,8 @@ impl Builder {
     /// io_uring was demanded and cannot be had (the kernel's errno, whose likely cause
     /// [`io_uring_refusal`](crate::runtime::io_uring_refusal) names), when a
     /// [console](Self::console) was asked for and cannot be had, or when `YAMANOTE_DRIVER`,
-    /// `YAMANOTE_INLINE_FILES`, `YAMANOTE_KERNEL_COPIES` or `YAMANOTE_CONSOLE` holds an unknown
-    /// value ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
+    /// `YAMANOTE_INLINE_FILES`, `YAMANOTE_KERNEL_COPIES`, `YAMANOTE_STALL_MS` or `YAMANOTE_CONSOLE`
+    /// holds an unknown value ([`InvalidInput`](std::io::ErrorKind::InvalidInput)).
     ///
     /// # Panics
     ///
@@ -104,10 +105,11 @@ impl Builder {
 
     fn build_current_thread(&self, local: bool) -> io::Result<Runtime> {
         let switches = self.switches()?;
+        let watch = self.plan_watch()?;
         let driver = self.build_driver(1)?;
         let config = scheduler::Config {
             local,
-            ..self.scheduler_config(1)
+            ..self.scheduler_config(1, &watch)
         };
         let scheduler = CurrentThread::new(config, driver);
         let shared = scheduler::Handle::CurrentThread(scheduler.shared().clone());
@@ -122,10 +124,12 @@ impl Builder {
                 finished.unpark(0);
             }),
         );
+        let watch = watch.map(|watch| watch.begin(&self.stalls, &handle));
         Ok(Runtime::assemble(
             Scheduler::CurrentThread(scheduler),
             handle,
             pool,
+            watch,
         ))
     }
 
@@ -139,12 +143,14 @@ impl Builder {
             .worker_threads
             .unwrap_or_else(config::default_worker_threads);
         let switches = self.switches()?;
+        let watch = self.plan_watch()?;
         let driver = self.build_driver(workers)?;
-        let scheduler = MultiThread::new(self.scheduler_config(workers), driver);
+        let scheduler = MultiThread::new(self.scheduler_config(workers, &watch), driver);
         let shared = scheduler::Handle::MultiThread(scheduler.shared().clone());
         let (handle, pool) = self.build_handle(shared, switches);
         let launch = launcher(Arc::downgrade(handle.parts()));
-        let runtime = Runtime::assemble(Scheduler::MultiThread(scheduler), handle, pool);
+        let watch = watch.map(|watch| watch.begin(&self.stalls, &handle));
+        let runtime = Runtime::assemble(Scheduler::MultiThread(scheduler), handle, pool, watch);
         match runtime.start_workers(launch) {
             Ok(()) => Ok(runtime),
             Err(error) => {
@@ -169,7 +175,7 @@ impl Builder {
         Driver::new(config, slots)
     }
 
-    fn scheduler_config(&self, worker_threads: usize) -> scheduler::Config {
+    fn scheduler_config(&self, worker_threads: usize, watch: &Option<Plan>) -> scheduler::Config {
         calibrate(Instant::now());
         scheduler::Config {
             worker_threads,
@@ -183,6 +189,7 @@ impl Builder {
             local_queue_capacity: LOCAL_QUEUE_CAPACITY,
             poll_times: self.poll_times,
             poll_time_layout: self.poll_time_histogram.layout(),
+            rouser: watch.as_ref().map(Plan::rouser),
         }
     }
 
@@ -221,6 +228,7 @@ impl Builder {
             switches,
             inline_file_stalls: AtomicU64::new(0),
             kernel_copied_bytes: AtomicU64::new(0),
+            stalls: Arc::default(),
         });
         // Weak, because the parts keep the pool, which keeps this closure.
         let weak = Arc::downgrade(&parts);

@@ -3,6 +3,7 @@
 
 mod build;
 mod poll_times;
+mod stalls;
 
 mod console;
 
@@ -63,6 +64,7 @@ pub struct Builder {
     global_queue_interval: Option<u32>,
     poll_times: PollTimes,
     poll_time_histogram: HistogramSettings,
+    stalls: stalls::Wishes,
 }
 
 impl Builder {
@@ -103,6 +105,7 @@ impl Builder {
             global_queue_interval: None,
             poll_times: PollTimes::Sampled,
             poll_time_histogram: HistogramSettings::default(),
+            stalls: stalls::Wishes::new(),
         }
     }
 

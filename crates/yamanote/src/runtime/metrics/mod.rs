@@ -167,6 +167,28 @@ impl RuntimeMetrics {
         self.handle.inline_file_stalls()
     }
 
+    /// How many times a poll has held a worker up for longer than the limit of
+    /// [`stall_after`](super::Builder::stall_after).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_current_thread().build().unwrap();
+    /// rt.block_on(yamanote::task::yield_now());
+    /// assert_eq!(rt.metrics().stalls(), 0);
+    /// ```
+    pub fn stalls(&self) -> u64 {
+        self.handle.stalls.count()
+    }
+
+    /// How long the longest of these polls took. Of one that has not ended, it is the time at which
+    /// it was noticed.
+    pub fn longest_stall(&self) -> Duration {
+        self.handle.stalls.longest()
+    }
+
     /// How many bytes [`io::copy`](crate::io::copy) and its relatives have moved from end to end
     /// without the memory of this process, in tasks of this runtime, since it was built; see
     /// [`kernel_copies`](super::Builder::kernel_copies).

@@ -1,12 +1,13 @@
 //! The schedulers: which task runs next, and on which thread.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use self::histogram::Layout;
 use self::poll_timer::PollTimes;
 use super::driver::Driver;
+use super::stall::{Polling, Rouser, Workers};
 use super::task::{Census, JoinHandle, Meta, Spawned};
 
 pub(crate) mod current_thread;
@@ -54,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) poll_times: PollTimes,
     /// How their times are counted.
     pub(crate) poll_time_layout: Arc<dyn Layout>,
+    /// Gets up who looks after workers that are held up by a poll.
+    pub(crate) rouser: Option<&'static Rouser>,
 }
 
 /// A scheduler, as tasks and handles reach it.
@@ -98,6 +101,14 @@ impl Handle {
         match self {
             Handle::CurrentThread(shared) => shared.spawn_local(future, meta),
             Handle::MultiThread(_) => panic!("a scheduler of many threads has no local tasks"),
+        }
+    }
+
+    /// As the watchdog sees them.
+    pub(crate) fn workers(&self) -> Weak<dyn Workers> {
+        match self {
+            Handle::CurrentThread(shared) => Arc::downgrade(shared) as _,
+            Handle::MultiThread(shared) => Arc::downgrade(shared) as _,
         }
     }
 
@@ -244,6 +255,15 @@ impl Handle {
             Handle::CurrentThread(shared) => shared.injection_depth(),
             Handle::MultiThread(shared) => shared.injection_depth(),
         }
+    }
+}
+
+/// Calls `f` with what this thread polls, if it is a worker: for those that poll tasks inside of a
+/// task.
+pub(crate) fn with_polling<R>(f: impl FnOnce(Option<&Polling>) -> R) -> R {
+    match current_thread::polling() {
+        Some(polling) => f(Some(&polling)),
+        None => multi_thread::with_polling(f),
     }
 }
 

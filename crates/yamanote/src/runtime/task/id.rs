@@ -67,6 +67,11 @@ impl Id {
     pub(crate) fn number(self) -> u64 {
         self.0.get()
     }
+
+    /// `None` for 0.
+    pub(crate) fn from_number(number: u64) -> Option<Id> {
+        NonZeroU64::new(number).map(Id)
+    }
 }
 
 impl fmt::Display for Id {

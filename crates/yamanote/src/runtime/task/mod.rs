@@ -231,10 +231,6 @@ impl<S> LocalNotified<S> {
         }
     }
 
-    #[cfg_attr(
-        not(all(test, not(loom))),
-        expect(dead_code, reason = "hooks and dumps will ask")
-    )]
     pub(crate) fn meta(&self) -> &Meta {
         &self.task.header().meta
     }

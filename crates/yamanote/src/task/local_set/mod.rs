@@ -27,6 +27,8 @@ use pin_project_lite::pin_project;
 
 use self::shared::Shared;
 use super::JoinHandle;
+use crate::runtime::scheduler;
+use crate::runtime::stall::Polling;
 use crate::runtime::task::Meta;
 use crate::runtime::{self, Runtime, box_if_large};
 use crate::util::coop;
@@ -229,14 +231,18 @@ impl LocalSet {
 
     /// True if there may be more to run.
     fn run_tasks(&self) -> bool {
-        for _ in 0..TASKS_PER_POLL {
-            let Some(task) = self.shared.pop() else {
-                return false;
-            };
-            let task = self.shared.tasks.assert_owner(task);
-            coop::budget(|| task.run());
-        }
-        true
+        scheduler::with_polling(|polling| {
+            let inside = Polling::inside(polling);
+            for _ in 0..TASKS_PER_POLL {
+                let Some(task) = self.shared.pop() else {
+                    return false;
+                };
+                let task = self.shared.tasks.assert_owner(task);
+                inside.begin(task.meta().into());
+                coop::budget(|| task.run());
+            }
+            true
+        })
     }
 }
 

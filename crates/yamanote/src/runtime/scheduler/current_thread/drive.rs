@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 use std::mem;
+use std::panic::Location;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -32,7 +33,9 @@ use super::shared::{Core, Notified, SLOT, Shared};
 use super::tally::Tally;
 use crate::runtime::driver::{Driver, PollIo, Role, SlotGuard};
 use crate::runtime::scheduler::poll_timer::PollTimer;
+use crate::runtime::stall::{Polled, Polling};
 use crate::runtime::task::NearTo;
+use crate::sys::thread;
 use crate::sys::ticks::calibrate;
 use crate::util::coop;
 use crate::util::defer::Collecting;
@@ -51,6 +54,8 @@ const DEFAULT_GLOBAL_QUEUE_INTERVAL: u32 = 31;
 /// This thread runs the scheduler. Dropping it puts the core back on its seat.
 pub(super) struct Driving<'a> {
     shared: &'a Arc<Shared>,
+    /// That of `shared`.
+    polling: &'a Polling,
     /// Its queue is in the cell of [`local`], and its key here. `None` in the drop only, as those
     /// below.
     core: Option<Box<Core>>,
@@ -73,12 +78,15 @@ pub(super) struct Driving<'a> {
 
 impl<'a> Driving<'a> {
     pub(super) fn start(shared: &'a Arc<Shared>, mut core: Box<Core>) -> Self {
-        local::swap(&mut core.queue);
+        local::swap(&mut core);
         let near_key = core.near_key.take().expect("it lies on the seat");
         shared.load().resume(Instant::now());
         shared.meter().note_thread();
+        shared.polling.enter(thread::id());
+        shared.polling.wake_up();
         Driving {
             shared,
+            polling: &shared.polling,
             near: Some(near_key.come_near()),
             yielded: Some(Collecting::begin()),
             tick: core.tick,
@@ -96,21 +104,29 @@ impl<'a> Driving<'a> {
         }
     }
 
-    /// `waker` is the scheduler itself.
+    /// `waker` is the scheduler itself; the future was given to `block_on` at `called_at`.
     pub(super) fn block_on<F: Future>(
         mut self,
         mut future: Pin<&mut F>,
         waker: &Waker,
+        called_at: &'static Location<'static>,
     ) -> F::Output {
         let shared = self.shared;
         let mut cx = Context::from_waker(waker);
         let mut is_first = true;
+        let main = Polled {
+            id: None,
+            spawned_at: called_at,
+        };
         loop {
             let mut main_yielded = false;
             // The first poll needs no wake-up; one that came before it is answered by it.
             if shared.main_woken.take() | std::mem::take(&mut is_first) {
                 self.polls += 1;
-                if let Poll::Ready(output) = poll_main(future.as_mut(), &mut cx) {
+                self.polling.begin(main);
+                let polled = poll_main(future.as_mut(), &mut cx);
+                self.polling.end_begun();
+                if let Poll::Ready(output) = polled {
                     // What the last poll handed to the driver must not wait there for the next
                     // thread.
                     shared.driver().submit(SLOT);
@@ -143,7 +159,9 @@ impl<'a> Driving<'a> {
             self.tally.polls += 1;
             let task = self.shared.owned.assert_owner(task);
             self.poll_timer.begin(self.tick);
+            self.polling.begin(task.meta().into());
             coop::budget(|| task.run());
+            self.polling.end_begun();
             self.poll_timer.end(self.tick, times);
         }
         true
@@ -263,7 +281,9 @@ impl<'a> Driving<'a> {
             self.yielded().free_excess();
             self.publish_tally();
             self.shared.load().park(self.tally.polls);
+            self.shared.polling.fall_asleep();
             driver.park(SLOT, Role::Watcher, None);
+            self.shared.polling.wake_up();
             let now = Instant::now();
             driver.note_time(SLOT, now);
             self.shared.load().unpark_at(now);
@@ -312,12 +332,15 @@ impl Drop for Driving<'_> {
         if !had_news {
             self.shared.take_news();
         }
+        // A poll that panicked has not ended by itself.
+        self.shared.polling.end();
+        self.shared.polling.fall_asleep();
         self.shared.load().account(Instant::now());
         self.publish_tally();
         drop(self.slot.take());
         local::free_excess();
         let mut core = self.core.take().expect("not taken before");
-        local::swap(&mut core.queue);
+        local::swap(&mut core);
         core.near_key = self.near.take().map(NearTo::leave);
         core.tick = self.tick;
         core.tally = mem::take(&mut self.tally);

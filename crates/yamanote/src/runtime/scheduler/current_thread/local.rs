@@ -9,8 +9,10 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::mem::{self, ManuallyDrop};
+use std::sync::Arc;
 
-use super::shared::Notified;
+use super::shared::{Core, Notified};
+use crate::runtime::stall::Polling;
 use crate::util::room::Room;
 
 thread_local! {
@@ -18,11 +20,20 @@ thread_local! {
     /// nothing, the queue is empty and has no room.
     static QUEUE: RefCell<ManuallyDrop<VecDeque<Notified>>> =
         const { RefCell::new(ManuallyDrop::new(VecDeque::new())) };
+    /// What this thread polls, if it drives. It needs no drop either: it is `None` then.
+    static POLLING: RefCell<ManuallyDrop<Option<Arc<Polling>>>> =
+        const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
-/// Exchanges the queue in the cell for another one.
-pub(super) fn swap(queue: &mut VecDeque<Notified>) {
-    QUEUE.with(|place| mem::swap(&mut **place.borrow_mut(), queue));
+/// Exchanges what is in the cells for that of another core.
+pub(super) fn swap(core: &mut Core) {
+    QUEUE.with(|place| mem::swap(&mut **place.borrow_mut(), &mut core.queue));
+    POLLING.with(|place| mem::swap(&mut **place.borrow_mut(), &mut core.polling));
+}
+
+/// What this thread polls, if it drives a scheduler.
+pub(super) fn polling() -> Option<Arc<Polling>> {
+    POLLING.with(|polling| (**polling.borrow()).clone())
 }
 
 /// Appends a task of the scheduler that this thread drives.

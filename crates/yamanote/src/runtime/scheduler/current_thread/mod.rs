@@ -34,6 +34,7 @@ mod schedule;
 
 mod drive;
 
+use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -44,6 +45,7 @@ use self::seat::Place;
 pub(crate) use self::shared::Shared;
 use super::Config;
 use crate::runtime::driver::Driver;
+use crate::runtime::stall::Polling;
 use crate::runtime::task::is_near_any;
 
 /// The scheduler as its runtime owns it.
@@ -67,10 +69,15 @@ impl CurrentThread {
     }
 
     /// Runs `future`, and the scheduler if no other thread does, until the future is ready.
-    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+    pub(crate) fn block_on<F: Future>(
+        &self,
+        future: F,
+        called_at: &'static Location<'static>,
+    ) -> F::Output {
         let mut future = pin!(future);
         if let Some(core) = self.shared.seat.take() {
-            return Driving::start(&self.shared, core).block_on(future, &self.main_waker);
+            let driving = Driving::start(&self.shared, core);
+            return driving.block_on(future, &self.main_waker, called_at);
         }
         let waiter = Arc::new(Waiter::new());
         let waker = Waker::from(waiter.clone());
@@ -78,7 +85,8 @@ impl CurrentThread {
         let mut place = Place::new(&self.shared.seat, &waiter);
         loop {
             if let Some(core) = place.take_or_wait() {
-                return Driving::start(&self.shared, core).block_on(future, &self.main_waker);
+                let driving = Driving::start(&self.shared, core);
+                return driving.block_on(future, &self.main_waker, called_at);
             }
             if waiter.take_woken() {
                 let polled = poll_main(future.as_mut(), &mut cx);
@@ -105,6 +113,11 @@ impl CurrentThread {
             ),
         }
     }
+}
+
+/// What this thread polls, if it drives a current-thread scheduler.
+pub(super) fn polling() -> Option<Arc<Polling>> {
+    local::polling()
 }
 
 /// Whether this thread drives a current-thread scheduler.

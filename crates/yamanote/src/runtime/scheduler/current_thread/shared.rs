@@ -15,6 +15,7 @@ use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::Meter;
+use crate::runtime::stall::{Polling, Workers};
 use crate::runtime::task::{self, Census, NearKey, OwnedTasks};
 use crate::util::coop;
 use crate::util::counter::Counter;
@@ -32,6 +33,8 @@ pub(super) struct Core {
     pub(super) queue: VecDeque<Notified>,
     /// Here while nobody drives.
     pub(super) near_key: Option<NearKey>,
+    /// That of `Shared`, here while nobody drives.
+    pub(super) polling: Option<Arc<Polling>>,
     /// Counts polls; says when the injection queue is asked first.
     pub(super) tick: u32,
     pub(super) tally: Tally,
@@ -52,7 +55,14 @@ pub(crate) struct Shared {
     meter: Meter,
     used_up_outside: Counter,
     census_board: CensusBoard,
+    pub(super) polling: Arc<Polling>,
     pub(super) config: Config,
+}
+
+impl Workers for Shared {
+    fn polling(&self, worker: usize) -> Option<&Polling> {
+        (worker == 0).then_some(&*self.polling)
+    }
 }
 
 impl Shared {
@@ -62,6 +72,7 @@ impl Shared {
             false => OwnedTasks::new(1),
         };
         let near_key = owned.take_near_key();
+        let polling = Arc::new(Polling::new(config.rouser));
         Shared {
             driver,
             owned,
@@ -69,6 +80,7 @@ impl Shared {
             seat: Seat::new(Box::new(Core {
                 queue: VecDeque::with_capacity(64),
                 near_key: Some(near_key),
+                polling: Some(polling.clone()),
                 tick: 0,
                 tally: Tally::default(),
             })),
@@ -78,6 +90,7 @@ impl Shared {
             meter: Meter::new(&config),
             used_up_outside: Counter::new(),
             census_board: CensusBoard::new(),
+            polling,
             config,
         }
     }

@@ -4,37 +4,40 @@
 use super::current::{self, State, Worker};
 use super::shared::Core;
 use super::worker;
+use crate::runtime::stall::Polled;
+use crate::sys::thread;
 use crate::util::coop;
 
 /// Runs `f`, which may block. On a worker's thread the worker is lent to another thread meanwhile;
 /// elsewhere nobody is held up.
 pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     /// Takes a core back when `f` is over, also if it panics.
-    struct Return(bool);
+    struct Return(Option<Polled>);
     impl Drop for Return {
         fn drop(&mut self) {
-            if self.0 {
-                current::with(|worker| worker.expect("still in its task").take_core_back());
+            if let Some(task) = self.0 {
+                current::with(|worker| worker.expect("still in its task").take_core_back(task));
             }
         }
     }
-    let _return = Return(current::with(|worker| {
-        worker.is_some_and(Worker::lend_core)
-    }));
+    let _return = Return(current::with(|worker| worker.and_then(Worker::lend_core)));
     coop::with_unconstrained(f)
 }
 
 impl Worker {
-    /// Gives core and slot to another thread. `false`: there is no core here (it is lent already),
-    /// or this is no task, or no thread can be had. In the last two cases this worker is held up,
-    /// and the sentry looks after what it has.
-    fn lend_core(&self) -> bool {
+    /// Gives core and slot to another thread, and returns the task that goes on without them.
+    /// `None`: there is no core here (it is lent already), or this is no task, or no thread can be
+    /// had. In the last two cases this worker is held up, and the sentry looks after what it has.
+    fn lend_core(&self) -> Option<Polled> {
         if self.state.get() != State::Running {
-            return false;
+            return None;
         }
         if self.core.borrow().is_none() {
-            return false;
+            return None;
         }
+        let polling = self.public().pace.polling();
+        let task = polling.look().polled?;
+        polling.end();
         self.publish_tally();
         self.with_core(|core| core.poll_timer.pause());
         let core = self.core.borrow_mut().take().expect("it is here");
@@ -45,25 +48,28 @@ impl Worker {
             .handover
             .offer(core, || worker::life(&self.shared))
         {
-            Ok(()) => true,
+            Ok(()) => Some(task),
             Err((_, core)) => {
-                self.install(core);
-                false
+                self.install(core, task);
+                None
             }
         }
     }
 
     /// If the core, or any other worker's, still waits for a thread, this one is free again.
-    fn take_core_back(&self) {
+    fn take_core_back(&self, task: Polled) {
         if let Some(core) = self.shared.handover.try_take() {
-            self.install(core);
+            self.install(core, task);
         }
     }
 
-    fn install(&self, core: Box<Core>) {
+    fn install(&self, core: Box<Core>, task: Polled) {
         let slot = self.shared.driver().enter_slot(core.index);
         self.shared.meter(core.index).note_thread();
         self.index.set(core.index);
+        let polling = self.public().pace.polling();
+        polling.enter(thread::id());
+        polling.begin(task);
         *self.slot.borrow_mut() = Some(slot);
         *self.core.borrow_mut() = Some(core);
     }

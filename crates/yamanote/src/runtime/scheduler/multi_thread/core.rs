@@ -75,7 +75,7 @@ pub(super) fn build<T: Pointer>(
         };
         let public = Public {
             queue: thief,
-            pace: Pace::new(),
+            pace: Pace::new(config.rouser),
             load: Load::new(),
             meter: Meter::new(config),
         };

@@ -22,6 +22,8 @@ use std::sync::Arc;
 use super::core::Public;
 use super::shared::{Core, Notified, Shared};
 use crate::runtime::driver::SlotGuard;
+use crate::runtime::stall::Polling;
+use crate::sys::thread;
 use crate::util::contained::contained;
 
 /// A thread while it is a worker.
@@ -98,6 +100,14 @@ pub(crate) fn index() -> Option<usize> {
     })
 }
 
+/// Calls `f` with what this thread's worker polls; `None` also for one that has lent its core.
+pub(crate) fn with_polling<R>(f: impl FnOnce(Option<&Polling>) -> R) -> R {
+    with(|worker| {
+        let worker = worker.filter(|worker| worker.core.borrow().is_some());
+        f(worker.map(|worker| worker.public().pace.polling()))
+    })
+}
+
 /// Puts a task of `shared` that became runnable on this thread into the queue of its worker. Gives
 /// it back if the thread is no worker of `shared`, or has lent its core.
 pub(super) fn push(shared: &Arc<Shared>, task: Notified, how: Push) -> Result<(), Notified> {
@@ -111,6 +121,10 @@ impl Worker {
     pub(super) fn new(shared: Arc<Shared>, core: Box<Core>) -> Self {
         let slot = shared.driver().enter_slot(core.index);
         shared.meter(core.index).note_thread();
+        shared.workers[core.index]
+            .pace
+            .polling()
+            .enter(thread::id());
         Worker {
             index: Cell::new(core.index),
             core: RefCell::new(Some(core)),
@@ -163,7 +177,7 @@ impl Worker {
             self.state.set(State::Yielded);
             // The poll is over. Said before the task is in the queue, so that nobody takes a lone
             // yielding task for one that waits behind another.
-            self.public().pace.end_poll();
+            self.public().pace.polling().end();
             task
         } else if state == State::Turning || self.shared.config.disable_lifo_slot {
             task

@@ -52,7 +52,7 @@ mod block_in_place;
 mod retire;
 
 pub(crate) use block_in_place::block_in_place;
-pub(crate) use current::index as worker_index;
+pub(crate) use current::{index as worker_index, with_polling};
 pub(crate) use shared::Shared;
 
 use std::future::Future;

@@ -27,10 +27,11 @@
 //! lap or the sentry.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::queue::{Pointer, Thief};
+use crate::runtime::stall::{Polling, Rouser};
 use crate::util::spin::spin_until;
 
 /// A searcher takes a task only after it has watched it wait this long: half of what it costs to
@@ -50,43 +51,37 @@ const LONG_QUEUE: usize = 64;
 /// After a searcher has watched in vain, it takes this many tasks without watching.
 const UNWATCHED: u8 = 15;
 
-/// What a worker does at the moment. Numbers and flags that nothing is published with, hence
+/// What a worker does at the moment. A number and a flag that nothing is published with, hence
 /// Relaxed; where a wake-up depends on them, the fences of `idle/mod.rs` order them.
 pub(super) struct Pace {
-    /// Begins and ends of polls: odd inside of one. Written by the worker.
-    polls: AtomicU32,
+    /// Written by the worker.
+    polling: Polling,
     /// Set by a searcher, cleared by the worker and by the sentry.
     short_polls: AtomicBool,
 }
 
 impl Pace {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(rouser: Option<&'static Rouser>) -> Self {
         Pace {
-            polls: AtomicU32::new(0),
+            polling: Polling::new(rouser),
             short_polls: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn begin_poll(&self) {
-        self.polls.store(self.polls.load(Relaxed) | 1, Relaxed);
-    }
-
-    /// Does nothing outside of a poll.
-    pub(super) fn end_poll(&self) {
-        let polls = self.polls.load(Relaxed);
-        self.polls.store(polls.wrapping_add(polls & 1), Relaxed);
+    pub(super) fn polling(&self) -> &Polling {
+        &self.polling
     }
 
     /// Twice the polls begun so far; wraps.
     pub(super) fn begun(&self) -> u32 {
-        let polls = self.polls.load(Relaxed);
+        let polls = self.polling.count() as u32;
         polls.wrapping_add(polls & 1)
     }
 
     /// The worker is inside a task's poll, so what is in its queue waits. Otherwise it is about to
     /// take the next task itself.
     pub(super) fn is_polling(&self) -> bool {
-        self.polls.load(Relaxed) & 1 == 1
+        self.polling.count() & 1 == 1
     }
 
     /// Whether siblings should come, or be called, for the `queued` tasks of this worker. With
@@ -141,7 +136,7 @@ impl StealDelay {
         if waiting >= LONG_QUEUE {
             return false;
         }
-        let polls = pace.polls.load(Relaxed);
+        let polls = pace.polling.count();
         let start = Instant::now();
         let mut look = BETWEEN_LOOKS;
         while look <= WAITING {
@@ -155,7 +150,7 @@ impl StealDelay {
             }
             // Others may have taken them, from a worker in a long poll; and this thread may not
             // have run for a while.
-            let polled = pace.polls.load(Relaxed).wrapping_sub(polls) / 2;
+            let polled = pace.polling.count().wrapping_sub(polls) / 2;
             if start.elapsed().as_nanos() as f32 > polled as f32 * SHORT_POLL_NS {
                 break;
             }
@@ -171,6 +166,8 @@ impl StealDelay {
 mod tests {
     use super::super::queue;
     use super::*;
+    use crate::runtime::stall::Polled;
+    use crate::runtime::task::Meta;
     use std::thread;
 
     fn waiting(tasks: u32) -> (queue::Local<Box<u32>>, Thief<Box<u32>>) {
@@ -181,16 +178,21 @@ mod tests {
         (local, thief)
     }
 
+    #[track_caller]
+    fn task_here() -> Polled {
+        (&Meta::here()).into()
+    }
+
     fn run_one(pace: &Pace, local: &queue::Local<Box<u32>>) {
         let task = local.pop().expect("it never runs out");
-        pace.begin_poll();
+        pace.polling.begin(task_here());
         local.push_back(task);
-        pace.end_poll();
+        pace.polling.end();
     }
 
     #[test]
     fn a_worker_that_takes_its_tasks_itself_needs_no_help() {
-        let pace = Pace::new();
+        let pace = Pace::new(None);
         let (local, thief) = waiting(8);
         thread::scope(|scope| {
             let searcher = scope.spawn(|| {
@@ -213,10 +215,10 @@ mod tests {
 
     #[test]
     fn a_worker_in_a_long_poll_needs_help_though_others_take_its_tasks() {
-        let pace = Pace::new();
+        let pace = Pace::new(None);
         let (_local, thief) = waiting(8);
         let (other, _) = queue::new(256);
-        pace.begin_poll();
+        pace.polling.begin(task_here());
         let take_all = || {
             assert!(thief.steal_into(&other) > 0 || thief.len() == 0);
             false
@@ -227,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_searcher_that_waited_in_vain_does_not_wait_again_soon() {
-        let pace = Pace::new();
+        let pace = Pace::new(None);
         let (_local, thief) = waiting(1);
         let mut delay = StealDelay::new();
         assert!(!delay.leaves_alone(&pace, &thief, || false));
@@ -248,20 +250,20 @@ mod tests {
     fn nobody_waits_beside_a_long_queue() {
         let (_local, thief) = waiting(LONG_QUEUE as u32);
         let wait = || unreachable!("it does not wait");
-        assert!(!StealDelay::new().leaves_alone(&Pace::new(), &thief, wait));
+        assert!(!StealDelay::new().leaves_alone(&Pace::new(None), &thief, wait));
     }
 
     /// Reported twice, the end of a poll counts once.
     #[test]
     fn polls_begin_and_end() {
-        let pace = Pace::new();
+        let pace = Pace::new(None);
         for _ in 0..3 {
             assert!(!pace.is_polling());
-            pace.begin_poll();
+            pace.polling.begin(task_here());
             assert!(pace.is_polling());
-            pace.end_poll();
-            pace.end_poll();
+            pace.polling.end();
+            pace.polling.end();
         }
-        assert_eq!(pace.polls.load(Relaxed), 6);
+        assert_eq!(pace.polling.count(), 6);
     }
 }

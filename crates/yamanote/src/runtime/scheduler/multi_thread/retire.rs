@@ -31,6 +31,7 @@ impl Worker {
         let load = self.shared.load(self.index.get());
         load.unpark();
         load.account(Instant::now());
+        self.public().pace.polling().fall_asleep();
         // From here on, what is woken on this thread goes to the injection queue, which is closed.
         let core = self.core.borrow_mut().take();
         drop(core);

@@ -16,6 +16,7 @@ use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::Meter;
+use crate::runtime::stall::{Polling, Workers};
 use crate::runtime::task::{self, Census, OwnedTasks};
 use crate::util::coop;
 use crate::util::counter::Counter;
@@ -35,6 +36,12 @@ pub(crate) struct Shared {
     shutdown: AtomicBool,
     used_up_outside: Counter,
     pub(super) config: Config,
+}
+
+impl Workers for Shared {
+    fn polling(&self, worker: usize) -> Option<&Polling> {
+        self.workers.get(worker).map(|worker| worker.pace.polling())
+    }
 }
 
 impl Shared {

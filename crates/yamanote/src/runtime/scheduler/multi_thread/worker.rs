@@ -47,7 +47,7 @@ const LARGEST_SHARE: usize = 256;
 impl Worker {
     /// Works until the runtime shuts down or the core is lent to another thread for good.
     fn work(&self) {
-        self.public().pace.end_poll();
+        self.public().pace.polling().end();
         loop {
             if self.shared.is_shutdown() {
                 return self.retire();
@@ -68,7 +68,7 @@ impl Worker {
             self.begin_work();
         }
         let task = self.shared.owned.assert_owner(task);
-        self.public().pace.begin_poll();
+        self.public().pace.polling().begin(task.meta().into());
         let end = coop::budget(|| {
             task.run();
             match coop::has_budget_remaining() {
@@ -80,7 +80,7 @@ impl Worker {
         if self.core.borrow().is_none() {
             return PollEnd::Lent;
         }
-        self.public().pace.end_poll();
+        self.public().pace.polling().end();
         end
     }
 
@@ -88,6 +88,7 @@ impl Worker {
     fn begin_work(&self) {
         self.state.set(State::Running);
         self.public().load.unpark();
+        self.public().pace.polling().wake_up();
         self.public().pace.clear_short_polls();
         let (searching, queued) = self.with_core(|core| {
             core.report = Report::NoWatch;
@@ -258,6 +259,7 @@ impl Worker {
             self.with_core(|core| (std::mem::take(&mut core.searching), core.report));
         self.with_core(|core| core.tuning.rest());
         self.public().pace.clear_short_polls();
+        self.public().pace.polling().fall_asleep();
         let sleep = shared.idle.begin_sleep(index, searching, report);
         let is_wanted = !shared.idle.has_searcher() && shared.has_work_for(index);
         if !is_wanted && !shared.is_shutdown() {

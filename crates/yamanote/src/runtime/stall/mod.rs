@@ -1,0 +1,21 @@
+//! Workers that are held up by one poll: who polls what, and the thread that notices.
+//!
+//! `polling` is what a worker says of itself, with plain stores; `watchdog` is the thread that
+//! looks at all workers of the process from time to time; `activity` is what the kernel says of a
+//! thread that is held up; `rouser` is how a worker that wakes up gets the watchdog up.
+
+mod rouser;
+
+mod polling;
+
+mod activity;
+
+mod watchdog;
+
+pub use activity::{Activity, Call};
+pub(crate) use polling::{Polled, Polling};
+pub(crate) use rouser::Rouser;
+pub(crate) use watchdog::{Finding, Registration, Settings, Watchdog, Workers};
+
+#[cfg(all(test, loom))]
+mod loom_tests;
