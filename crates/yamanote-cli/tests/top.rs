@@ -79,7 +79,7 @@ matrix! {
             if let Some(all) = setup.workers {
                 assert_eq!(workers, all, "{text}");
             }
-            for title in ["worker", "ring", "files"] {
+            for title in ["worker", "pool", "files"] {
                 assert!(text.lines().any(|line| line.trim_start().starts_with(title)), "{text}");
             }
         }
@@ -114,13 +114,17 @@ matrix! {
                 arrived.recv().unwrap();
             }
             let pid = std::process::id().to_string();
-            let output = run(directory.path(), &["--once", "--interval", "0.2", &pid]);
+            let output = run(directory.path(), &["--once", "--interval", "0.5", &pid]);
             drop(releases);
             output
         });
         let text = stdout(&output);
-        let held = text.lines().filter(|line| line.contains(" 100.0 ")).count();
-        assert_eq!(held, workers, "{text}");
+        // Each is told with the place of its task, and with what its thread does.
+        let is_told = |line: &&str| {
+            let (place, activity) = (concat!(" ", file!(), ":"), "it waits for another thread");
+            line.contains(" stalled   100.0 ") && line.contains(place) && line.contains(activity)
+        };
+        assert_eq!(text.lines().filter(is_told).count(), workers, "{text}");
     }
 }
 

@@ -102,9 +102,15 @@ matrix! {
     alone fn a_snapshot_tells_what_there_is(setup: Setup) {
         let directory = TempDir::new();
         let path = directory.path().join("console.sock");
-        drop(builder!(setup).build().unwrap());
+        // Without a watchdog, whose thread comes and goes as it likes.
+        let builder = || {
+            let mut builder = builder!(setup);
+            builder.stall_after(Duration::ZERO);
+            builder
+        };
+        drop(builder().build().unwrap());
         let before = Snapshot::take();
-        let runtime = builder!(setup).console_at(&path).name("line").build().unwrap();
+        let runtime = builder().console_at(&path).name("line").build().unwrap();
         assert_eq!(runtime.handle().console_path().as_ref(), Some(&path));
         assert_eq!(mode(&path), 0o600);
         for _ in 0..3 {
@@ -152,11 +158,21 @@ matrix! {
             for _ in 0..workers {
                 arrived.recv_timeout(Duration::from_secs(60)).expect("it gets stuck");
             }
+            ask(&path);
+            thread::sleep(Duration::from_millis(500));
             let answer = ask(&path);
             drop(releases);
             answer
         });
         assert_eq!(answer["runtimes"][0]["tasks"]["alive"], workers);
+        // It names the tasks that do it, and says what their threads do.
+        for worker in answer["runtimes"][0]["workers"].as_array().unwrap() {
+            let polling = &worker["polling"];
+            let place = polling["spawned_at"].as_str().unwrap();
+            assert!(place.starts_with(file!()), "{polling}");
+            assert!(polling["task"].as_u64().unwrap() > 0);
+            assert!(polling["activity"].as_str().unwrap().contains("another thread"), "{polling}");
+        }
     }
 
     /// Each answer is whole, and nothing is left of any.

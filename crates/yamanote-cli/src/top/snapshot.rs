@@ -79,9 +79,9 @@ pub struct Polling {
     pub task: Option<u64>,
     pub name: Option<String>,
     pub spawned_at: String,
-    /// If the worker is stalled: for how long at least.
-    pub stalled_ns: Option<u64>,
-    /// If the worker is stalled: what its thread does.
+    /// For how long it was seen.
+    pub seen_ns: u64,
+    /// Of a long poll: what its thread does.
     pub activity: Option<String>,
 }
 

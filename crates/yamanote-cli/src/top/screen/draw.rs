@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn everything_is_on_the_screen() {
-        let lines = lines(&app(), 140, 24);
+        let lines = lines(&app(), 160, 24);
         let expected = include_str!("../../../tests/top/screen.txt");
         let expected: Vec<_> = expected.lines().map(str::trim_end).collect();
         assert_eq!(lines, expected, "\n{}", lines.join("\n"));

@@ -30,18 +30,16 @@ pub fn of(earlier: Option<Earlier<'_>>, now: &Runtime) -> Facts {
             format!("{} so far{longest}", number(stalls.count)),
         ));
     }
-    let ring = &now.ring;
-    facts.push(("ring", {
+    // Without rings there is nothing to say of them.
+    if now.driver != "epoll" {
         let submitted = rate(&|it| Some(it.ring.submitted));
         let enters = rate(&|it| it.ring.enters);
         let cancelled = rate(&|it| it.ring.cancelled);
-        format!(
-            "{} in flight, {submitted} submitted/s, {enters} enters/s, {cancelled} cancelled/s, \
-             {} leaked",
-            number(ring.in_flight),
-            number(ring.leaked),
-        )
-    }));
+        let (in_flight, leaked) = (number(now.ring.in_flight), number(now.ring.leaked));
+        let started = format!("{in_flight} in flight, {submitted} submitted/s, {enters} enters/s");
+        let ended = format!("{cancelled} cancelled/s, {leaked} leaked");
+        facts.push(("ring", format!("{started}, {ended}")));
+    }
     if let Some(pool) = &now.blocking {
         let busy = pool.threads.saturating_sub(pool.idle);
         facts.push((

@@ -50,7 +50,10 @@ fn rates_are_differences_by_time() {
         polling.starts_with("task 17 \"resolver\" src/dns.rs:31:9 for 1.4 s"),
         "{polling}"
     );
-    assert!(polling.ends_with("waits in futex"), "{polling}");
+    assert!(
+        polling.ends_with("it waits for another thread"),
+        "{polling}"
+    );
     let first = &view.runtimes[0].places.as_ref().expect("told")[0];
     assert_eq!(first.cells[..6], ["100", "1", "2", "97", ">1.0 s", "40.0"]);
 }

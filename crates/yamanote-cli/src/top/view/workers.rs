@@ -26,8 +26,11 @@ impl WorkerRow {
             let (earlier, before) = before?;
             Some(earlier.rate(of(before)?, of(now)?))
         };
-        let held = before.and_then(|(earlier, before)| held(earlier, before, now));
-        let stalled = now.polling.as_ref().and_then(|polling| polling.stalled_ns);
+        // The program looks what a thread does if it has seen it in one poll for long.
+        let stalled = now
+            .polling
+            .as_ref()
+            .and_then(|polling| polling.activity.as_ref());
         let state = match (stalled, now.parked, &now.polling) {
             (Some(_), ..) => "stalled",
             (_, true, _) => "parked",
@@ -45,9 +48,7 @@ impl WorkerRow {
                 optional_count(now.queued.map(|queued| queued as f64)),
                 optional_count(rate(|worker| worker.steals)),
                 optional_count(rate(|worker| Some(worker.parks))),
-                now.polling
-                    .as_ref()
-                    .map_or(String::new(), |it| polling_cell(it, held)),
+                now.polling.as_ref().map_or(String::new(), polling_cell),
             ],
             is_stalled: stalled.is_some(),
         }
@@ -64,13 +65,7 @@ fn busy(earlier: Earlier<'_>, before: &Worker, now: &Worker) -> f64 {
     }
 }
 
-/// For how long at least a poll lasts that has begun before the snapshot before.
-fn held(earlier: Earlier<'_>, before: &Worker, now: &Worker) -> Option<Duration> {
-    let is_same = before.polling.as_ref()?.poll == now.polling.as_ref()?.poll;
-    is_same.then(|| Duration::from_secs_f64(earlier.seconds))
-}
-
-fn polling_cell(polling: &Polling, held: Option<Duration>) -> String {
+fn polling_cell(polling: &Polling) -> String {
     let mut text = match polling.task {
         Some(task) => format!("task {task}"),
         None => "block_on".to_owned(),
@@ -79,9 +74,8 @@ fn polling_cell(polling: &Polling, held: Option<Duration>) -> String {
         text += &format!(" {:?}", printable(name));
     }
     text += &format!(" {}", printable(&polling.spawned_at));
-    let stalled = polling.stalled_ns.map(Duration::from_nanos);
-    if let Some(time) = stalled.into_iter().chain(held).max() {
-        text += &format!(" for {}", duration(time));
+    if polling.seen_ns > 0 {
+        text += &format!(" for {}", duration(Duration::from_nanos(polling.seen_ns)));
     }
     if let Some(activity) = &polling.activity {
         text += &format!(", {}", printable(activity));

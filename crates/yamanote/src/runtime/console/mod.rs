@@ -4,11 +4,14 @@
 //! opens it, the last closes it. It is served by a thread of its own and by no task, so that it
 //! answers also when every worker is stuck. Without it there is neither thread nor socket.
 //!
-//! `address` is where the socket is, `server` who may ask and how, `snapshot` what is answered. The
-//! format is documented in `docs/console.md`.
+//! `address` is where the socket is, `server` who may ask and how, `snapshot` what is answered,
+//! `observer` what the console finds out by itself while somebody asks. The format is documented in
+//! `docs/console.md`.
 #![forbid(unsafe_code)]
 
 mod address;
+
+mod observer;
 
 mod server;
 
@@ -19,7 +22,9 @@ pub(super) use address::Address;
 use super::parts::Parts;
 use crate::sys::fork::Origin;
 use crate::util::poison::unpoisoned;
+use observer::Observer;
 use server::Server;
+use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -111,7 +116,13 @@ impl Console {
         let serving = server.clone();
         let thread = thread::Builder::new()
             .name("yamanote-console".to_owned())
-            .spawn(move || serving.run(all_runtimes));
+            .spawn(move || {
+                let observer = RefCell::new(Observer::default());
+                serving.run(
+                    || snapshot::of_process(&members(), &mut observer.borrow_mut()),
+                    || observer.borrow_mut().look(&members()),
+                );
+            });
         match thread {
             Ok(thread) => Ok(Console {
                 server,
@@ -151,11 +162,10 @@ impl Member {
     }
 }
 
-/// The answer to a request.
-fn all_runtimes() -> String {
+/// The runtimes that can be seen.
+fn members() -> Vec<Arc<Parts>> {
     let members = lock().as_ref().map(|open| open.runtimes.clone());
-    let runtimes = members.iter().flatten().filter_map(Weak::upgrade);
-    snapshot::of_process(&runtimes.collect::<Vec<_>>())
+    members.iter().flatten().filter_map(Weak::upgrade).collect()
 }
 
 fn explain(error: &io::Error, address: &Address) -> io::Error {

@@ -27,6 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Until the next attempt when there is no descriptor for a connection.
 const REST: Duration = Duration::from_millis(100);
 
+/// How long after a request the next one is expected.
+const ATTENTION: Duration = Duration::from_secs(5);
+
+/// From one look to the next while requests are expected.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
 /// Requests are words.
 const LONGEST_REQUEST: usize = 64;
 
@@ -71,18 +77,35 @@ impl Server {
         &self.path
     }
 
-    /// Answers until [`close`](Self::close).
-    pub(super) fn run(&self, snapshot: impl Fn() -> String) {
+    /// Answers until [`close`](Self::close). Calls `look` now and then while somebody asks.
+    pub(super) fn run(&self, mut snapshot: impl FnMut() -> String, mut look: impl FnMut()) {
+        // Until then somebody may ask again.
+        let mut attentive: Option<Instant> = None;
         while !self.is_closed() {
             match self.listener.accept() {
                 Ok((stream, _)) => {
                     // Whoever asks learns of a failure by the end of its connection.
-                    let _ = self.serve(stream, &snapshot);
+                    let _ = self.serve(stream, &mut snapshot);
+                    attentive = Some(Instant::now() + ATTENTION);
+                    self.accept_for(Some(LOOK_EVERY));
                 }
                 Err(_) if self.is_closed() => return,
+                // The time is over in which it waited for a connection.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    look();
+                    if attentive.is_none_or(|until| Instant::now() > until) {
+                        self.accept_for(None);
+                    }
+                }
                 Err(_) => thread::sleep(REST),
             }
         }
+    }
+
+    /// For how long `accept` waits; `None`: until there is a connection.
+    fn accept_for(&self, time: Option<Duration>) {
+        // Where it cannot be set, there are fewer looks, or needless ones.
+        let _ = SockRef::from(&self.listener).set_read_timeout(time);
     }
 
     /// Removes the socket and lets the thread end soon.
@@ -106,7 +129,7 @@ impl Server {
         self.is_closed.load(Relaxed)
     }
 
-    fn serve(&self, stream: UnixStream, snapshot: impl Fn() -> String) -> io::Result<()> {
+    fn serve(&self, stream: UnixStream, snapshot: impl FnMut() -> String) -> io::Result<()> {
         let stream = Arc::new(stream);
         *unpoisoned(self.open.lock()) = Some(stream.clone());
         // Either this sees that the server is closed, or `close` sees the stream.
@@ -119,7 +142,7 @@ impl Server {
     }
 }
 
-fn answer(stream: &UnixStream, snapshot: impl Fn() -> String) -> io::Result<()> {
+fn answer(stream: &UnixStream, mut snapshot: impl FnMut() -> String) -> io::Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let request = read_request(stream, deadline)?;
     let text = match (request.as_str(), refusal(stream)?) {

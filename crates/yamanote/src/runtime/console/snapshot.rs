@@ -4,10 +4,12 @@
 //! The format is described in `docs/console.md`, which a test holds to be complete.
 #![forbid(unsafe_code)]
 
+use super::observer::{Observer, Poll};
 use crate::runtime::flavor::RuntimeFlavor;
 use crate::runtime::metrics::RuntimeMetrics;
 use crate::runtime::parts::Parts;
 use crate::runtime::snapshot::{Snapshot, Worker};
+use crate::runtime::stall::activity_of;
 use crate::runtime::task::Census;
 use crate::util::json::{self, Object};
 use std::sync::{Arc, OnceLock};
@@ -20,7 +22,11 @@ pub(super) const SCHEMA: u64 = 1;
 /// the answer waiting for so long.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-pub(super) fn of_process(runtimes: &[Arc<Parts>]) -> String {
+/// A poll that was seen for so long holds its worker up.
+const LONG: Duration = Duration::from_millis(200);
+
+pub(super) fn of_process(runtimes: &[Arc<Parts>], observer: &mut Observer) -> String {
+    observer.look(runtimes);
     json::object(|all| {
         all.number("schema", SCHEMA);
         all.string("version", env!("CARGO_PKG_VERSION"));
@@ -29,12 +35,12 @@ pub(super) fn of_process(runtimes: &[Arc<Parts>]) -> String {
         all.number("time_ns", monotonic_ns());
         all.number("unix_time_ns", unix_time_ns());
         all.objects("runtimes", runtimes, |object, parts| {
-            write_runtime(object, parts);
+            write_runtime(object, parts, observer);
         });
     })
 }
 
-fn write_runtime(object: &mut Object<'_>, parts: &Arc<Parts>) {
+fn write_runtime(object: &mut Object<'_>, parts: &Arc<Parts>, observer: &Observer) {
     let metrics = RuntimeMetrics::new(parts.clone());
     let insight = metrics.insight();
     object.number("id", parts.id.number());
@@ -52,14 +58,45 @@ fn write_runtime(object: &mut Object<'_>, parts: &Arc<Parts>) {
         tasks.number("remote_schedules", insight.tasks.remote_schedules);
         tasks.number("forced_yields", insight.tasks.forced_yields);
     });
-    object.objects("workers", insight.workers.iter().enumerate(), write_worker);
+    let id = parts.id.number();
+    object.objects(
+        "workers",
+        insight.workers.iter().enumerate(),
+        |object, (index, worker)| {
+            write_worker(object, index, worker);
+            if let Some(poll) = observer.poll(id, index) {
+                object.object("polling", |object| write_poll(object, poll));
+            }
+        },
+    );
+    object.object("stalls", |object| {
+        object.number("count", metrics.stalls());
+        object.number("longest_ns", ns(metrics.longest_stall()));
+    });
     if let Some(census) = parts.scheduler.census(PATIENCE) {
-        write_census(object, census);
+        write_census(object, id, census, observer);
     }
     write_parts(object, &insight);
 }
 
-fn write_worker(object: &mut Object<'_>, (index, worker): (usize, &Worker)) {
+fn write_poll(object: &mut Object<'_>, poll: &Poll) {
+    object.number("poll", poll.number as u64);
+    if let Some(task) = poll.polled.id {
+        object.number("task", task.number());
+    }
+    object.string("spawned_at", &poll.polled.spawned_at.to_string());
+    if let Some(thread) = poll.thread {
+        object.number("thread", u64::from(thread.unsigned_abs()));
+    }
+    let seen = poll.since.elapsed();
+    object.number("seen_ns", ns(seen));
+    // Before that it is not worth the system calls, nor anybody's attention.
+    if let Some(thread) = poll.thread.filter(|_| seen >= LONG) {
+        object.string("activity", &activity_of(thread).to_string());
+    }
+}
+
+fn write_worker(object: &mut Object<'_>, index: usize, worker: &Worker) {
     object.number("index", index as u64);
     object.boolean("parked", worker.is_parked);
     object.number("queued", worker.queued as u64);
@@ -123,7 +160,7 @@ fn write_parts(object: &mut Object<'_>, insight: &Snapshot) {
     });
 }
 
-fn write_census(object: &mut Object<'_>, census: Census) {
+fn write_census(object: &mut Object<'_>, runtime: u64, census: Census, observer: &Observer) {
     object.boolean("locations_complete", census.is_complete());
     object.objects("locations", census.into_counts(), |object, count| {
         let all = count.running + count.runnable + count.waiting;
@@ -134,6 +171,8 @@ fn write_census(object: &mut Object<'_>, census: Census) {
         object.number("runnable", count.runnable as u64);
         object.number("waiting", count.waiting as u64);
         object.number("oldest_task", count.oldest.number());
+        let busy = observer.busy(runtime, count.spawned_at);
+        object.number("busy_ns", ns(busy));
     });
 }
 

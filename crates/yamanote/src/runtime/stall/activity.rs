@@ -136,7 +136,7 @@ const OLD_CALLS: &[(c_long, &str, bool)] = &[];
 const SLEEPS: &[c_long] = &[libc::SYS_nanosleep, libc::SYS_clock_nanosleep];
 
 /// What a thread of this process is doing now.
-pub(super) fn of(thread: i32) -> Activity {
+pub(crate) fn of(thread: i32) -> Activity {
     let file = |name| fs::read_to_string(format!("/proc/self/task/{thread}/{name}")).ok();
     let leads_to = |descriptor: i32| {
         let link = fs::read_link(format!("/proc/self/fd/{descriptor}")).ok()?;

@@ -12,6 +12,7 @@ mod activity;
 
 mod watchdog;
 
+pub(crate) use activity::of as activity_of;
 pub use activity::{Activity, Call};
 pub(crate) use polling::{Polled, Polling};
 pub(crate) use rouser::Rouser;
