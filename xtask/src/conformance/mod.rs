@@ -80,7 +80,8 @@ fn compare(root: &Path, options: &Options) -> Result<bool, String> {
             }
         }
         let started = Instant::now();
-        let workspace = workspace::generate(subject, &released, root, options)?;
+        let workspace =
+            workspace::generate(subject, &released, root, &directory, options.is_unstable)?;
         let binaries = build::build(&workspace, &files, options)?;
         workspace::check_lock(&workspace)?;
         let compiled = binaries.files.values().filter(|file| file.is_ok()).count();

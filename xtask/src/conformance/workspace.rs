@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::options::Options;
 use super::suites::{Released, SUITES, tokio_version, write};
 
 /// What the tests are linked with.
@@ -43,16 +42,17 @@ pub fn package_name(suite: &str) -> String {
     format!("conformance-{suite}")
 }
 
-/// Writes the workspace of `subject`. `root` is this repository.
+/// Writes the workspace of `subject` below `directory`. `root` is this repository.
 pub fn generate(
     subject: Subject,
     released: &[Released],
     root: &Path,
-    options: &Options,
+    directory: &Path,
+    is_unstable: bool,
 ) -> Result<Workspace, String> {
     let workspace = Workspace {
         subject,
-        directory: options.workspaces().join(subject.name()),
+        directory: directory.join(subject.name()),
     };
     let version = match subject {
         Subject::Tokio => tokio_version().to_owned(),
@@ -61,7 +61,7 @@ pub fn generate(
     let mut members: Vec<String> = Vec::new();
     for package in released {
         let name = package_name(package.suite.package);
-        let manifest = manifest(package, &version, options.is_unstable)?;
+        let manifest = manifest(package, &version, is_unstable)?;
         write(
             &workspace.directory.join(&name).join("Cargo.toml"),
             &manifest.to_string(),
