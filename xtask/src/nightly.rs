@@ -2,8 +2,8 @@
 //!
 //! More seeds of the simulated kernel, longer orders of the task's machine, more preemptions in the
 //! models, the tests of the file system, the pipe and the channels against their models with more
-//! cases, more random programs beside Tokio's order, Tokio's own tests three times in a row, every
-//! row of the race, the whole of Miri and the sanitizers.
+//! cases, more random programs beside Tokio's order, Tokio's own tests three times in a row, and
+//! once under `tokio_unstable`, every row of the race, the whole of Miri and the sanitizers.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -138,6 +138,11 @@ const STEPS: &[Step] = &[
     (
         "Tokio's own tests, three times",
         &["xtask", "conformance", "--runs", "3", "--explained"],
+        &[],
+    ),
+    (
+        "Tokio's own tests under tokio_unstable",
+        &["xtask", "conformance", "--unstable", "--explained"],
         &[],
     ),
     ("planted bugs", &["xtask", "mutants"], &[]),

@@ -323,10 +323,18 @@ impl Command {
     /// ```
     #[track_caller]
     pub fn spawn(&mut self) -> io::Result<Child> {
+        self.spawn_by(std::process::Command::spawn)
+    }
+
+    #[track_caller]
+    fn spawn_by(
+        &mut self,
+        spawn: impl FnOnce(&mut std::process::Command) -> io::Result<std::process::Child>,
+    ) -> io::Result<Child> {
         // First, so that neither a mistake nor a shortage leaves a process behind.
         context::with_io(|driver, _| signals::prepare_for_children(driver))?;
         strays::reap();
-        Child::new(self.std.spawn()?, self.kill_on_drop)
+        Child::new(spawn(&mut self.std)?, self.kill_on_drop)
     }
 
     /// Starts the process now, and returns a future of its exit status.
@@ -406,6 +414,44 @@ impl Command {
         self.std.stderr(Stdio::piped());
         let child = self.spawn();
         async { child?.wait_with_output().await }
+    }
+}
+
+unstable! {
+    impl Command {
+        /// Starts the process by `with`, where std's own way has to be changed.
+        ///
+        /// # Errors
+        ///
+        /// Those of `with`, and those of [`spawn`](Command::spawn) that have to do with waiting for
+        /// the child.
+        ///
+        /// # Panics
+        ///
+        /// As [`spawn`](Command::spawn).
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// use yamanote::process::Command;
+        ///
+        /// # #[yamanote::main]
+        /// # async fn main() -> std::io::Result<()> {
+        /// let mut child = Command::new("true").spawn_with(|std| {
+        ///     println!("to be started: {:?}", std.get_program());
+        ///     std.spawn()
+        /// })?;
+        /// assert!(child.wait().await?.success());
+        /// # Ok(())
+        /// # }
+        /// ```
+        #[track_caller]
+        pub fn spawn_with(
+            &mut self,
+            with: impl FnOnce(&mut std::process::Command) -> io::Result<std::process::Child>,
+        ) -> io::Result<Child> {
+            self.spawn_by(with)
+        }
     }
 }
 

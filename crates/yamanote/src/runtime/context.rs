@@ -17,6 +17,7 @@ use super::parts::Parts;
 use super::scheduler::multi_thread;
 use super::try_current_error::TryCurrentError;
 use crate::util::entered::{self, Entered, EnteredGuard};
+use crate::util::rng::Seeds;
 
 struct Context {
     current: RefCell<Option<Arc<Parts>>>,
@@ -135,7 +136,7 @@ pub(crate) fn enter_runtime<R>(
 ) -> R {
     assert_may_enter(parts);
     let _current = set_current(parts);
-    mark_entered(allow_block_in_place, f)
+    mark_entered(parts, allow_block_in_place, f)
 }
 
 /// As [`enter_runtime`], for a runtime that is current already.
@@ -150,10 +151,11 @@ pub(crate) fn enter_current<R>(
     f: impl FnOnce() -> R,
 ) -> R {
     assert_may_enter(parts);
-    mark_entered(allow_block_in_place, f)
+    mark_entered(parts, allow_block_in_place, f)
 }
 
-fn mark_entered<R>(allow_block_in_place: bool, f: impl FnOnce() -> R) -> R {
+fn mark_entered<R>(parts: &Parts, allow_block_in_place: bool, f: impl FnOnce() -> R) -> R {
+    let _seeded = parts.seeds.as_ref().map(Seeds::enter);
     let _entered = EnteredGuard::set(Entered::Yes {
         allow_block_in_place,
     });

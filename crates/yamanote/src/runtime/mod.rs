@@ -83,6 +83,10 @@ mod shutdown_error;
 pub(crate) mod stalls;
 mod try_current_error;
 mod worker_index;
+unstable! {
+    mod rng_seed;
+    mod unhandled_panic;
+}
 
 pub(crate) mod blocking;
 pub(crate) mod context;
@@ -115,3 +119,8 @@ pub use self::runtime::Runtime;
 pub use self::shutdown_error::is_rt_shutdown_err;
 pub use self::try_current_error::TryCurrentError;
 pub use self::worker_index::worker_index;
+unstable! {
+    pub use self::rng_seed::RngSeed;
+    pub use self::task::TaskMeta;
+    pub use self::unhandled_panic::UnhandledPanic;
+}

@@ -12,6 +12,7 @@ use super::id::Id;
 use super::stalls::Stalls;
 use super::task::{self, JoinHandle, Spawned};
 use super::{blocking, scheduler};
+use crate::util::rng::Seeds;
 
 /// One per runtime.
 pub(crate) struct Parts {
@@ -20,6 +21,8 @@ pub(crate) struct Parts {
     pub(super) id: Id,
     pub(super) name: Option<String>,
     pub(super) switches: Switches,
+    /// For the threads that enter, if the program has chosen where chance starts.
+    pub(super) seeds: Option<Seeds>,
     /// Inline file calls that made their thread wait.
     pub(super) inline_file_stalls: AtomicU64,
     /// Bytes of copies that went from end to end within the kernel.
@@ -60,6 +63,11 @@ impl Parts {
         F::Output: Send + 'static,
     {
         self.scheduler.spawn(future, meta)
+    }
+
+    /// Whether a spawn calls a hook, user code.
+    pub(crate) fn has_spawn_hook(&self) -> bool {
+        self.scheduler.has_spawn_hook()
     }
 
     /// Spawns a task that stays on the thread of its [`LocalRuntime`](super::LocalRuntime).

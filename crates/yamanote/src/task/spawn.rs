@@ -1,9 +1,12 @@
 //! Starting a task.
 #![forbid(unsafe_code)]
 
+use std::sync::Arc;
+
 use super::JoinHandle;
 use crate::runtime::context;
 use crate::runtime::large_futures::box_if_large;
+use crate::runtime::parts::Parts;
 use crate::runtime::task::Meta;
 
 /// Starts a task that runs `future`, and returns a handle to wait for it.
@@ -76,13 +79,19 @@ where
 {
     let meta = meta.announced::<F>("task", original_size);
     let mut new = Some((future, meta));
-    // Without a handle of its own: counting it costs as much as all else that is atomic here.
-    let spawned = context::with_current(|parts| {
+    let mut spawn = |parts: &Arc<Parts>| {
         let (future, meta) = new.take().expect("once");
         parts.spawn(future, meta)
+    };
+    // Without a handle of its own: counting it costs as much as all else that is atomic here.
+    // A hook is user code, which may enter a runtime.
+    let spawned = context::with_current(|parts| match parts.has_spawn_hook() {
+        false => Ok(spawn(parts)),
+        true => Err(parts.clone()),
     });
     match spawned {
-        Ok(spawned) => spawned.finish(),
+        Ok(Ok(spawned)) => spawned.finish(),
+        Ok(Err(parts)) => spawn(&parts).finish(),
         Err(error) => panic!("{error}"),
     }
 }

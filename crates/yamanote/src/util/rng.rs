@@ -5,6 +5,9 @@
 #![forbid(unsafe_code)]
 
 use std::cell::Cell;
+use std::sync::Mutex;
+
+use super::poison::unpoisoned;
 
 /// Xorshift64* state; never zero.
 #[derive(Debug, Clone)]
@@ -43,6 +46,35 @@ pub(crate) fn fresh_seed() -> u64 {
 
 thread_local! {
     static THREAD: Cell<u64> = const { Cell::new(0) };
+}
+
+/// A series of seeds for the threads that enter one runtime, each with the next.
+pub(crate) struct Seeds(Mutex<FastRand>);
+
+impl Seeds {
+    pub(crate) fn new(seed: u64) -> Self {
+        Seeds(Mutex::new(FastRand::new(seed)))
+    }
+
+    /// This thread goes on from the next seed until the guard is dropped, and then from where it
+    /// was.
+    pub(crate) fn enter(&self) -> Seeded {
+        let mut series = unpoisoned(self.0.lock());
+        let seed = u64::from(series.next_u32()) << 32 | u64::from(series.next_u32());
+        Seeded {
+            before: THREAD.replace(FastRand::new(seed).state),
+        }
+    }
+}
+
+pub(crate) struct Seeded {
+    before: u64,
+}
+
+impl Drop for Seeded {
+    fn drop(&mut self) {
+        THREAD.set(self.before);
+    }
 }
 
 /// A number in `0..n` from this thread's own generator.

@@ -3,7 +3,9 @@
 
 use super::Callback;
 use super::books::Kind;
-use crate::runtime::task::{JoinHandle, Meta, Notified, Schedule, Task, UnownedTask, unowned};
+use crate::runtime::task::{
+    Hook, JoinHandle, Meta, Notified, Schedule, Task, UnownedTask, tell_terminated, unowned,
+};
 use crate::util::contained::contained;
 use std::future::Future;
 use std::pin::Pin;
@@ -27,13 +29,14 @@ impl Job {
         f: F,
         meta: Meta,
         finished: Option<Finished>,
+        terminated: Option<Hook>,
     ) -> (Job, JoinHandle<R>)
     where
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
         let meta = meta.announced::<F>("blocking", size_of::<F>());
-        let (task, handle) = unowned(Closure(Some(f)), NeverScheduled, meta);
+        let (task, handle) = unowned(Closure(Some(f)), NeverScheduled { terminated }, meta);
         let job = Blocking {
             task,
             _finished: finished,
@@ -85,7 +88,9 @@ impl<F: FnOnce() -> R, R> Future for Closure<F> {
 
 /// A closure never waits, so only an abort could schedule it, and an abort finds it on its way to a
 /// thread already.
-struct NeverScheduled;
+struct NeverScheduled {
+    terminated: Option<Hook>,
+}
 
 impl Schedule for NeverScheduled {
     fn schedule(&self, _: Notified<Self>) {
@@ -94,5 +99,11 @@ impl Schedule for NeverScheduled {
 
     fn release(&self, _: &Task<Self>) -> Option<Task<Self>> {
         None
+    }
+
+    fn terminated(&self, meta: &Meta) {
+        if self.terminated.is_some() {
+            tell_terminated(&self.terminated, meta.identity());
+        }
     }
 }

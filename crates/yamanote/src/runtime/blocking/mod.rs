@@ -20,6 +20,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::runtime::task::Hook;
+
 /// A hook of the runtime's builder.
 pub(crate) type Callback = Arc<dyn Fn() + Send + Sync>;
 
@@ -44,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) after_start: Option<Callback>,
     /// Called in each thread before it ends, inside the runtime's context.
     pub(crate) before_stop: Option<Callback>,
+    /// Told of each blocking job that is over.
+    pub(crate) terminated: Option<Hook>,
 }
 
 impl fmt::Debug for Config {

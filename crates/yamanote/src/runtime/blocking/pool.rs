@@ -4,7 +4,7 @@
 use super::books::{Added, Books, Coming, Counts, Kind, Stage};
 use super::job::{Finished, Job};
 use super::{Callback, Config, Life, Wrap, thread};
-use crate::runtime::task::{JoinHandle, Meta};
+use crate::runtime::task::{Hook, JoinHandle, Meta};
 use crate::sys::fork::Origin;
 use crate::util::poison::unpoisoned;
 use std::collections::HashMap;
@@ -133,7 +133,7 @@ impl Spawner {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (job, handle) = Job::blocking(f, meta, self.finished_hook());
+        let (job, handle) = Job::blocking(f, meta, self.finished_hook(), self.terminated_hook());
         match self.pool.submit(job) {
             // With `Closed` the job was cancelled, as its handle says.
             Ok(()) | Err(Refused::Closed) => Ok(handle),
@@ -149,7 +149,12 @@ impl Spawner {
         F: FnOnce() -> R + Send + 'static,
         R: Send + 'static,
     {
-        let (job, handle) = Job::blocking(f, Meta::here(), self.finished_hook());
+        let (job, handle) = Job::blocking(
+            f,
+            Meta::here(),
+            self.finished_hook(),
+            self.terminated_hook(),
+        );
         self.pool.submit(job).is_ok().then_some(handle)
     }
 
@@ -183,6 +188,10 @@ impl Spawner {
     #[cfg(all(test, not(loom)))]
     pub(super) fn pool_threads(&self) -> usize {
         self.pool.books.threads()
+    }
+
+    fn terminated_hook(&self) -> Option<Hook> {
+        self.pool.config.terminated.clone()
     }
 
     fn finished_hook(&self) -> Option<Finished> {

@@ -13,6 +13,7 @@ const LONG: Duration = Duration::from_secs(20);
 
 fn config(max_threads: usize) -> Config {
     Config {
+        terminated: None,
         max_threads,
         keep_alive: Duration::from_secs(10),
         stack_size: None,

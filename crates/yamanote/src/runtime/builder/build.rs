@@ -20,7 +20,7 @@ use crate::runtime::scheduler::multi_thread::MultiThread;
 use crate::runtime::scheduler::{self, Launch};
 use crate::runtime::{Id, config, console, context, mark};
 use crate::sys::ticks::calibrate;
-use crate::util::rng;
+use crate::util::rng::{self, Seeds};
 use crate::util::shutdown_text::shutting_down;
 
 /// A ring of this many entries takes about 40 KiB of locked memory: some two hundred fit even under
@@ -168,6 +168,7 @@ impl Builder {
             enable_time: self.enable_time,
             start_paused: self.start_paused,
             turn_by_turn: self.flavor == RuntimeFlavor::CurrentThread,
+            timers_end_ready: self.timers_end_ready && self.flavor == RuntimeFlavor::MultiThread,
             ring_entries: RING_ENTRIES,
             max_io_events: self.max_io_events,
             max_io_events_busy: self.max_io_events_busy,
@@ -183,9 +184,11 @@ impl Builder {
             global_queue_interval: self.global_queue_interval,
             before_park: self.before_park.clone(),
             after_unpark: self.after_unpark.clone(),
-            disable_lifo_slot: false,
+            hooks: self.hooks.shared(),
+            panic_shuts_down: self.panic_shuts_down,
+            disable_lifo_slot: self.disable_lifo_slot,
             local: false,
-            seed: rng::fresh_seed(),
+            seed: self.seed.unwrap_or_else(rng::fresh_seed),
             local_queue_capacity: LOCAL_QUEUE_CAPACITY,
             poll_times: self.poll_times,
             poll_time_layout: self.poll_time_histogram.layout(),
@@ -219,6 +222,7 @@ impl Builder {
             thread_name: self.thread_name.clone(),
             after_start: self.after_start.clone(),
             before_stop: self.before_stop.clone(),
+            terminated: self.hooks.terminated.clone(),
         });
         let parts = Arc::new(Parts {
             scheduler,
@@ -226,6 +230,7 @@ impl Builder {
             id: Id::next(),
             name: self.name.clone(),
             switches,
+            seeds: self.seed.map(Seeds::new),
             inline_file_stalls: AtomicU64::new(0),
             kernel_copied_bytes: AtomicU64::new(0),
             stalls: Arc::default(),

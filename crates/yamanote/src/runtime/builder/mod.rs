@@ -6,6 +6,9 @@ mod poll_times;
 mod stalls;
 
 mod console;
+unstable! {
+    mod unstable;
+}
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use super::driver::DriverChoice;
 use super::flavor::RuntimeFlavor;
 use super::scheduler::Callback;
 use super::scheduler::poll_timer::PollTimes;
+use super::task::Hooks;
 
 /// Polls between two looks at the driver by a busy scheduler. Go uses the same number for much the
 /// same purpose. A look costs up to a system call.
@@ -65,6 +69,11 @@ pub struct Builder {
     poll_times: PollTimes,
     poll_time_histogram: HistogramSettings,
     stalls: stalls::Wishes,
+    hooks: Hooks,
+    panic_shuts_down: bool,
+    disable_lifo_slot: bool,
+    timers_end_ready: bool,
+    seed: Option<u64>,
 }
 
 impl Builder {
@@ -106,6 +115,11 @@ impl Builder {
             poll_times: PollTimes::Sampled,
             poll_time_histogram: HistogramSettings::default(),
             stalls: stalls::Wishes::new(),
+            hooks: Hooks::default(),
+            panic_shuts_down: false,
+            disable_lifo_slot: false,
+            timers_end_ready: false,
+            seed: None,
         }
     }
 

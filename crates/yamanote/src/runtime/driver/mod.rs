@@ -52,6 +52,8 @@ pub(crate) struct Config {
     /// Whether timers become ready only at a turn of the driver, never between two turns: so it is
     /// on a current-thread runtime, whose order is Tokio's.
     pub(crate) turn_by_turn: bool,
+    /// Whether a timer that was polled before the shutdown is ready after it, instead of panicking.
+    pub(crate) timers_end_ready: bool,
     /// Submission queue entries of each ring.
     pub(crate) ring_entries: u32,
     /// Readiness events taken from the kernel at once.

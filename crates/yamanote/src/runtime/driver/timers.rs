@@ -126,6 +126,11 @@ impl Driver {
         }
     }
 
+    /// Whether a timer that outlives the runtime is ready.
+    pub(crate) fn timers_end_ready(&self) -> bool {
+        self.config.timers_end_ready
+    }
+
     /// Whether the timer has fired and nobody has polled it since.
     pub(crate) fn timer_has_fired(&self, key: &TimerKey) -> bool {
         self.slots[key.slot]

@@ -258,7 +258,8 @@ impl Layout for Doubling {
 
     fn bucket_of(&self, ns: u64) -> usize {
         let bits = (ns >> self.first_log).checked_ilog2();
-        bits.map_or(0, |bits| bits as usize + 1).min(self.buckets - 1)
+        bits.map_or(0, |bits| bits as usize + 1)
+            .min(self.buckets - 1)
     }
 
     fn start_of(&self, bucket: usize) -> u64 {

@@ -8,7 +8,7 @@ use self::histogram::Layout;
 use self::poll_timer::PollTimes;
 use super::driver::Driver;
 use super::stall::{Polling, Rouser, Workers};
-use super::task::{Census, JoinHandle, Meta, Spawned};
+use super::task::{Census, Hooks, JoinHandle, Meta, Spawned};
 
 pub(crate) mod current_thread;
 pub(crate) mod histogram;
@@ -43,6 +43,10 @@ pub(crate) struct Config {
     pub(crate) before_park: Option<Callback>,
     /// Called after a thread that runs tasks has stopped blocking.
     pub(crate) after_unpark: Option<Callback>,
+    /// What the program wants to hear about tasks; `None` if nothing.
+    pub(crate) hooks: Option<Arc<Hooks>>,
+    /// Of a current-thread scheduler: the panic of a task ends all.
+    pub(crate) panic_shuts_down: bool,
     /// The most recently woken task queues like any other, instead of going to the LIFO place.
     pub(crate) disable_lifo_slot: bool,
     /// Where the scheduler's random choices start from.
@@ -77,6 +81,15 @@ impl Handle {
             Handle::CurrentThread(shared) => shared.spawn(future, meta),
             Handle::MultiThread(shared) => shared.spawn(future, meta),
         }
+    }
+
+    /// Whether the program wants to hear of each spawn.
+    pub(crate) fn has_spawn_hook(&self) -> bool {
+        let hooks = match self {
+            Handle::CurrentThread(shared) => shared.hooks(),
+            Handle::MultiThread(shared) => shared.hooks(),
+        };
+        hooks.is_some_and(|hooks| hooks.spawned.is_some())
     }
 
     /// Whether the scheduler takes tasks that are not `Send`.

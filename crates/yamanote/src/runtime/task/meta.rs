@@ -15,7 +15,21 @@ pub(crate) struct Meta {
     pub(crate) label: Label,
 }
 
+/// The part of it that hooks are told.
+#[derive(Clone, Copy)]
+pub(crate) struct Identity {
+    pub(super) id: Id,
+    pub(super) spawned_at: &'static Location<'static>,
+}
+
 impl Meta {
+    pub(crate) fn identity(&self) -> Identity {
+        Identity {
+            id: self.id,
+            spawned_at: self.spawned_at,
+        }
+    }
+
     /// For a task that the caller spawns. Every function between this and the public one is
     /// `#[track_caller]`, or takes the `Meta`; closures pass no caller on.
     #[track_caller]

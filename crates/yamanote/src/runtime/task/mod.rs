@@ -30,6 +30,7 @@ mod run;
 mod abort;
 mod census;
 mod error;
+mod hooks;
 mod id;
 mod join;
 mod label;
@@ -43,11 +44,15 @@ pub use abort::AbortHandle;
 pub(crate) use biased::{NearKey, NearTo, is_near_any};
 pub(crate) use census::Census;
 pub use error::JoinError;
+pub(crate) use hooks::{Hook, Hooks, tell_terminated};
 pub(crate) use id::take_blocks;
 pub use id::{Id, id, try_id};
+unstable! {
+    pub use hooks::TaskMeta;
+}
 pub use join::JoinHandle;
 pub(crate) use local::LocalTasks;
-pub(crate) use meta::{Meta, block_on_span};
+pub(crate) use meta::{Identity, Meta, block_on_span};
 pub(crate) use owned::OwnedTasks;
 
 use self::core::{Cell, Header, drop_reference};
@@ -83,6 +88,9 @@ pub(crate) trait Schedule: Send + Sync + Sized + 'static {
     /// The task has completed or was shut down: takes it off the owner's list and returns the
     /// list's reference, if it was there.
     fn release(&self, task: &Task<Self>) -> Option<Task<Self>>;
+
+    /// The task is over and off its owner's list; nobody has heard of it yet.
+    fn terminated(&self, _: &Meta) {}
 
     /// The task panicked. The panic is in the task's `JoinError` already.
     fn unhandled_panic(&self) {}

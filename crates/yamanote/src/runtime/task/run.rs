@@ -255,6 +255,7 @@ unsafe fn complete<F: Future, S: Schedule>(task: NonNull<Header>) {
             None => 1,
         }
     };
+    this.scheduler.terminated(&this.header.meta);
     let mut output_dropped = false;
     loop {
         let completion = match S::IS_BIASED {

@@ -229,11 +229,22 @@ impl LocalSet {
         f(cx)
     }
 
+    #[cold]
+    fn end_after_panic(&self) -> ! {
+        self.shared.close();
+        panic!(
+            "a spawned task panicked and the LocalSet is configured to shutdown on unhandled panic"
+        );
+    }
+
     /// True if there may be more to run.
     fn run_tasks(&self) -> bool {
         scheduler::with_polling(|polling| {
             let inside = Polling::inside(polling);
             for _ in 0..TASKS_PER_POLL {
+                if self.shared.has_panicked() {
+                    self.end_after_panic();
+                }
                 let Some(task) = self.shared.pop() else {
                     return false;
                 };
@@ -243,6 +254,38 @@ impl LocalSet {
             }
             true
         })
+    }
+}
+
+unstable! {
+    impl LocalSet {
+        /// What happens when a task of the set panics. The default is
+        /// [`UnhandledPanic::Ignore`](runtime::UnhandledPanic::Ignore); with
+        /// [`ShutdownRuntime`](runtime::UnhandledPanic::ShutdownRuntime) the other tasks of the set
+        /// are dropped, and whatever polls it panics.
+        ///
+        /// # Examples
+        ///
+        /// ```should_panic
+        /// use yamanote::runtime::UnhandledPanic;
+        /// use yamanote::task::{self, LocalSet};
+        ///
+        /// # #[yamanote::main(flavor = "current_thread")]
+        /// # async fn main() {
+        /// LocalSet::new()
+        ///     .unhandled_panic(UnhandledPanic::ShutdownRuntime)
+        ///     .run_until(async {
+        ///         task::spawn_local(async { panic!("boom") });
+        ///         std::future::pending::<()>().await;
+        ///     })
+        ///     .await;
+        /// # }
+        /// ```
+        pub fn unhandled_panic(&mut self, behavior: runtime::UnhandledPanic) -> &mut Self {
+            let shuts_down = matches!(behavior, runtime::UnhandledPanic::ShutdownRuntime);
+            self.shared.set_panic_shuts_down(shuts_down);
+            self
+        }
     }
 }
 

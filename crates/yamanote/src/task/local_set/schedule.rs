@@ -50,4 +50,8 @@ impl Schedule for Arc<Shared> {
     fn release(&self, task: &Task<Self>) -> Option<Task<Self>> {
         self.tasks.remove(task)
     }
+
+    fn unhandled_panic(&self) {
+        self.note_panic();
+    }
 }

@@ -40,6 +40,10 @@ pub(super) struct Home {
     woken: Cell<bool>,
     /// Counts looks for a task.
     tick: Cell<u32>,
+    /// The panic of a task ends all.
+    panic_shuts_down: Cell<bool>,
+    /// It has.
+    has_panicked: Cell<bool>,
 }
 
 /// One in this many looks for a task goes to the inbox first, and so does the very first look.
@@ -54,6 +58,8 @@ impl Shared {
                 waker: RefCell::new(None),
                 woken: Cell::new(false),
                 tick: Cell::new(0),
+                panic_shuts_down: Cell::new(false),
+                has_panicked: Cell::new(false),
             }),
             tasks: LocalTasks::new(),
             inbox: Inbox::new(),
@@ -94,6 +100,17 @@ impl Shared {
         }
     }
 
+    /// A task has panicked that takes all others along.
+    pub(super) fn has_panicked(&self) -> bool {
+        self.home().has_panicked.get()
+    }
+
+    /// A task has panicked.
+    pub(super) fn note_panic(&self) {
+        let home = self.home();
+        home.has_panicked.set(home.panic_shuts_down.get());
+    }
+
     /// Has the set polled, from its own thread.
     pub(super) fn wake(&self) {
         self.home().wake();
@@ -112,6 +129,14 @@ impl Shared {
         let waker = home.waker.take();
         drop(waker);
         debug_assert!(self.tasks.is_empty());
+    }
+}
+
+unstable! {
+    impl Shared {
+        pub(super) fn set_panic_shuts_down(&self, shuts_down: bool) {
+            self.home().panic_shuts_down.set(shuts_down);
+        }
     }
 }
 

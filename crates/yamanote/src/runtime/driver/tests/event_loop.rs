@@ -22,6 +22,7 @@ fn drivers() -> Vec<Arc<Driver>> {
         enable_time: true,
         start_paused: false,
         turn_by_turn: false,
+        timers_end_ready: false,
         ring_entries: 64,
         max_io_events: 64,
         max_io_events_busy: None,

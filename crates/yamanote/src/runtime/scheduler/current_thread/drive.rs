@@ -151,6 +151,9 @@ impl<'a> Driving<'a> {
         self.poll_timer.pause();
         let times = self.shared.meter().poll_times.as_ref();
         for _ in 0..self.shared.config.event_interval {
+            if self.shared.has_panicked() {
+                self.end_after_panic();
+            }
             self.tick = self.tick.wrapping_add(1);
             let Some(task) = self.next_task() else {
                 return false;
@@ -160,11 +163,23 @@ impl<'a> Driving<'a> {
             let task = self.shared.owned.assert_owner(task);
             self.poll_timer.begin(self.tick);
             self.polling.begin(task.meta().into());
-            coop::budget(|| task.run());
+            coop::budget(|| match self.shared.hooks() {
+                None => task.run(),
+                Some(hooks) => hooks.run(task),
+            });
             self.polling.end_begun();
             self.poll_timer.end(self.tick, times);
         }
         true
+    }
+
+    /// Drops all tasks, and panics on this thread; on the next that drives, too.
+    #[cold]
+    fn end_after_panic(&mut self) -> ! {
+        self.shared.owned.close_and_shutdown_all();
+        panic!(
+            "a spawned task panicked and the runtime is configured to shut down on unhandled panic"
+        );
     }
 
     fn next_task(&mut self) -> Option<Notified> {

@@ -6,7 +6,7 @@ use std::task::Wake;
 
 use super::local;
 use super::shared::{Notified, SLOT, Shared};
-use crate::runtime::task::{JoinHandle, Meta, Schedule, Spawned, Task};
+use crate::runtime::task::{Identity, JoinHandle, Meta, Schedule, Spawned, Task};
 use crate::util::owner_cell::ThreadNumber;
 
 impl Shared {
@@ -16,7 +16,9 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        let identity = meta.identity();
         let bound = self.owned.bind(future, self.clone(), meta);
+        self.tell_spawned(identity);
         Spawned::new(bound, |task| self.schedule_new(task))
     }
 
@@ -36,7 +38,9 @@ impl Shared {
             "Local tasks can only be spawned on a LocalRuntime from the thread the runtime was \
              created on"
         );
+        let identity = meta.identity();
         let bound = self.owned.bind_local(future, self.clone(), meta);
+        self.tell_spawned(identity);
         Spawned::new(bound, |task| self.schedule_new(task)).finish()
     }
 
@@ -45,6 +49,12 @@ impl Shared {
         match self.owned.is_near() {
             true => local::len(),
             false => self.meter().queued.get() as usize,
+        }
+    }
+
+    fn tell_spawned(&self, identity: Identity) {
+        if let Some(hooks) = self.hooks() {
+            hooks.spawned(identity);
         }
     }
 
@@ -75,6 +85,16 @@ impl Schedule for Arc<Shared> {
 
     fn release(&self, task: &Task<Self>) -> Option<Task<Self>> {
         self.owned.remove(task)
+    }
+
+    fn terminated(&self, meta: &Meta) {
+        if let Some(hooks) = self.hooks() {
+            hooks.terminated(meta.identity());
+        }
+    }
+
+    fn unhandled_panic(&self) {
+        self.note_panic();
     }
 }
 

@@ -16,7 +16,7 @@ use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::Meter;
 use crate::runtime::stall::{Polling, Workers};
-use crate::runtime::task::{self, Census, NearKey, OwnedTasks};
+use crate::runtime::task::{self, Census, Hooks, NearKey, OwnedTasks};
 use crate::util::coop;
 use crate::util::counter::Counter;
 
@@ -51,6 +51,9 @@ pub(crate) struct Shared {
     /// The next such turn leaves the clock where it is, as Tokio's does, and looks again. Relaxed:
     /// a thread that does not drive sets it before an unpark, which the driving thread sees.
     news: AtomicBool,
+    /// A task has panicked that takes all others along. Relaxed: set and read by the thread that
+    /// drives.
+    has_panicked: AtomicBool,
     load: Load,
     meter: Meter,
     used_up_outside: Counter,
@@ -86,6 +89,7 @@ impl Shared {
             })),
             main_woken: Woken::new(false),
             news: AtomicBool::new(false),
+            has_panicked: AtomicBool::new(false),
             load: Load::new(),
             meter: Meter::new(&config),
             used_up_outside: Counter::new(),
@@ -127,6 +131,10 @@ impl Shared {
         }
     }
 
+    pub(crate) fn hooks(&self) -> Option<&Hooks> {
+        self.config.hooks.as_deref()
+    }
+
     pub(crate) fn injection_depth(&self) -> usize {
         self.inject.len()
     }
@@ -162,6 +170,17 @@ impl Shared {
         let polls = coop::take_used_up();
         if polls > 0 {
             self.used_up_outside.add_shared(polls);
+        }
+    }
+
+    pub(super) fn has_panicked(&self) -> bool {
+        self.has_panicked.load(Relaxed)
+    }
+
+    /// A task has panicked.
+    pub(super) fn note_panic(&self) {
+        if self.config.panic_shuts_down {
+            self.has_panicked.store(true, Relaxed);
         }
     }
 

@@ -15,7 +15,11 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        let identity = meta.identity();
         let bound = self.owned.bind(future, self.clone(), meta);
+        if let Some(hooks) = self.hooks() {
+            hooks.spawned(identity);
+        }
         Spawned::new(bound, |task| self.schedule(task))
     }
 
@@ -39,5 +43,11 @@ impl Schedule for Arc<Shared> {
 
     fn release(&self, task: &Task<Self>) -> Option<Task<Self>> {
         self.owned.remove(task)
+    }
+
+    fn terminated(&self, meta: &Meta) {
+        if let Some(hooks) = self.hooks() {
+            hooks.terminated(meta.identity());
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::Meter;
 use crate::runtime::stall::{Polling, Workers};
-use crate::runtime::task::{self, Census, OwnedTasks};
+use crate::runtime::task::{self, Census, Hooks, OwnedTasks};
 use crate::util::coop;
 use crate::util::counter::Counter;
 
@@ -126,6 +126,10 @@ impl Shared {
         let mut census = Census::of_at_most(limit);
         self.owned.count(&mut census);
         census
+    }
+
+    pub(crate) fn hooks(&self) -> Option<&Hooks> {
+        self.config.hooks.as_deref()
     }
 
     pub(crate) fn injection_depth(&self) -> usize {

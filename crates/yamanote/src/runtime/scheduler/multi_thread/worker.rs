@@ -70,7 +70,10 @@ impl Worker {
         let task = self.shared.owned.assert_owner(task);
         self.public().pace.polling().begin(task.meta().into());
         let end = coop::budget(|| {
-            task.run();
+            match self.shared.hooks() {
+                None => task.run(),
+                Some(hooks) => hooks.run_contained(task),
+            }
             match coop::has_budget_remaining() {
                 true => PollEnd::InBudget,
                 false => PollEnd::Spent,

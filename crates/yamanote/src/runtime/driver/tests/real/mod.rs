@@ -27,6 +27,7 @@ fn config(ring_entries: u32) -> Config {
         enable_time: false,
         start_paused: false,
         turn_by_turn: false,
+        timers_end_ready: false,
         ring_entries,
         max_io_events: 64,
         max_io_events_busy: None,
