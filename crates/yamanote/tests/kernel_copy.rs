@@ -99,6 +99,11 @@ yamanote_test::matrix! {
                 |s| Box::new(join(s, yamanote::io::sink())),
                 |s| Box::new(join(yamanote::io::empty(), s)),
             ),
+            (
+                "the second of a chain",
+                |s| Box::new(yamanote::io::empty().chain(s)),
+                |s| Box::new(s),
+            ),
             ("split", |s| Box::new(split(s).0), |s| Box::new(split(s).1)),
             ("owned halves", |s| Box::new(s.into_split().0), |s| Box::new(s.into_split().1)),
         ];
@@ -221,6 +226,28 @@ yamanote_test::matrix! {
         end.read_to_end(&mut received).await.unwrap();
         assert_numbered(0, &received);
         assert_eq!(received.len(), 100_000);
+    }
+
+    /// As a proxy does that has looked at the first bytes.
+    async fn the_first_of_a_chain_comes_first() {
+        let (mut far, near) = pair().await;
+        let (mut out, mut end) = pair().await;
+        let sending = yamanote::spawn(async move {
+            far.write_all(&numbered(70_000..MIB)).await.unwrap();
+        });
+        let first = numbered(0..70_000);
+        let mut reader = (&first[..]).chain(near);
+        let copying = async {
+            let copied = copy(&mut reader, &mut out).await.unwrap();
+            out.shutdown().await.unwrap();
+            copied
+        };
+        let mut received = Vec::new();
+        let (copied, read) = yamanote::join!(copying, end.read_to_end(&mut received));
+        assert_eq!((copied, read.unwrap()), (MIB as u64, MIB));
+        assert_numbered(0, &received);
+        assert!(moved() > 0);
+        sending.await.unwrap();
     }
 
     async fn a_stream_can_be_copied_to_itself() {

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
+use crate::io::transfer::Source;
 use crate::io::{AsyncBufRead, AsyncRead, ReadBuf};
 
 pin_project! {
@@ -93,6 +94,15 @@ impl<T: AsyncRead, U: AsyncRead> AsyncRead for Chain<T, U> {
             *me.first_ended = true;
         }
         me.second.poll_read(cx, buf)
+    }
+
+    /// Of the second reader, which stays the one to be read. What moves the bytes of the first
+    /// would not see that it has ended for the chain.
+    fn lend_source(self: Pin<&mut Self>, user: &mut dyn FnMut(&mut Source<'_>)) {
+        let me = self.project();
+        if *me.first_ended {
+            me.second.lend_source(user);
+        }
     }
 }
 

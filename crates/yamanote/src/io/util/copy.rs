@@ -25,10 +25,11 @@ use crate::util::coop;
 /// bytes without a buffer of this process, by splice(2), at a third of the cost or less. The copy
 /// does that by itself once the reader fills the buffer several times in a row, and stops when
 /// little comes at a time. It sees them through references, `Box`, `Pin`,
-/// [`Take`](crate::io::Take), [`BufReader`](crate::io::BufReader),
-/// [`BufWriter`](crate::io::BufWriter), [`BufStream`](crate::io::BufStream),
-/// [`join`](crate::io::join()) and halves of every kind. Any other type gets each byte by its
-/// `poll_read` and `poll_write`. Results, errors and the order of bytes are the same either way.
+/// [`Take`](crate::io::Take), [`Chain`](crate::io::Chain) once its first reader has ended,
+/// [`BufReader`](crate::io::BufReader), [`BufWriter`](crate::io::BufWriter),
+/// [`BufStream`](crate::io::BufStream), [`join`](crate::io::join()) and halves of every kind. Any
+/// other type gets each byte by its `poll_read` and `poll_write`. Results, errors and the order of
+/// bytes are the same either way.
 ///
 /// A [`File`](crate::fs::File) at either end is copied by the kernel from the start: to another
 /// file in the blocking pool, sharing blocks where the file system can (copy_file_range(2)); to a
