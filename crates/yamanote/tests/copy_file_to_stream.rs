@@ -3,7 +3,7 @@
 
 mod copy_support;
 
-use std::io::{ErrorKind, SeekFrom};
+use std::io::{ErrorKind, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -100,7 +100,9 @@ async fn overwrite_after_copy(options: &OpenOptions, dir: &TempDir) -> Vec<u8> {
     let (mut writer, reader) = UnixStream::pair().unwrap();
     let mut file = options.open(&path).await.unwrap();
     io::copy(&mut file, &mut writer).await.unwrap();
-    std::fs::write(&path, [2; 100_000]).unwrap();
+    // In place: a file that is made empty first gets other pages.
+    let mut other = std::fs::File::options().write(true).open(&path).unwrap();
+    other.write_all(&[2; 100_000]).unwrap();
     drop(writer);
     receive(Box::new(reader)).await.unwrap()
 }
@@ -180,6 +182,32 @@ matrix! {
                 assert_eq!(error.raw_os_error(), Some(libc::EBADF));
                 drop(writer);
                 assert_eq!(received.await.unwrap().len() as u64, n + 100_000);
+            }
+        });
+    }
+
+    /// By others, after it was opened.
+    fn a_file_that_grows_and_shrinks(setup: Setup) {
+        run(setup, async {
+            let dir = TempDir::new();
+            let contents = bytes(2_000_000);
+            for (mut writer, reader) in streams().await {
+                let received = receive(reader);
+                let path = file_of(&dir, &contents[..100_000]);
+                let mut file = File::open(&path).await.unwrap();
+                io::copy(&mut (&mut file).take(20_000), &mut writer).await.unwrap();
+                let before = copied_by_the_kernel();
+                for len in [2_000_000, 2_000_000, 30_000, 50_000] {
+                    file.rewind().await.unwrap();
+                    file_of(&dir, &contents[..len]);
+                    assert_eq!(io::copy(&mut file, &mut writer).await.unwrap(), len as u64);
+                }
+                drop(writer);
+                let sent = [20_000, 2_000_000, 2_000_000, 30_000, 50_000];
+                let expected = sent.map(|len| &contents[..len]).concat();
+                assert!(received.await.unwrap() == expected);
+                let by_kernel = copied_by_the_kernel() - before;
+                assert!(by_kernel > 3_500_000, "{by_kernel}");
             }
         });
     }

@@ -62,7 +62,7 @@ impl Facts {
             return Sent::NotInline;
         };
         let attempt = || {
-            let (position, left) = match position_and_rest(file) {
+            let (position, left) = match self.position_and_rest(file) {
                 Ok((position, rest)) => (position, rest.min(most)),
                 Err(_) => return Sent::NotInline,
             };
@@ -75,12 +75,28 @@ impl Facts {
             }
             match send_all(len as usize, send) {
                 (sent, Some(error)) => Sent::Bytes(sent, Rest::Error(error)),
+                // The file has become shorter.
+                (0, None) => Sent::Bytes(0, Rest::Little),
                 (sent, None) if left - (sent as u64) < LITTLE => Sent::Bytes(sent, Rest::Little),
                 (sent, None) => Sent::Bytes(sent, Rest::Some),
             }
         };
         let sent = self.mount.read_inline(INLINE_MAX, attempt);
         sent.unwrap_or(Sent::NotInline)
+    }
+
+    /// Where the cursor is, and how many bytes follow: as far as the size is known that the file
+    /// had at first, if that is enough for a call. To ask costs as much as a small read, and who
+    /// goes on reads and finds out.
+    fn position_and_rest(&self, file: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+        if let Some(size) = self.size_if_read_only() {
+            let position = sys::position(file)?;
+            let rest = size.saturating_sub(position);
+            if rest >= LITTLE {
+                return Ok((position, rest));
+            }
+        }
+        position_and_rest(file)
     }
 }
 

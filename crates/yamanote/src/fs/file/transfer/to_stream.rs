@@ -126,8 +126,9 @@ impl ToStream {
                 Sent::NotInline => {}
                 Sent::Bytes(count, rest) => {
                     let next = match rest {
-                        // A read finds out whether that is the end.
-                        Rest::Little => Ok(Next::GiveUp),
+                        // A read finds out whether that is the end. If the file has grown, there
+                        // is more after that.
+                        Rest::Little => Ok(Next::Later),
                         Rest::Some => Ok(Next::Again),
                         Rest::Error(error) => judge(error),
                     };
@@ -217,7 +218,7 @@ fn over(next: Next) -> Poll<Step> {
 impl Mover for ToStream {
     fn poll_move(&mut self, cx: &mut Context<'_>, mut ends: Ends<'_>) -> Poll<io::Result<Moved>> {
         let Step { count, next } = ready!(self.poll_step(cx, &mut ends));
-        if matches!(next, Ok(Next::GiveUp) | Err(_)) {
+        if matches!(next, Ok(Next::GiveUp | Next::Later) | Err(_)) {
             // What is in the pipe is the file's again.
             self.stage = Stage::Idle;
         }
