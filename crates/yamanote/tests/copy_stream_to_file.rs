@@ -156,6 +156,14 @@ matrix! {
                     assert_eq!(error.raw_os_error(), Some(libc::ENOSPC));
                 }
             }
+            // Once it has failed nothing more is accepted.
+            for (writer, mut reader) in streams().await {
+                let mut file = File::open(&path).await.unwrap();
+                send(writer, vec![7; 16 << 20]);
+                let error = io::copy(&mut reader, &mut file).await.unwrap_err();
+                assert_eq!(error.raw_os_error(), Some(libc::EBADF));
+                assert_eq!(reader.read_u8().await.unwrap(), 7);
+            }
         });
     }
 

@@ -20,6 +20,7 @@ use tcp_support::pair;
 use yamanote::io::{AsyncReadExt, AsyncWriteExt, copy, copy_bidirectional};
 use yamanote::net::{TcpStream, UnixStream};
 use yamanote::runtime::Handle;
+use yamanote::sync::oneshot;
 use yamanote::task::JoinSet;
 use yamanote::time::sleep;
 use yamanote_test::{Scarcity, Setup, Snapshot, builder, deny_syscall, raise_descriptor_limit};
@@ -291,13 +292,18 @@ yamanote_test::matrix! {
         runtime.block_on(async {
             let (far, near) = UnixStream::pair().unwrap();
             let (out, mut end) = UnixStream::pair().unwrap();
+            let (go_on, is_gone) = oneshot::channel();
             let sending = yamanote::spawn(async move {
                 let mut far = far;
+                far.write_all(stream(MIB)).await.unwrap();
+                is_gone.await.unwrap();
                 while far.write_all(stream(MIB)).await.is_ok() {}
             });
             let copying = yamanote::spawn(copy_to_end(near, out));
+            // The copy has nothing left to write, so what comes next would be the kernel's.
             end.read_exact(&mut vec![0; MIB]).await.unwrap();
             drop(end);
+            go_on.send(()).unwrap();
             assert_eq!(copying.await.unwrap().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
             sending.await.unwrap();
         });
