@@ -27,7 +27,8 @@
 //! # What is not
 //!
 //! Linux is the only system Yamanote runs on: elsewhere this package does not compile and says what
-//! to do. What is unstable in Tokio is there under `--cfg tokio_unstable` only, as in Tokio.
+//! to do. What is unstable in Tokio is there under `--cfg tokio_unstable` only, as in Tokio, but
+//! for its task dumps, which are not there yet.
 //!
 //! | Tokio's features | here |
 //! |---|---|

@@ -25,15 +25,16 @@ const HELP: &str = "\
 Compares the public API of the shim (package `tokio`) with the real Tokio's: items, signatures,
 trait impls, auto traits, #[must_use], #[deprecated], #[track_caller].
 
-Usage: cargo xtask api [--extra] [--target-dir DIR]
+Usage: cargo xtask api [--unstable] [--extra] [--target-dir DIR]
 
+  --unstable        under --cfg tokio_unstable, with all features that gate something under it
   --extra           also list what the shim has and Tokio has not
-  --target-dir DIR  where cargo builds (target/api)
+  --target-dir DIR  where cargo builds (target/api; with --unstable, target/api-unstable)
 
 Exit status 1 if something is missing or differs without a reason in docs/api.toml.
 ";
 
-/// Stable, with every feature.
+/// Every feature that gates something stable.
 const FEATURES: [&str; 2] = ["full", "test-util"];
 
 /// The same with std's locks.
@@ -52,15 +53,20 @@ const WITHOUT_PARKING_LOT: [&str; 12] = [
     "time",
 ];
 
+/// Those that gate something under the cfg only.
+const UNSTABLE_FEATURES: [&str; 4] = ["tracing", "taskdump", "io-uring", "schedule-latency"];
+
 pub fn run(root: &Path, args: &[String]) -> ExitCode {
-    let mut target = root.join("target").join("api");
+    let mut target = None;
     let mut wants_extra = false;
+    let mut is_unstable = false;
     let mut args = args.iter();
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--extra" => wants_extra = true,
+            "--unstable" => is_unstable = true,
             "--target-dir" => match args.next() {
-                Some(directory) => target = PathBuf::from(directory),
+                Some(directory) => target = Some(PathBuf::from(directory)),
                 None => return refused("--target-dir needs a value"),
             },
             "--help" | "-h" => {
@@ -70,7 +76,8 @@ pub fn run(root: &Path, args: &[String]) -> ExitCode {
             other => return refused(&format!("unknown option {other}; see --help")),
         }
     }
-    match compare(root, &target, wants_extra) {
+    let target = target.unwrap_or_else(|| scratch(root, is_unstable));
+    match compare(root, &target, wants_extra, is_unstable) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => refused(&error),
@@ -82,32 +89,51 @@ fn refused(error: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn compare(root: &Path, target: &Path, wants_extra: bool) -> Result<bool, String> {
-    let scratch = root.join("target").join("api");
-    let theirs = Side::new(vec![document_tokio(&scratch, target, &FEATURES)?], None);
-    let without = document_tokio(&scratch, target, &WITHOUT_PARKING_LOT)?;
+fn scratch(root: &Path, is_unstable: bool) -> PathBuf {
+    let name = if is_unstable { "api-unstable" } else { "api" };
+    root.join("target").join(name)
+}
+
+fn compare(
+    root: &Path,
+    target: &Path,
+    wants_extra: bool,
+    is_unstable: bool,
+) -> Result<bool, String> {
+    let scratch = scratch(root, is_unstable);
+    let with = |features: &[&'static str], unstable: &[&'static str]| -> Vec<&'static str> {
+        let unstable = if is_unstable { unstable } else { &[] };
+        [features, unstable].concat()
+    };
+    let features = with(&FEATURES, &UNSTABLE_FEATURES);
+    let without = with(&WITHOUT_PARKING_LOT, &UNSTABLE_FEATURES);
+    let document = |package, features: &[&str], flags: &[&str]| {
+        Crate::document(root, package, features, flags, target, is_unstable)
+    };
+    let theirs = document_tokio(&scratch, target, &features, is_unstable)?;
+    let theirs = Side::new(vec![theirs], None);
+    let without = document_tokio(&scratch, target, &without, is_unstable)?;
     let without = surface::of(&Side::new(vec![without], None));
     let ours = vec![
         // The attribute macros' own names are hidden, and with them the re-exports of them here.
-        Crate::document(
-            root,
-            "tokio",
-            &FEATURES,
-            &["--document-hidden-items"],
-            target,
-        )?,
-        Crate::document(root, "yamanote", &[], &[], target)?,
-        Crate::document(root, "yamanote-macros", &[], &[], target)?,
+        document("tokio", &features, &["--document-hidden-items"])?,
+        document("yamanote", &with(&[], &UNSTABLE_FEATURES), &[])?,
+        document("yamanote-macros", &[], &[])?,
     ];
     let ours = Side::new(ours, Some(&theirs));
     let (mut theirs, ours) = (surface::of(&theirs), surface::of(&ours));
     demand_either(&mut theirs, without);
-    let reasons = reasons(&root.join("docs").join("api.toml"))?;
+    let reasons = reasons(&root.join("docs").join("api.toml"), is_unstable)?;
     Ok(print(&theirs, &ours, &reasons, wants_extra))
 }
 
 /// The real Tokio, as a dependency of an empty package.
-fn document_tokio(scratch: &Path, target: &Path, features: &[&str]) -> Result<Crate, String> {
+fn document_tokio(
+    scratch: &Path,
+    target: &Path,
+    features: &[&str],
+    is_unstable: bool,
+) -> Result<Crate, String> {
     let manifest = format!(
         "[package]\nname = \"api\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n\
          [lib]\npath = \"lib.rs\"\n[dependencies]\n\
@@ -116,7 +142,7 @@ fn document_tokio(scratch: &Path, target: &Path, features: &[&str]) -> Result<Cr
     );
     write(&scratch.join("Cargo.toml"), &manifest)?;
     write(&scratch.join("lib.rs"), "")?;
-    Crate::document(scratch, "tokio", &[], &[], target)
+    Crate::document(scratch, "tokio", &[], &[], target, is_unstable)
 }
 
 /// What is safe to unwind through depends on the locks inside, which come with a feature that
@@ -132,14 +158,32 @@ fn demand_either(theirs: &mut Surface, without: Surface) {
     }
 }
 
-fn reasons(path: &Path) -> Result<Table, String> {
-    match std::fs::read_to_string(path) {
+/// Why something differs. The table `unstable` is about what is there under the cfg only.
+fn reasons(path: &Path, is_unstable: bool) -> Result<Table, String> {
+    let mut reasons: Table = match std::fs::read_to_string(path) {
         Ok(text) => text
             .parse()
-            .map_err(|error| format!("{}: {error}", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Table::new()),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+            .map_err(|error| format!("{}: {error}", path.display()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Table::new(),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
+    };
+    if let Some(toml::Value::Table(unstable)) = reasons.remove("unstable") {
+        if is_unstable {
+            reasons.extend(unstable);
+        }
     }
+    Ok(reasons)
+}
+
+/// By its whole name, or by a part of it between two stars.
+fn reason_of<'a>(name: &str, reasons: &'a Table) -> Option<&'a str> {
+    let is_about = |key: &str| {
+        let part = key.strip_prefix('*').and_then(|it| it.strip_suffix('*'));
+        key == name || part.is_some_and(|part| name.contains(part))
+    };
+    let mut reasons = reasons.iter();
+    let (_, reason) = reasons.find(|(key, _)| is_about(key))?;
+    reason.as_str()
 }
 
 /// Whether everything missing or differing has a reason.
@@ -154,7 +198,7 @@ fn print(theirs: &Surface, ours: &Surface, reasons: &Table, wants_extra: bool) -
             }
             None => format!("missing  {name}  {text}"),
         };
-        if let Some(reason) = reasons.get(name).and_then(toml::Value::as_str) {
+        if let Some(reason) = reason_of(name, reasons) {
             counts.2 += 1;
             println!("explained {name}: {reason}");
             continue;
@@ -177,7 +221,7 @@ fn print(theirs: &Surface, ours: &Surface, reasons: &Table, wants_extra: bool) -
         println!("\n== beyond Tokio: {}", extra.len());
         extra.iter().for_each(|name| println!("  {name}"));
     }
-    for name in reasons.keys() {
+    for name in reasons.keys().filter(|name| !name.starts_with('*')) {
         if theirs
             .get(name)
             .is_none_or(|text| ours.get(name).is_some_and(|ours| is_as_good(ours, text)))

@@ -20,13 +20,15 @@ pub struct Crate {
 }
 
 impl Crate {
-    /// Documents `package` of the workspace in `directory`, into `target`.
+    /// Documents `package` of the workspace in `directory`, into `target`; if `is_unstable`, with
+    /// what Tokio has under its cfg.
     pub fn document(
         directory: &Path,
         package: &str,
         features: &[&str],
         flags: &[&str],
         target: &Path,
+        is_unstable: bool,
     ) -> Result<Self, String> {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command
@@ -35,6 +37,12 @@ impl Crate {
             .arg(target);
         if !features.is_empty() {
             command.arg("--features").arg(features.join(","));
+        }
+        if is_unstable {
+            for variable in ["RUSTFLAGS", "RUSTDOCFLAGS"] {
+                let set = std::env::var(variable).unwrap_or_default();
+                command.env(variable, format!("{set} --cfg tokio_unstable"));
+            }
         }
         let output = command
             .args([

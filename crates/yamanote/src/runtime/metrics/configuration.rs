@@ -19,6 +19,10 @@ pub struct HistogramConfiguration {
     pub(crate) layout: Arc<dyn Layout>,
 }
 
+// A layout is not changed once it is made.
+impl std::panic::UnwindSafe for HistogramConfiguration {}
+impl std::panic::RefUnwindSafe for HistogramConfiguration {}
+
 impl HistogramConfiguration {
     /// Buckets of equal width. The last has no end.
     ///
