@@ -50,8 +50,8 @@ fn copy_inline(from: &Path, to: &Path) -> Inline<u64> {
             Inline::Refused(why) => return Inline::Refused(why),
         };
         let original = found.identity;
-        // Its permissions were learned before it was opened.
-        let is_it = look_up::is_still(found.file.as_fd(), &original);
+        // Its permissions were learned before it was opened. In memory that was looked at already.
+        let is_it = found.facts.is_in_memory() || look_up::is_still(found.file.as_fd(), &original);
         match read_inline(found) {
             InlineRead::Done(Ok(contents)) if is_it => {
                 match target.write(&contents, Some(&original)) {
