@@ -24,6 +24,60 @@ pub fn differing(sides: &[Side]) -> Vec<Test> {
 
 pub fn as_text(dir: &Path, sides: &[Side], differing: &[Test], plan: &Plan) -> String {
     let mut out = format!("{}\n\n", dir.display());
+    out.push_str(&table(sides));
+    out.push_str("\nwall, CPU and memory (the highest) are those of the test programs alone");
+    match sides[0].outcomes.costs.len() {
+        1 => {
+            out.push_str(", of one run:\nsmall differences mean nothing, --runs 5 takes medians.\n")
+        }
+        runs => writeln!(out, ",\nmedians of {runs} runs.").expect("a String grows"),
+    }
+    if let Some(why) = &plan.no_ring {
+        writeln!(out, "Not with io_uring: {why}").expect("a String grows");
+    }
+    for it in sides {
+        writeln!(
+            out,
+            "{}: its test programs say: {}",
+            it.name,
+            it.found.sentence()
+        )
+        .expect("a String grows");
+    }
+    let failing: Vec<&Test> = sides[0]
+        .outcomes
+        .tests()
+        .filter(|test| sides[0].outcomes.of(test) == FAILED && !differing.contains(test))
+        .collect();
+    if !failing.is_empty() {
+        out.push_str("\nwhat fails with all\n");
+        for test in failing {
+            writeln!(out, "  {}: {}", test.0, test.1).expect("a String grows");
+        }
+    }
+    let total = sides[0].outcomes.tests().count();
+    if differing.is_empty() {
+        writeln!(
+            out,
+            "\nNothing differs: {total} tests have the same result with all."
+        )
+        .expect("a String grows");
+        return out;
+    }
+    writeln!(out, "\nwhat differs").expect("a String grows");
+    for test in differing {
+        writeln!(out, "  {}: {}", test.0, test.1).expect("a String grows");
+        for it in sides {
+            writeln!(out, "    {:19}{}", it.name, it.outcomes.of(test)).expect("a String grows");
+        }
+    }
+    out.push_str("What the tests printed is kept with --keep DIR.\n");
+    out
+}
+
+/// What each side came to, in numbers.
+fn table(sides: &[Side]) -> String {
+    let mut out = String::new();
     let head = [
         "", "build", "ok", "failed", "ignored", "wall", "CPU", "memory",
     ];
@@ -48,42 +102,6 @@ pub fn as_text(dir: &Path, sides: &[Side], differing: &[Test], plan: &Plan) -> S
         }
         out.push('\n');
     }
-    out.push_str("\nwall, CPU and memory (the highest) are those of the test programs alone");
-    match sides[0].outcomes.costs.len() {
-        1 => {
-            out.push_str(", of one run:\nsmall differences mean nothing, --runs 5 takes medians.\n")
-        }
-        runs => writeln!(out, ",\nmedians of {runs} runs.").expect("a String grows"),
-    }
-    if let Some(why) = &plan.no_ring {
-        writeln!(out, "Not with io_uring: {why}").expect("a String grows");
-    }
-    for it in sides {
-        writeln!(
-            out,
-            "{}: its test programs say: {}",
-            it.name,
-            it.found.sentence()
-        )
-        .expect("a String grows");
-    }
-    let total = sides[0].outcomes.tests().count();
-    if differing.is_empty() {
-        writeln!(
-            out,
-            "\nNothing differs: {total} tests have the same result with all."
-        )
-        .expect("a String grows");
-        return out;
-    }
-    writeln!(out, "\nwhat differs").expect("a String grows");
-    for test in differing {
-        writeln!(out, "  {}: {}", test.0, test.1).expect("a String grows");
-        for it in sides {
-            writeln!(out, "    {:19}{}", it.name, it.outcomes.of(test)).expect("a String grows");
-        }
-    }
-    out.push_str("What the tests printed is kept with --keep DIR.\n");
     out
 }
 

@@ -128,7 +128,8 @@ impl Plan {
             None => command.env_remove("YAMANOTE_DRIVER"),
         };
         let name = side.name.replace(", ", "-");
-        let log = self.place.join(format!("tests-{name}.log"));
+        let run_number = side.outcomes.costs.len() + 1;
+        let log = self.place.join(format!("tests-{name}-{run_number}.log"));
         run(&mut command, &log)?;
         let printed = fs::read(&log).map_err(|error| error.to_string())?;
         let records = fs::read_to_string(&record).unwrap_or_default();
