@@ -127,6 +127,8 @@ impl Plan {
             Some(driver) => command.env("YAMANOTE_DRIVER", driver),
             None => command.env_remove("YAMANOTE_DRIVER"),
         };
+        // To make the text of a backtrace takes more time and memory than most tests.
+        command.env("RUST_BACKTRACE", "0");
         let name = side.name.replace(", ", "-");
         let run_number = side.outcomes.costs.len() + 1;
         let log = self.place.join(format!("tests-{name}-{run_number}.log"));
