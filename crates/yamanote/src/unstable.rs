@@ -23,6 +23,9 @@ macro_rules! unstable {
     ($($item:item)*) => {};
 }
 
+/// Whether a program can ask how long its tasks wait to be run.
+pub(crate) const SCHEDULE_LATENCY: bool = cfg!(all(tokio_unstable, feature = "schedule-latency"));
+
 #[cfg(all(
     tokio_unstable,
     feature = "taskdump",

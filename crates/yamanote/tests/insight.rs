@@ -53,6 +53,14 @@ matrix! {
         assert_eq!(gone.io.registered, before.io.registered + 2);
     }
 
+    /// What a file cannot do inline or by a ring is counted: nothing in /proc is done inline.
+    async fn jobs_of_files_are_counted() {
+        let metrics = Handle::current().metrics();
+        let before = metrics.insight().files.pool_jobs;
+        yamanote::fs::read("/proc/self/stat").await.unwrap();
+        assert!(metrics.insight().files.pool_jobs > before);
+    }
+
     /// A task that uses up its budget is counted once for each poll that does.
     async fn forced_yields_are_counted() {
         let metrics = Handle::current().metrics();

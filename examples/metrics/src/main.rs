@@ -41,7 +41,9 @@ async fn work() -> &'static str {
 
 #[tokio::main]
 async fn main() {
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9100".to_owned());
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or("127.0.0.1:9100".to_owned());
     let listener = TcpListener::bind(&address).await.expect("a free address");
     println!("http://{}/metrics", listener.local_addr().expect("bound"));
     axum::serve(listener, service()).await.expect("it serves");
@@ -64,9 +66,14 @@ mod tests {
     }
 
     fn value_of(page: &str, name: &str) -> u64 {
-        let line = page.lines().find(|line| line.split(' ').next() == Some(name));
+        let line = page
+            .lines()
+            .find(|line| line.split(' ').next() == Some(name));
         let value = line.and_then(|line| line.split(' ').nth(1));
-        value.unwrap_or_else(|| panic!("no {name} in {page}")).parse().unwrap()
+        value
+            .unwrap_or_else(|| panic!("no {name} in {page}"))
+            .parse()
+            .unwrap()
     }
 
     async fn check() {

@@ -77,7 +77,7 @@ where
     F: FnOnce() -> io::Result<T> + Send + 'static,
     T: Send + 'static,
 {
-    let job = runtime.blocking_spawner().spawn(f);
+    let job = runtime.spawner_for_files().spawn(f);
     async move {
         match job.await {
             Ok(result) => result,
@@ -88,12 +88,12 @@ where
 
 /// Runs `f` on the blocking pool of `runtime` for its effect; after a shutdown, drops it unrun.
 pub(super) fn spawn_detached(runtime: &Handle, f: impl FnOnce() + Send + 'static) {
-    drop(runtime.blocking_spawner().spawn(f));
+    drop(runtime.spawner_for_files().spawn(f));
 }
 
 /// As [`spawn_detached`], for work that was promised: it does not panic if there is no thread.
 pub(super) fn spawn_mandatory(runtime: &Handle, f: impl FnOnce() + Send + 'static) {
-    drop(runtime.blocking_spawner().spawn_mandatory(f));
+    drop(runtime.spawner_for_files().spawn_mandatory(f));
 }
 
 /// Runs `f` on the current runtime's blocking pool.

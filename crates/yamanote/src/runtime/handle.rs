@@ -308,6 +308,12 @@ impl Handle {
         self.parts.driver_handle()
     }
 
+    /// As [`blocking_spawner`](Self::blocking_spawner), for one job of a file, which is counted.
+    pub(crate) fn spawner_for_files(&self) -> &blocking::Spawner {
+        self.parts.file_jobs.add_shared(1);
+        self.blocking_spawner()
+    }
+
     pub(crate) fn blocking_spawner(&self) -> &blocking::Spawner {
         &self.parts.blocking
     }

@@ -12,6 +12,7 @@ use super::id::Id;
 use super::stalls::Stalls;
 use super::task::{self, JoinHandle, Spawned};
 use super::{blocking, scheduler};
+use crate::util::counter::Counter;
 use crate::util::rng::Seeds;
 
 /// One per runtime.
@@ -25,6 +26,8 @@ pub(crate) struct Parts {
     pub(super) seeds: Option<Seeds>,
     /// Inline file calls that made their thread wait.
     pub(super) inline_file_stalls: AtomicU64,
+    /// Jobs of files that went to the blocking pool.
+    pub(super) file_jobs: Counter,
     /// Bytes of copies that went from end to end within the kernel.
     pub(super) kernel_copied_bytes: AtomicU64,
     /// Written by the watchdog.

@@ -65,13 +65,28 @@ fn with_budget<R>(budget: Budget, f: impl FnOnce() -> R) -> R {
 
 /// Runs `f`, one poll of a task, with a fresh budget.
 pub(crate) fn budget<R>(f: impl FnOnce() -> R) -> R {
+    budget_noting(f).0
+}
+
+/// As [`budget`]; says how the poll has left the budget.
+pub(crate) fn budget_noting<R>(f: impl FnOnce() -> R) -> (R, Left) {
     with_budget(Budget::fresh(), || {
         let result = f();
-        if !has_budget_remaining() {
-            note_used_up();
+        match has_budget_remaining() {
+            true => (result, Left::Some),
+            false => {
+                note_used_up();
+                (result, Left::Nothing)
+            }
         }
-        result
     })
+}
+
+/// What a poll has left of its budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    Some,
+    Nothing,
 }
 
 #[cold]

@@ -20,6 +20,7 @@ use crate::runtime::scheduler::multi_thread::MultiThread;
 use crate::runtime::scheduler::{self, Launch};
 use crate::runtime::{Id, config, console, context, mark};
 use crate::sys::ticks::calibrate;
+use crate::util::counter::Counter;
 use crate::util::rng::{self, Seeds};
 use crate::util::shutdown_text::shutting_down;
 
@@ -193,6 +194,8 @@ impl Builder {
             poll_times: self.poll_times,
             poll_time_layout: self.poll_time_histogram.layout(),
             rouser: watch.as_ref().map(Plan::rouser),
+            tracks_latency: self.tracks_latency,
+            latency_layout: self.counts_latency.then(|| self.latency_histogram.layout()),
         }
     }
 
@@ -232,6 +235,7 @@ impl Builder {
             switches,
             seeds: self.seed.map(Seeds::new),
             inline_file_stalls: AtomicU64::new(0),
+            file_jobs: Counter::new(),
             kernel_copied_bytes: AtomicU64::new(0),
             stalls: Arc::default(),
         });

@@ -4,6 +4,10 @@
 mod build;
 mod poll_times;
 mod stalls;
+unstable! {
+    #[cfg(feature = "schedule-latency")]
+    mod schedule_latency;
+}
 
 mod console;
 unstable! {
@@ -74,6 +78,9 @@ pub struct Builder {
     disable_lifo_slot: bool,
     timers_end_ready: bool,
     seed: Option<u64>,
+    tracks_latency: bool,
+    counts_latency: bool,
+    latency_histogram: HistogramSettings,
 }
 
 impl Builder {
@@ -120,6 +127,9 @@ impl Builder {
             disable_lifo_slot: false,
             timers_end_ready: false,
             seed: None,
+            tracks_latency: false,
+            counts_latency: false,
+            latency_histogram: HistogramSettings::default(),
         }
     }
 

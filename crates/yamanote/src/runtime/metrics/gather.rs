@@ -31,6 +31,7 @@ pub(super) fn snapshot(parts: &Parts) -> Snapshot {
         },
         ring: ring(parts),
         files: Files {
+            pool_jobs: parts.file_jobs.get(),
             inline_stalls: parts.inline_file_stalls(),
             kernel_copied_bytes: parts.kernel_copied_bytes(),
         },

@@ -6,6 +6,8 @@ mod openmetrics;
 pub(crate) mod snapshot;
 unstable! {
     pub(crate) mod configuration;
+    #[cfg(feature = "schedule-latency")]
+    mod schedule_latency;
     mod unstable;
 }
 

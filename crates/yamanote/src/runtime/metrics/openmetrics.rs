@@ -214,6 +214,11 @@ fn ring_and_files(page: &mut Page, snapshot: &Snapshot) {
         ring.leaked,
     );
     page.counter(
+        "file_pool_jobs",
+        "Jobs that files gave to the blocking pool",
+        files.pool_jobs,
+    );
+    page.counter(
         "file_inline_stalls",
         "File calls done inline that made their thread wait",
         files.inline_stalls,

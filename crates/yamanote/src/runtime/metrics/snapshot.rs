@@ -222,6 +222,9 @@ pub struct Ring {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Files {
+    /// Count: jobs that files have given to the blocking pool, because they could be done neither
+    /// inline nor by a ring.
+    pub pool_jobs: u64,
     /// Count: file calls done inline that made their thread wait.
     pub inline_stalls: u64,
     /// Count: bytes that copies have moved from end to end within the kernel.

@@ -31,6 +31,8 @@ pub(crate) struct Meter {
     pub(crate) mean_poll_ns: Counter,
     /// How long polls took, those that were timed; `None`: none is.
     pub(crate) poll_times: Option<Histogram>,
+    /// How long the tasks that it ran had waited, if that is counted.
+    pub(crate) latencies: Option<Histogram>,
     /// Tasks in line, where only the worker's thread can count them.
     pub(crate) queued: Counter,
     /// The number of the thread that is the worker, or was last; 0 for none.
@@ -49,6 +51,7 @@ impl Meter {
             forced_yields: Counter::new(),
             mean_poll_ns: Counter::new(),
             poll_times: is_timed.then(|| Histogram::new(config.poll_time_layout.clone())),
+            latencies: config.latency_layout.clone().map(Histogram::new),
             queued: Counter::new(),
             thread_number: Counter::new(),
             thread: Mutex::new(None),

@@ -13,6 +13,7 @@ use super::task::{Census, Hooks, JoinHandle, Meta, Spawned};
 pub(crate) mod current_thread;
 pub(crate) mod histogram;
 pub(crate) mod inject;
+pub(crate) mod latency;
 pub(crate) mod load;
 pub(crate) mod meter;
 pub(crate) mod multi_thread;
@@ -61,6 +62,10 @@ pub(crate) struct Config {
     pub(crate) poll_time_layout: Arc<dyn Layout>,
     /// Gets up who looks after workers that are held up by a poll.
     pub(crate) rouser: Option<&'static Rouser>,
+    /// Whether to measure how long tasks wait to be run.
+    pub(crate) tracks_latency: bool,
+    /// How that is counted, if it is.
+    pub(crate) latency_layout: Option<Arc<dyn Layout>>,
 }
 
 /// A scheduler, as tasks and handles reach it.

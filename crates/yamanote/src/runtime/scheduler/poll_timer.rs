@@ -61,12 +61,10 @@ impl PollTimer {
         }
     }
 
-    /// That poll is over.
+    /// Whether that poll is timed: then [`end`](Self::end) it.
     #[inline]
-    pub(crate) fn end(&mut self, tick: u32, times: Option<&Histogram>) {
-        if let Some(since) = self.since {
-            self.note(since, tick, times);
-        }
+    pub(crate) fn is_running(&self) -> bool {
+        self.since.is_some()
     }
 
     /// Something begins that is longer than a poll, and none.
@@ -75,10 +73,12 @@ impl PollTimer {
         self.since = None;
     }
 
+    /// The poll is over.
     #[cold]
-    fn note(&mut self, since: Reading, tick: u32, times: Option<&Histogram>) {
+    pub(crate) fn end(&mut self, tick: u32, times: Option<&Histogram>) {
         let now = Reading::now();
-        if let (Some(ns), Some(times)) = (now.ns_since(since), times) {
+        let ns = self.since.and_then(|since| now.ns_since(since));
+        if let (Some(ns), Some(times)) = (ns, times) {
             times.record(ns);
         }
         let (mask, wanted) = self.pattern;
@@ -100,7 +100,9 @@ mod tests {
         );
         for tick in 0..1 << 16 {
             timer.begin(tick);
-            timer.end(tick, Some(&times));
+            if timer.is_running() {
+                timer.end(tick, Some(&times));
+            }
             if tick % run == run - 1 {
                 timer.pause();
             }

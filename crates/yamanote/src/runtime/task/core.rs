@@ -12,6 +12,7 @@
 use super::error::JoinError;
 use super::meta::Meta;
 use super::near_word::NearWord;
+use super::stamp::{self, Stamp};
 use super::state::State;
 use crate::loom::cell::UnsafeCell;
 use crate::util::linked_list::{Links, Node};
@@ -33,10 +34,14 @@ pub(super) struct Header {
     pub(super) join_waker: UnsafeCell<MaybeUninit<Waker>>,
     /// Rule 7 says who may touch it.
     pub(super) near: NearWord,
+    pub(super) stamp: Stamp,
 }
 
 #[cfg(all(not(all(test, loom)), target_pointer_width = "64"))]
-const _: () = assert!(size_of::<Header>() == 88, "the header has grown");
+const _: () = assert!(
+    size_of::<Header>() == 88 + stamp::SIZE,
+    "the header has grown"
+);
 
 // SAFETY: a field.
 unsafe impl Node for Header {
@@ -113,6 +118,7 @@ impl<F: Future, S> Cell<F, S> {
                 links: Links::new(),
                 join_waker: UnsafeCell::new(MaybeUninit::uninit()),
                 near,
+                stamp: Stamp::new(),
             });
             (&raw mut (*address).scheduler).write(scheduler);
             (&raw mut (*address).stage).write(UnsafeCell::new(Stage::Future(future)));

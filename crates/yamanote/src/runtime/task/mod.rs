@@ -39,6 +39,7 @@ mod local;
 mod meta;
 mod near_lists;
 mod owned;
+mod stamp;
 
 pub use abort::AbortHandle;
 pub(crate) use biased::{NearKey, NearTo, is_near_any};
@@ -166,6 +167,11 @@ impl<S> Notified<S> {
         !self.0.header().state.load().has(state::NOTIFIED)
     }
 
+    /// Notes when the task became runnable, in nanoseconds of its scheduler's clock, not 0.
+    pub(crate) fn stamp(&self, ns: u64) {
+        self.0.header().stamp.set(ns);
+    }
+
     /// As one word, for queues made of atomics.
     pub(crate) fn into_ptr(self) -> NonNull<()> {
         self.0.into_raw().cast()
@@ -241,6 +247,11 @@ impl<S> LocalNotified<S> {
 
     pub(crate) fn meta(&self) -> &Meta {
         &self.task.header().meta
+    }
+
+    /// What [`Notified::stamp`] has noted.
+    pub(crate) fn stamped(&self) -> Option<u64> {
+        self.task.header().stamp.get()
     }
 
     /// Polls the task once, under the caller's cooperative budget.

@@ -12,7 +12,7 @@ use crate::runtime::scheduler::poll_timer::PollTimes;
 /// How a histogram is to be, as far as the program says.
 #[derive(Clone, Default)]
 pub(super) struct HistogramSettings {
-    layout: Option<Arc<dyn Layout>>,
+    pub(super) layout: Option<Arc<dyn Layout>>,
     /// What Tokio's older names set, which goes first.
     legacy: LegacySettings,
 }

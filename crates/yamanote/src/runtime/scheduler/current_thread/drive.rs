@@ -149,7 +149,6 @@ impl<'a> Driving<'a> {
     /// Runs tasks until there is none, or until enough have run: then `true`.
     fn run_tasks(&mut self) -> bool {
         self.poll_timer.pause();
-        let times = self.shared.meter().poll_times.as_ref();
         for _ in 0..self.shared.config.event_interval {
             if self.shared.has_panicked() {
                 self.end_after_panic();
@@ -162,13 +161,18 @@ impl<'a> Driving<'a> {
             self.tally.polls += 1;
             let task = self.shared.owned.assert_owner(task);
             self.poll_timer.begin(self.tick);
+            let waits = || self.shared.meter().latencies.as_ref();
+            let waited = self.shared.latency.measure(&task, waits);
             self.polling.begin(task.meta().into());
             coop::budget(|| match self.shared.hooks() {
                 None => task.run(),
-                Some(hooks) => hooks.run(task),
+                Some(hooks) => hooks.run(task, waited),
             });
             self.polling.end_begun();
-            self.poll_timer.end(self.tick, times);
+            if self.poll_timer.is_running() {
+                let times = self.shared.meter().poll_times.as_ref();
+                self.poll_timer.end(self.tick, times);
+            }
         }
         true
     }

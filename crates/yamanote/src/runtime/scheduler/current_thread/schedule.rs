@@ -70,11 +70,13 @@ impl Schedule for Arc<Shared> {
     const IS_BIASED: bool = true;
 
     fn schedule_near(&self, task: Notified) {
+        self.latency.stamp(&task);
         self.note_news();
         local::push(task);
     }
 
     fn schedule(&self, task: Notified) {
+        self.latency.stamp(&task);
         self.note_news();
         match self.inject.push(task) {
             Ok(()) => self.driver().unpark(SLOT),

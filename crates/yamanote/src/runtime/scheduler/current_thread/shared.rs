@@ -13,6 +13,7 @@ use super::tally::Tally;
 use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
+use crate::runtime::scheduler::latency::LatencyClock;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::Meter;
 use crate::runtime::stall::{Polling, Workers};
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     used_up_outside: Counter,
     census_board: CensusBoard,
     pub(super) polling: Arc<Polling>,
+    pub(super) latency: LatencyClock,
     pub(super) config: Config,
 }
 
@@ -95,6 +97,7 @@ impl Shared {
             used_up_outside: Counter::new(),
             census_board: CensusBoard::new(),
             polling,
+            latency: LatencyClock::new(config.tracks_latency),
             config,
         }
     }

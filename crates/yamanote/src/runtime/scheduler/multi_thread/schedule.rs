@@ -26,6 +26,7 @@ impl Shared {
     /// Puts `task` where it will be run: into the queue of this thread's worker, if it is one of
     /// ours and has not lent its core, otherwise into the injection queue.
     fn make_runnable(self: &Arc<Self>, task: Notified, how: Push) {
+        self.latency.stamp(&task);
         if let Err(task) = current::push(self, task, how) {
             self.inject([task]);
         }

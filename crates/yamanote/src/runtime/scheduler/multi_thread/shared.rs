@@ -14,6 +14,7 @@ use super::retirement::Retirement;
 use crate::runtime::driver::Driver;
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
+use crate::runtime::scheduler::latency::LatencyClock;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::Meter;
 use crate::runtime::stall::{Polling, Workers};
@@ -35,6 +36,7 @@ pub(crate) struct Shared {
     pub(super) retirement: Retirement,
     shutdown: AtomicBool,
     used_up_outside: Counter,
+    pub(super) latency: LatencyClock,
     pub(super) config: Config,
 }
 
@@ -61,6 +63,7 @@ impl Shared {
             retirement: Retirement::new(count),
             shutdown: AtomicBool::new(false),
             used_up_outside: Counter::new(),
+            latency: LatencyClock::new(config.tracks_latency),
             config,
         }
     }

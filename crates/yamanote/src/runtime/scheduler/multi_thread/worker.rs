@@ -12,7 +12,7 @@ use super::tuning::MIN_INTERVAL;
 use crate::runtime::driver::{PollIo, Role};
 use crate::runtime::task::take_blocks;
 use crate::sys::ticks::calibrate;
-use crate::util::coop;
+use crate::util::coop::{self, Left};
 
 /// Yields of a task that is alone, between two turns of the driver. A turn costs a system call, but
 /// a task that yields probably waits for something the driver knows.
@@ -68,23 +68,28 @@ impl Worker {
             self.begin_work();
         }
         let task = self.shared.owned.assert_owner(task);
+        let waits = || self.public().meter.latencies.as_ref();
+        let waited = self.shared.latency.measure(&task, waits);
         self.public().pace.polling().begin(task.meta().into());
-        let end = coop::budget(|| {
-            match self.shared.hooks() {
-                None => task.run(),
-                Some(hooks) => hooks.run_contained(task),
-            }
-            match coop::has_budget_remaining() {
-                true => PollEnd::InBudget,
-                false => PollEnd::Spent,
-            }
+        let ((), left) = coop::budget_noting(|| match self.shared.hooks() {
+            None => task.run(),
+            Some(hooks) => hooks.run_contained(task, waited),
         });
         // A core that was lent in that poll is another thread's business by now.
         if self.core.borrow().is_none() {
             return PollEnd::Lent;
         }
         self.public().pace.polling().end();
-        end
+        match left {
+            Left::Some => PollEnd::InBudget,
+            Left::Nothing => PollEnd::Spent,
+        }
+    }
+
+    #[cold]
+    fn note_poll_time(&self) {
+        let times = self.public().meter.poll_times.as_ref();
+        self.with_core(|core| core.poll_timer.end(core.tick, times));
     }
 
     /// Before the first task after a sleep or a search.
@@ -110,9 +115,7 @@ impl Worker {
     /// After each poll.
     fn look_around(&self, end: PollEnd) {
         let yielded = self.state.replace(State::Running) == State::Yielded;
-        let times = self.public().meter.poll_times.as_ref();
-        let (lone_yield, due) = self.with_core(|core| {
-            core.poll_timer.end(core.tick, times);
+        let (lone_yield, due, is_timed) = self.with_core(|core| {
             let alone = yielded && core.queued() == 1;
             core.lone_yields = if alone { core.lone_yields + 1 } else { 0 };
             // A poll that spent a whole budget was long enough for the turn to cost little beside
@@ -122,8 +125,12 @@ impl Worker {
                 core.lone_yields = 0;
             }
             let interval = self.shared.config.event_interval.max(1);
-            (lone_yield, core.tick % interval == 0)
+            let is_timed = core.poll_timer.is_running();
+            (lone_yield, core.tick % interval == 0, is_timed)
         });
+        if is_timed {
+            self.note_poll_time();
+        }
         if due {
             let now = Instant::now();
             calibrate(now);
