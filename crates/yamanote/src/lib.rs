@@ -70,6 +70,7 @@
 //!   `yamanote top`.
 //! - A watchdog names the task that holds its worker up, with the line where it was spawned and
 //!   what its thread does: [`runtime::Builder::on_stall`].
+//! - [`insight::dump`] lists all tasks, and what each waits for.
 //!
 //! # Not there yet
 //!

@@ -69,6 +69,7 @@
 mod builder;
 mod config;
 mod console;
+pub(crate) mod dump;
 mod flavor;
 mod handle;
 mod id;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::id::Id;
 use super::stall::{Activity, Finding, Settings};
 use super::task;
+use crate::util::spans;
 
 /// A worker that one poll of one task has held up for longer than the limit, at the beginning or at
 /// the end of the stall; see [`Builder::on_stall`](crate::runtime::Builder::on_stall).
@@ -55,6 +56,12 @@ impl Stall {
         self.finding.polled.id
     }
 
+    /// The name that the task was given. Not known on a current-thread runtime, whose tasks belong
+    /// to the thread that is held up.
+    pub fn task_name(&self) -> Option<&str> {
+        self.finding.name.as_deref()
+    }
+
     /// Where the task was spawned, or `block_on` called.
     pub fn spawned_at(&self) -> &'static Location<'static> {
         self.finding.polled.spawned_at
@@ -95,7 +102,13 @@ impl fmt::Display for Stall {
         };
         let at = self.spawned_at();
         match self.task() {
-            Some(task) => write!(f, " {had} in one poll of task {task}, spawned at {at},")?,
+            Some(task) => {
+                write!(f, " {had} in one poll of task {task}")?;
+                if let Some(name) = self.task_name() {
+                    write!(f, " {name:?}")?;
+                }
+                write!(f, ", spawned at {at},")?;
+            }
             None => write!(f, " {had} in one poll of the future of block_on at {at},")?,
         }
         let about = match self.is_over() {
@@ -164,9 +177,10 @@ impl Audience {
             runtime_name: self.runtime_name.clone(),
             finding,
         };
+        let is_heard = spans::stall(&stall);
         if let Some(listener) = &self.listener {
             listener(&stall);
-        } else if self.uses_stderr {
+        } else if self.uses_stderr && !is_heard {
             // Whoever closed it does not want to know.
             let _ = writeln!(std::io::stderr(), "yamanote: {stall}");
         }

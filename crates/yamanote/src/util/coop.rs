@@ -10,6 +10,7 @@
 
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::panic::Location;
 use std::task::{Context, Poll, Waker};
 
 use super::defer;
@@ -109,10 +110,6 @@ pub(crate) fn with_unconstrained<R>(f: impl FnOnce() -> R) -> R {
 
 /// Runs `f`, one poll of a task, with a spent budget: no leaf makes progress. For
 /// [`capture`](super::trace::capture).
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "task dumps will poll like this")
-)]
 pub(crate) fn with_none<R>(f: impl FnOnce() -> R) -> R {
     with_budget(Budget(Some(0)), f)
 }
@@ -171,6 +168,7 @@ impl Drop for RestoreOnPending {
 
 /// Takes one unit, or reports `Pending` and has the task woken later if none is left.
 #[inline]
+#[track_caller]
 pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     let taken = CURRENT.try_with(|cell| {
         let before = cell.get();
@@ -186,7 +184,7 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
     match taken {
         Ok(Some(before)) => Poll::Ready(RestoreOnPending::new(before)),
         Ok(None) => {
-            refuse(cx.waker());
+            refuse(cx.waker(), Location::caller());
             Poll::Pending
         }
         Err(_) => Poll::Ready(RestoreOnPending::new(Budget::unconstrained())),
@@ -195,9 +193,9 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
 
 /// There is no unit left: because they are spent, or because the task is only looked at.
 #[cold]
-fn refuse(waker: &Waker) {
+fn refuse(waker: &Waker, at: &'static Location<'static>) {
     match is_capturing() {
-        true => trace::record(waker),
+        true => trace::record(waker, at),
         false => defer::wake_later_spent(waker),
     }
 }
@@ -232,7 +230,7 @@ mod tests {
     #[test]
     fn in_a_capture_every_leaf_that_spends_budget_is_recorded() {
         let mut cx = Context::from_waker(Waker::noop());
-        let ((), stacks) = capture(|| {
+        let ((), stacks) = capture(false, || {
             with_none(|| {
                 assert!(poll_proceed(&mut cx).is_pending());
                 with_unconstrained(|| assert!(poll_proceed(&mut cx).is_pending()));

@@ -131,21 +131,21 @@ impl<N: Node> List<N> {
         true
     }
 
-    /// Calls `f` with each node from the first on, while it says so.
+    /// Calls `f` with each node from the first on, while it says so. The node is alive meanwhile.
     ///
     /// # Safety
     ///
     /// - `f` does nothing with this list.
-    pub(crate) unsafe fn visit(&self, mut f: impl FnMut(&N) -> bool) {
+    pub(crate) unsafe fn visit(&self, mut f: impl FnMut(NonNull<N>) -> bool) {
         let mut next = self.first;
         while let Some(node) = next {
+            if !f(node) {
+                return;
+            }
             // SAFETY: in a list it is alive, and with `&self` nobody changes its links.
             next = unsafe {
-                let node = node.as_ref();
-                if !f(node) {
-                    return;
-                }
-                node.links().neighbours.with(|of_node| (*of_node).next)
+                let links = node.as_ref().links();
+                links.neighbours.with(|of_node| (*of_node).next)
             };
         }
     }
@@ -277,7 +277,8 @@ mod tests {
                     // SAFETY: the list is only read.
                     unsafe {
                         list.visit(|number| {
-                            visited.push(nodes.iter().position(|it| std::ptr::eq(it, number)));
+                            let is_it = |node| NonNull::from(node) == number;
+                            visited.push(nodes.iter().position(is_it));
                             visited.len() < 5
                         });
                     }

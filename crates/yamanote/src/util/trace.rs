@@ -9,6 +9,7 @@
 
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
+use std::panic::Location;
 use std::task::{Context, Poll, Waker};
 
 use super::defer;
@@ -16,36 +17,99 @@ use super::defer;
 thread_local! {
     /// Apart from the stacks, so that the usual question is one load, without a destructor.
     static CAPTURING: Cell<bool> = const { Cell::new(false) };
-    static STACKS: RefCell<Vec<Backtrace>> = const { RefCell::new(Vec::new()) };
+    static FOUND: RefCell<Found> = const {
+        RefCell::new(Found {
+            leaves: Vec::new(),
+            with_stacks: false,
+        })
+    };
 }
 
-/// Runs `f`, one poll of a task [without budget](super::coop::with_none), and returns the stack of
-/// each leaf that it reached.
-#[cfg_attr(not(test), expect(dead_code, reason = "task dumps will call it"))]
-pub(crate) fn capture<R>(f: impl FnOnce() -> R) -> (R, Vec<Backtrace>) {
+#[derive(Default)]
+struct Found {
+    leaves: Vec<Leaf>,
+    with_stacks: bool,
+}
+
+/// Something that a task waits for.
+#[derive(Debug)]
+pub(crate) struct Leaf {
+    at: &'static Location<'static>,
+    stack: Option<Backtrace>,
+}
+
+impl Leaf {
+    /// The module of this crate in which the task waits, such as `time::sleep`.
+    pub(crate) fn module(&self) -> String {
+        let file = self.at.file();
+        let file = file.rsplit_once("src/").map_or(file, |(_, file)| file);
+        let file = file.strip_suffix(".rs").unwrap_or(file);
+        file.strip_suffix("/mod").unwrap_or(file).replace('/', "::")
+    }
+
+    /// What the task has called to get there: the innermost first, without what is ours above and
+    /// below.
+    pub(crate) fn stack(&self) -> Option<String> {
+        Some(within_task(&self.stack.as_ref()?.to_string()))
+    }
+}
+
+/// Of a stack as std prints it, the part between the leaf and the scheduler. All, where it does not
+/// tell files.
+fn within_task(stack: &str) -> String {
+    let mut frames: Vec<String> = Vec::new();
+    for line in stack.lines() {
+        let number = line.trim_start().split_once(": ").map(|(number, _)| number);
+        let is_first = number.is_some_and(|number| number.bytes().all(|it| it.is_ascii_digit()));
+        match frames.last_mut() {
+            Some(frame) if !is_first => {
+                frame.push('\n');
+                frame.push_str(line);
+            }
+            _ => frames.push(line.to_owned()),
+        }
+    }
+    let is_in = |frame: &String, files: &[&str]| files.iter().any(|file| frame.contains(file));
+    let scheduler = |frame: &String| is_in(frame, &["src/runtime/task/run.rs"]);
+    let end = frames.iter().position(scheduler).unwrap_or(frames.len());
+    let ours = ["src/util/trace.rs", "src/util/coop.rs"];
+    let first = frames.iter().position(|frame| is_in(frame, &ours));
+    let others = |frame: &String| !is_in(frame, &ours);
+    let begin = first.and_then(|first| Some(first + frames[first..].iter().position(others)?));
+    frames[begin.unwrap_or(0).min(end)..end].join("\n")
+}
+
+/// Runs `f`, one poll of a task [without budget](super::coop::with_none), and returns each leaf
+/// that it reached.
+pub(crate) fn capture<R>(with_stacks: bool, f: impl FnOnce() -> R) -> (R, Vec<Leaf>) {
     struct Restore {
         capturing: bool,
-        stacks: Vec<Backtrace>,
+        found: Found,
     }
     impl Drop for Restore {
         fn drop(&mut self) {
             CAPTURING.set(self.capturing);
-            STACKS.replace(std::mem::take(&mut self.stacks));
+            FOUND.replace(std::mem::take(&mut self.found));
         }
     }
+    let found = Found {
+        leaves: Vec::new(),
+        with_stacks,
+    };
     let _outer = Restore {
         capturing: CAPTURING.replace(true),
-        stacks: STACKS.take(),
+        found: FOUND.replace(found),
     };
     let result = f();
-    (result, STACKS.take())
+    (result, FOUND.take().leaves)
 }
 
 /// Asked by a leaf before it waits; `Pending` while the task is only being looked at.
 #[inline]
+#[track_caller]
 pub(crate) fn trace_leaf(cx: &mut Context<'_>) -> Poll<()> {
     if is_capturing() {
-        record(cx.waker());
+        record(cx.waker(), Location::caller());
         return Poll::Pending;
     }
     Poll::Ready(())
@@ -59,9 +123,10 @@ pub(crate) fn is_capturing() -> bool {
 
 /// Notes that the leaf whose task has this waker was reached.
 #[cold]
-pub(super) fn record(waker: &Waker) {
-    let stack = Backtrace::force_capture();
-    STACKS.with_borrow_mut(|stacks| stacks.push(stack));
+pub(super) fn record(waker: &Waker, at: &'static Location<'static>) {
+    let with_stacks = FOUND.with_borrow(|found| found.with_stacks);
+    let stack = with_stacks.then(Backtrace::force_capture);
+    FOUND.with_borrow_mut(|found| found.leaves.push(Leaf { at, stack }));
     defer::wake_later(waker);
 }
 
@@ -70,16 +135,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_stack_is_that_of_the_task() {
+        let stack = "   0: record\n             at ./src/util/trace.rs:101:29\n   1: poll\n   \
+                     2: inner: x\n             at ./tests/a.rs:3:4\n   3: run\n             at \
+                     ./src/runtime/task/run.rs:1:1\n   4: main";
+        let expected = "   1: poll\n   2: inner: x\n             at ./tests/a.rs:3:4";
+        assert_eq!(within_task(stack), expected);
+        assert_eq!(
+            within_task("   0: <unknown>\n   1: a"),
+            "   0: <unknown>\n   1: a"
+        );
+    }
+
+    #[test]
     fn leaves_stop_and_are_recorded_only_in_a_capture() {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(trace_leaf(&mut cx).is_ready());
-        let ((), stacks) = capture(|| {
+        let ((), leaves) = capture(true, || {
             assert!(trace_leaf(&mut cx).is_pending());
-            let ((), inner) = capture(|| assert!(trace_leaf(&mut cx).is_pending()));
+            let ((), inner) = capture(false, || assert!(trace_leaf(&mut cx).is_pending()));
             assert_eq!(inner.len(), 1);
+            assert_eq!(inner[0].stack(), None);
+            assert_eq!(inner[0].module(), "util::trace");
             assert!(trace_leaf(&mut cx).is_pending());
         });
-        assert_eq!(stacks.len(), 2);
+        assert_eq!(leaves.len(), 2);
+        assert!(leaves[1].stack().is_some());
         assert!(trace_leaf(&mut cx).is_ready());
     }
 }

@@ -50,9 +50,12 @@ impl Builder {
     /// it has computed for half the limit.
     ///
     /// The environment variable `YAMANOTE_STALL_MS` (milliseconds; `0` is off) overrides this for
-    /// every runtime of the process. If it asks for the watchdog, and there is no
-    /// [`on_stall`](Self::on_stall), stalls are written to the standard error. An empty variable
-    /// counts as unset.
+    /// every runtime of the process. If it asks for the watchdog, and nobody listens
+    /// ([`on_stall`](Self::on_stall), a subscriber of `tracing`), stalls are written to the
+    /// standard error. An empty variable counts as unset.
+    ///
+    /// With the feature `tracing` each report is an event, of the level WARN and the target
+    /// `yamanote::stall`.
     ///
     /// # Examples
     ///

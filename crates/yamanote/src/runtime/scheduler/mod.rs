@@ -8,7 +8,9 @@ use self::histogram::Layout;
 use self::poll_timer::PollTimes;
 use super::driver::Driver;
 use super::stall::{Polling, Rouser, Workers};
-use super::task::{Census, Hooks, JoinHandle, Meta, Spawned};
+use super::task::{
+    self, Census, Hooks, Id, JoinHandle, LocalNotified, Meta, Schedule, Spawned, View,
+};
 
 pub(crate) mod current_thread;
 pub(crate) mod histogram;
@@ -120,6 +122,32 @@ impl Handle {
             Handle::CurrentThread(shared) => shared.spawn_local(future, meta),
             Handle::MultiThread(_) => panic!("a scheduler of many threads has no local tasks"),
         }
+    }
+
+    /// All tasks, if this thread may look at them.
+    pub(crate) fn view(&self) -> Option<Vec<View>> {
+        match self {
+            Handle::CurrentThread(shared) => shared.view(),
+            Handle::MultiThread(shared) => Some(shared.view()),
+        }
+    }
+
+    /// The tasks that wait, to be looked at on this thread, if it may.
+    pub(crate) fn take_waiting(&self) -> Option<Waiting> {
+        match self {
+            Handle::CurrentThread(shared) => shared.take_waiting().map(Waiting::CurrentThread),
+            Handle::MultiThread(shared) => Some(Waiting::MultiThread(shared.take_waiting())),
+        }
+    }
+
+    /// What each worker polls.
+    pub(crate) fn pollings<R>(&self, f: impl FnMut(&Polling) -> R) -> Vec<R> {
+        let workers: &dyn Workers = match self {
+            Handle::CurrentThread(shared) => &**shared,
+            Handle::MultiThread(shared) => &**shared,
+        };
+        let pollings = (0..).map_while(|worker| workers.polling(worker));
+        pollings.map(f).collect()
     }
 
     /// As the watchdog sees them.
@@ -283,6 +311,40 @@ pub(crate) fn with_polling<R>(f: impl FnOnce(Option<&Polling>) -> R) -> R {
         Some(polling) => f(Some(&polling)),
         None => multi_thread::with_polling(f),
     }
+}
+
+/// Tasks that waited, to be polled once each by a task of the same scheduler that looks where they
+/// wait.
+pub(crate) enum Waiting {
+    CurrentThread(task::Waiting<Arc<current_thread::Shared>>),
+    MultiThread(task::Waiting<Arc<multi_thread::Shared>>),
+}
+
+impl Waiting {
+    /// Polls the next one inside of `look`, and returns which it was with what `look` has returned.
+    pub(crate) fn look_at_next<R>(
+        &mut self,
+        look: impl FnOnce(&mut dyn FnMut()) -> R,
+    ) -> Option<(Id, R)> {
+        match self {
+            Waiting::CurrentThread(tasks) => tasks.pop().map(|task| look_at(task, look)),
+            Waiting::MultiThread(tasks) => tasks.pop().map(|task| look_at(task, look)),
+        }
+    }
+}
+
+fn look_at<S: Schedule, R>(
+    task: LocalNotified<S>,
+    look: impl FnOnce(&mut dyn FnMut()) -> R,
+) -> (Id, R) {
+    let id = task.meta().id;
+    let mut task = Some(task);
+    let result = look(&mut || {
+        if let Some(task) = task.take() {
+            task.run();
+        }
+    });
+    (id, result)
 }
 
 /// Which worker of its runtime this thread is.

@@ -25,6 +25,7 @@ use super::activity::{self, Activity};
 use super::polling::{Polled, Polling, Sight};
 use super::rouser::Rouser;
 use crate::loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use crate::runtime::task::Id;
 use crate::sys::fork::Origin;
 use crate::sys::{futex, thread};
 use crate::util::contained::contained;
@@ -37,6 +38,9 @@ use std::time::{Duration, Instant};
 pub(crate) trait Workers: Send + Sync {
     /// `None`: there are no more.
     fn polling(&self, worker: usize) -> Option<&Polling>;
+
+    /// The name of a task that one of them polls, if it can be looked up from here.
+    fn name_of(&self, task: Id) -> Option<Box<str>>;
 }
 
 /// How a runtime is watched.
@@ -53,6 +57,7 @@ pub(crate) struct Settings {
 pub(crate) struct Finding {
     pub(crate) worker: usize,
     pub(crate) polled: Polled,
+    pub(crate) name: Option<Box<str>>,
     pub(crate) thread: Option<i32>,
     pub(crate) thread_name: Option<String>,
     /// The poll has taken at least this long, and up to a limit more.
@@ -314,7 +319,11 @@ impl Watched {
             let sighting = &mut self.sightings[worker];
             let before = sighting.count;
             let finding = sighting.look(polling, now, is_late, self.settings.limit);
-            let finding = finding.map(|finding| Finding { worker, ..finding });
+            let mut finding = finding.map(|finding| Finding { worker, ..finding });
+            if let Some(finding) = finding.as_mut().filter(|finding| !finding.is_over) {
+                finding.name = finding.polled.id.and_then(|id| workers.name_of(id));
+                sighting.stall = Some(finding.clone());
+            }
             findings.extend(finding.map(|finding| (self.settings.tell.clone(), finding)));
             is_active |= sighting.count != before || polling.is_awake();
         }
@@ -374,6 +383,7 @@ impl Sighting {
         let stall = Finding {
             worker: 0,
             polled,
+            name: None,
             thread,
             thread_name: thread.and_then(activity::name_of),
             age,

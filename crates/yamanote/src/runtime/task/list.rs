@@ -55,7 +55,7 @@ impl List {
     /// # Safety
     ///
     /// `f` does nothing with this list.
-    pub(super) unsafe fn visit(&self, f: impl FnMut(&Header) -> bool) {
+    pub(super) unsafe fn visit(&self, f: impl FnMut(NonNull<Header>) -> bool) {
         // SAFETY: passed on.
         unsafe { self.tasks.visit(f) }
     }

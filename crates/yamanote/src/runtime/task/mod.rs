@@ -40,10 +40,11 @@ mod meta;
 mod near_lists;
 mod owned;
 mod stamp;
+mod view;
 
 pub use abort::AbortHandle;
 pub(crate) use biased::{NearKey, NearTo, is_near_any};
-pub(crate) use census::Census;
+pub(crate) use census::{Census, Condition};
 pub use error::JoinError;
 pub(crate) use hooks::{Hook, Hooks, tell_terminated};
 pub(crate) use id::take_blocks;
@@ -55,6 +56,7 @@ pub use join::JoinHandle;
 pub(crate) use local::LocalTasks;
 pub(crate) use meta::{Identity, Meta, block_on_span};
 pub(crate) use owned::OwnedTasks;
+pub(crate) use view::{Owner, View, Waiting};
 
 use self::core::{Cell, Header, drop_reference};
 use near_word::NearWord;

@@ -332,19 +332,28 @@ impl<S: Schedule> OwnedTasks<S> {
     /// Counts the tasks by where they were spawned, list by list, under its lock. Biased tasks are
     /// to be near.
     pub(crate) fn count(&self, census: &mut Census) {
+        self.visit(|task| {
+            // SAFETY: it is alive.
+            let task = unsafe { task.as_ref() };
+            census.count(&task.meta, condition(task))
+        });
+    }
+
+    /// Calls `f` with each task, which is alive meanwhile, list by list, under its lock; of a list
+    /// no more are visited once it says `false`. It may only look, or change what is the task's
+    /// alone. Biased tasks are to be near.
+    pub(super) fn visit(&self, mut f: impl FnMut(NonNull<Header>) -> bool) {
         if S::IS_BIASED {
             assert!(self.is_near(), "a task that is far");
             self.take_in_arrivals();
         }
         for (index, shard) in self.shards.iter().enumerate() {
-            // SAFETY: a look at words and what never changes; nothing is called that comes here.
-            let mut count = |list: &mut List| unsafe {
-                list.visit(|task| census.count(&task.meta, condition(task)));
-            };
+            // SAFETY: `f` does as is asked: nothing is called that comes here.
+            let mut visit = |list: &mut List| unsafe { list.visit(&mut f) };
             match S::IS_BIASED {
-                // SAFETY: this thread is near, and `count` does as above.
-                true => unsafe { self.near.with(index, count) },
-                false => count(&mut shard.lock()),
+                // SAFETY: this thread is near, and as above.
+                true => unsafe { self.near.with(index, visit) },
+                false => visit(&mut shard.lock()),
             }
         }
     }
@@ -377,7 +386,7 @@ impl<S: Schedule> OwnedTasks<S> {
 }
 
 /// What the task does now; of a biased task, which is near, between two polls.
-fn condition(task: &Header) -> Condition {
+pub(super) fn condition(task: &Header) -> Condition {
     let word = task.state.load();
     // SAFETY: a biased task in its owner's hands is near, and nothing is called that comes here.
     let is_queued = task.vtable.is_biased && unsafe { biased::is_queued(task) };

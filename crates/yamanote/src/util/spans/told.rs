@@ -16,6 +16,13 @@ use tracing::span;
 use super::Spawn;
 use crate::util::poison::unpoisoned;
 
+/// Tells of a worker that is held up, or was. Returns whether anybody listens.
+pub(crate) fn stall(stall: &dyn std::fmt::Display) -> bool {
+    let is_heard = tracing::enabled!(target: "yamanote::stall", Level::WARN);
+    tracing::warn!(target: "yamanote::stall", "{stall}");
+    is_heard
+}
+
 /// Whether anybody listens.
 #[inline]
 pub(crate) fn is_on() -> bool {

@@ -33,7 +33,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use super::interest::{Direction, Interest};
 use super::ready::Ready;
@@ -41,6 +41,7 @@ use super::waiters::{Place, Waiters};
 use crate::loom::sync::atomic::{AtomicU64, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::poison::unpoisoned;
+use crate::util::trace::trace_leaf;
 use crate::util::wake_list::WakeList;
 
 /// What a caller saw of a source, with which it may later clear that readiness.
@@ -253,6 +254,7 @@ impl Future for Wait<'_> {
     type Output = ReadyEvent;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<ReadyEvent> {
+        ready!(trace_leaf(cx));
         let this = &mut *self;
         if let Some(event) = this.source.look_for_end(this.interest) {
             return Poll::Ready(event);

@@ -6,7 +6,9 @@ use std::task::Wake;
 
 use super::local;
 use super::shared::{Notified, SLOT, Shared};
-use crate::runtime::task::{Identity, JoinHandle, Meta, Schedule, Spawned, Task};
+use crate::runtime::task::{
+    Identity, JoinHandle, Meta, OwnedTasks, Owner, Schedule, Spawned, Task, View, Waiting,
+};
 use crate::util::owner_cell::ThreadNumber;
 
 impl Shared {
@@ -58,11 +60,28 @@ impl Shared {
         }
     }
 
+    /// All tasks, if this thread may look at them: it drives.
+    pub(crate) fn view(&self) -> Option<Vec<View>> {
+        self.owned.is_near().then(|| self.owned.view())
+    }
+
+    /// The tasks that wait, to be looked at by this thread, if it may.
+    pub(crate) fn take_waiting(self: &Arc<Self>) -> Option<Waiting<Arc<Shared>>> {
+        let is_near = self.owned.is_near();
+        is_near.then(|| self.owned.take_waiting(self.clone()))
+    }
+
     fn schedule_new(self: &Arc<Self>, task: Notified) {
         match self.owned.is_near() {
             true => self.schedule_near(task),
             false => self.schedule(task),
         }
+    }
+}
+
+impl Owner for Arc<Shared> {
+    fn owned(&self) -> &OwnedTasks<Self> {
+        &self.owned
     }
 }
 

@@ -17,7 +17,7 @@ use crate::runtime::scheduler::latency::LatencyClock;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::Meter;
 use crate::runtime::stall::{Polling, Workers};
-use crate::runtime::task::{self, Census, Hooks, NearKey, OwnedTasks};
+use crate::runtime::task::{self, Census, Hooks, Id, NearKey, OwnedTasks};
 use crate::util::coop;
 use crate::util::counter::Counter;
 
@@ -67,6 +67,11 @@ pub(crate) struct Shared {
 impl Workers for Shared {
     fn polling(&self, worker: usize) -> Option<&Polling> {
         (worker == 0).then_some(&*self.polling)
+    }
+
+    /// They belong to the thread that is held up.
+    fn name_of(&self, _: Id) -> Option<Box<str>> {
+        None
     }
 }
 

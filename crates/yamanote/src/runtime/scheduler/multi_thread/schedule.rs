@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::current::{self, Push};
 use super::shared::{Notified, Shared};
-use crate::runtime::task::{Meta, Schedule, Spawned, Task};
+use crate::runtime::task::{Meta, OwnedTasks, Owner, Schedule, Spawned, Task, View, Waiting};
 
 impl Shared {
     /// Binds `future` to this scheduler and makes it runnable; after shutdown it is refused.
@@ -23,6 +23,16 @@ impl Shared {
         Spawned::new(bound, |task| self.schedule(task))
     }
 
+    /// All tasks.
+    pub(crate) fn view(&self) -> Vec<View> {
+        self.owned.view()
+    }
+
+    /// The tasks that wait, to be looked at by this thread.
+    pub(crate) fn take_waiting(self: &Arc<Self>) -> Waiting<Arc<Shared>> {
+        self.owned.take_waiting(self.clone())
+    }
+
     /// Puts `task` where it will be run: into the queue of this thread's worker, if it is one of
     /// ours and has not lent its core, otherwise into the injection queue.
     fn make_runnable(self: &Arc<Self>, task: Notified, how: Push) {
@@ -30,6 +40,12 @@ impl Shared {
         if let Err(task) = current::push(self, task, how) {
             self.inject([task]);
         }
+    }
+}
+
+impl Owner for Arc<Shared> {
+    fn owned(&self) -> &OwnedTasks<Self> {
+        &self.owned
     }
 }
 

@@ -1,0 +1,119 @@
+//! What a list says of its tasks to whoever wants to see them all, and the right to look where they
+//! wait.
+
+use super::biased::Where;
+use super::census::Condition;
+use super::owned::condition;
+use super::state::Wake;
+use super::{Id, LocalNotified, Notified, OwnedTasks, Schedule, biased};
+use std::collections::VecDeque;
+use std::panic::Location;
+
+/// A task as it was at one moment.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) id: Id,
+    pub(crate) spawned_at: &'static Location<'static>,
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) condition: Condition,
+}
+
+/// Tasks that waited, to be polled once each by whoever looks. Those that are not taken, when this
+/// is dropped, are polled by their scheduler. Biased ones are dropped near, as the task in which
+/// somebody looks is.
+pub(crate) struct Waiting<S: Schedule> {
+    tasks: VecDeque<Notified<S>>,
+    scheduler: S,
+}
+
+/// A scheduler whose tasks are in a list of this kind.
+pub(crate) trait Owner: Sized + 'static {
+    fn owned(&self) -> &OwnedTasks<Self>;
+}
+
+impl<S: Schedule> OwnedTasks<S> {
+    /// All tasks, list by list, the oldest of each first. With other threads at work each is seen
+    /// at a moment of its own.
+    ///
+    /// # Panics
+    ///
+    /// Far from biased tasks.
+    pub(crate) fn view(&self) -> Vec<View> {
+        let mut views = Vec::with_capacity(self.num_alive_tasks());
+        self.visit(|task| {
+            // SAFETY: while it is in the list, a task is alive.
+            let header = unsafe { task.as_ref() };
+            views.push(View {
+                id: header.meta.id,
+                spawned_at: header.meta.spawned_at,
+                name: header.meta.label.name().map(Box::from),
+                condition: condition(header),
+            });
+            true
+        });
+        views
+    }
+
+    /// The name of a task, if it is there and has one. Not of biased ones.
+    pub(crate) fn name_of(&self, id: Id) -> Option<Box<str>> {
+        let mut name = None;
+        if !S::IS_BIASED {
+            self.visit(|task| {
+                // SAFETY: as above.
+                let meta = unsafe { &task.as_ref().meta };
+                let is_it = meta.id == id;
+                if is_it {
+                    name = meta.label.name().map(Box::from);
+                }
+                !is_it
+            });
+        }
+        name
+    }
+
+    /// Makes the tasks that wait runnable, and hands them to the caller instead of their scheduler:
+    /// to be [assigned](Self::assert_owner) and run.
+    ///
+    /// # Panics
+    ///
+    /// Far from biased tasks.
+    pub(crate) fn take_waiting(&self, scheduler: S) -> Waiting<S> {
+        let mut tasks = VecDeque::new();
+        self.visit(|task| {
+            // SAFETY: as above.
+            let header = unsafe { task.as_ref() };
+            if condition(header) != Condition::Waiting {
+                return true;
+            }
+            let wake = match S::IS_BIASED {
+                true => biased::wake_by_ref(header),
+                false => Where::Near(header.state.wake_by_ref()),
+            };
+            if matches!(wake, Where::Near(Wake::Schedule)) {
+                // SAFETY: the verb has made the reference, and there is no other `Notified`.
+                tasks.push_back(unsafe { Notified::from_raw(task) });
+            }
+            true
+        });
+        Waiting { tasks, scheduler }
+    }
+}
+
+impl<S: Schedule + Owner> Waiting<S> {
+    /// The next one, and what it is known by.
+    pub(crate) fn pop(&mut self) -> Option<LocalNotified<S>> {
+        let task = self.tasks.pop_front()?;
+        Some(self.scheduler.owned().assert_owner(task))
+    }
+}
+
+impl<S: Schedule> Drop for Waiting<S> {
+    fn drop(&mut self) {
+        while let Some(task) = self.tasks.pop_front() {
+            match S::IS_BIASED {
+                true => self.scheduler.schedule_near(task),
+                false => self.scheduler.schedule(task),
+            }
+        }
+    }
+}
