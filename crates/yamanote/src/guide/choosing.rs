@@ -42,6 +42,8 @@
 //! | [`driver`] | `YAMANOTE_DRIVER`, or io_uring where it can be had | results are to be compared |
 //! | [`inline_files`] | `YAMANOTE_INLINE_FILES`, or on | the program answers fanotify's permission events |
 //! | [`kernel_copies`] | `YAMANOTE_KERNEL_COPIES`, or on | a seccomp filter has no splice(2) |
+//! | [`stall_after`] | `YAMANOTE_STALL_MS`, or 200 ms in one poll | polls are meant to be long, or shorter ones matter |
+//! | [`console`] | `YAMANOTE_CONSOLE`, or off | `yamanote top` is to see the program |
 //! | [`start_paused`] | off | in [tests](super::clock) |
 //!
 //! # Fairness, and long computations
@@ -119,6 +121,8 @@
 //! [`driver`]: crate::runtime::Builder::driver
 //! [`inline_files`]: crate::runtime::Builder::inline_files
 //! [`kernel_copies`]: crate::runtime::Builder::kernel_copies
+//! [`stall_after`]: crate::runtime::Builder::stall_after
+//! [`console`]: crate::runtime::Builder::console
 //! [`start_paused`]: crate::runtime::Builder::start_paused
 //! [`File::read_at`]: crate::fs::File::read_at
 //! [`spawn_blocking`]: crate::task::spawn_blocking

@@ -44,6 +44,13 @@
 //! # }
 //! ```
 //!
+//! A poll that holds a worker for longer than [`stall_after`] is noticed while it lasts: its task,
+//! where that was spawned, and what the thread does meanwhile are given to [`on_stall`].
+//! `YAMANOTE_STALL_MS=50 app` sets the limit without a change to the program.
+//!
+//! A program that was started with `YAMANOTE_CONSOLE=1`, or whose builder says [`console`], can be
+//! looked at while it runs: `yamanote top` shows its workers, tasks and rings.
+//!
 //! # System calls
 //!
 //! `strace -f -c -p PID` counts them; `perf trace -s -p PID` does so at less cost. Many
@@ -63,6 +70,9 @@
 //! `yamanote race` measures both from one source on your machine, in pairs and with the noise
 //! beside each figure; `yamanote try` does so with the tests of a project.
 //!
+//! [`console`]: crate::runtime::Builder::console
+//! [`on_stall`]: crate::runtime::Builder::on_stall
+//! [`stall_after`]: crate::runtime::Builder::stall_after
 //! [`RuntimeMetrics`]: crate::runtime::RuntimeMetrics
 //! [`thread_name_fn`]: crate::runtime::Builder::thread_name_fn
 #![forbid(unsafe_code)]
