@@ -236,6 +236,8 @@ yamanote_test::matrix! {
             far.write_all(&numbered(70_000..MIB)).await.unwrap();
         });
         let first = numbered(0..70_000);
+        // There is something that could overtake it.
+        near.readable().await.unwrap();
         let mut reader = (&first[..]).chain(near);
         let copying = async {
             let copied = copy(&mut reader, &mut out).await.unwrap();
