@@ -33,7 +33,7 @@
 //! | Tokio's features | here |
 //! |---|---|
 //! | `fs`, `io-std`, `io-util`, `macros`, `net`, `process`, `rt`, `rt-multi-thread`, `signal`, `sync`, `test-util`, `time`, `full` | gate the same items |
-//! | `io-uring`, `schedule-latency`, `taskdump`, `tracing` | gate the same unstable items, under `--cfg tokio_unstable` |
+//! | `io-uring`, `schedule-latency`, `taskdump`, `tracing` | gate the same unstable items, under `--cfg tokio_unstable`; `tracing` tells a subscriber of tasks without it, too |
 //! | `bytes`, `libc`, `mio`, `parking_lot`, `signal-hook-registry`, `socket2`, `tokio-macros`, `windows-sys` | exist because an optional dependency has that name; do nothing |
 //!
 //! # Example

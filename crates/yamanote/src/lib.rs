@@ -58,7 +58,8 @@
 //! one takes what one needs: `sync`, `io-util` and `macros` need no runtime and nothing of the
 //! system; `fs`, `io-std`, `net`, `process`, `signal` and `time` bring the runtime, `rt`, with
 //! them. `rt-multi-thread` and `test-util` are names that Tokio has; what they stand for is there
-//! with `rt` and `time`.
+//! with `rt` and `time`. `tracing`, which is not part of `full`, tells a subscriber of the crate
+//! `tracing`, tokio-console for one, of tasks and of what they wait for.
 //!
 //! # Beyond Tokio
 //!

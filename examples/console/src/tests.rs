@@ -1,0 +1,285 @@
+//! What a console is told of a program on each flavour, asked over gRPC as tokio-console asks.
+#![forbid(unsafe_code)]
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::time::Duration;
+
+use console_api::field::{Name, Value};
+use console_api::instrument::instrument_client::InstrumentClient;
+use console_api::instrument::{InstrumentRequest, Update};
+use console_api::{Location, tasks};
+use console_subscriber::{ConsoleLayer, Server, ServerParts};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Barrier, Mutex, RwLock, Semaphore, mpsc as channel, oneshot};
+use tokio::task::LocalSet;
+use tokio::time::{interval, sleep};
+use tokio_stream::StreamExt;
+use tokio_stream::wrappers::TcpListenerStream;
+use tracing_subscriber::layer::SubscriberExt;
+
+/// What was told so far.
+#[derive(Default)]
+struct Told {
+    tasks: HashMap<u64, tasks::Task>,
+    stats: HashMap<u64, tasks::Stats>,
+    /// Type and whether it is internal, by line of this file.
+    resources: BTreeSet<(String, Option<u32>)>,
+    sources: BTreeSet<String>,
+    /// Names of a resource's attributes.
+    attributes: BTreeSet<String>,
+    dropped: u64,
+}
+
+fn name(field: &Option<Name>) -> &str {
+    match field {
+        Some(Name::StrName(name)) => name,
+        _ => "",
+    }
+}
+
+fn line_here(location: &Option<Location>) -> Option<u32> {
+    let location = location.as_ref()?;
+    let is_here = location.file().ends_with("console/src/tests.rs");
+    is_here.then(|| location.line())
+}
+
+impl Told {
+    fn add(&mut self, update: Update) {
+        if let Some(update) = update.task_update {
+            self.dropped += update.dropped_events;
+            for task in update.new_tasks {
+                self.tasks.insert(task.id.unwrap().id, task);
+            }
+            self.stats.extend(update.stats_update);
+        }
+        if let Some(update) = update.resource_update {
+            self.dropped += update.dropped_events;
+            for resource in update.new_resources {
+                let line = line_here(&resource.location);
+                self.resources.insert((resource.concrete_type, line));
+            }
+            let attributes = update.stats_update.values().flat_map(|it| &it.attributes);
+            let named = attributes.filter_map(|it| it.field.as_ref());
+            self.attributes
+                .extend(named.map(|field| name(&field.name).to_owned()));
+        }
+        if let Some(update) = update.async_op_update {
+            self.dropped += update.dropped_events;
+            let ops = update.new_async_ops.into_iter();
+            self.sources.extend(ops.map(|op| op.source));
+        }
+    }
+
+    /// The number and the statistics of the tasks of a kind that were spawned in `line`.
+    fn task(&self, kind: &str, line: u32) -> Option<(&tasks::Task, &tasks::Stats)> {
+        let found = self.tasks.iter().find(|(_, task)| {
+            let kinds = task.fields.iter().filter(|it| name(&it.name) == "kind");
+            let mut kinds = kinds.filter_map(|it| match &it.value {
+                Some(Value::DebugVal(kind)) => Some(kind.as_str()),
+                _ => None,
+            });
+            line_here(&task.location) == Some(line) && kinds.next() == Some(kind)
+        });
+        let (id, task) = found?;
+        Some((task, self.stats.get(id)?))
+    }
+}
+
+/// Serves what the console asks, on a thread whose own tasks are told to nobody; the port.
+fn serve(server: Server) -> u16 {
+    let (send, port) = mpsc::channel();
+    std::thread::spawn(move || {
+        let nobody = tracing::subscriber::NoSubscriber::default();
+        tracing::subscriber::with_default(nobody, || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let ServerParts {
+                    instrument_server,
+                    aggregator,
+                    ..
+                } = server.into_parts();
+                tokio::spawn(aggregator.run());
+                let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+                send.send(listener.local_addr().unwrap().port()).unwrap();
+                tonic::transport::Server::builder()
+                    .add_service(instrument_server)
+                    .serve_with_incoming(TcpListenerStream::new(listener))
+                    .await
+                    .unwrap();
+            });
+        });
+    });
+    port.recv().unwrap()
+}
+
+/// The console of this process, which there can be one of.
+fn port() -> u16 {
+    static PORT: OnceLock<u16> = OnceLock::new();
+    *PORT.get_or_init(|| {
+        let interval = Duration::from_millis(50);
+        let (layer, server) = ConsoleLayer::builder().publish_interval(interval).build();
+        let port = serve(server);
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        port
+    })
+}
+
+/// Asks the console until it has told `enough`.
+fn ask(enough: impl Fn(&Told) -> bool) -> Told {
+    let nobody = tracing::subscriber::NoSubscriber::default();
+    let port = port();
+    tracing::subscriber::with_default(nobody, || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut client = InstrumentClient::connect(format!("http://127.0.0.1:{port}"))
+                .await
+                .unwrap();
+            let request = tonic::Request::new(InstrumentRequest {});
+            let mut updates = client.watch_updates(request).await.unwrap().into_inner();
+            let mut told = Told::default();
+            let asking = async {
+                while !enough(&told) {
+                    let update = updates.next().await.expect("it goes on");
+                    told.add(update.unwrap());
+                }
+            };
+            if tokio::time::timeout(Duration::from_secs(60), asking)
+                .await
+                .is_err()
+            {
+                panic!(
+                    "{:#?} {:#?} {:#?} {:#?} {:#?}",
+                    told.resources, told.sources, told.attributes, told.tasks, told.stats
+                );
+            }
+            told
+        })
+    })
+}
+
+/// The lines that spawn, by kind; the work of all is done when this is.
+async fn work() -> Vec<(&'static str, u32)> {
+    let mut lines = Vec::new();
+    let mutex = Arc::new(Mutex::new(0));
+    let (semaphore, rwlock) = (Arc::new(Semaphore::new(1)), Arc::new(RwLock::new(0)));
+    let barrier = Arc::new(Barrier::new(2));
+    let (done, when_done) = oneshot::channel();
+    let (send, mut receive) = channel::channel(1);
+
+    let held = mutex.clone().lock_owned().await;
+    let task = {
+        let (mutex, barrier) = (mutex.clone(), barrier.clone());
+        async move {
+            *mutex.lock().await += 1;
+            for number in 0..3 {
+                send.send(number).await.unwrap();
+            }
+            barrier.wait().await;
+            done.send(()).unwrap();
+        }
+    };
+    lines.push(("task", line!() + 1));
+    let task = tokio::spawn(task);
+    sleep(Duration::from_millis(5)).await;
+    drop(held);
+    for number in 0..3 {
+        assert_eq!(receive.recv().await, Some(number));
+    }
+    barrier.wait().await;
+    when_done.await.unwrap();
+    task.await.unwrap();
+
+    drop(rwlock.read().await);
+    *rwlock.write().await += 1;
+    drop(semaphore.acquire().await.unwrap());
+    interval(Duration::from_millis(1)).tick().await;
+
+    lines.push(("blocking", line!() + 1));
+    tokio::task::spawn_blocking(|| ()).await.unwrap();
+    lines
+}
+
+fn check(runtime: Runtime) {
+    port();
+    let mut lines = runtime.block_on(work());
+    let set = LocalSet::new();
+    lines.push(("local", line!() + 1));
+    let local = set.spawn_local(tokio::task::yield_now());
+    lines.push(("block_on", line!() + 1));
+    set.block_on(&runtime, local).unwrap();
+    drop(runtime);
+
+    let resources = [
+        "Barrier",
+        "Interval",
+        "Mutex",
+        "RwLock",
+        "Semaphore",
+        "Sender|Receiver",
+        "Sleep",
+    ];
+    let sources = [
+        "Acquire::new",
+        "Barrier::wait",
+        "Interval::tick",
+        "Mutex::lock",
+        "Mutex::lock_owned",
+        "Receiver::await",
+        "RwLock::read",
+        "RwLock::write",
+        "Semaphore::acquire",
+    ];
+    let attributes = [
+        "arrived",
+        "current_readers",
+        "duration",
+        "locked",
+        "permits",
+        "rx_dropped",
+        "value_sent",
+        "write_locked",
+    ];
+    let told = ask(|told| {
+        let ended = |&(kind, line)| {
+            let task = told.task(kind, line);
+            task.is_some_and(|(_, stats)| stats.dropped_at.is_some())
+        };
+        let has_resource = |&kind: &&str| {
+            let here = |(name, line): &(String, Option<u32>)| name == kind && line.is_some();
+            told.resources.iter().any(here)
+        };
+        lines.iter().all(ended)
+            && resources.iter().all(has_resource)
+            && sources.iter().all(|&source| told.sources.contains(source))
+            && attributes.iter().all(|&it| told.attributes.contains(it))
+    });
+
+    let (kind, line) = lines[0];
+    let (_, stats) = told.task(kind, line).unwrap();
+    let polls = stats.poll_stats.as_ref().unwrap();
+    assert!(
+        polls.polls >= 3,
+        "it waits for a lock and for room: {polls:?}"
+    );
+    assert!(stats.wakes >= 2, "{stats:?}");
+    let (_, local) = told.task("local", lines[2].1).unwrap();
+    let polls = local.poll_stats.as_ref().unwrap().polls;
+    assert_eq!(
+        polls, 3,
+        "two, and the drop of the future, which counts as one"
+    );
+    assert_eq!(told.dropped, 0);
+}
+
+#[test]
+fn on_one_thread() {
+    check(Builder::new_current_thread().enable_all().build().unwrap());
+}
+
+#[test]
+fn on_two_workers() {
+    let mut builder = Builder::new_multi_thread();
+    check(builder.worker_threads(2).enable_all().build().unwrap());
+}
