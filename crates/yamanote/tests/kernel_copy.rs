@@ -237,7 +237,7 @@ yamanote_test::matrix! {
         });
         let first = numbered(0..70_000);
         // There is something that could overtake it.
-        near.readable().await.unwrap();
+        near.peek(&mut [0]).await.unwrap();
         let mut reader = (&first[..]).chain(near);
         let copying = async {
             let copied = copy(&mut reader, &mut out).await.unwrap();
