@@ -5,14 +5,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
+/// The thread that all runtimes share.
+const WATCHDOG: &str = "yamanote-stalls";
+
 /// What `/proc/self/fd` and `/proc/self/task` showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// By number, what each leads to. For a socket that names its inode, so a descriptor that was
     /// closed and replaced differs.
     descriptors: BTreeMap<i32, String>,
-    /// Names by thread id, without the kernel's io_uring workers (`iou-*`) and without threads that
-    /// are exiting: a thread that was joined may be listed for a moment longer.
+    /// Names by thread id, without the kernel's io_uring workers (`iou-*`), without the thread that
+    /// watches for stalls, which the next runtime may use again, and without threads that are
+    /// exiting: a thread that was joined may be listed for a moment longer.
     threads: BTreeMap<i32, String>,
 }
 
@@ -38,7 +42,7 @@ impl Snapshot {
             let entry = entry.expect("an entry of /proc/self/task");
             let stat = fs::read_to_string(entry.path().join("stat"));
             if let Some(name) = stat.ok().as_deref().and_then(name_of_living) {
-                if !name.starts_with("iou-") {
+                if !name.starts_with("iou-") && name != WATCHDOG {
                     let id = entry.file_name().to_string_lossy().parse().unwrap_or(-1);
                     threads.insert(id, name.to_owned());
                 }

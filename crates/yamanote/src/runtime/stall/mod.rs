@@ -17,6 +17,3 @@ pub use activity::{Activity, Call};
 pub(crate) use polling::{Polled, Polling};
 pub(crate) use rouser::Rouser;
 pub(crate) use watchdog::{Finding, Registration, Settings, Watchdog, Workers};
-
-#[cfg(all(test, loom))]
-mod loom_tests;

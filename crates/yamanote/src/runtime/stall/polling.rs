@@ -212,3 +212,43 @@ impl Drop for Inside<'_> {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::thread;
+
+    #[track_caller]
+    fn task(number: u64) -> Polled {
+        Polled {
+            id: Id::from_number(number),
+            spawned_at: Location::caller(),
+        }
+    }
+
+    /// The promise, as far as this machine's reordering puts it to the test.
+    #[test]
+    fn a_look_sees_one_task_or_none() {
+        const POLLS: usize = if cfg!(miri) { 200 } else { 1_000_000 };
+        let (tasks, polling) = ([task(1), task(2)], Polling::new(None));
+        let mut seen = 0;
+        thread::scope(|scope| {
+            let worker = scope.spawn(|| {
+                for poll in 0..POLLS {
+                    polling.begin(tasks[poll % 2]);
+                    polling.end();
+                }
+            });
+            while !worker.is_finished() {
+                let sight = polling.look();
+                if let Some(polled) = sight.polled {
+                    assert_eq!(polled, tasks[sight.count / 2 % 2]);
+                    seen += 1;
+                }
+            }
+        });
+        assert_eq!((polling.count(), polling.look().polled), (2 * POLLS, None));
+        polling.begin(tasks[0]);
+        assert_eq!(polling.look().polled, Some(tasks[0]), "seen {seen} times before");
+    }
+}

@@ -194,7 +194,14 @@ impl Watchdog {
 
     fn start(&'static self) -> io::Result<()> {
         let thread = std::thread::Builder::new().name("yamanote-stalls".to_owned());
-        thread.spawn(|| self.live()).map(drop)
+        let (begins, has_begun) = std::sync::mpsc::channel::<()>();
+        thread.spawn(move || {
+            drop(begins);
+            self.live();
+        })?;
+        // Until then it has the name of this thread, and whoever lists threads would wonder.
+        let _ = has_begun.recv();
+        Ok(())
     }
 
     /// Ends the thread's sleep, or the next one.
