@@ -249,6 +249,10 @@ mod tests {
         });
         assert_eq!((polling.count(), polling.look().polled), (2 * POLLS, None));
         polling.begin(tasks[0]);
-        assert_eq!(polling.look().polled, Some(tasks[0]), "seen {seen} times before");
+        assert_eq!(
+            polling.look().polled,
+            Some(tasks[0]),
+            "seen {seen} times before"
+        );
     }
 }

@@ -12,7 +12,7 @@
 use super::error::JoinError;
 use super::meta::Meta;
 use super::near_word::NearWord;
-use super::stamp::{self, Stamp};
+use super::stamp::Stamp;
 use super::state::State;
 use crate::loom::cell::UnsafeCell;
 use crate::util::linked_list::{Links, Node};
@@ -39,7 +39,7 @@ pub(super) struct Header {
 
 #[cfg(all(not(all(test, loom)), target_pointer_width = "64"))]
 const _: () = assert!(
-    size_of::<Header>() == 88 + stamp::SIZE,
+    size_of::<Header>() == 88 + size_of::<Stamp>(),
     "the header has grown"
 );
 

@@ -28,5 +28,3 @@ impl Stamp {
         (ns > 0).then_some(ns)
     }
 }
-
-pub(super) const SIZE: usize = size_of::<Stamp>();
