@@ -24,7 +24,10 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     });
     let timespec_ptr = timespec
         .as_ref()
-        .map_or(std::ptr::null(), std::ptr::from_ref);
+        .map_or(std::ptr::null(), std::ptr::from_ref)
+        // By the name that Miri knows the argument by.
+        .cast_mut()
+        .cast::<libc::timespec>();
     // SAFETY: `word` and `timespec` outlive the call; FUTEX_WAIT reads both and writes neither. Its
     // possible errors (EAGAIN, EINTR, ETIMEDOUT) all mean "look again".
     unsafe {

@@ -73,8 +73,7 @@ impl Named<'_> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let meta = Meta::named(self.name);
-        box_if_large!(future => spawn_local_here(future, meta, size_of::<F>()))
+        box_if_large!(future => spawn_local_here(future, self.name, size_of::<F>()))
     }
 
     /// As [`LocalSet::spawn_local`].

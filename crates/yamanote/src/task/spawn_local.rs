@@ -44,14 +44,13 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    let meta = Meta::here();
-    box_if_large!(future => spawn_local_here(future, meta, size_of::<F>()))
+    box_if_large!(future => spawn_local_here(future, None, size_of::<F>()))
 }
 
 #[track_caller]
 pub(super) fn spawn_local_here<F>(
     future: F,
-    meta: Meta,
+    name: Option<&str>,
     original_size: usize,
 ) -> JoinHandle<F::Output>
 where
@@ -61,10 +60,12 @@ where
     // The handle is cloned only if it is that of a local runtime.
     let local = context::with_current(|handle| handle.is_local().then(|| handle.clone()));
     if let Ok(Some(handle)) = local {
-        return handle.spawn_local(future, meta.announced::<F>("task", original_size));
+        let meta = Meta::named(name).announced::<F>("task", original_size);
+        return handle.spawn_local(future, meta);
     }
     match local_set::current() {
-        Some(set) => set.spawn(future, meta, original_size),
+        // Only now, as in Tokio: a call that panics takes no id.
+        Some(set) => set.spawn(future, Meta::named(name), original_size),
         None => panic!(
             "`spawn_local` called from outside of a `task::LocalSet` or `runtime::LocalRuntime`"
         ),
