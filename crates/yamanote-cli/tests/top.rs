@@ -6,11 +6,10 @@ use std::io::Read;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
 use std::thread;
 
 use serde_json::Value;
-use yamanote_test::{Setup, TempDir, builder, matrix};
+use yamanote_test::{Holdup, Setup, TempDir, builder, matrix};
 
 /// The tool, which finds consoles in `directory` only.
 fn top(directory: &Path, arguments: &[&str]) -> Command {
@@ -94,28 +93,18 @@ matrix! {
         let path = usual_path(directory.path());
         let runtime = builder!(setup).console_at(&path).build().unwrap();
         let workers = setup.workers.unwrap_or(1);
-        let (arrive, arrived) = mpsc::channel();
-        let releases: Vec<_> = (0..workers)
-            .map(|_| {
-                let (release, released) = mpsc::channel::<()>();
-                let arrive = arrive.clone();
-                runtime.spawn(async move {
-                    arrive.send(()).unwrap();
-                    let _ = released.recv();
-                });
-                release
-            })
-            .collect();
+        let (holdup, calls) = Holdup::new(workers);
+        for call in calls {
+            runtime.spawn(async move { call() });
+        }
         let output = thread::scope(|scope| {
             if setup.workers.is_none() {
                 scope.spawn(|| runtime.block_on(yamanote::task::yield_now()));
             }
-            for _ in 0..workers {
-                arrived.recv().unwrap();
-            }
+            holdup.wait();
             let pid = std::process::id().to_string();
             let output = run(directory.path(), &["--once", "--interval", "0.5", &pid]);
-            drop(releases);
+            drop(holdup);
             output
         });
         let text = stdout(&output);

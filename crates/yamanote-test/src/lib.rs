@@ -8,11 +8,13 @@
 //! - [`in_own_process`] runs such a test alone in a process; [`deny_syscall`] takes a system call
 //!   away from it, [`inject`] lets one fail at any time, [`Scarcity`] takes descriptors away;
 //!   [`ignore_signals`] and [`block_signals`] set signals as an unkind parent would.
+//! - [`Holdup`] keeps workers in a poll; [`limit_file_size`] lets writes fail.
 //! - [`rounds`] says how often to repeat what is repeated often.
 
 mod alloc;
 mod capability;
 mod deny;
+mod holdup;
 mod inheritance;
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 mod inject;
@@ -29,12 +31,13 @@ mod waker;
 pub use alloc::CountingAlloc;
 pub use capability::{Capability, require};
 pub use deny::{deny_syscall, try_deny_syscall};
+pub use holdup::Holdup;
 pub use inheritance::{block_signals, ignore_signals};
 #[cfg(all(target_arch = "x86_64", target_pointer_width = "64"))]
 pub use inject::{Injection, inject};
 pub use matrix::{Driver, Setup, run_alone, run_here};
 pub use pipe::pipe;
-pub use process::{in_own_process, raise_descriptor_limit};
+pub use process::{in_own_process, limit_file_size, raise_descriptor_limit};
 pub use registry::registry_tokio;
 pub use rounds::rounds;
 pub use scarcity::Scarcity;

@@ -43,15 +43,11 @@ fn libtest_name(module: &str, name: &str) -> String {
     }
 }
 
+type Resource = libc::__rlimit_resource_t;
+
 /// Soft and hard limit of open files.
 pub(crate) fn descriptor_limit() -> (u64, u64) {
-    let mut limit = libc::rlimit64 {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
-    // SAFETY: `limit` is a valid rlimit that lives through the call.
-    let result = unsafe { libc::getrlimit64(libc::RLIMIT_NOFILE, &mut limit) };
-    assert_eq!(result, 0, "getrlimit: {}", std::io::Error::last_os_error());
+    let limit = limit_of(libc::RLIMIT_NOFILE);
     (limit.rlim_cur, limit.rlim_max)
 }
 
@@ -64,12 +60,34 @@ pub fn raise_descriptor_limit() -> u64 {
 
 /// Sets the soft limit of open files.
 pub(crate) fn set_descriptor_limit(soft: u64) {
-    let (_, hard) = descriptor_limit();
-    let limit = libc::rlimit64 {
-        rlim_cur: soft,
-        rlim_max: hard,
+    set_soft_limit(libc::RLIMIT_NOFILE, soft);
+}
+
+/// Sets the soft limit to the size of the files that this process writes. What goes beyond it then
+/// fails with `EFBIG`, without the signal.
+pub fn limit_file_size(bytes: u64) {
+    // SAFETY: ignoring a signal involves no memory.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
+    set_soft_limit(libc::RLIMIT_FSIZE, bytes);
+}
+
+fn limit_of(resource: Resource) -> libc::rlimit64 {
+    let mut limit = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
     };
     // SAFETY: `limit` is a valid rlimit that lives through the call.
-    let result = unsafe { libc::setrlimit64(libc::RLIMIT_NOFILE, &limit) };
+    let result = unsafe { libc::getrlimit64(resource, &mut limit) };
+    assert_eq!(result, 0, "getrlimit: {}", std::io::Error::last_os_error());
+    limit
+}
+
+fn set_soft_limit(resource: Resource, soft: u64) {
+    let limit = libc::rlimit64 {
+        rlim_cur: soft,
+        ..limit_of(resource)
+    };
+    // SAFETY: `limit` is a valid rlimit that lives through the call.
+    let result = unsafe { libc::setrlimit64(resource, &limit) };
     assert_eq!(result, 0, "setrlimit: {}", std::io::Error::last_os_error());
 }

@@ -6,13 +6,14 @@ use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use serde_json::Value;
 use yamanote::runtime::{Builder, Runtime};
-use yamanote_test::{Capability, Setup, Snapshot, TempDir, builder, matrix, require, rounds};
+use yamanote_test::{
+    Capability, Holdup, Setup, Snapshot, TempDir, builder, matrix, require, rounds,
+};
 
 /// One exchange, as `echo REQUEST | nc -U PATH` makes it.
 fn exchange(path: &Path, request: &str) -> String {
@@ -142,29 +143,19 @@ matrix! {
         let path = directory.path().join("console.sock");
         let runtime = builder!(setup).console_at(&path).build().unwrap();
         let workers = setup.workers.unwrap_or(1);
-        let (arrive, arrived) = mpsc::channel();
-        let releases: Vec<_> = (0..workers)
-            .map(|_| {
-                let (release, released) = mpsc::channel::<()>();
-                let arrive = arrive.clone();
-                runtime.spawn(async move {
-                    arrive.send(()).unwrap();
-                    let _ = released.recv();
-                });
-                release
-            })
-            .collect();
+        let (holdup, calls) = Holdup::new(workers);
+        for call in calls {
+            runtime.spawn(async move { call() });
+        }
         let answer = thread::scope(|scope| {
             if setup.workers.is_none() {
                 scope.spawn(|| runtime.block_on(yamanote::task::yield_now()));
             }
-            for _ in 0..workers {
-                arrived.recv_timeout(Duration::from_secs(60)).expect("it gets stuck");
-            }
+            holdup.wait();
             ask(&path);
             thread::sleep(Duration::from_millis(500));
             let answer = ask(&path);
-            drop(releases);
+            drop(holdup);
             answer
         });
         assert_eq!(answer["runtimes"][0]["tasks"]["alive"], workers);

@@ -7,7 +7,7 @@ use std::path::Path;
 use copy_support::{Reader, Writer, bytes, copied_by_the_kernel, run, streams};
 use yamanote::fs::File;
 use yamanote::io::{self, AsyncReadExt, AsyncSeekExt, AsyncWriteExt, SeekFrom};
-use yamanote_test::{Capability, Setup, TempDir, in_own_process, matrix, require};
+use yamanote_test::{Capability, Setup, TempDir, in_own_process, limit_file_size, matrix, require};
 
 async fn open_to_read(path: &Path, direct: bool) -> Reader {
     let flags = if direct { libc::O_DIRECT } else { 0 };
@@ -96,19 +96,11 @@ matrix! {
 fn a_sink_that_may_not_grow() {
     const MOST: usize = 1_000_000;
     in_own_process(module_path!(), "a_sink_that_may_not_grow", || {
-        let limit = libc::rlimit {
-            rlim_cur: MOST as libc::rlim_t,
-            rlim_max: MOST as libc::rlim_t,
-        };
         let dir = TempDir::new();
         let [from, to] = ["from", "to"].map(|name| dir.path().join(name));
         std::fs::write(&from, bytes(8 * MOST)).unwrap();
         std::fs::write(&to, bytes(MOST / 2)).unwrap();
-        // SAFETY: a struct that lives through the call, and a signal that is to be ignored.
-        unsafe {
-            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
-            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        }
+        limit_file_size(MOST as u64);
         let runtime = yamanote::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

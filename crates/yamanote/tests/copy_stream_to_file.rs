@@ -12,7 +12,8 @@ use yamanote::fs::{File, OpenOptions};
 use yamanote::io::{self, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use yamanote::process::Command;
 use yamanote_test::{
-    Capability, Setup, Snapshot, TempDir, builder, deny_syscall, in_own_process, matrix, require,
+    Capability, Setup, Snapshot, TempDir, builder, deny_syscall, in_own_process, limit_file_size,
+    matrix, require,
 };
 
 const LEN: usize = 5_000_000;
@@ -209,15 +210,7 @@ matrix! {
 #[test]
 fn a_limit_to_the_size() {
     in_own_process(module_path!(), "a_limit_to_the_size", || {
-        let limit = libc::rlimit {
-            rlim_cur: 1_000_000,
-            rlim_max: 1_000_000,
-        };
-        // SAFETY: a struct that lives through the call, and a signal that is to be ignored.
-        unsafe {
-            assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &limit), 0);
-            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        }
+        limit_file_size(1_000_000);
         let runtime = yamanote::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

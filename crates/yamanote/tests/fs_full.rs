@@ -7,7 +7,9 @@ use std::path::Path;
 
 use yamanote::fs::{self, File, OpenOptions};
 use yamanote::io::{AsyncSeekExt, AsyncWriteExt};
-use yamanote_test::{Capability, Driver, Setup, TempDir, builder, in_own_process, require};
+use yamanote_test::{
+    Capability, Driver, Setup, TempDir, builder, in_own_process, limit_file_size, require,
+};
 
 const MIB: usize = 1 << 20;
 
@@ -124,15 +126,7 @@ fn a_full_file_system() {
 #[test]
 fn a_limit_to_the_size_of_files() {
     in_own_process(module_path!(), "a_limit_to_the_size_of_files", || {
-        let limit = libc::rlimit64 {
-            rlim_cur: MIB as u64,
-            rlim_max: MIB as u64,
-        };
-        // SAFETY: `limit` lives through the call; ignoring a signal involves no memory.
-        unsafe {
-            assert_eq!(libc::setrlimit64(libc::RLIMIT_FSIZE, &limit), 0);
-            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-        }
+        limit_file_size(MIB as u64);
         let directory = TempDir::new();
         for setup in every_setup() {
             let runtime = builder!(setup).build().unwrap();
@@ -152,17 +146,6 @@ fn what_was_accepted_behind_a_failed_write_is_not_written_later() {
             if !require(Capability::Ext4) {
                 return;
             }
-            let limit_to = |bytes| {
-                let limit = libc::rlimit64 {
-                    rlim_cur: bytes,
-                    rlim_max: libc::RLIM64_INFINITY,
-                };
-                // SAFETY: `limit` lives through the call; ignoring a signal involves no memory.
-                unsafe {
-                    libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
-                    assert_eq!(libc::setrlimit64(libc::RLIMIT_FSIZE, &limit), 0);
-                }
-            };
             let directory = TempDir::on_ext4();
             let path = directory.path().join("file");
             for setup in every_setup() {
@@ -179,12 +162,12 @@ fn what_was_accepted_behind_a_failed_write_is_not_written_later() {
                     let busy = yamanote::task::spawn_blocking(move || waits.recv());
                     file.write_all(b"fails").await.unwrap();
                     file.write_all(b"is behind it").await.unwrap();
-                    limit_to(5);
+                    limit_file_size(5);
                     go_on.send(()).unwrap();
                     busy.await.unwrap().unwrap();
                     let error = file.flush().await.unwrap_err();
                     assert_eq!(error.raw_os_error(), Some(libc::EFBIG));
-                    limit_to(libc::RLIM64_INFINITY);
+                    limit_file_size(libc::RLIM64_INFINITY);
                     file.write_all(b"last").await.unwrap();
                     file.flush().await.unwrap();
                 });

@@ -235,7 +235,7 @@ impl Handle {
             let future = task::block_on_span(future, size_of::<F>());
             context::enter_runtime(&self.parts, true, || {
                 let output = thread_park::block_on(future);
-                self.parts.scheduler.note_used_up();
+                self.parts.scheduler.outside().note_polls();
                 output
             })
         })

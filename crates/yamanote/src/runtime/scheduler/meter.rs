@@ -10,6 +10,7 @@ use std::thread::{self, ThreadId};
 use super::Config;
 use super::histogram::Histogram;
 use super::poll_timer::PollTimes;
+use crate::util::coop;
 use crate::util::counter::Counter;
 use crate::util::owner_cell::ThreadNumber;
 use crate::util::poison::unpoisoned;
@@ -38,6 +39,32 @@ pub(crate) struct Meter {
     /// The number of the thread that is the worker, or was last; 0 for none.
     thread_number: Counter,
     thread: Mutex<Option<ThreadId>>,
+}
+
+/// What threads have counted that drive no worker and poll a future of the runtime, in `block_on`.
+pub(crate) struct Outside {
+    forced_yields: Counter,
+}
+
+impl Outside {
+    pub(crate) fn new() -> Outside {
+        Outside {
+            forced_yields: Counter::new(),
+        }
+    }
+
+    /// Called by such a thread after a poll, or several.
+    pub(crate) fn note_polls(&self) {
+        let used_up = coop::take_used_up();
+        if used_up > 0 {
+            self.forced_yields.add_shared(used_up);
+        }
+    }
+
+    /// Polls that have used up their budget.
+    pub(crate) fn forced_yields(&self) -> u64 {
+        self.forced_yields.get()
+    }
 }
 
 impl Meter {

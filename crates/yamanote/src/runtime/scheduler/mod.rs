@@ -264,19 +264,15 @@ impl Handle {
 
     /// Polls that have used up their budget, of tasks and of futures in `block_on`.
     pub(crate) fn forced_yields(&self) -> u64 {
-        let outside = match self {
-            Handle::CurrentThread(shared) => shared.used_up_outside(),
-            Handle::MultiThread(shared) => shared.used_up_outside(),
-        };
         let workers = (0..self.num_workers()).map(|worker| self.meter(worker).forced_yields.get());
-        outside + workers.sum::<u64>()
+        self.outside().forced_yields() + workers.sum::<u64>()
     }
 
-    /// A thread that runs no tasks has polled a future of the runtime.
-    pub(crate) fn note_used_up(&self) {
+    /// What threads have counted that drive no worker.
+    pub(crate) fn outside(&self) -> &meter::Outside {
         match self {
-            Handle::CurrentThread(shared) => shared.note_used_up(),
-            Handle::MultiThread(shared) => shared.note_used_up(),
+            Handle::CurrentThread(shared) => shared.outside(),
+            Handle::MultiThread(shared) => shared.outside(),
         }
     }
 

@@ -90,7 +90,7 @@ impl CurrentThread {
             }
             if waiter.take_woken() {
                 let polled = poll_main(future.as_mut(), &mut cx);
-                self.shared.note_used_up();
+                self.shared.outside().note_polls();
                 if let Poll::Ready(output) = polled {
                     return output;
                 }

@@ -15,11 +15,9 @@ use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::latency::LatencyClock;
 use crate::runtime::scheduler::load::Load;
-use crate::runtime::scheduler::meter::Meter;
+use crate::runtime::scheduler::meter::{Meter, Outside};
 use crate::runtime::stall::{Polling, Workers};
 use crate::runtime::task::{self, Census, Hooks, Id, NearKey, OwnedTasks};
-use crate::util::coop;
-use crate::util::counter::Counter;
 
 /// Takes some milliseconds.
 const MOST_COUNTED: usize = 100_000;
@@ -57,7 +55,7 @@ pub(crate) struct Shared {
     has_panicked: AtomicBool,
     load: Load,
     meter: Meter,
-    used_up_outside: Counter,
+    outside: Outside,
     census_board: CensusBoard,
     pub(super) polling: Arc<Polling>,
     pub(super) latency: LatencyClock,
@@ -99,7 +97,7 @@ impl Shared {
             has_panicked: AtomicBool::new(false),
             load: Load::new(),
             meter: Meter::new(&config),
-            used_up_outside: Counter::new(),
+            outside: Outside::new(),
             census_board: CensusBoard::new(),
             polling,
             latency: LatencyClock::new(config.tracks_latency),
@@ -168,17 +166,8 @@ impl Shared {
         self.inject.pushed()
     }
 
-    /// Polls outside of the thread that drives that have used up their budget.
-    pub(crate) fn used_up_outside(&self) -> u64 {
-        self.used_up_outside.get()
-    }
-
-    /// A thread that does not drive has polled a future of the runtime.
-    pub(crate) fn note_used_up(&self) {
-        let polls = coop::take_used_up();
-        if polls > 0 {
-            self.used_up_outside.add_shared(polls);
-        }
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.outside
     }
 
     pub(super) fn has_panicked(&self) -> bool {

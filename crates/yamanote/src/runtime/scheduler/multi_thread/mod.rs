@@ -110,7 +110,7 @@ impl MultiThread {
     /// ready.
     pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
         let output = thread_park::block_on(future);
-        self.shared.note_used_up();
+        self.shared.outside().note_polls();
         output
     }
 

@@ -16,11 +16,9 @@ use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::latency::LatencyClock;
 use crate::runtime::scheduler::load::Load;
-use crate::runtime::scheduler::meter::Meter;
+use crate::runtime::scheduler::meter::{Meter, Outside};
 use crate::runtime::stall::{Polling, Workers};
 use crate::runtime::task::{self, Census, Hooks, Id, OwnedTasks};
-use crate::util::coop;
-use crate::util::counter::Counter;
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
 pub(super) type Core = core::Core<Notified>;
@@ -35,7 +33,7 @@ pub(crate) struct Shared {
     pub(super) handover: Handover<Box<Core>>,
     pub(super) retirement: Retirement,
     shutdown: AtomicBool,
-    used_up_outside: Counter,
+    outside: Outside,
     pub(super) latency: LatencyClock,
     pub(super) config: Config,
 }
@@ -66,7 +64,7 @@ impl Shared {
             handover: Handover::new(),
             retirement: Retirement::new(count),
             shutdown: AtomicBool::new(false),
-            used_up_outside: Counter::new(),
+            outside: Outside::new(),
             latency: LatencyClock::new(config.tracks_latency),
             config,
         }
@@ -106,17 +104,8 @@ impl Shared {
         self.owned.num_spawned_tasks()
     }
 
-    /// Polls outside of the workers that have used up their budget.
-    pub(crate) fn used_up_outside(&self) -> u64 {
-        self.used_up_outside.get()
-    }
-
-    /// A thread that is no worker has polled a future of the runtime.
-    pub(crate) fn note_used_up(&self) {
-        let polls = coop::take_used_up();
-        if polls > 0 {
-            self.used_up_outside.add_shared(polls);
-        }
+    pub(crate) fn outside(&self) -> &Outside {
+        &self.outside
     }
 
     /// Tasks that were ever put into the injection queue.
