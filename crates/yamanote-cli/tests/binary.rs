@@ -28,9 +28,8 @@ fn program(rest: &str) -> (Project, PathBuf) {
     let project = Project::new(
         "tokio = { version = \"1\", features = [\"rt\"] }",
         &format!("{SMALL}\n{rest}"),
-    );
-    let lock = Path::new(REPOSITORY).join("race/subjects/tokio/Cargo.lock");
-    std::fs::copy(lock, project.path().join("Cargo.lock")).unwrap();
+    )
+    .with_tokios_lock();
     write(&project.path().join("src/main.rs"), PROGRAM);
     project.cargo(&["update", "-p", "tokio"]);
     project.cargo(&["build", "--release"]);

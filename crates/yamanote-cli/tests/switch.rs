@@ -10,9 +10,7 @@ use yamanote_test::{Capability, registry_tokio, require};
 
 /// An application that is locked on the registry's Tokio.
 fn on_tokio(tokio: &str) -> Project {
-    let project = Project::new(tokio, "");
-    let lock = Path::new(REPOSITORY).join("race/subjects/tokio/Cargo.lock");
-    std::fs::copy(lock, project.path().join("Cargo.lock")).unwrap();
+    let project = Project::new(tokio, "").with_tokios_lock();
     project.cargo(&["update", "--workspace"]);
     assert!(
         project

@@ -3,9 +3,8 @@
 
 mod project_support;
 
-use project_support::{Project, REPOSITORY, files, write};
+use project_support::{Project, files, write};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::process::{Command, Output};
 use yamanote_test::{Capability, require};
 
@@ -36,15 +35,13 @@ fn project() -> Project {
     let dependencies = "tokio = { version = \"1\", features = [\"macros\", \"rt\"] }\n\
         lib = { path = \"../lib\" }\n\
         [[test]]\nname = \"own\"\nharness = false";
-    let project = Project::new(dependencies, "");
+    let project = Project::new(dependencies, "").with_tokios_lock();
     project.package("lib", "1.0.0", "");
     let library = project.directory.path().join("lib/src/lib.rs");
     write(&library, "pub fn two() -> i32 { 2 }");
     write(&project.path().join("tests/tests.rs"), TESTS);
     write(&project.path().join("tests/own.rs"), "fn main() {}");
     write(&project.path().join("target/left"), "by a build");
-    let lock = Path::new(REPOSITORY).join("race/subjects/tokio/Cargo.lock");
-    std::fs::copy(lock, project.path().join("Cargo.lock")).unwrap();
     project.cargo(&["update", "--workspace"]);
     project
 }

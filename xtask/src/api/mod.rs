@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use toml::Table;
 
-use crate::conformance::suites::{tokio_version, write};
+use crate::conformance::suites::{UNSTABLE_FEATURES, tokio_version, write};
 use names::Side;
 use rustdoc::Crate;
 use surface::Surface;
@@ -52,9 +52,6 @@ const WITHOUT_PARKING_LOT: [&str; 12] = [
     "test-util",
     "time",
 ];
-
-/// Those that gate something under the cfg only.
-const UNSTABLE_FEATURES: [&str; 4] = ["tracing", "taskdump", "io-uring", "schedule-latency"];
 
 pub fn run(root: &Path, args: &[String]) -> ExitCode {
     let mut target = None;
@@ -105,8 +102,8 @@ fn compare(
         let unstable = if is_unstable { unstable } else { &[] };
         [features, unstable].concat()
     };
-    let features = with(&FEATURES, &UNSTABLE_FEATURES);
-    let without = with(&WITHOUT_PARKING_LOT, &UNSTABLE_FEATURES);
+    let features = with(&FEATURES, UNSTABLE_FEATURES);
+    let without = with(&WITHOUT_PARKING_LOT, UNSTABLE_FEATURES);
     let document = |package, features: &[&str], flags: &[&str]| {
         Crate::document(root, package, features, flags, target, is_unstable)
     };
@@ -117,7 +114,7 @@ fn compare(
     let ours = vec![
         // The attribute macros' own names are hidden, and with them the re-exports of them here.
         document("tokio", &features, &["--document-hidden-items"])?,
-        document("yamanote", &with(&[], &UNSTABLE_FEATURES), &[])?,
+        document("yamanote", &with(&[], UNSTABLE_FEATURES), &[])?,
         document("yamanote-macros", &[], &[])?,
     ];
     let ours = Side::new(ours, Some(&theirs));

@@ -9,6 +9,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::conformance::suites::with_unstable;
+
 /// The format this was written for. What is read here has kept its shape through many.
 const FORMATS: std::ops::RangeInclusive<u64> = 45..=60;
 
@@ -40,8 +42,7 @@ impl Crate {
         }
         if is_unstable {
             for variable in ["RUSTFLAGS", "RUSTDOCFLAGS"] {
-                let set = std::env::var(variable).unwrap_or_default();
-                command.env(variable, format!("{set} --cfg tokio_unstable"));
+                command.env(variable, with_unstable(variable));
             }
         }
         let output = command

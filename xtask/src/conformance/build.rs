@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::Value;
 
 use super::options::Options;
-use super::suites::Released;
+use super::suites::{Released, with_unstable};
 use super::workspace::{PROBE, Subject, Workspace, package_name};
 
 /// A suite and one of its test files, without `.rs`.
@@ -99,6 +99,9 @@ fn cargo(
 ) -> Result<String, String> {
     let log = workspace.directory.join("cargo.log");
     let stderr = File::create(&log).map_err(|error| format!("{}: {error}", log.display()))?;
+    let flags = options
+        .is_unstable
+        .then(|| ("RUSTFLAGS", with_unstable("RUSTFLAGS")));
     let mut child = Command::new(super::cargo())
         .current_dir(&workspace.directory)
         .args([
@@ -109,7 +112,7 @@ fn cargo(
         ])
         .arg(options.target_dir())
         .args(args)
-        .envs(flags(options.is_unstable))
+        .envs(flags)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(stderr)
@@ -177,13 +180,6 @@ fn cargo(
             fs::read_to_string(&log).unwrap_or_default()
         )),
     }
-}
-
-/// The variable that sets the cfg for every crate, and keeps what it holds already.
-fn flags(is_unstable: bool) -> Option<(&'static str, String)> {
-    const VARIABLE: &str = "RUSTFLAGS";
-    let set = std::env::var(VARIABLE).unwrap_or_default();
-    is_unstable.then(|| (VARIABLE, format!("{set} --cfg tokio_unstable")))
 }
 
 fn file_of(message: &Value, wanted: &BTreeSet<FileId>) -> Option<FileId> {

@@ -23,6 +23,15 @@ pub struct Suite {
     pub unstable_features: &'static [&'static str],
 }
 
+/// Tokio's features that gate something under its cfg only.
+pub const UNSTABLE_FEATURES: &[&str] = &["tracing", "taskdump", "io-uring", "schedule-latency"];
+
+/// The value of a variable with flags for the compiler, with what sets that cfg for every crate.
+pub fn with_unstable(variable: &str) -> String {
+    let set = std::env::var(variable).unwrap_or_default();
+    format!("{set} --cfg tokio_unstable")
+}
+
 /// To test against newer releases, change version and checksum here (the checksum is the one
 /// Cargo.lock names), and nothing else.
 pub const SUITES: [Suite; 4] = [
@@ -31,7 +40,7 @@ pub const SUITES: [Suite; 4] = [
         version: "1.54.1",
         sha256: "b52fd3255258d26fac7264ab5a76b53c13367136dc011d3d6ad4f8ed070396a3",
         features: &["full", "test-util"],
-        unstable_features: &["tracing", "taskdump", "io-uring", "schedule-latency"],
+        unstable_features: UNSTABLE_FEATURES,
     },
     Suite {
         package: "tokio-util",

@@ -131,15 +131,12 @@ fn check_loom(sources: &[Source], complaints: &mut Vec<String>) {
 
 /// One file of a crate looks at `--cfg tokio_unstable`; the others use the macro that it has.
 fn check_unstable(sources: &[Source], complaints: &mut Vec<String>) {
-    let is_library = |path: &Path| {
-        [super::RUNTIME_SRC, "crates/tokio/src"]
-            .iter()
-            .any(|src| path.starts_with(src))
+    let libraries = [super::RUNTIME_SRC, "crates/tokio/src"].map(Path::new);
+    let is_bound = |path: &Path| {
+        let library = libraries.iter().find(|src| path.starts_with(src));
+        library.is_some_and(|src| path != src.join("unstable.rs"))
     };
-    for source in sources.iter().filter(|it| is_library(&it.path)) {
-        if source.path.ends_with("unstable.rs") {
-            continue;
-        }
+    for source in sources.iter().filter(|it| is_bound(&it.path)) {
         for (number, line) in source.text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
             if code.contains("tokio_unstable") && code.contains("cfg") {

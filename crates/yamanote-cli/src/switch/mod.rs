@@ -12,7 +12,7 @@ mod source;
 mod undo;
 mod wrapper;
 
-use crate::doctor::project::{Cargo, Lock, Settings, read_lock};
+use crate::doctor::project::{self, Cargo, Lock, Settings, read_lock};
 use crate::output;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -103,13 +103,7 @@ struct Project {
 
 impl Project {
     fn read(path: &Path) -> Result<Project, String> {
-        let here = path
-            .canonicalize()
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-        let dir = match here.is_file() {
-            true => here.parent().unwrap_or(Path::new("/")).to_owned(),
-            false => here,
-        };
+        let dir = project::directory(path)?;
         let workspace = Cargo::new(&dir, &[]).workspace()?;
         let manifest = workspace.root.join("Cargo.toml");
         Ok(Project {

@@ -1,7 +1,7 @@
 //! Where a package `tokio` is taken from: Yamanote's, and the real one.
 #![forbid(unsafe_code)]
 
-use crate::doctor::project::has_tokio;
+use crate::doctor::project::{has_tokio, is_tokio, manifest};
 use std::path::{Component, Path, PathBuf};
 use toml::{Table, Value};
 
@@ -117,14 +117,13 @@ pub fn tokio(named: Option<&str>) -> Result<Source, String> {
 
 /// Whether the package in this directory is Yamanote under Tokio's name.
 pub fn is_yamanote(directory: &Path) -> bool {
-    let manifest = std::fs::read_to_string(directory.join("Cargo.toml"));
-    let manifest = manifest.ok().and_then(|text| text.parse::<Table>().ok());
-    let targets = manifest
-        .as_ref()
-        .and_then(|it| it.get("target")?.as_table());
+    let Some(manifest) = manifest(directory) else {
+        return false;
+    };
+    let targets = manifest.get("target").and_then(Value::as_table);
     let mut targets = targets.into_iter().flat_map(Table::values);
     let has_yamanote = |target: &Value| target.get("dependencies")?.get("yamanote").map(|_| ());
-    has_tokio(directory) && targets.any(|it| has_yamanote(it).is_some())
+    is_tokio(&manifest) && targets.any(|it| has_yamanote(it).is_some())
 }
 
 impl Source {

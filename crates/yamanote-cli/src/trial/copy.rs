@@ -4,7 +4,7 @@
 //! The copy keeps the paths of the original below its directory, so that packages find each other.
 #![forbid(unsafe_code)]
 
-use crate::doctor::project::Cargo;
+use crate::doctor::project::{Cargo, manifest};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -42,8 +42,7 @@ fn below(to: &Path, path: &Path) -> PathBuf {
 
 /// The directories that patches name.
 fn patches(root: &Path) -> Vec<PathBuf> {
-    let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
-    let manifest: Table = manifest.parse().unwrap_or_default();
+    let manifest = manifest(root).unwrap_or_default();
     let sources = manifest.get("patch").and_then(Value::as_table);
     let sources = sources.into_iter().flat_map(Table::values);
     let patches = sources.filter_map(Value::as_table).flat_map(Table::values);

@@ -7,7 +7,7 @@ mod report;
 pub mod runner;
 mod side;
 
-use crate::doctor::project::Cargo;
+use crate::doctor::project::{self, Cargo};
 use crate::output;
 use crate::switch::{self, Origin};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -68,12 +68,7 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn compare(args: &Args) -> Result<(String, ExitCode), String> {
-    let project = args.project.canonicalize();
-    let project = project.map_err(|error| format!("{}: {error}", args.project.display()))?;
-    let dir = match project.is_file() {
-        true => project.parent().unwrap_or(Path::new("/")),
-        false => &project,
-    };
+    let dir = &project::directory(&args.project)?;
     let place = Place::new(args.keep.as_deref())?;
     let plan = Plan::new(args, dir, &place.0)?;
     let bar = bar(&plan, args.runs);
@@ -90,7 +85,7 @@ fn compare(args: &Args) -> Result<(String, ExitCode), String> {
     let yamanote = copy::copy(&tokio, &place.0.join("yamanote"))?;
     switch::switch(&yamanote, &args.origin, args.offline)?;
 
-    let mut sides = side::all(&tokio, &yamanote);
+    let mut sides = plan.sides(&tokio, &yamanote);
     for tree in [&tokio, &yamanote] {
         let of_tree = sides.iter_mut().filter(|it| it.dir == *tree);
         let mut of_tree: Vec<&mut Side> = of_tree.collect();
@@ -122,7 +117,7 @@ fn compare(args: &Args) -> Result<(String, ExitCode), String> {
 }
 
 fn bar(plan: &Plan, runs: u32) -> ProgressBar {
-    let steps = 2 + u64::from(runs) * plan.sides();
+    let steps = 2 + u64::from(runs) * plan.count();
     let bar = ProgressBar::new(steps).with_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len}  {elapsed}  {msg}")
             .expect("the template is well-formed"),

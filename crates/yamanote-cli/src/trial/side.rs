@@ -46,16 +46,6 @@ impl Side {
     }
 }
 
-/// Tokio, and Yamanote on each driver that it can have here.
-pub fn all(tokio: &Path, yamanote: &Path) -> Vec<Side> {
-    let mut all = vec![Side::new("Tokio", tokio, None)];
-    if io_uring_refusal().is_none() {
-        all.push(Side::new("Yamanote, io_uring", yamanote, Some("uring")));
-    }
-    all.push(Side::new("Yamanote, epoll", yamanote, Some("epoll")));
-    all
-}
-
 /// How builds and tests are run.
 pub struct Plan {
     args: Vec<String>,
@@ -81,18 +71,29 @@ impl Plan {
         })
     }
 
-    pub fn sides(&self) -> u64 {
+    /// How many [`sides`](Self::sides) there are.
+    pub fn count(&self) -> u64 {
         match self.no_ring {
             None => 3,
             Some(_) => 2,
         }
     }
 
+    /// Tokio, and Yamanote on each driver that it can have here.
+    pub fn sides(&self, tokio: &Path, yamanote: &Path) -> Vec<Side> {
+        let mut sides = vec![Side::new("Tokio", tokio, None)];
+        if self.no_ring.is_none() {
+            sides.push(Side::new("Yamanote, io_uring", yamanote, Some("uring")));
+        }
+        sides.push(Side::new("Yamanote, epoll", yamanote, Some("epoll")));
+        sides
+    }
+
     /// Builds the test programs, and returns how long that took.
     pub fn build(&self, tree: &Path, runtime: &str) -> Result<Duration, String> {
         let log = self.place.join(format!("build-{runtime}.log"));
         let start = Instant::now();
-        let mut command = self.cargo(tree, "--no-run");
+        let mut command = self.cargo(tree, &["--no-run"]);
         match run(&mut command, &log)? {
             true => Ok(start.elapsed()),
             false => {
@@ -120,9 +121,8 @@ impl Plan {
             &timeout,
         ];
         let runner = Value::from(runner.map(Value::from).to_vec());
-        let mut command = self.cargo(&side.dir, "--no-fail-fast");
-        command.args(["--config", &format!("target.{}.runner={runner}", self.host)]);
-        command.args(&self.args);
+        let runner = format!("target.{}.runner={runner}", self.host);
+        let mut command = self.cargo(&side.dir, &["--no-fail-fast", "--config", &runner]);
         match side.driver {
             Some(driver) => command.env("YAMANOTE_DRIVER", driver),
             None => command.env_remove("YAMANOTE_DRIVER"),
@@ -141,26 +141,24 @@ impl Plan {
             .map_err(|error| format!("{}: {error}", record.display()))?;
         let printed = String::from_utf8_lossy(&printed);
         side.outcomes.add(&printed, &records);
-        for record in &records {
-            if let Ok(found) = binary::of(&record.path) {
-                side.found.extend(found);
-            }
+        // The programs are the same in every run.
+        if run_number == 1 {
+            let found = records.iter().filter_map(|it| binary::of(&it.path).ok());
+            found.for_each(|found| side.found.extend(found));
         }
         Ok(())
     }
 
     /// `cargo test` with what all of them are given.
-    fn cargo(&self, tree: &Path, first: &str) -> Command {
+    fn cargo(&self, tree: &Path, first: &[&str]) -> Command {
         let mut command = Cargo::new(tree, &[]).command("cargo");
-        command.args(["test", first, "--color", "never"]);
+        command.arg("test").args(first).args(["--color", "never"]);
         // Elsewhere it would be the same for both.
         command.env("CARGO_TARGET_DIR", tree.join("target"));
         if self.offline {
             command.arg("--offline");
         }
-        if first == "--no-run" {
-            command.args(&self.args);
-        }
+        command.args(&self.args);
         command
     }
 }

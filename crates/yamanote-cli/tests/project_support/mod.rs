@@ -61,7 +61,16 @@ impl Project {
 
     /// Starts from the versions that this repository locks, which are on this machine.
     pub fn with_our_lock(self) -> Project {
-        let lock = Path::new(REPOSITORY).join("Cargo.lock");
+        self.with_lock_of(".")
+    }
+
+    /// The same with the versions that the race locks, the registry's Tokio among them.
+    pub fn with_tokios_lock(self) -> Project {
+        self.with_lock_of("race/subjects/tokio")
+    }
+
+    fn with_lock_of(self, package: &str) -> Project {
+        let lock = Path::new(REPOSITORY).join(package).join("Cargo.lock");
         std::fs::copy(lock, self.path().join("Cargo.lock")).unwrap();
         self
     }

@@ -17,12 +17,12 @@ use cargo::View;
 use demands::Demand;
 use serde_json::json;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 pub use cargo::Cargo;
 pub use lock::{Lock, read as read_lock};
-pub use settings::{Settings, has_tokio};
+pub use settings::{Settings, has_tokio, is_tokio, manifest};
 pub use verdict::{Check, State};
 
 /// What is known of a project.
@@ -79,15 +79,19 @@ pub fn checks(path: &Path) -> Result<Vec<Check>, String> {
     read(path, &[]).map(|project| verdict::checks(&project))
 }
 
-fn read(path: &Path, config: &[String]) -> Result<Project, String> {
+/// The directory that is meant by `path`: a manifest stands for its directory.
+pub fn directory(path: &Path) -> Result<PathBuf, String> {
     let here = path
         .canonicalize()
         .map_err(|error| format!("{}: {error}", path.display()))?;
-    // A manifest stands for its directory.
-    let dir = match here.is_file() {
-        true => here.parent().unwrap_or(Path::new("/")),
-        false => &here,
-    };
+    Ok(match here.is_file() {
+        true => here.parent().unwrap_or(Path::new("/")).to_owned(),
+        false => here,
+    })
+}
+
+fn read(path: &Path, config: &[String]) -> Result<Project, String> {
+    let dir = &directory(path)?;
     let cargo = cargo::Cargo::new(dir, config);
     let workspace = cargo.workspace()?;
     let compiler = cargo.compiler()?;

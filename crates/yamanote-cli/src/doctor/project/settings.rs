@@ -40,13 +40,22 @@ impl Patch {
 
 /// Whether the package in this directory is called `tokio`.
 pub fn has_tokio(directory: &Path) -> bool {
-    let manifest = std::fs::read_to_string(directory.join("Cargo.toml"));
-    let manifest = manifest.ok().and_then(|text| text.parse::<Table>().ok());
-    let package = manifest.as_ref().and_then(|it| it.get("package"));
+    manifest(directory).is_some_and(|it| is_tokio(&it))
+}
+
+/// Whether the package of this manifest is called `tokio`.
+pub fn is_tokio(manifest: &Table) -> bool {
+    let package = manifest.get("package");
     package
         .and_then(|it| it.get("name"))
         .and_then(Value::as_str)
         == Some("tokio")
+}
+
+/// The manifest in this directory, if it can be read.
+pub fn manifest(directory: &Path) -> Option<Table> {
+    let text = std::fs::read_to_string(directory.join("Cargo.toml")).ok()?;
+    text.parse().ok()
 }
 
 impl Settings {
