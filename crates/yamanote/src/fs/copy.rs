@@ -44,22 +44,18 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
 /// Reads what is at hand and writes it to memory.
 fn copy_inline(from: &Path, to: &Path) -> Inline<u64> {
     in_memory::at(to, |target| {
-        let found = match look_up::open_once(from) {
-            Inline::Done(Ok(found)) => found,
-            Inline::Done(Err(error)) => return Inline::Done(Err(error)),
-            Inline::Refused(why) => return Inline::Refused(why),
-        };
-        let original = found.identity;
-        // Its permissions were learned before it was opened. In memory that was looked at already.
-        let is_it = found.facts.is_in_memory() || look_up::is_still(found.file.as_fd(), &original);
-        match read_inline(found) {
-            InlineRead::Done(Ok(contents)) if is_it => {
-                match target.write(&contents, Some(&original)) {
-                    Inline::Done(answer) => Inline::Done(answer.map(|()| contents.len() as u64)),
-                    Inline::Refused(why) => Inline::Refused(why),
-                }
+        look_up::open_once(from).and_then(|found| {
+            let original = found.identity;
+            // Its permissions were learned before it was opened. In memory that was looked at
+            // already.
+            let is_it =
+                found.facts.is_in_memory() || look_up::is_still(found.file.as_fd(), &original);
+            match read_inline(found) {
+                InlineRead::Done(Ok(contents)) if is_it => target
+                    .write(&contents, Some(&original))
+                    .and_then(|()| Inline::Done(Ok(contents.len() as u64))),
+                _ => Inline::Refused(Refusal::MayWait),
             }
-            _ => Inline::Refused(Refusal::MayWait),
-        }
+        })
     })
 }

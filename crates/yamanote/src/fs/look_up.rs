@@ -22,7 +22,7 @@ static IN_VAIN: AtomicU32 = AtomicU32::new(0);
 /// Whether a look-up should be tried inline. Where everything is on such a file system, as on the
 /// overlay of a container, only every sixteenth is tried, so that the attempts cost next to
 /// nothing.
-pub(super) fn is_worth_trying() -> bool {
+fn is_worth_trying() -> bool {
     let in_vain = IN_VAIN.load(Relaxed);
     in_vain < 16 || IN_VAIN.fetch_add(1, Relaxed) % 16 == 0
 }
@@ -54,6 +54,17 @@ pub(super) enum Inline<T> {
     Refused(Refusal),
 }
 
+impl<T> Inline<T> {
+    /// Goes on with what was found.
+    pub(super) fn and_then<U>(self, f: impl FnOnce(T) -> Inline<U>) -> Inline<U> {
+        match self {
+            Inline::Done(Ok(found)) => f(found),
+            Inline::Done(Err(error)) => Inline::Done(Err(error)),
+            Inline::Refused(why) => Inline::Refused(why),
+        }
+    }
+}
+
 /// Why something is not done inline.
 pub(super) enum Refusal {
     /// It would have to wait, or might.
@@ -69,6 +80,14 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// Of what may not be done inline now.
+    pub(super) fn untried(wants_trial: bool) -> Refusal {
+        match wants_trial {
+            true => Refusal::OnTrial,
+            false => Refusal::MayWait,
+        }
+    }
+
     /// Whether a thread that may wait should open and read in the inline way, to see how long it
     /// takes.
     pub(super) fn asks_for_trial(&self) -> bool {
@@ -139,15 +158,12 @@ pub(super) struct FoundFile {
 impl Facts {
     /// Why the file is not opened or read inline.
     fn refusal(&self) -> Refusal {
-        match self.mount.opens.wants_trial() || self.mount.reads.wants_trial() {
-            true => Refusal::OnTrial,
-            false => Refusal::MayWait,
-        }
+        Refusal::untried(self.mount.opens.wants_trial() || self.mount.reads.wants_trial())
     }
 }
 
 /// Finds `path` (relative to `dir`) without waiting and without opening it (`O_PATH`). `flags` may
-/// be `O_NOFOLLOW`.
+/// be `O_NOFOLLOW` and `O_DIRECTORY`.
 pub(super) fn find_inline(
     dir: Option<BorrowedFd<'_>>,
     path: &Path,
@@ -160,7 +176,7 @@ pub(super) fn find_inline(
 }
 
 /// Calls `f` with `path` if a look-up of it may be tried inline.
-pub(super) fn with_usable_path<T>(path: &Path, f: impl FnOnce(&CStr) -> Inline<T>) -> Inline<T> {
+fn with_usable_path(path: &Path, f: impl FnOnce(&CStr) -> Inline<FoundFile>) -> Inline<FoundFile> {
     if is_kernel_made(path) || !is_inline_allowed() {
         return Inline::Refused(Refusal::MayWait);
     }
@@ -168,11 +184,7 @@ pub(super) fn with_usable_path<T>(path: &Path, f: impl FnOnce(&CStr) -> Inline<T
 }
 
 /// [`find_inline`] for a path that is usable.
-pub(super) fn find_c_path(
-    dir: Option<BorrowedFd<'_>>,
-    path: &CStr,
-    flags: i32,
-) -> Inline<FoundFile> {
+fn find_c_path(dir: Option<BorrowedFd<'_>>, path: &CStr, flags: i32) -> Inline<FoundFile> {
     match BY_NAME.inline(limit(0), || look(dir, path, flags)) {
         Some(Ok((fd, identity))) => judge_found(fd, identity),
         Some(Err(error)) => {

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use super::in_memory::{self, Opened};
+use super::in_memory;
 use super::look_up::{self, Inline, Refusal};
 use super::{File, pool};
 
@@ -93,7 +93,7 @@ impl Settings {
 
 impl Settings {
     /// Creates or truncates the file at once, if it is in memory.
-    fn open_in_memory(&self, path: &Path) -> Inline<Opened> {
+    fn open_in_memory(&self, path: &Path) -> Inline<look_up::FoundFile> {
         match self.changing_flags() {
             Some(flags) => in_memory::open(path, flags, self.mode.unwrap_or(0o666)),
             None => Inline::Refused(Refusal::MayWait),
@@ -186,22 +186,17 @@ impl OpenOptions {
         let path = path.as_ref();
         pool::begin().await?;
         let plain_flags = self.settings.as_ref().and_then(Settings::plain_flags);
-        let why = match (&self.settings, plain_flags) {
-            (Some(_), Some(flags)) => match look_up::open_inline(path, flags) {
-                Inline::Done(found) => {
-                    let found = found?;
-                    return Ok(File::from_opened(found.file, Some(found.facts)));
-                }
-                Inline::Refused(why) => why,
-            },
-            (Some(settings), None) => match settings.open_in_memory(path) {
-                Inline::Done(opened) => {
-                    let opened = opened?;
-                    return Ok(File::from_opened(opened.file, Some(opened.facts)));
-                }
-                Inline::Refused(why) => why,
-            },
-            (None, _) => Refusal::MayWait,
+        let opened = match (&self.settings, plain_flags) {
+            (Some(_), Some(flags)) => look_up::open_inline(path, flags),
+            (Some(settings), None) => settings.open_in_memory(path),
+            (None, _) => Inline::Refused(Refusal::MayWait),
+        };
+        let why = match opened {
+            Inline::Done(found) => {
+                let found = found?;
+                return Ok(File::from_opened(found.file, Some(found.facts)));
+            }
+            Inline::Refused(why) => why,
         };
         let is_trial = why.asks_for_trial();
         let options = self.std.clone();

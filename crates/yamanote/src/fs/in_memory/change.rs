@@ -75,10 +75,7 @@ impl Change<'_> {
                 Change::judge(answer)
             }
             Some(None) => Inline::Refused(Refusal::MayWait),
-            None => Inline::Refused(match trust.wants_trial() {
-                true => Refusal::OnTrial,
-                false => Refusal::MayWait,
-            }),
+            None => Inline::Refused(Refusal::untried(trust.wants_trial())),
         }
     }
 

@@ -7,17 +7,12 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::super::look_up::{self, Inline, Refusal};
+use super::super::look_up::{self, FoundFile, Inline, Refusal};
 use super::super::strategy::{self, Facts};
 use super::super::trust::limit;
 use super::{Target, at};
 use crate::sys::fs::{self as sys, Identity};
 use crate::sys::names;
-
-pub(in crate::fs) struct Opened {
-    pub(in crate::fs) file: StdFile,
-    pub(in crate::fs) facts: Facts,
-}
 
 /// How a file is opened.
 #[derive(Clone, Copy)]
@@ -28,24 +23,20 @@ struct How<'a> {
     mode: u32,
     /// Must be another file.
     original: Option<&'a Identity>,
+    /// Whether it is for the program, which may look at its flags.
+    is_kept: bool,
 }
 
 /// Opens `path` as open(2) does with `flags`, which may create it with the permissions `mode`, or
 /// empty it.
-pub(in crate::fs) fn open(path: &Path, flags: i32, mode: u32) -> Inline<Opened> {
+pub(in crate::fs) fn open(path: &Path, flags: i32, mode: u32) -> Inline<FoundFile> {
     let how = How {
         flags,
         mode,
         original: None,
+        is_kept: true,
     };
-    at(path, |target| {
-        let opened = target.open_timed(how);
-        if let Inline::Done(Ok(opened)) = &opened {
-            // For programs that look at the flags; O_NONBLOCK has no effect on a regular file.
-            let _ = sys::set_status_flags(opened.file.as_fd(), flags);
-        }
-        opened
-    })
+    at(path, |target| target.open_timed(how))
 }
 
 impl Target<'_> {
@@ -60,40 +51,34 @@ impl Target<'_> {
             flags: libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC,
             mode: original.map_or(0o666, |original| original.permissions),
             original,
+            is_kept: false,
         };
-        let Opened { file, facts } = match self.open_timed(how) {
-            Inline::Done(Ok(opened)) => opened,
-            Inline::Done(Err(error)) => return Inline::Done(Err(error)),
-            Inline::Refused(why) => return Inline::Refused(why),
-        };
-        let permissions = Permissions::from_mode(how.mode);
-        if original.is_some() && file.set_permissions(permissions).is_err() {
-            return refused();
-        }
-        let write = || sys::write(file.as_fd(), contents, 0);
-        let trust = &facts.mount.writes;
-        match trust.inline_untried(limit(contents.len()), write) {
-            Some(Ok(n)) if n == contents.len() => {
-                strategy::charge(n);
-                Inline::Done(Ok(()))
-            }
-            _ => refused(),
-        }
+        self.open_timed(how)
+            .and_then(|FoundFile { file, facts, .. }| {
+                let permissions = Permissions::from_mode(how.mode);
+                if original.is_some() && file.set_permissions(permissions).is_err() {
+                    return refused();
+                }
+                let write = || sys::write(file.as_fd(), contents, 0);
+                let trust = &facts.mount.writes;
+                match trust.inline_untried(limit(contents.len()), write) {
+                    Some(Ok(n)) if n == contents.len() => {
+                        strategy::charge(n);
+                        Inline::Done(Ok(()))
+                    }
+                    _ => refused(),
+                }
+            })
     }
 
     /// Opens it under the eye of the clock.
-    fn open_timed(&self, how: How<'_>) -> Inline<Opened> {
+    fn open_timed(&self, how: How<'_>) -> Inline<FoundFile> {
         let mount = self.mount();
         let opened = mount.open_inline(|| self.open(how));
-        opened.unwrap_or_else(|| {
-            Inline::Refused(match mount.opens.wants_trial() {
-                true => Refusal::OnTrial,
-                false => Refusal::MayWait,
-            })
-        })
+        opened.unwrap_or_else(|| Inline::Refused(Refusal::untried(mount.opens.wants_trial())))
     }
 
-    fn open(&self, how: How<'_>) -> Inline<Opened> {
+    fn open(&self, how: How<'_>) -> Inline<FoundFile> {
         let opened = match self.small_file() {
             Some(Some(found)) if how.flags & libc::O_EXCL == 0 => self.open_found(&found, how),
             Some(Some(_)) => return Inline::Done(Err(errno(libc::EEXIST))),
@@ -107,7 +92,7 @@ impl Target<'_> {
         }
     }
 
-    fn create(&self, how: How<'_>) -> Option<Opened> {
+    fn create(&self, how: How<'_>) -> Option<FoundFile> {
         // A file that somebody else has created meanwhile has not been looked at.
         let flags = how.flags & !libc::O_TRUNC | libc::O_EXCL;
         let fd = names::open(self.name(), flags, how.mode & 0o7777).ok()?;
@@ -116,15 +101,16 @@ impl Target<'_> {
             size: 0,
             ..self.dir.identity
         };
-        Some(Opened {
+        Some(FoundFile {
             file: StdFile::from(fd),
             facts: Facts::new(&identity, self.dir.facts.mount.clone(), how.flags),
+            identity,
         })
     }
 
-    /// Opens what was found, if it is a regular file and still there; it stays `O_NONBLOCK`. As
+    /// Opens what was found, if it is a regular file and still there. As
     /// `O_TRUNC` does not look at the size, the file is emptied afterwards.
-    fn open_found(&self, found: &Identity, how: How<'_>) -> Option<Opened> {
+    fn open_found(&self, found: &Identity, how: How<'_>) -> Option<FoundFile> {
         let is_original = |original| look_up::is_same(original, found);
         if found.file_type != libc::S_IFREG || how.original.is_some_and(is_original) {
             return None;
@@ -147,8 +133,13 @@ impl Target<'_> {
             // plain call would have done as well; if it is a large one, the clock finds out.
             _ => file.set_len(0).ok()?,
         }
-        Some(Opened {
+        if how.is_kept {
+            // O_NONBLOCK has no effect on a regular file, but programs may look at the flags.
+            let _ = sys::set_status_flags(file.as_fd(), how.flags);
+        }
+        Some(FoundFile {
             facts: Facts::new(found, self.dir.facts.mount.clone(), how.flags),
+            identity: *found,
             file,
         })
     }

@@ -14,7 +14,7 @@ mod change;
 pub(super) use change::Change;
 
 mod create;
-pub(super) use create::{Opened, open};
+pub(super) use create::open;
 
 use std::ffi::{CStr, OsStr};
 use std::io;
@@ -89,18 +89,13 @@ fn split(path: &Path) -> Option<(&Path, &Path)> {
 /// call's, as is that of a directory that does not exist.
 pub(super) fn at<T>(path: &Path, f: impl FnOnce(&Target<'_>) -> Inline<T>) -> Inline<T> {
     let may_wait = || Inline::Refused(Refusal::MayWait);
-    if !look_up::is_worth_trying() || !may_be_in_memory() {
+    if !may_be_in_memory() {
         return may_wait();
     }
     let Some((dir, name)) = split(path) else {
         return may_wait();
     };
-    look_up::with_usable_path(dir, |dir| {
-        let dir = match look_up::find_c_path(None, dir, libc::O_DIRECTORY) {
-            Inline::Done(Ok(dir)) => dir,
-            Inline::Done(Err(error)) => return Inline::Done(Err(error)),
-            Inline::Refused(why) => return Inline::Refused(why),
-        };
+    look_up::find_inline(None, dir, libc::O_DIRECTORY).and_then(|dir| {
         if !dir.facts.is_in_memory() {
             ELSEWHERE.fetch_add(1, Relaxed);
             return may_wait();
