@@ -3,10 +3,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::future::poll_fn;
 use std::panic::Location;
 use std::sync::mpsc;
-use std::task::Poll;
 use std::time::Duration;
 
 use super::Handle;
@@ -259,13 +257,11 @@ fn without_leaves(views: Vec<View>) -> Vec<TaskDump> {
     views.into_iter().map(task).collect()
 }
 
-/// Looks at all tasks but the one that this runs in, on a thread that may look at them.
+/// Looks at all tasks, on a thread that may look at them.
 async fn collect(handle: Handle, detail: Detail) -> Vec<TaskDump> {
     let scheduler = &handle.parts().scheduler;
-    let own = task::try_id();
     let views = scheduler.view().unwrap_or_default();
     let mut tasks = without_leaves(views);
-    tasks.retain(|task| Some(task.view.id) != own);
     let places: HashMap<_, _> = (tasks.iter().enumerate())
         .map(|(place, task)| (task.view.id, place))
         .collect();
@@ -284,19 +280,6 @@ async fn collect(handle: Handle, detail: Detail) -> Vec<TaskDump> {
             let task = &mut tasks[place];
             (task.state, task.leaves) = (TaskState::Waiting, leaves);
         }
-        let_others_run().await;
+        defer::yield_once().await;
     }
-}
-
-/// Yields once.
-async fn let_others_run() {
-    let mut has_yielded = false;
-    poll_fn(|cx| match std::mem::replace(&mut has_yielded, true) {
-        true => Poll::Ready(()),
-        false => {
-            defer::wake_later(cx.waker());
-            Poll::Pending
-        }
-    })
-    .await;
 }

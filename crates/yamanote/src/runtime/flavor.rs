@@ -21,3 +21,13 @@ pub enum RuntimeFlavor {
     /// Tasks run on the runtime's own worker threads.
     MultiThread,
 }
+
+impl RuntimeFlavor {
+    /// As in `#[main(flavor = "...")]`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            RuntimeFlavor::CurrentThread => "current_thread",
+            RuntimeFlavor::MultiThread => "multi_thread",
+        }
+    }
+}

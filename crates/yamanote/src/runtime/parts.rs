@@ -4,7 +4,6 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::driver::Driver;
 use super::flavor::RuntimeFlavor;
@@ -25,11 +24,11 @@ pub(crate) struct Parts {
     /// For the threads that enter, if the program has chosen where chance starts.
     pub(super) seeds: Option<Seeds>,
     /// Inline file calls that made their thread wait.
-    pub(super) inline_file_stalls: AtomicU64,
+    pub(super) inline_file_stalls: Counter,
     /// Jobs of files that went to the blocking pool.
     pub(super) file_jobs: Counter,
     /// Bytes of copies that went from end to end within the kernel.
-    pub(super) kernel_copied_bytes: AtomicU64,
+    pub(super) kernel_copied_bytes: Counter,
     /// Written by the watchdog.
     pub(super) stalls: Arc<Stalls>,
 }
@@ -95,22 +94,12 @@ impl Parts {
         self.switches.kernel_copies
     }
 
-    pub(super) fn inline_file_stalls(&self) -> u64 {
-        self.inline_file_stalls.load(Relaxed)
-    }
-
     pub(crate) fn count_inline_file_stall(&self) {
-        // Relaxed: a statistic.
-        self.inline_file_stalls.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn kernel_copied_bytes(&self) -> u64 {
-        self.kernel_copied_bytes.load(Relaxed)
+        self.inline_file_stalls.add_shared(1);
     }
 
     pub(crate) fn count_kernel_copied_bytes(&self, count: u64) {
-        // Relaxed: a statistic.
-        self.kernel_copied_bytes.fetch_add(count, Relaxed);
+        self.kernel_copied_bytes.add_shared(count);
     }
 }
 

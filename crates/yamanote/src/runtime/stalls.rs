@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::id::Id;
 use super::stall::{Activity, Finding, Settings};
 use super::task;
+use crate::util::nanos::as_ns;
 use crate::util::spans;
 
 /// A worker that one poll of one task has held up for longer than the limit, at the beginning or at
@@ -147,7 +148,7 @@ impl Stalls {
         if !finding.is_over {
             self.count.fetch_add(1, Relaxed);
         }
-        let age_ns = u64::try_from(finding.age.as_nanos()).unwrap_or(u64::MAX);
+        let age_ns = as_ns(finding.age);
         self.longest_ns.fetch_max(age_ns, Relaxed);
     }
 }

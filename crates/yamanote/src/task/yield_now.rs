@@ -1,10 +1,6 @@
 //! Letting the other tasks run.
 #![forbid(unsafe_code)]
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use crate::util::defer;
 
 /// Lets the other tasks run.
@@ -34,22 +30,5 @@ use crate::util::defer;
 /// # }
 /// ```
 pub async fn yield_now() {
-    YieldNow { yielded: false }.await;
-}
-
-struct YieldNow {
-    yielded: bool,
-}
-
-impl Future for YieldNow {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.yielded {
-            return Poll::Ready(());
-        }
-        self.yielded = true;
-        defer::wake_later(cx.waker());
-        Poll::Pending
-    }
+    defer::yield_once().await;
 }

@@ -1,8 +1,6 @@
 //! Stopping and moving the clock, for tests.
 #![forbid(unsafe_code)]
 
-use std::future::poll_fn;
-use std::task::Poll;
 use std::time::Duration;
 
 use crate::runtime::parts::Parts;
@@ -113,15 +111,7 @@ pub async fn advance(duration: Duration) {
         panic!("{text}");
     }
     // The next turn of the driver fires what is due, and this task goes on after it.
-    let mut has_yielded = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut has_yielded, true) {
-            return Poll::Ready(());
-        }
-        defer::wake_later(cx.waker());
-        Poll::Pending
-    })
-    .await;
+    defer::yield_once().await;
 }
 
 /// Calls `f` with the current runtime. The error is the text to panic with.

@@ -6,7 +6,10 @@
 #![forbid(unsafe_code)]
 
 use std::cell::{Cell, RefCell};
-use std::task::Waker;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 
 use super::first_panic::FirstPanic;
 use super::room::Room;
@@ -45,6 +48,27 @@ pub(crate) fn wake_later(waker: &Waker) {
     });
     if !collected.unwrap_or(false) {
         waker.wake_by_ref();
+    }
+}
+
+/// Pending once, and woken later.
+pub(crate) fn yield_once() -> YieldOnce {
+    YieldOnce { has_yielded: false }
+}
+
+pub(crate) struct YieldOnce {
+    has_yielded: bool,
+}
+
+impl Future for YieldOnce {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if mem::replace(&mut self.has_yielded, true) {
+            return Poll::Ready(());
+        }
+        wake_later(cx.waker());
+        Poll::Pending
     }
 }
 

@@ -2,7 +2,6 @@
 #![forbid(unsafe_code)]
 
 use std::io;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
@@ -234,9 +233,9 @@ impl Builder {
             name: self.name.clone(),
             switches,
             seeds: self.seed.map(Seeds::new),
-            inline_file_stalls: AtomicU64::new(0),
+            inline_file_stalls: Counter::new(),
             file_jobs: Counter::new(),
-            kernel_copied_bytes: AtomicU64::new(0),
+            kernel_copied_bytes: Counter::new(),
             stalls: Arc::default(),
         });
         // Weak, because the parts keep the pool, which keeps this closure.

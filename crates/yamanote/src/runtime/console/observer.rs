@@ -45,14 +45,8 @@ impl Observer {
         let mut polls = HashMap::new();
         for parts in runtimes {
             let runtime = parts.id.number();
-            let Some(workers) = parts.scheduler.workers().upgrade() else {
-                continue;
-            };
-            for worker in 0.. {
-                let Some(polling) = workers.polling(worker) else {
-                    break;
-                };
-                let sight = polling.look();
+            let seen = (parts.scheduler).pollings(|polling| (polling.look(), polling.thread()));
+            for (worker, (sight, thread)) in seen.into_iter().enumerate() {
                 let Some(polled) = sight.polled else {
                     continue;
                 };
@@ -62,7 +56,7 @@ impl Observer {
                     number: sight.count,
                     polled,
                     since: same.map_or(now, |same| same.since),
-                    thread: polling.thread(),
+                    thread,
                 };
                 polls.insert((runtime, worker), poll);
                 *self.busy.entry((runtime, polled.spawned_at)).or_default() +=

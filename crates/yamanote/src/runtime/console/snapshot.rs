@@ -5,13 +5,13 @@
 #![forbid(unsafe_code)]
 
 use super::observer::{Observer, Poll};
-use crate::runtime::flavor::RuntimeFlavor;
 use crate::runtime::metrics::RuntimeMetrics;
 use crate::runtime::parts::Parts;
 use crate::runtime::snapshot::{Snapshot, Worker};
 use crate::runtime::stall::activity_of;
 use crate::runtime::task::Census;
 use crate::util::json::{self, Object};
+use crate::util::nanos::as_ns;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -71,7 +71,7 @@ fn write_runtime(object: &mut Object<'_>, parts: &Arc<Parts>, observer: &Observe
     );
     object.object("stalls", |object| {
         object.number("count", metrics.stalls());
-        object.number("longest_ns", ns(metrics.longest_stall()));
+        object.number("longest_ns", as_ns(metrics.longest_stall()));
     });
     if let Some(census) = parts.scheduler.census(PATIENCE) {
         write_census(object, id, census, observer);
@@ -89,7 +89,7 @@ fn write_poll(object: &mut Object<'_>, poll: &Poll) {
         object.number("thread", u64::from(thread.unsigned_abs()));
     }
     let seen = poll.since.elapsed();
-    object.number("seen_ns", ns(seen));
+    object.number("seen_ns", as_ns(seen));
     // Before that it is not worth the system calls, nor anybody's attention.
     if let Some(thread) = poll.thread.filter(|_| seen >= LONG) {
         object.string("activity", &activity_of(thread).to_string());
@@ -100,7 +100,7 @@ fn write_worker(object: &mut Object<'_>, index: usize, worker: &Worker) {
     object.number("index", index as u64);
     object.boolean("parked", worker.is_parked);
     object.number("queued", worker.queued as u64);
-    object.number("busy_ns", ns(worker.busy));
+    object.number("busy_ns", as_ns(worker.busy));
     object.number("polls", worker.polls);
     object.number("local_schedules", worker.local_schedules);
     object.number("parks", worker.parks);
@@ -112,10 +112,10 @@ fn write_worker(object: &mut Object<'_>, index: usize, worker: &Worker) {
     let times = &worker.poll_times;
     object.object("poll_times", |object| {
         object.number("count", times.count());
-        object.number("sum_ns", ns(times.sum));
+        object.number("sum_ns", as_ns(times.sum));
         for (name, share) in [("p50_ns", 0.5), ("p99_ns", 0.99), ("p999_ns", 0.999)] {
             if let Some(quantile) = times.quantile(share) {
-                object.number(name, ns(quantile));
+                object.number(name, as_ns(quantile));
             }
         }
     });
@@ -172,15 +172,14 @@ fn write_census(object: &mut Object<'_>, runtime: u64, census: Census, observer:
         object.number("waiting", count.waiting as u64);
         object.number("oldest_task", count.oldest.number());
         let busy = observer.busy(runtime, count.spawned_at);
-        object.number("busy_ns", ns(busy));
+        object.number("busy_ns", as_ns(busy));
     });
 }
 
 fn flavor(parts: &Parts) -> &'static str {
-    match parts.flavor() {
-        RuntimeFlavor::MultiThread => "multi_thread",
-        RuntimeFlavor::CurrentThread if parts.is_local() => "local",
-        RuntimeFlavor::CurrentThread => "current_thread",
+    match parts.is_local() {
+        true => "local",
+        false => parts.flavor().name(),
     }
 }
 
@@ -194,14 +193,10 @@ fn program() -> String {
 /// Since the first snapshot; the clock that all times of a snapshot are taken by.
 fn monotonic_ns() -> u64 {
     static ZERO: OnceLock<Instant> = OnceLock::new();
-    ns(ZERO.get_or_init(Instant::now).elapsed())
+    as_ns(ZERO.get_or_init(Instant::now).elapsed())
 }
 
 fn unix_time_ns() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.map_or(0, ns)
-}
-
-fn ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    now.map_or(0, as_ns)
 }

@@ -6,7 +6,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::runtime::scheduler::histogram::{Layout, Log, as_ns};
+use crate::runtime::scheduler::histogram::{Layout, Log};
+use crate::util::nanos::as_ns;
 
 const MAX_PRECISION: u32 = 10;
 

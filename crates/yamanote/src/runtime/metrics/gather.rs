@@ -32,8 +32,8 @@ pub(super) fn snapshot(parts: &Parts) -> Snapshot {
         ring: ring(parts),
         files: Files {
             pool_jobs: parts.file_jobs.get(),
-            inline_stalls: parts.inline_file_stalls(),
-            kernel_copied_bytes: parts.kernel_copied_bytes(),
+            inline_stalls: parts.inline_file_stalls.get(),
+            kernel_copied_bytes: parts.kernel_copied_bytes.get(),
         },
     }
 }

@@ -13,7 +13,6 @@ unstable! {
 
 use self::snapshot::Snapshot;
 use super::driver::DriverKind;
-use super::flavor::RuntimeFlavor;
 use super::parts::Parts;
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,13 +133,9 @@ impl RuntimeMetrics {
     /// ```
     pub fn to_openmetrics(&self) -> String {
         let driver = self.driver().to_string();
-        let flavor = match self.handle.flavor() {
-            RuntimeFlavor::CurrentThread => "current_thread",
-            RuntimeFlavor::MultiThread => "multi_thread",
-        };
         let identity = [
             ("version", env!("CARGO_PKG_VERSION")),
-            ("flavor", flavor),
+            ("flavor", self.handle.flavor().name()),
             ("driver", &driver),
         ];
         openmetrics::text(&self.insight(), &identity, self.handle.name.as_deref())
@@ -166,7 +161,7 @@ impl RuntimeMetrics {
     /// short. Afterwards such calls are left to the blocking pool for a while, so the number grows
     /// slowly; see [`fs`](crate::fs#inline-calls).
     pub fn inline_file_stalls(&self) -> u64 {
-        self.handle.inline_file_stalls()
+        self.handle.inline_file_stalls.get()
     }
 
     /// How many times a poll has held a worker up for longer than the limit of
@@ -195,7 +190,7 @@ impl RuntimeMetrics {
     /// without the memory of this process, in tasks of this runtime, since it was built; see
     /// [`kernel_copies`](super::Builder::kernel_copies).
     pub fn kernel_copied_bytes(&self) -> u64 {
-        self.handle.kernel_copied_bytes()
+        self.handle.kernel_copied_bytes.get()
     }
 
     /// How many operations have been handed to io_uring since the runtime was built. Stays zero on

@@ -5,6 +5,7 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use crate::runtime::scheduler::poll_timer::PollTimes;
+use crate::util::nanos::as_ns;
 
 /// What a runtime has done and has before it; from
 /// [`RuntimeMetrics::insight`](crate::runtime::RuntimeMetrics::insight).
@@ -118,7 +119,7 @@ impl Histogram {
 
     /// The mean; `None` if nothing was measured.
     pub fn mean(&self) -> Option<Duration> {
-        let sum = u64::try_from(self.sum.as_nanos()).unwrap_or(u64::MAX);
+        let sum = as_ns(self.sum);
         sum.checked_div(self.count()).map(Duration::from_nanos)
     }
 

@@ -7,7 +7,6 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use super::RuntimeMetrics;
-use crate::runtime::flavor::RuntimeFlavor;
 use crate::runtime::scheduler::histogram::Histogram;
 use crate::runtime::scheduler::poll_timer::PollTimes;
 
@@ -145,11 +144,7 @@ impl RuntimeMetrics {
     /// When `worker` is not below [`num_workers`](Self::num_workers).
     #[track_caller]
     pub fn worker_mean_poll_time(&self, worker: usize) -> Duration {
-        let meter = self.handle.scheduler.meter(worker);
-        match self.handle.flavor() {
-            RuntimeFlavor::CurrentThread => Duration::ZERO,
-            _ => Duration::from_nanos(meter.mean_poll_ns.get()),
-        }
+        Duration::from_nanos(self.handle.scheduler.meter(worker).mean_poll_ns.get())
     }
 
     /// Whether the time of each poll is counted in a histogram, as

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::util::counter::Counter;
+use crate::util::nanos::as_ns;
 
 /// Where buckets begin. Values are nanoseconds. The first bucket begins at 0, each ends where the
 /// next begins, and the last has no end.
@@ -146,11 +147,6 @@ impl Histogram {
     pub(crate) fn sum(&self) -> Duration {
         Duration::from_nanos(self.sum_ns.get())
     }
-}
-
-/// Nanoseconds, as many as there is room for: five centuries.
-pub(crate) fn as_ns(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(all(test, not(loom)))]

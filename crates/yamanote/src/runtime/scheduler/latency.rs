@@ -6,9 +6,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::histogram::{Histogram, as_ns};
+use super::histogram::Histogram;
 use crate::runtime::task::{LocalNotified, Notified};
 use crate::unstable::SCHEDULE_LATENCY;
+use crate::util::nanos::as_ns;
 
 /// The clock of one scheduler.
 pub(crate) struct LatencyClock {

@@ -5,22 +5,23 @@
 //! a worker that never parks.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::util::counter::Counter;
+
 /// One worker's account. Written by the thread that is the worker, read by anybody: numbers that
-/// nothing else depends on, hence Relaxed throughout. When another thread becomes the worker, a
+/// nothing else depends on. When another thread becomes the worker, a
 /// lock hands the account over.
 pub(crate) struct Load {
     zero: Instant,
     /// Busy time is accounted for up to here; nanoseconds after `zero`.
-    accounted_ns: AtomicU64,
-    busy_ns: AtomicU64,
-    parks: AtomicU64,
-    parks_and_unparks: AtomicU64,
-    noop_parks: AtomicU64,
+    accounted_ns: Counter,
+    busy_ns: Counter,
+    parks: Counter,
+    parks_and_unparks: Counter,
+    noop_parks: Counter,
     /// Polls of the worker when it last was going to sleep.
-    polls_before: AtomicU64,
+    polls_before: Counter,
 }
 
 impl Load {
@@ -28,28 +29,28 @@ impl Load {
     pub(crate) fn new() -> Self {
         Load {
             zero: Instant::now(),
-            accounted_ns: AtomicU64::new(0),
-            busy_ns: AtomicU64::new(0),
-            parks: AtomicU64::new(0),
-            parks_and_unparks: AtomicU64::new(0),
-            noop_parks: AtomicU64::new(0),
-            polls_before: AtomicU64::new(0),
+            accounted_ns: Counter::new(),
+            busy_ns: Counter::new(),
+            parks: Counter::new(),
+            parks_and_unparks: Counter::new(),
+            noop_parks: Counter::new(),
+            polls_before: Counter::new(),
         }
     }
 
     /// The worker, which has made so many polls, is going to sleep. If it has slept before and
     /// found nothing to do in between, it stays parked, and that is counted alone.
     pub(crate) fn park(&self, polls: u64) {
-        if self.polls_before.load(Relaxed) == polls {
-            add(&self.noop_parks, 1);
+        if self.polls_before.get() == polls {
+            self.noop_parks.add(1);
         }
-        self.polls_before.store(polls, Relaxed);
+        self.polls_before.set(polls);
         if self.is_parked() {
             return;
         }
         self.account(Instant::now());
-        add(&self.parks, 1);
-        add(&self.parks_and_unparks, 1);
+        self.parks.add(1);
+        self.parks_and_unparks.add(1);
     }
 
     /// The worker has something to do, perhaps after having slept.
@@ -62,37 +63,37 @@ impl Load {
     /// The worker has slept until `now`.
     pub(crate) fn unpark_at(&self, now: Instant) {
         self.resume(now);
-        add(&self.parks_and_unparks, 1);
+        self.parks_and_unparks.add(1);
     }
 
     /// The worker has been busy until `now`.
     pub(crate) fn account(&self, now: Instant) {
         let now_ns = self.ns(now);
-        let since_ns = self.accounted_ns.load(Relaxed);
-        add(&self.busy_ns, now_ns.saturating_sub(since_ns));
-        self.accounted_ns.store(now_ns, Relaxed);
+        let since_ns = self.accounted_ns.get();
+        self.busy_ns.add(now_ns.saturating_sub(since_ns));
+        self.accounted_ns.set(now_ns);
     }
 
     /// The worker has been idle until `now`.
     pub(crate) fn resume(&self, now: Instant) {
-        self.accounted_ns.store(self.ns(now), Relaxed);
+        self.accounted_ns.set(self.ns(now));
     }
 
     pub(crate) fn busy(&self) -> Duration {
-        Duration::from_nanos(self.busy_ns.load(Relaxed))
+        Duration::from_nanos(self.busy_ns.get())
     }
 
     pub(crate) fn parks(&self) -> u64 {
-        self.parks.load(Relaxed)
+        self.parks.get()
     }
 
     pub(crate) fn parks_and_unparks(&self) -> u64 {
-        self.parks_and_unparks.load(Relaxed)
+        self.parks_and_unparks.get()
     }
 
     /// How often it went to sleep without having polled a task since the last time.
     pub(crate) fn noop_parks(&self) -> u64 {
-        self.noop_parks.load(Relaxed)
+        self.noop_parks.get()
     }
 
     pub(crate) fn is_parked(&self) -> bool {
@@ -102,11 +103,6 @@ impl Load {
     fn ns(&self, now: Instant) -> u64 {
         now.saturating_duration_since(self.zero).as_nanos() as u64
     }
-}
-
-/// There is one writer at a time, so no read-modify-write is needed.
-fn add(counter: &AtomicU64, amount: u64) {
-    counter.store(counter.load(Relaxed).wrapping_add(amount), Relaxed);
 }
 
 #[cfg(all(test, not(loom)))]

@@ -28,7 +28,7 @@ pub(crate) struct Meter {
     pub(crate) steal_operations: Counter,
     /// Polls that have used up their budget.
     pub(crate) forced_yields: Counter,
-    /// How long a poll takes, by a mean that forgets.
+    /// How long a poll takes, by a mean that forgets. Zero on a current-thread runtime.
     pub(crate) mean_poll_ns: Counter,
     /// How long polls took, those that were timed; `None`: none is.
     pub(crate) poll_times: Option<Histogram>,

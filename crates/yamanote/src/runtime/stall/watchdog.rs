@@ -325,12 +325,8 @@ impl Watched {
             }
             let sighting = &mut self.sightings[worker];
             let before = sighting.count;
-            let finding = sighting.look(polling, now, is_late, self.settings.limit);
-            let mut finding = finding.map(|finding| Finding { worker, ..finding });
-            if let Some(finding) = finding.as_mut().filter(|finding| !finding.is_over) {
-                finding.name = finding.polled.id.and_then(|id| workers.name_of(id));
-                sighting.stall = Some(finding.clone());
-            }
+            let place = (&*workers, worker);
+            let finding = sighting.look(place, polling, now, is_late, self.settings.limit);
             findings.extend(finding.map(|finding| (self.settings.tell.clone(), finding)));
             is_active |= sighting.count != before || polling.is_awake();
         }
@@ -356,9 +352,10 @@ impl Sighting {
         }
     }
 
-    /// Notes what the worker does. What it returns is of no worker yet.
+    /// Notes what this worker of these does.
     fn look(
         &mut self,
+        (workers, worker): (&dyn Workers, usize),
         polling: &Polling,
         now: Instant,
         is_late: bool,
@@ -388,9 +385,9 @@ impl Sighting {
             return None;
         }
         let stall = Finding {
-            worker: 0,
+            worker,
             polled,
-            name: None,
+            name: polled.id.and_then(|id| workers.name_of(id)),
             thread,
             thread_name: thread.and_then(activity::name_of),
             age,

@@ -56,18 +56,19 @@ impl<S: Schedule> OwnedTasks<S> {
 
     /// The name of a task, if it is there and has one. Not of biased ones.
     pub(crate) fn name_of(&self, id: Id) -> Option<Box<str>> {
-        let mut name = None;
-        if !S::IS_BIASED {
-            self.visit(|task| {
-                // SAFETY: as above.
-                let meta = unsafe { &task.as_ref().meta };
-                let is_it = meta.id == id;
-                if is_it {
-                    name = meta.label.name().map(Box::from);
-                }
-                !is_it
-            });
+        if S::IS_BIASED {
+            return None;
         }
+        let mut name = None;
+        self.visit_beside(id, |task| {
+            // SAFETY: as above.
+            let meta = unsafe { &task.as_ref().meta };
+            let is_it = meta.id == id;
+            if is_it {
+                name = meta.label.name().map(Box::from);
+            }
+            !is_it
+        });
         name
     }
 

@@ -8,8 +8,9 @@ use super::{Builder, LegacySettings};
 use crate::runtime::metrics::configuration::{
     Doubling, HistogramConfiguration, HistogramScale, Linear,
 };
-use crate::runtime::scheduler::histogram::{Layout, as_ns};
+use crate::runtime::scheduler::histogram::Layout;
 use crate::runtime::scheduler::poll_timer::PollTimes;
+use crate::util::nanos::as_ns;
 
 /// What is not said otherwise is counted in ten buckets of 100 µs.
 const WIDTH_NS: u64 = 100_000;

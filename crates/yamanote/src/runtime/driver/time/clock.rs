@@ -13,6 +13,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::util::nanos::as_ns;
 use crate::util::poison::unpoisoned;
 
 /// Whether any clock of this process was ever frozen. In a program that never freezes time,
@@ -89,8 +90,7 @@ impl Clock {
     /// An instant in nanoseconds since the clock was made: zero if it is earlier, `u64::MAX` if it
     /// is more than 584 years later.
     pub(crate) fn to_ns(&self, instant: Instant) -> u64 {
-        let since = instant.saturating_duration_since(self.start);
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        as_ns(instant.saturating_duration_since(self.start))
     }
 
     /// Freezes it. The error is the text to panic with.

@@ -193,16 +193,16 @@ impl Worker {
         self.with_core(|core| {
             core.tick = core.tick.wrapping_add(1);
             core.unlooked += 1;
+            let mut first = None;
             if core.unlooked >= self.injection_interval(core) {
                 core.unlooked = 0;
-                if let Some(task) = self.take_injected(core) {
-                    core.poll_timer.begin(core.tick);
-                    return Some(task);
-                }
+                first = self.take_injected(core);
             }
-            let task = core.pop().or_else(|| self.take_injected(core));
+            let task = first
+                .or_else(|| core.pop())
+                .or_else(|| self.take_injected(core))?;
             core.poll_timer.begin(core.tick);
-            task
+            Some(task)
         })
     }
 
