@@ -8,7 +8,8 @@
 //! - [`in_own_process`] runs such a test alone in a process; [`deny_syscall`] takes a system call
 //!   away from it, [`inject`] lets one fail at any time, [`Scarcity`] takes descriptors away;
 //!   [`ignore_signals`] and [`block_signals`] set signals as an unkind parent would.
-//! - [`Holdup`] keeps workers in a poll; [`limit_file_size`] lets writes fail.
+//! - [`Holdup`] keeps workers in a poll; [`limit_file_size`] lets writes fail;
+//!   [`see_mounts_alone`] keeps mounts from others.
 //! - [`rounds`] says how often to repeat what is repeated often.
 
 mod alloc;
@@ -37,7 +38,7 @@ pub use inheritance::{block_signals, ignore_signals};
 pub use inject::{Injection, inject};
 pub use matrix::{Driver, Setup, run_alone, run_here};
 pub use pipe::pipe;
-pub use process::{in_own_process, limit_file_size, raise_descriptor_limit};
+pub use process::{in_own_process, limit_file_size, raise_descriptor_limit, see_mounts_alone};
 pub use registry::registry_tokio;
 pub use rounds::rounds;
 pub use scarcity::Scarcity;

@@ -91,3 +91,14 @@ fn set_soft_limit(resource: Resource, soft: u64) {
     let result = unsafe { libc::setrlimit64(resource, &limit) };
     assert_eq!(result, 0, "setrlimit: {}", std::io::Error::last_os_error());
 }
+
+/// Nobody else sees what this thread, and those it starts, mount from now on.
+pub fn see_mounts_alone() {
+    let (none, root) = (c"none".as_ptr(), c"/".as_ptr());
+    // SAFETY: strings that end with NUL and live through the calls.
+    unsafe {
+        assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
+        let private = libc::MS_REC | libc::MS_PRIVATE;
+        assert_eq!(libc::mount(none, root, none, private, std::ptr::null()), 0);
+    }
+}

@@ -4,57 +4,22 @@
 
 mod copy_program_support;
 mod copy_support;
+mod kernel_copy_support;
+mod tcp_support;
 
 use std::io::{ErrorKind, SeekFrom};
 use std::path::PathBuf;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use copy_program_support::{Adapter, Program, Sink, Source, Step, Stream, program};
+use copy_program_support::{Adapter, Program, Sink, Source, Step, program};
 use copy_support::{Reader, Writer, poll_times};
+use kernel_copy_support::{Plain, source};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use yamanote::fs::File;
-use yamanote::io::{
-    self, AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt, ReadBuf,
-};
-use yamanote::net::UnixStream;
-use yamanote::net::unix::pipe;
-use yamanote::net::{TcpListener, TcpStream};
+use yamanote::io::{self, AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt};
 use yamanote::runtime::Runtime;
 use yamanote::task::{JoinHandle, yield_now};
 use yamanote_test::{Setup, TempDir, builder, matrix};
-
-/// Passes everything on, but for what a copy asks beyond reads and writes.
-struct Plain<T>(T);
-
-impl<T: AsyncRead + Unpin> AsyncRead for Plain<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Plain<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
 
 /// What a run has come to.
 #[derive(Debug, PartialEq)]
@@ -85,28 +50,6 @@ struct Ends {
     to: ToEnd,
 }
 
-async fn connect(stream: Stream) -> (Writer, Reader) {
-    match stream {
-        Stream::Tcp => {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let address = listener.local_addr().unwrap();
-            let writer = TcpStream::connect(address).await.unwrap();
-            (
-                Box::new(writer),
-                Box::new(listener.accept().await.unwrap().0),
-            )
-        }
-        Stream::Unix => {
-            let (writer, reader) = UnixStream::pair().unwrap();
-            (Box::new(writer), Box::new(reader))
-        }
-        Stream::Pipe => {
-            let (writer, reader) = pipe::pipe().unwrap();
-            (Box::new(writer), Box::new(reader))
-        }
-    }
-}
-
 fn paths(dir: &TempDir) -> [PathBuf; 2] {
     ["from", "to"].map(|name| dir.path().join(name))
 }
@@ -125,7 +68,7 @@ async fn open(program: &Program) -> Ends {
         Source::WriteOnlyFile => FromEnd::File(options.write(true).open(&from).await.unwrap()),
         Source::Directory => FromEnd::File(options.read(true).open(dir.path()).await.unwrap()),
         Source::Stream(stream) => {
-            let (mut writer, reader) = connect(stream).await;
+            let (mut writer, reader) = source(stream).await;
             let contents = program.contents();
             yamanote::spawn(async move {
                 // Whoever reads may be gone.
@@ -142,7 +85,7 @@ async fn open(program: &Program) -> Ends {
         Sink::ReadOnlyFile => ToEnd::File(options.read(true).open(&to).await.unwrap()),
         Sink::Full => ToEnd::File(options.write(true).open("/dev/full").await.unwrap()),
         Sink::Stream(stream) => {
-            let (writer, reader) = connect(stream).await;
+            let (writer, reader) = source(stream).await;
             ToEnd::Stream(
                 writer,
                 yamanote::spawn(receive(reader, program.reads.clone())),

@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
-use stall_support::{Asking, Mounted, is_inline, listen, run, see_mounts_alone, until_inline};
+use stall_support::{Asking, Mounted, is_inline, listen, run, until_inline};
 use yamanote::fs::{self, File, OpenOptions};
 use yamanote::io::{self, AsyncReadExt};
 use yamanote::net::UnixStream;
 use yamanote::runtime::Handle;
-use yamanote_test::{Capability, Setup, TempDir, matrix, require};
+use yamanote_test::{Capability, Setup, TempDir, matrix, require, see_mounts_alone};
 
 const LEN: usize = 300_000;
 

@@ -9,6 +9,7 @@ use yamanote::fs::{self, File, OpenOptions};
 use yamanote::io::{AsyncSeekExt, AsyncWriteExt};
 use yamanote_test::{
     Capability, Driver, Setup, TempDir, builder, in_own_process, limit_file_size, require,
+    see_mounts_alone,
 };
 
 const MIB: usize = 1 << 20;
@@ -100,13 +101,9 @@ fn a_full_file_system() {
     in_own_process(module_path!(), "a_full_file_system", || {
         let directory = TempDir::new();
         let target = std::ffi::CString::new(directory.path().as_os_str().as_bytes()).unwrap();
-        // SAFETY: strings that end with NUL and live through the calls. Nobody else sees the mount:
-        // it is in a name space of this thread, from which the runtime's threads inherit it.
+        see_mounts_alone();
+        // SAFETY: strings that end with NUL and live through the calls.
         unsafe {
-            assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
-            let private = libc::MS_REC | libc::MS_PRIVATE;
-            let (none, root) = (std::ptr::null(), c"/".as_ptr());
-            assert_eq!(libc::mount(none, root, none, private, std::ptr::null()), 0);
             let (tmpfs, size) = (c"tmpfs".as_ptr(), c"size=1m".as_ptr());
             assert_eq!(
                 libc::mount(tmpfs, target.as_ptr(), tmpfs, 0, size.cast()),

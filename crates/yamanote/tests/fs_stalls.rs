@@ -16,11 +16,10 @@ use yamanote::fs::{self, File, OpenOptions};
 use yamanote::io::unix::AsyncFd;
 use yamanote::io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, Interest};
 use yamanote::runtime::Handle;
-use yamanote_test::{Capability, Setup, TempDir, builder, matrix, require};
+use yamanote_test::{Capability, Setup, TempDir, builder, matrix, require, see_mounts_alone};
 
 use stall_support::{
-    Asking, Listener, Mounted, answer, is_inline, listen, one_file, run, see_mounts_alone,
-    until_inline,
+    Asking, Listener, Mounted, answer, is_inline, listen, one_file, run, until_inline,
 };
 
 /// In every way to read one.

@@ -4,52 +4,16 @@
 mod kernel_copy_support;
 mod tcp_support;
 
-use std::io::{self, ErrorKind};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::io::ErrorKind;
 
-use kernel_copy_support::{KIB, Kind, MIB, Stream, connection};
+use kernel_copy_support::{KIB, Kind, MIB, Plain, Stream, connection};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use tcp_support::{assert_numbered, numbered};
-use yamanote::io::{
-    AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes,
-    split,
-};
+use yamanote::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional_with_sizes, split};
 use yamanote::runtime::Runtime;
 use yamanote::task::yield_now;
 use yamanote_test::{Setup, builder, matrix};
-
-/// Passes everything on, but for what a copy asks beyond reads and writes.
-struct Plain<T>(T);
-
-impl<T: AsyncRead + Unpin> AsyncRead for Plain<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Plain<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
-    }
-}
 
 /// So many bytes at a time, then so many turns for others.
 #[derive(Debug, Clone, Copy)]

@@ -13,7 +13,9 @@ use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::net::{TcpListener, TcpStream};
 use yamanote::runtime::{Builder, Runtime};
 use yamanote::task::LocalSet;
-use yamanote_test::{Capability, Driver, Setup, TempDir, builder, in_own_process, matrix, require};
+use yamanote_test::{
+    Capability, Driver, Setup, TempDir, builder, in_own_process, matrix, require, see_mounts_alone,
+};
 
 /// Long enough for a busy machine not to hold up a poll for as long by itself.
 const LIMIT: Duration = Duration::from_millis(150);
@@ -159,14 +161,12 @@ fn deaf_name_server(directory: &TempDir) -> std::net::UdpSocket {
     let path = directory.path().join("resolv.conf");
     let text = format!("nameserver {address}\noptions timeout:1 attempts:2\n");
     std::fs::write(&path, text).unwrap();
-    let (none, root) = (c"none".as_ptr(), c"/".as_ptr());
     let source = std::ffi::CString::new(path.to_str().unwrap()).unwrap();
     let target = c"/etc/resolv.conf".as_ptr();
-    // SAFETY: strings that end with NUL and live through the calls.
+    see_mounts_alone();
+    let none = c"none".as_ptr();
+    // SAFETY: strings that end with NUL and live through the call.
     unsafe {
-        assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
-        let private = libc::MS_REC | libc::MS_PRIVATE;
-        assert_eq!(libc::mount(none, root, none, private, std::ptr::null()), 0);
         let bind = libc::MS_BIND;
         assert_eq!(
             libc::mount(source.as_ptr(), target, none, bind, std::ptr::null()),

@@ -7,13 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use crate::copy_support::bytes;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Stream {
-    Tcp,
-    Unix,
-    Pipe,
-}
+use crate::kernel_copy_support::Kind;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Source {
@@ -22,7 +16,7 @@ pub enum Source {
     WritableFile,
     WriteOnlyFile,
     Directory,
-    Stream(Stream),
+    Stream(Kind),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,7 +26,7 @@ pub enum Sink {
     ReadOnlyFile,
     /// `/dev/full`.
     Full,
-    Stream(Stream),
+    Stream(Kind),
 }
 
 /// Bytes, then zeros: a hole if there is a file to have it.
@@ -72,8 +66,8 @@ pub struct Program {
     pub dropped: Option<(Option<u64>, usize)>,
 }
 
-fn stream() -> impl Strategy<Value = Stream> {
-    prop_oneof![Just(Stream::Tcp), Just(Stream::Unix), Just(Stream::Pipe)]
+fn stream() -> impl Strategy<Value = Kind> {
+    prop_oneof![Just(Kind::Tcp), Just(Kind::Unix), Just(Kind::Pipe)]
 }
 
 fn ends() -> impl Strategy<Value = (Source, Sink)> {

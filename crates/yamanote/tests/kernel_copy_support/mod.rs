@@ -2,9 +2,11 @@
 #![allow(dead_code)]
 
 use std::io;
+use std::pin::Pin;
 use std::sync::LazyLock;
+use std::task::{Context, Poll};
 
-use yamanote::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy};
+use yamanote::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy};
 use yamanote::net::UnixStream;
 use yamanote::net::unix::pipe;
 use yamanote::runtime::Handle;
@@ -47,6 +49,37 @@ pub async fn source(kind: Kind) -> (Writer, Reader) {
 /// A connection to write to, and the end that reads from it.
 pub async fn sink(kind: Kind) -> (Writer, Reader) {
     source(kind).await
+}
+
+/// Passes everything on, but for what a copy asks beyond reads and writes.
+pub struct Plain<T>(pub T);
+
+impl<T: AsyncRead + Unpin> AsyncRead for Plain<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Plain<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }
 
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

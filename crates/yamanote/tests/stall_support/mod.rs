@@ -186,17 +186,6 @@ pub fn run<F: Future<Output = ()> + Send + 'static>(setup: Setup, test: F) {
     runtime.block_on(async { yamanote::spawn(test).await.unwrap() });
 }
 
-/// Nobody else sees what this thread, and those it starts, mount from now on.
-pub fn see_mounts_alone() {
-    let (none, root) = (c"none".as_ptr(), c"/".as_ptr());
-    // SAFETY: strings that end with NUL and live through the calls.
-    unsafe {
-        assert_eq!(libc::unshare(libc::CLONE_NEWNS), 0);
-        let private = libc::MS_REC | libc::MS_PRIVATE;
-        assert_eq!(libc::mount(none, root, none, private, std::ptr::null()), 0);
-    }
-}
-
 /// A file system in a file, until this is dropped.
 pub struct Mounted {
     pub path: PathBuf,
