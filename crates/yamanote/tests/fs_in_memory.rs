@@ -133,21 +133,26 @@ matrix! {
             let dir = TempDir::on_tmpfs();
             know(dir.path()).await;
             let (large, small) = (dir.path().join("large"), dir.path().join("small"));
-            let make = || {
-                std::fs::write(&small, b"small").unwrap();
-                std::fs::write(&large, vec![1; 5 << 20]).unwrap();
+            // On the pool's only thread, after what the call before this one has left to it.
+            let make = async || {
+                let (small, large) = (small.clone(), large.clone());
+                let made = yamanote::task::spawn_blocking(move || {
+                    std::fs::write(&small, b"small").unwrap();
+                    std::fs::write(&large, vec![1; 5 << 20]).unwrap();
+                });
+                made.await.unwrap();
             };
-            make();
+            make().await;
             assert!(!is_inline(fs::write(&large, b"x")).await);
-            make();
+            make().await;
             assert!(!is_inline(File::create(&large)).await);
-            make();
+            make().await;
             assert!(!is_inline(fs::copy(&small, &large)).await);
-            make();
+            make().await;
             assert!(!is_inline(fs::copy(&large, &small)).await);
-            make();
+            make().await;
             assert!(!is_inline(fs::rename(&small, &large)).await);
-            make();
+            make().await;
             assert!(!is_inline(fs::remove_file(&large)).await);
             assert!(!is_inline(fs::write(&small, vec![2; 1 << 20])).await);
         });
