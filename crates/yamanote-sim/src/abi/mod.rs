@@ -1,0 +1,22 @@
+//! The C library's functions that a world answers, under the C library's names.
+//!
+//! A program that links this crate has one function of each name, and it is the one here: for its
+//! own calls, those of `std` and those of every crate. On a thread that is in no world, and for
+//! what is not simulated, each makes the system call itself, or calls the C library's function,
+//! which it finds by `dlsym`. What a library calls by an instruction of its own is not seen.
+
+pub(crate) mod futex;
+mod next;
+mod process;
+mod random;
+mod thread;
+mod time;
+
+/// Makes sure that the linker takes these functions: whoever calls this refers to all of them.
+pub(crate) fn keep() {
+    futex::keep();
+    process::keep();
+    random::keep();
+    thread::keep();
+    time::keep();
+}

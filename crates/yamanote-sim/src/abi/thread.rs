@@ -1,0 +1,146 @@
+//! Threads: those that a thread of a world makes are of the world, and of its host.
+
+use super::next::{Next, next};
+use crate::kernel::thread::{Key, State, ThreadId};
+use crate::me;
+use crate::raw::Baton;
+use crate::world::World;
+use std::ffi::{c_int, c_void};
+use std::hint::black_box;
+use std::sync::Arc;
+
+type Body = extern "C" fn(*mut c_void) -> *mut c_void;
+type Create = unsafe extern "C" fn(
+    *mut libc::pthread_t,
+    *const libc::pthread_attr_t,
+    Body,
+    *mut c_void,
+) -> c_int;
+type Join = unsafe extern "C" fn(libc::pthread_t, *mut *mut c_void) -> c_int;
+type Name = unsafe extern "C" fn(libc::pthread_t, *const libc::c_char) -> c_int;
+
+static CREATE: Next = Next::new(c"pthread_create");
+static JOIN: Next = Next::new(c"pthread_join");
+static NAME: Next = Next::new(c"pthread_setname_np");
+
+pub(super) fn keep() {
+    black_box((
+        pthread_create as *const (),
+        pthread_join as *const (),
+        pthread_setname_np as *const (),
+    ));
+}
+
+/// What a new thread begins with.
+struct Begin {
+    body: Body,
+    argument: *mut c_void,
+    world: Arc<World>,
+    id: ThreadId,
+    baton: Arc<Baton>,
+}
+
+extern "C" fn begin(begin: *mut c_void) -> *mut c_void {
+    // SAFETY: made by `pthread_create` below, for this one call.
+    let begin = unsafe { Box::from_raw(begin.cast::<Begin>()) };
+    me::join_world(begin.world, begin.id, begin.baton);
+    me::wait_for_first_turn();
+    // The world is left when the last of the thread's locals has been destroyed.
+    (begin.body)(begin.argument)
+}
+
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_create(
+    thread: *mut libc::pthread_t,
+    attributes: *const libc::pthread_attr_t,
+    body: Body,
+    argument: *mut c_void,
+) -> c_int {
+    let Some(me) = me::current() else {
+        return next!(CREATE, Create, thread, attributes, body, argument);
+    };
+    let (id, baton) = me.inside(|kernel| {
+        let life = kernel.next_life.take();
+        let life = life.unwrap_or_else(|| kernel.life_of(me.id()));
+        let id = kernel.add_thread(life, String::new());
+        (id, kernel.thread(id).baton.clone())
+    });
+    let passed = Box::into_raw(Box::new(Begin {
+        body,
+        argument,
+        world: me.world().clone(),
+        id,
+        baton,
+    }));
+    let answer = next!(
+        CREATE,
+        Create,
+        thread,
+        attributes,
+        begin,
+        passed.cast::<c_void>()
+    );
+    me.inside(|kernel| {
+        if answer != 0 {
+            kernel.thread_mut(id).state = State::Done;
+            return;
+        }
+        // SAFETY: the C function has written the handle.
+        kernel.thread_mut(id).handle = unsafe { *thread } as usize;
+        kernel.make_ready(id);
+    });
+    if answer != 0 {
+        // SAFETY: no thread has been made that would take it.
+        drop(unsafe { Box::from_raw(passed) });
+    }
+    answer
+}
+
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_join(
+    thread: libc::pthread_t,
+    result: *mut *mut c_void,
+) -> c_int {
+    if let Some(me) = me::current() {
+        me.wait(None, |kernel| {
+            // The last one of this handle: it may have been used before.
+            let found = kernel
+                .threads
+                .iter()
+                .rposition(|other| other.handle == thread as usize);
+            let Some(index) = found else { return Some(()) };
+            if kernel.threads[index].state == State::Done {
+                return Some(());
+            }
+            kernel.wait_for(me.id(), Key::Thread(ThreadId(index as u32)));
+            None
+        });
+    }
+    // It has left the world and is about to end.
+    next!(JOIN, Join, thread, result)
+}
+
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_setname_np(
+    thread: libc::pthread_t,
+    name: *const libc::c_char,
+) -> c_int {
+    if let Some(me) = me::current() {
+        // SAFETY: the caller passes a C string.
+        let text = unsafe { std::ffi::CStr::from_ptr(name) }.to_string_lossy();
+        // SAFETY: no pointers.
+        if thread == unsafe { libc::pthread_self() } {
+            me.inside(|kernel| kernel.thread_mut(me.id()).name = text.into_owned());
+        }
+    }
+    next!(NAME, Name, thread, name)
+}

@@ -1,0 +1,331 @@
+//! The state of a simulated machine, and what its threads ask of it.
+//!
+//! One thread of a world runs at a time, so nothing here is locked. A thread that has to wait says
+//! for what ([`Kernel::wait_for`]), is blocked, and looks again when it has been woken. Time moves
+//! when nobody can run, to the next thing that is due.
+#![forbid(unsafe_code)]
+
+pub(crate) mod chance;
+pub(crate) mod host;
+pub(crate) mod order;
+pub(crate) mod thread;
+pub(crate) mod trace;
+
+use self::chance::{Chance, Rng, Stream};
+use self::host::{Host, HostId, Life};
+use self::order::{Line, Order};
+use self::thread::{Key, State, Thread, ThreadId};
+use self::trace::{Record, Trace};
+use crate::raw::Baton;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// What a step of a runtime takes, in nanoseconds of virtual time.
+const STEP_NS: u64 = 200;
+/// What it takes to look at a clock: who looks until time has passed sees it pass.
+const LOOK_NS: u64 = 20;
+
+/// Something that happens at its time.
+type Due = Box<dyn FnOnce(&mut Kernel) + Send>;
+
+enum Timer {
+    /// Ends the wait of that number.
+    Timeout(ThreadId, u64),
+    Call(Due),
+}
+
+/// The state of a world. Whoever has the baton has it.
+pub(crate) struct Kernel {
+    /// Nanoseconds since the run began.
+    pub(crate) now: u64,
+    pub(crate) chance: Chance,
+    pub(crate) trace: Trace,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) threads: Vec<Thread>,
+    /// The host of threads to be made, if it is not their maker's.
+    pub(crate) next_life: Option<Life>,
+    line: Line,
+    waiters: BTreeMap<Key, VecDeque<ThreadId>>,
+    timers: BTreeMap<(u64, u64), Timer>,
+    next_timer: u64,
+    /// Steps, and other calls, since the run began: what a watch outside looks at.
+    pub(crate) steps: u64,
+}
+
+/// Names a timer, to call it off.
+pub(crate) type TimerId = (u64, u64);
+
+impl Kernel {
+    pub(crate) fn new(seed: u64, order: Option<Order>, record: Record) -> Kernel {
+        let mut chance = Chance::new(seed);
+        let order = order.unwrap_or_else(|| Order::drawn(chance.of(Stream::Order)));
+        Kernel {
+            now: 0,
+            chance,
+            trace: Trace::new(record),
+            hosts: Vec::new(),
+            threads: Vec::new(),
+            next_life: None,
+            line: Line::new(order),
+            waiters: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            next_timer: 0,
+            steps: 0,
+        }
+    }
+
+    // --- chance and trace
+
+    pub(crate) fn rng(&mut self, stream: Stream) -> &mut Rng {
+        self.chance.of(stream)
+    }
+
+    pub(crate) fn order(&self) -> Order {
+        self.line.order()
+    }
+
+    /// Notes an event of `host`.
+    pub(crate) fn note(
+        &mut self,
+        host: HostId,
+        code: &'static str,
+        numbers: &[u64],
+        what: impl FnOnce() -> String,
+    ) {
+        self.trace.note(self.now, host, code, numbers, what);
+    }
+
+    // --- hosts
+
+    pub(crate) fn add_host(&mut self, name: &str) -> HostId {
+        let id = HostId(self.hosts.len() as u32);
+        let [high, low] = (id.0 as u16).to_be_bytes();
+        self.hosts.push(Host {
+            name: name.to_owned(),
+            address: Ipv4Addr::new(10, 0, high, low),
+            life: 0,
+            is_up: id == HostId::DRIVER,
+            skew_ns: 0,
+        });
+        id
+    }
+
+    pub(crate) fn host(&self, id: HostId) -> &Host {
+        &self.hosts[id.0 as usize]
+    }
+
+    pub(crate) fn host_mut(&mut self, id: HostId) -> &mut Host {
+        &mut self.hosts[id.0 as usize]
+    }
+
+    pub(crate) fn host_named(&self, name: &str) -> Option<HostId> {
+        let index = self.hosts.iter().position(|host| host.name == name)?;
+        Some(HostId(index as u32))
+    }
+
+    /// Whether nothing that this life does reaches anybody any more.
+    pub(crate) fn is_over(&self, life: Life) -> bool {
+        let host = self.host(life.host);
+        !host.is_up || host.life != life.number
+    }
+
+    /// The host's clock on the wall, in nanoseconds since 1970.
+    pub(crate) fn wall_ns(&self, host: HostId) -> u64 {
+        /// 2026-01-01T00:00:00Z.
+        const BEGIN_NS: u64 = 1_767_225_600_000_000_000;
+        (BEGIN_NS + self.now).saturating_add_signed(self.host(host).skew_ns)
+    }
+
+    // --- threads
+
+    /// A thread that can run, once it is there.
+    pub(crate) fn add_thread(&mut self, life: Life, name: String) -> ThreadId {
+        let id = ThreadId(self.threads.len() as u32);
+        self.threads.push(Thread {
+            life,
+            name,
+            state: State::Blocked,
+            baton: Arc::new(Baton::default()),
+            waits: Vec::new(),
+            wait: 0,
+            handle: 0,
+        });
+        id
+    }
+
+    pub(crate) fn thread(&self, id: ThreadId) -> &Thread {
+        &self.threads[id.0 as usize]
+    }
+
+    pub(crate) fn thread_mut(&mut self, id: ThreadId) -> &mut Thread {
+        &mut self.threads[id.0 as usize]
+    }
+
+    pub(crate) fn life_of(&self, id: ThreadId) -> Life {
+        self.thread(id).life
+    }
+
+    // --- waiting
+
+    /// To be called before a thread is blocked: a wake of `key` will wake it.
+    pub(crate) fn wait_for(&mut self, thread: ThreadId, key: Key) {
+        self.waiters.entry(key).or_default().push_back(thread);
+        self.thread_mut(thread).waits.push(key);
+    }
+
+    /// Wakes up to `most` of those that wait for `key`, first come, first served; returns how many.
+    pub(crate) fn wake(&mut self, key: Key, most: usize) -> usize {
+        let mut woken = 0;
+        while woken < most {
+            let first = self.waiters.get(&key).and_then(VecDeque::front);
+            let Some(thread) = first.copied() else { break };
+            self.make_ready(thread);
+            woken += 1;
+        }
+        woken
+    }
+
+    /// Takes the thread out of every line it waits in.
+    pub(crate) fn forget_waits(&mut self, thread: ThreadId) {
+        for key in std::mem::take(&mut self.thread_mut(thread).waits) {
+            if let Some(line) = self.waiters.get_mut(&key) {
+                line.retain(|other| *other != thread);
+                if line.is_empty() {
+                    self.waiters.remove(&key);
+                }
+            }
+        }
+        self.thread_mut(thread).wait += 1;
+    }
+
+    pub(crate) fn make_ready(&mut self, thread: ThreadId) {
+        self.forget_waits(thread);
+        let state = &mut self.threads[thread.0 as usize].state;
+        if *state == State::Blocked {
+            *state = State::Ready;
+            self.line.push(thread, self.chance.of(Stream::Order));
+        }
+    }
+
+    /// The thread that runs will wait, at the longest until `deadline`.
+    pub(crate) fn block(&mut self, thread: ThreadId, deadline: Option<u64>) {
+        let entry = self.thread_mut(thread);
+        entry.state = State::Blocked;
+        let wait = entry.wait;
+        if let Some(at) = deadline {
+            self.add_timer(at, Timer::Timeout(thread, wait));
+        }
+    }
+
+    // --- time
+
+    fn add_timer(&mut self, at: u64, timer: Timer) -> TimerId {
+        let id = (at.max(self.now), self.next_timer);
+        self.next_timer += 1;
+        self.timers.insert(id, timer);
+        id
+    }
+
+    /// Has `due` called at a time.
+    pub(crate) fn at(
+        &mut self,
+        time_ns: u64,
+        due: impl FnOnce(&mut Kernel) + Send + 'static,
+    ) -> TimerId {
+        self.add_timer(time_ns, Timer::Call(Box::new(due)))
+    }
+
+    pub(crate) fn call_off(&mut self, timer: TimerId) {
+        self.timers.remove(&timer);
+    }
+
+    /// What a look at a clock costs.
+    pub(crate) fn look_at_clock(&mut self) -> u64 {
+        self.now += LOOK_NS;
+        self.now
+    }
+
+    fn fire_due(&mut self) {
+        while let Some(entry) = self.timers.first_entry() {
+            if entry.key().0 > self.now {
+                break;
+            }
+            match entry.remove() {
+                Timer::Timeout(thread, wait) => {
+                    if self.thread(thread).wait == wait {
+                        self.make_ready(thread);
+                    }
+                }
+                Timer::Call(due) => due(self),
+            }
+        }
+    }
+
+    // --- who runs
+
+    /// Takes the thread that runs next; moves time on if nobody can. `None`: nobody ever will.
+    pub(crate) fn pick(&mut self) -> Option<ThreadId> {
+        loop {
+            self.fire_due();
+            if let Some(next) = self.line.pick(self.chance.of(Stream::Order)) {
+                self.thread_mut(next).state = State::Running;
+                return Some(next);
+            }
+            let (at, _) = *self.timers.keys().next()?;
+            self.now = self.now.max(at);
+        }
+    }
+
+    /// The thread that runs has done a step. True if it should let another run, before which it is
+    /// in the line.
+    pub(crate) fn step(&mut self, thread: ThreadId) -> bool {
+        self.steps += 1;
+        self.now += STEP_NS;
+        self.fire_due();
+        let yields = self.line.should_yield(self.chance.of(Stream::Order));
+        if yields {
+            self.back_in_line(thread);
+        }
+        yields
+    }
+
+    /// The thread that runs lets others go first.
+    pub(crate) fn back_in_line(&mut self, thread: ThreadId) {
+        self.thread_mut(thread).state = State::Ready;
+        self.line.push(thread, self.chance.of(Stream::Order));
+    }
+
+    /// Which of `n` things that may happen in any order happens first: 0 is the one whose turn it
+    /// is.
+    pub(crate) fn choose(&mut self, n: usize) -> usize {
+        match self.line.order() {
+            Order::Fifo => 0,
+            _ if n < 2 => 0,
+            Order::Random { .. } | Order::Priorities => {
+                self.rng(Stream::Order).below(n as u64) as usize
+            }
+        }
+    }
+
+    /// Everybody who waits, and for what.
+    pub(crate) fn describe_waiting(&self) -> String {
+        let mut text = String::new();
+        for (index, thread) in self.threads.iter().enumerate() {
+            if thread.state == State::Blocked && !self.is_over(thread.life) {
+                let host = &self.host(thread.life.host).name;
+                let name = &thread.name;
+                let _ = writeln!(
+                    text,
+                    "  host {host:?}, thread {index} {name:?} waits for {:?}",
+                    thread.waits
+                );
+            }
+        }
+        if !self.line.is_empty() {
+            text.push_str("  (others can run)\n");
+        }
+        text
+    }
+}

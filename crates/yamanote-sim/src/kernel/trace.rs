@@ -1,0 +1,108 @@
+//! What has happened, in order: a hash of all of it, and the text where it is wanted.
+#![forbid(unsafe_code)]
+
+use super::host::HostId;
+use std::fmt;
+
+/// One thing that has happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Its place in the run.
+    pub number: u64,
+    /// Nanoseconds since the run began.
+    pub at_ns: u64,
+    pub host: HostId,
+    pub what: String,
+}
+
+/// What is done with the events of a run beside hashing them.
+#[derive(Debug, Default)]
+pub enum Record {
+    /// Nothing.
+    #[default]
+    Hash,
+    /// They are kept, all of them.
+    Text(Vec<Event>),
+    /// Their hashes are kept.
+    Hashes(Vec<u64>),
+    /// They are compared with the hashes of another run. The first that differs is kept.
+    Compare { with: Vec<u64>, differs: Option<Event> },
+}
+
+/// All that has happened in a run.
+#[derive(Debug, Default)]
+pub struct Trace {
+    hash: u64,
+    number: u64,
+    record: Record,
+}
+
+impl Trace {
+    pub(crate) fn new(record: Record) -> Trace {
+        Trace {
+            hash: 0xcbf2_9ce4_8422_2325,
+            number: 0,
+            record,
+        }
+    }
+
+    /// A number that two runs share if the same things happened in both.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// Events so far.
+    pub fn events(&self) -> u64 {
+        self.number
+    }
+
+    pub fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Notes an event: `code` and `numbers` are hashed, `what` is the text if there is one wanted.
+    pub(crate) fn note(
+        &mut self,
+        at_ns: u64,
+        host: HostId,
+        code: &'static str,
+        numbers: &[u64],
+        what: impl FnOnce() -> String,
+    ) {
+        let mut hash = self.hash;
+        let mut mix = |number: u64| {
+            hash = (hash ^ number).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
+        };
+        code.bytes().for_each(|byte| mix(u64::from(byte)));
+        mix(at_ns);
+        mix(u64::from(host.0));
+        numbers.iter().for_each(|number| mix(*number));
+        self.hash = hash;
+        let number = self.number;
+        self.number += 1;
+        let event = |what: String| Event {
+            number,
+            at_ns,
+            host,
+            what: format!("{code} {what}"),
+        };
+        match &mut self.record {
+            Record::Hash => {}
+            Record::Text(events) => events.push(event(what())),
+            Record::Hashes(hashes) => hashes.push(hash),
+            Record::Compare { with, differs } => {
+                if differs.is_none() && with.get(number as usize) != Some(&hash) {
+                    let trace = std::backtrace::Backtrace::force_capture();
+                    *differs = Some(event(format!("{}\n{trace}", what())));
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.at_ns as f64 / 1e9;
+        write!(f, "{:>12.6} s  host {}  {}", seconds, self.host.0, self.what)
+    }
+}

@@ -1,0 +1,176 @@
+//! The thread that asks: its world, and whether it is in the kernel of that already.
+
+use crate::kernel::Kernel;
+use crate::kernel::host::Life;
+use crate::kernel::thread::{Key, State, ThreadId};
+use crate::raw::Baton;
+use crate::world::World;
+use std::cell::Cell;
+use std::sync::Arc;
+
+/// A thread of a world.
+pub(crate) struct Me {
+    world: Arc<World>,
+    id: ThreadId,
+    baton: Arc<Baton>,
+    /// In the kernel: what this thread calls is answered by the real one.
+    is_inside: Cell<bool>,
+}
+
+thread_local! {
+    /// Set from a thread's begin in a world to its end there.
+    static ME: Cell<*const Me> = const { Cell::new(std::ptr::null()) };
+    /// Ends this thread's part in its world after all other destructors of its thread-locals,
+    /// because it is there before them.
+    static LEAVE: Leave = const { Leave };
+}
+
+struct Leave;
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        leave();
+    }
+}
+
+/// The thread that calls, if it is one of a world and not inside the kernel.
+pub(crate) fn current() -> Option<&'static Me> {
+    let me = ME.get();
+    // SAFETY: set by `join_world` to a value that `leave` frees after it has taken it from here; so
+    // it is there. The reference does not outlive the call that this thread makes.
+    let me = unsafe { me.as_ref() }?;
+    (!me.is_inside.get()).then_some(me)
+}
+
+/// Makes the calling thread the thread `id` of `world`. It has to wait for the baton, or have it.
+pub(crate) fn join_world(world: Arc<World>, id: ThreadId, baton: Arc<Baton>) {
+    LEAVE.with(|_| {});
+    let me = Box::new(Me {
+        world,
+        id,
+        baton,
+        is_inside: Cell::new(false),
+    });
+    let before = ME.replace(Box::into_raw(me));
+    assert!(before.is_null(), "a thread is in one simulation at most");
+}
+
+/// Waits until the calling thread, which has joined a world, may run.
+pub(crate) fn wait_for_first_turn() {
+    if let Some(me) = current() {
+        me.baton.wait();
+    }
+}
+
+/// The calling thread has no part in its world any more.
+pub(crate) fn leave() {
+    let me = ME.get();
+    if me.is_null() {
+        return;
+    }
+    // SAFETY: as in `current`.
+    let me = unsafe { &*me };
+    me.inside(|kernel| {
+        kernel.thread_mut(me.id).state = State::Done;
+        kernel.wake(Key::Thread(me.id), usize::MAX);
+    });
+    let next = me.inside(|kernel| kernel.pick().map(|next| kernel.thread(next).baton.clone()));
+    ME.set(std::ptr::null());
+    // SAFETY: made by `join_world`; nobody else has it, and this thread has just forgotten it.
+    let me = unsafe { Box::from_raw(std::ptr::from_ref(me).cast_mut()) };
+    match next {
+        Some(baton) => baton.pass(),
+        None => me.world.nobody_can_run(),
+    }
+}
+
+/// The calling thread leaves its world, in which nobody will run any more.
+pub(crate) fn abandon() {
+    let me = ME.replace(std::ptr::null());
+    if !me.is_null() {
+        // SAFETY: as in `leave`.
+        drop(unsafe { Box::from_raw(me.cast_mut()) });
+    }
+}
+
+impl Me {
+    pub(crate) fn id(&self) -> ThreadId {
+        self.id
+    }
+
+    pub(crate) fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+
+    /// Calls `f` with the state of the world.
+    pub(crate) fn inside<R>(&self, f: impl FnOnce(&mut Kernel) -> R) -> R {
+        struct Outside<'a>(&'a Cell<bool>);
+        impl Drop for Outside<'_> {
+            fn drop(&mut self) {
+                self.0.set(false);
+            }
+        }
+        assert!(!self.is_inside.replace(true), "the kernel calls itself");
+        let _outside = Outside(&self.is_inside);
+        self.world.count_progress();
+        // SAFETY: this thread runs, so it has the baton, and is not inside already.
+        f(unsafe { self.world.kernel() })
+    }
+
+    /// Lets the thread run whose turn it is; returns when it is this one's again.
+    pub(crate) fn switch(&self) {
+        let next = self.inside(|kernel| {
+            let next = kernel.pick()?;
+            Some((next != self.id).then(|| kernel.thread(next).baton.clone()))
+        });
+        match next {
+            None => self.world.nobody_can_run(),
+            Some(None) => {}
+            Some(Some(baton)) => {
+                baton.pass();
+                self.baton.wait();
+            }
+        }
+    }
+
+    /// Waits until `attempt` has an answer; `None` if that was not before `deadline`. An attempt
+    /// without one has said by [`Kernel::wait_for`] what may change that.
+    pub(crate) fn wait<R>(
+        &self,
+        deadline: Option<u64>,
+        mut attempt: impl FnMut(&mut Kernel) -> Option<R>,
+    ) -> Option<R> {
+        loop {
+            let answer = self.inside(|kernel| {
+                if let Some(answer) = attempt(kernel) {
+                    return Some(Some(answer));
+                }
+                if deadline.is_some_and(|deadline| deadline <= kernel.now) {
+                    kernel.forget_waits(self.id);
+                    return Some(None);
+                }
+                kernel.block(self.id, deadline);
+                None
+            });
+            match answer {
+                Some(answer) => return answer,
+                None => self.switch(),
+            }
+        }
+    }
+
+    /// Does nothing for a time.
+    pub(crate) fn sleep_until(&self, deadline: u64) {
+        self.wait(Some(deadline), |kernel| {
+            if kernel.now < deadline {
+                kernel.wait_for(self.id, Key::Time);
+            }
+            None::<()>
+        });
+    }
+
+    /// The life of a host that this thread is part of.
+    pub(crate) fn life(&self) -> Life {
+        self.inside(|kernel| kernel.life_of(self.id))
+    }
+}

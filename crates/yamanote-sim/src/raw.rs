@@ -1,0 +1,134 @@
+//! System calls that nobody answers but the kernel: the C library's functions of these names may be
+//! the simulation's own.
+
+use std::arch::asm;
+use std::ffi::{c_int, c_long};
+use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Release, Ordering::SeqCst};
+
+/// The kernel's answer: a result, or an error number below zero.
+///
+/// # Safety
+///
+/// As of the call that is made.
+#[cfg(target_arch = "x86_64")]
+pub(crate) unsafe fn syscall(number: c_long, args: [usize; 6]) -> isize {
+    let answer: isize;
+    // SAFETY: the kernel keeps all registers but these; what it does to memory the caller answers
+    // for.
+    unsafe {
+        asm!(
+            "syscall",
+            inlateout("rax") number as isize => answer,
+            in("rdi") args[0],
+            in("rsi") args[1],
+            in("rdx") args[2],
+            in("r10") args[3],
+            in("r8") args[4],
+            in("r9") args[5],
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    answer
+}
+
+/// The kernel's answer: a result, or an error number below zero.
+///
+/// # Safety
+///
+/// As of the call that is made.
+#[cfg(target_arch = "aarch64")]
+pub(crate) unsafe fn syscall(number: c_long, args: [usize; 6]) -> isize {
+    let answer: isize;
+    // SAFETY: the kernel keeps all registers but these; what it does to memory the caller answers
+    // for.
+    unsafe {
+        asm!(
+            "svc 0",
+            in("x8") number,
+            inlateout("x0") args[0] as isize => answer,
+            in("x1") args[1],
+            in("x2") args[2],
+            in("x3") args[3],
+            in("x4") args[4],
+            in("x5") args[5],
+            options(nostack),
+        );
+    }
+    answer
+}
+
+/// Leaves `errno` and the answer as the C library would.
+pub(crate) fn answer(answer: isize) -> isize {
+    if (-4095..0).contains(&answer) {
+        set_errno(-answer as c_int);
+        return -1;
+    }
+    answer
+}
+
+pub(crate) fn set_errno(number: c_int) {
+    // SAFETY: the address is this thread's own.
+    unsafe { *libc::__errno_location() = number };
+}
+
+/// A place for the one right to run. It is left by the thread that had it and found by the next.
+#[derive(Debug, Default)]
+pub(crate) struct Baton(AtomicU32);
+
+impl Baton {
+    /// To the thread that waits, or will wait.
+    pub(crate) fn pass(&self) {
+        // Release: pairs with the Acquire in `wait`, and hands on all that this thread has written.
+        self.0.store(1, Release);
+        // SAFETY: the address is only a key.
+        unsafe {
+            let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+            syscall(
+                libc::SYS_futex,
+                [self.0.as_ptr() as usize, wake as usize, 1, 0, 0, 0],
+            );
+        }
+    }
+
+    pub(crate) fn wait(&self) {
+        // Acquire: pairs with the Release in `pass`.
+        while self.0.load(Acquire) == 0 {
+            sleep_while(&self.0, 0, None);
+        }
+        // SeqCst, without need of an order: the next `pass` comes after this thread has run.
+        self.0.store(0, SeqCst);
+    }
+}
+
+/// Sleeps while `*word == value`, at most for so many nanoseconds of real time.
+pub(crate) fn sleep_while(word: &AtomicU32, value: u32, at_most_ns: Option<u64>) {
+    let timeout = at_most_ns.map(|ns| libc::timespec {
+        tv_sec: (ns / 1_000_000_000) as libc::time_t,
+        tv_nsec: (ns % 1_000_000_000) as c_long,
+    });
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: both pointers are valid through the call, which writes to neither.
+    unsafe {
+        let word = word.as_ptr() as usize;
+        syscall(
+            libc::SYS_futex,
+            [word, wait as usize, value as usize, timeout as usize, 0, 0],
+        );
+    }
+}
+
+/// Wakes everybody who sleeps on `word`.
+pub(crate) fn wake_all(word: &AtomicU32) {
+    let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
+    // SAFETY: the address is only a key.
+    unsafe {
+        let word = word.as_ptr() as usize;
+        syscall(
+            libc::SYS_futex,
+            [word, wake as usize, i32::MAX as usize, 0, 0, 0],
+        );
+    }
+}

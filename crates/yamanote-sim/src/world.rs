@@ -1,0 +1,170 @@
+//! A simulated machine from outside: how it begins, what watches it, how it ends.
+
+use crate::kernel::Kernel;
+use crate::kernel::host::{HostId, Life};
+use crate::kernel::order::Order;
+use crate::kernel::thread::State;
+use crate::kernel::trace::{Record, Trace};
+use crate::me;
+use crate::raw;
+use std::cell::UnsafeCell;
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::time::Duration;
+
+/// What a run is made from.
+#[derive(Debug)]
+pub struct Config {
+    pub seed: u64,
+    /// `None`: the seed chooses.
+    pub order: Option<Order>,
+    /// What is done with the events.
+    pub record: Record,
+    /// How long a thread may run in real time without a call to the simulated machine.
+    pub patience: Duration,
+}
+
+impl Config {
+    pub fn new(seed: u64) -> Config {
+        Config {
+            seed,
+            order: None,
+            record: Record::Hash,
+            patience: Duration::from_secs(20),
+        }
+    }
+}
+
+/// A simulated machine.
+pub struct World {
+    /// Of the thread that has the baton.
+    kernel: UnsafeCell<Kernel>,
+    /// Changes whenever something happens. Relaxed: it is only compared with itself.
+    progress: AtomicU64,
+    /// 1 when the run is over, which wakes the watch.
+    is_over: AtomicU32,
+    patience: Duration,
+    seed: u64,
+    /// Says more about who runs, for a run that does not go on.
+    describe: fn() -> String,
+    has_ended_badly: AtomicBool,
+}
+
+// SAFETY: the kernel is used by the thread that has the baton, of which there is one.
+unsafe impl Sync for World {}
+// SAFETY: as above; nothing in it belongs to a thread.
+unsafe impl Send for World {}
+
+impl World {
+    /// # Safety
+    ///
+    /// The calling thread has the baton, and no other reference.
+    #[allow(clippy::mut_from_ref, reason = "the baton is what a borrow would be")]
+    pub(crate) unsafe fn kernel(&self) -> &mut Kernel {
+        // SAFETY: as the caller promises.
+        unsafe { &mut *self.kernel.get() }
+    }
+
+    pub(crate) fn count_progress(&self) {
+        self.progress.fetch_add(1, Relaxed);
+    }
+
+    /// Nobody can run, and nothing is due: the run ends here, and with it the process, because
+    /// threads that wait cannot be unwound.
+    pub(crate) fn nobody_can_run(&self) -> ! {
+        // SAFETY: the caller had the baton and nobody has got it since.
+        let waiting = unsafe { self.kernel() }.describe_waiting();
+        self.fail(&format!(
+            "deadlock: nobody can run, and nothing is due\n{waiting}"
+        ))
+    }
+
+    /// Ends the process with a message and the exit code of a failed test.
+    pub(crate) fn fail(&self, message: &str) -> ! {
+        if !self.has_ended_badly.swap(true, SeqCst) {
+            let text = format!("simulation, seed {}: {message}\n", self.seed);
+            let _ = std::io::stderr().write_all(text.as_bytes());
+        }
+        // SAFETY: no pointers. What would run at an ordinary exit may wait for threads that wait.
+        unsafe {
+            raw::syscall(libc::SYS_exit_group, [101, 0, 0, 0, 0, 0]);
+        }
+        unreachable!("the process has ended")
+    }
+
+    /// Looks whether the run goes on, from a thread that has no part in it.
+    fn watch(&self) {
+        let mut seen = self.progress.load(Relaxed);
+        loop {
+            let at_most = u64::try_from(self.patience.as_nanos()).unwrap_or(u64::MAX);
+            raw::sleep_while(&self.is_over, 0, Some(at_most));
+            if self.is_over.load(SeqCst) == 1 {
+                return;
+            }
+            let now = self.progress.load(Relaxed);
+            if now == seen {
+                self.fail(&format!(
+                    "a thread has neither waited nor let others run for {:?} of real time\n{}",
+                    self.patience,
+                    (self.describe)()
+                ));
+            }
+            seen = now;
+        }
+    }
+}
+
+/// Runs `experiment` as the first thread of a new world, outside every host, and returns its answer
+/// when it has one. Threads that wait then wait for ever: a process has as a rule one run.
+pub fn run<R: Send + 'static>(
+    config: Config,
+    experiment: impl FnOnce() -> R + Send + 'static,
+) -> (std::thread::Result<R>, Trace) {
+    crate::abi::keep();
+    crate::pin::to_one_processor();
+    let mut kernel = Kernel::new(config.seed, config.order, config.record);
+    let driver = kernel.add_host("sim");
+    debug_assert_eq!(driver, HostId::DRIVER);
+    let life = Life {
+        host: driver,
+        number: 0,
+    };
+    let first = kernel.add_thread(life, "sim".to_owned());
+    kernel.thread_mut(first).state = State::Running;
+    let baton = kernel.thread(first).baton.clone();
+    let world = Arc::new(World {
+        kernel: UnsafeCell::new(kernel),
+        progress: AtomicU64::new(0),
+        is_over: AtomicU32::new(0),
+        patience: config.patience,
+        seed: config.seed,
+        describe: String::new,
+        has_ended_badly: AtomicBool::new(false),
+    });
+    let watched = world.clone();
+    let watch = std::thread::spawn(move || watched.watch());
+    let place = world.clone();
+    // On a thread of its own: what is drawn for a thread once, its hash keys, is drawn in the world.
+    let thread = std::thread::Builder::new().name("sim".to_owned());
+    let spawned = thread.spawn(move || {
+        me::join_world(place, first, baton);
+        let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(experiment));
+        let trace = me::current().expect("joined above").end_run();
+        (answer, trace)
+    });
+    let ended = spawned.expect("a thread can be had").join();
+    world.is_over.store(1, SeqCst);
+    raw::wake_all(&world.is_over);
+    let _ = watch.join();
+    ended.expect("the experiment's panic was caught")
+}
+
+impl me::Me {
+    /// Takes the trace, and leaves the world without handing on the baton.
+    fn end_run(&self) -> Trace {
+        let trace = self.inside(|kernel| std::mem::take(&mut kernel.trace));
+        me::abandon();
+        trace
+    }
+}
