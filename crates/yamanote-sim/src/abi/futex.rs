@@ -108,7 +108,8 @@ fn wait(me: &Me, word: &AtomicU32, value: u32, deadline: Option<u64>) -> isize {
     let mut has_waited = false;
     let answer = me.wait(deadline, |kernel| {
         if has_waited {
-            return Some(0);
+            let has_timed_out = kernel.thread(me.id()).has_timed_out;
+            return Some(if has_timed_out { -libc::ETIMEDOUT as isize } else { 0 });
         }
         // SeqCst, as strong as the kernel's look. Its partner is the program's own store.
         if word.load(SeqCst) != value {
@@ -118,6 +119,6 @@ fn wait(me: &Me, word: &AtomicU32, value: u32, deadline: Option<u64>) -> isize {
         has_waited = true;
         None
     });
-    // The deadline ends a wait as a wake does, and the clock tells which it was.
+    // A deadline that has passed already.
     answer.unwrap_or(-libc::ETIMEDOUT as isize)
 }

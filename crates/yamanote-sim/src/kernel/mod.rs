@@ -150,6 +150,7 @@ impl Kernel {
             baton: Arc::new(Baton::default()),
             waits: Vec::new(),
             wait: 0,
+            has_timed_out: false,
             handle: 0,
         });
         id
@@ -213,6 +214,7 @@ impl Kernel {
     pub(crate) fn block(&mut self, thread: ThreadId, deadline: Option<u64>) {
         let entry = self.thread_mut(thread);
         entry.state = State::Blocked;
+        entry.has_timed_out = false;
         let wait = entry.wait;
         if let Some(at) = deadline {
             self.add_timer(at, Timer::Timeout(thread, wait));
@@ -256,6 +258,7 @@ impl Kernel {
                 Timer::Timeout(thread, wait) => {
                     if self.thread(thread).wait == wait {
                         self.make_ready(thread);
+                        self.thread_mut(thread).has_timed_out = true;
                     }
                 }
                 Timer::Call(due) => due(self),

@@ -29,6 +29,8 @@ pub(crate) struct Thread {
     pub(crate) waits: Vec<Key>,
     /// Counts its waits, so that a timeout finds only its own.
     pub(crate) wait: u64,
+    /// The last wait was ended by its deadline.
+    pub(crate) has_timed_out: bool,
     /// The handle by which `pthread_join` names it, once it is known.
     pub(crate) handle: usize,
 }
