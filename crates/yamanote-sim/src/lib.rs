@@ -24,7 +24,7 @@ pub use kernel::chance::{Rng, Stream};
 pub use kernel::host::{HostId, Life};
 pub use kernel::order::Order;
 pub use kernel::trace::{Event, Record, Trace};
-pub use world::{Config, World, run};
+pub use world::{Config, World, adopt, describe_by, run};
 
 use std::time::Duration;
 

@@ -70,6 +70,9 @@ pub(crate) fn leave() {
     }
     // SAFETY: as in `current`.
     let me = unsafe { &*me };
+    if me.world.ends_with(me.id) {
+        return abandon();
+    }
     me.inside(|kernel| {
         kernel.thread_mut(me.id).state = State::Done;
         kernel.wake(Key::Thread(me.id), usize::MAX);

@@ -108,7 +108,9 @@ pub(crate) fn sleep_while(word: &AtomicU32, value: u32, at_most_ns: Option<u64>)
         tv_sec: (ns / 1_000_000_000) as libc::time_t,
         tv_nsec: (ns % 1_000_000_000) as c_long,
     });
-    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let timeout = timeout
+        .as_ref()
+        .map_or(std::ptr::null(), std::ptr::from_ref);
     let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
     // SAFETY: both pointers are valid through the call, which writes to neither.
     unsafe {

@@ -3,14 +3,14 @@
 use crate::kernel::Kernel;
 use crate::kernel::host::{HostId, Life};
 use crate::kernel::order::Order;
-use crate::kernel::thread::State;
+use crate::kernel::thread::{State, ThreadId};
 use crate::kernel::trace::{Record, Trace};
 use crate::me;
-use crate::raw;
+use crate::raw::{self, Baton};
 use std::cell::UnsafeCell;
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What a run is made from.
@@ -36,6 +36,20 @@ impl Config {
     }
 }
 
+/// Says more about what runs, for a run that does not go on. Set once, by the runtime.
+static DESCRIBE: OnceLock<fn() -> String> = OnceLock::new();
+
+/// What is printed when a thread neither waits nor lets others run.
+pub fn describe_by(describe: fn() -> String) {
+    let _ = DESCRIBE.set(describe);
+}
+
+fn describe() -> String {
+    DESCRIBE
+        .get()
+        .map_or_else(String::new, |describe| describe())
+}
+
 /// A simulated machine.
 pub struct World {
     /// Of the thread that has the baton.
@@ -46,8 +60,8 @@ pub struct World {
     is_over: AtomicU32,
     patience: Duration,
     seed: u64,
-    /// Says more about who runs, for a run that does not go on.
-    describe: fn() -> String,
+    /// The end of the first thread is that of the world.
+    ends_with_first: AtomicBool,
     has_ended_badly: AtomicBool,
 }
 
@@ -107,7 +121,7 @@ impl World {
                 self.fail(&format!(
                     "a thread has neither waited nor let others run for {:?} of real time\n{}",
                     self.patience,
-                    (self.describe)()
+                    describe()
                 ));
             }
             seen = now;
@@ -121,43 +135,95 @@ pub fn run<R: Send + 'static>(
     config: Config,
     experiment: impl FnOnce() -> R + Send + 'static,
 ) -> (std::thread::Result<R>, Trace) {
-    crate::abi::keep();
     crate::pin::to_one_processor();
-    let mut kernel = Kernel::new(config.seed, config.order, config.record);
-    let driver = kernel.add_host("sim");
-    debug_assert_eq!(driver, HostId::DRIVER);
-    let life = Life {
-        host: driver,
-        number: 0,
-    };
-    let first = kernel.add_thread(life, "sim".to_owned());
-    kernel.thread_mut(first).state = State::Running;
-    let baton = kernel.thread(first).baton.clone();
-    let world = Arc::new(World {
-        kernel: UnsafeCell::new(kernel),
-        progress: AtomicU64::new(0),
-        is_over: AtomicU32::new(0),
-        patience: config.patience,
-        seed: config.seed,
-        describe: String::new,
-        has_ended_badly: AtomicBool::new(false),
-    });
-    let watched = world.clone();
-    let watch = std::thread::spawn(move || watched.watch());
+    let (world, first) = World::new(config);
+    let watch = world.clone().be_watched();
     let place = world.clone();
     // On a thread of its own: what is drawn for a thread once, its hash keys, is drawn in the world.
     let thread = std::thread::Builder::new().name("sim".to_owned());
     let spawned = thread.spawn(move || {
-        me::join_world(place, first, baton);
+        first.join(place);
         let answer = std::panic::catch_unwind(std::panic::AssertUnwindSafe(experiment));
         let trace = me::current().expect("joined above").end_run();
         (answer, trace)
     });
     let ended = spawned.expect("a thread can be had").join();
-    world.is_over.store(1, SeqCst);
-    raw::wake_all(&world.is_over);
+    world.end();
     let _ = watch.join();
     ended.expect("the experiment's panic was caught")
+}
+
+/// The calling thread becomes the only one of the only host of a new world, until it ends. For a
+/// program that is to be simulated without knowing it.
+///
+/// # Panics
+///
+/// If the thread is in a world.
+pub fn adopt(config: Config) {
+    assert!(me::current().is_none(), "this thread is simulated already");
+    let (world, first) = World::new(config);
+    world.ends_with_first.store(true, SeqCst);
+    drop(world.clone().be_watched());
+    first.join(world);
+    let me = me::current().expect("joined above");
+    me.inside(|kernel| {
+        let host = kernel.add_host("localhost");
+        kernel.host_mut(host).is_up = true;
+        kernel.thread_mut(me.id()).life = Life { host, number: 0 };
+    });
+}
+
+/// The thread that has the baton when a world begins.
+struct First(ThreadId, Arc<Baton>);
+
+impl First {
+    fn join(self, world: Arc<World>) {
+        me::join_world(world, self.0, self.1);
+    }
+}
+
+impl World {
+    fn new(config: Config) -> (Arc<World>, First) {
+        crate::abi::keep();
+        let mut kernel = Kernel::new(config.seed, config.order, config.record);
+        let host = kernel.add_host("sim");
+        debug_assert_eq!(host, HostId::DRIVER);
+        let first = kernel.add_thread(Life { host, number: 0 }, "sim".to_owned());
+        kernel.thread_mut(first).state = State::Running;
+        let baton = kernel.thread(first).baton.clone();
+        let world = Arc::new(World {
+            kernel: UnsafeCell::new(kernel),
+            progress: AtomicU64::new(0),
+            is_over: AtomicU32::new(0),
+            ends_with_first: AtomicBool::new(false),
+            patience: config.patience,
+            seed: config.seed,
+            has_ended_badly: AtomicBool::new(false),
+        });
+        (world, First(first, baton))
+    }
+
+    /// By a thread outside of it.
+    fn be_watched(self: Arc<Self>) -> std::thread::JoinHandle<()> {
+        std::thread::spawn(move || self.watch())
+    }
+
+    /// Nobody runs in it any more.
+    fn end(&self) {
+        // SeqCst: its partner is the load in `watch`.
+        self.is_over.store(1, SeqCst);
+        raw::wake_all(&self.is_over);
+    }
+
+    /// The thread of that number leaves. True if that is the end of the world.
+    pub(crate) fn ends_with(&self, thread: ThreadId) -> bool {
+        // SeqCst: written before the first thread has joined, which is this one.
+        let ends = thread == ThreadId(0) && self.ends_with_first.load(SeqCst);
+        if ends {
+            self.end();
+        }
+        ends
+    }
 }
 
 impl me::Me {

@@ -13,7 +13,10 @@ fn world<R: Send + 'static>(
     experiment: impl FnOnce() -> R + Send + 'static,
 ) -> (R, Trace) {
     let (answer, trace) = run(Config::new(seed), experiment);
-    (answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic)), trace)
+    (
+        answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        trace,
+    )
 }
 
 #[test]
@@ -25,8 +28,14 @@ fn time_moves_when_nobody_can_run() {
         (start.elapsed(), wall.elapsed().unwrap())
     });
     let hour = Duration::from_secs(3600);
-    assert!(slept >= hour && slept < hour + Duration::from_micros(1), "{slept:?}");
-    assert!(wall >= hour && wall < hour + Duration::from_micros(1), "{wall:?}");
+    assert!(
+        slept >= hour && slept < hour + Duration::from_micros(1),
+        "{slept:?}"
+    );
+    assert!(
+        wall >= hour && wall < hour + Duration::from_micros(1),
+        "{wall:?}"
+    );
     assert!(real.elapsed() < Duration::from_secs(100));
 }
 
@@ -44,7 +53,9 @@ fn a_lock_that_is_held_over_a_sleep_is_waited_for() {
                 })
             })
             .collect();
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        threads
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
         assert!(now() >= Duration::from_secs(8) && now() < Duration::from_secs(9));
         Arc::into_inner(order).unwrap().into_inner().unwrap()
     });
@@ -90,8 +101,13 @@ fn workers() -> Vec<u32> {
         })
         .collect();
     drop(sender);
-    let values: Vec<u32> = receiver.iter().inspect(|value| note(&value.to_string())).collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let values: Vec<u32> = receiver
+        .iter()
+        .inspect(|value| note(&value.to_string()))
+        .collect();
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
     values
 }
 
@@ -102,10 +118,16 @@ fn the_seed_is_the_order() {
         let (values, trace) = world(seed, workers);
         let (again, same) = world(seed, workers);
         assert_eq!(values, again, "seed {seed}");
-        assert_eq!((trace.hash(), trace.events()), (same.hash(), same.events()), "seed {seed}");
+        assert_eq!(
+            (trace.hash(), trace.events()),
+            (same.hash(), same.events()),
+            "seed {seed}"
+        );
         let mut sorted = values.clone();
         sorted.sort();
-        let all: Vec<u32> = (0..4).flat_map(|n| (0..10).map(move |v| n * 100 + v)).collect();
+        let all: Vec<u32> = (0..4)
+            .flat_map(|n| (0..10).map(move |v| n * 100 + v))
+            .collect();
         assert_eq!(sorted, all);
         orders.insert(values);
     }
@@ -144,7 +166,9 @@ fn a_thread_belongs_to_its_makers_host() {
             let sender = sender.clone();
             hosts::start(host, move || {
                 let child = thread::spawn(hosts::current);
-                sender.send((hosts::current(), child.join().unwrap())).unwrap();
+                sender
+                    .send((hosts::current(), child.join().unwrap()))
+                    .unwrap();
             });
         }
         drop(sender);
@@ -164,4 +188,20 @@ fn a_thread_can_look_until_time_has_passed() {
         }
         assert!(thread::available_parallelism().unwrap().get() >= 1);
     });
+}
+
+/// As a test harness would: nobody but the thread's own end tells that the world is over.
+#[test]
+fn a_thread_can_be_adopted() {
+    let adopted = thread::spawn(|| {
+        yamanote_sim::adopt(Config::new(9));
+        let waits_for_ever = thread::spawn(thread::park);
+        drop(waits_for_ever);
+        let real = Instant::now();
+        thread::sleep(Duration::from_secs(600));
+        assert!(real.elapsed() >= Duration::from_secs(600));
+        assert!(yamanote_sim::is_inside());
+    });
+    adopted.join().unwrap();
+    assert!(!yamanote_sim::is_inside());
 }

@@ -109,7 +109,11 @@ fn wait(me: &Me, word: &AtomicU32, value: u32, deadline: Option<u64>) -> isize {
     let answer = me.wait(deadline, |kernel| {
         if has_waited {
             let has_timed_out = kernel.thread(me.id()).has_timed_out;
-            return Some(if has_timed_out { -libc::ETIMEDOUT as isize } else { 0 });
+            return Some(if has_timed_out {
+                -libc::ETIMEDOUT as isize
+            } else {
+                0
+            });
         }
         // SeqCst, as strong as the kernel's look. Its partner is the program's own store.
         if word.load(SeqCst) != value {

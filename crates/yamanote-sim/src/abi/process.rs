@@ -150,7 +150,16 @@ pub unsafe extern "C" fn posix_spawn(
     if me::current().is_some() {
         return libc::EOPNOTSUPP;
     }
-    next!(SPAWN, Spawn, process, path, actions, attributes, arguments, environment)
+    next!(
+        SPAWN,
+        Spawn,
+        process,
+        path,
+        actions,
+        attributes,
+        arguments,
+        environment
+    )
 }
 
 /// # Safety
@@ -168,5 +177,14 @@ pub unsafe extern "C" fn posix_spawnp(
     if me::current().is_some() {
         return libc::EOPNOTSUPP;
     }
-    next!(SPAWNP, Spawn, process, path, actions, attributes, arguments, environment)
+    next!(
+        SPAWNP,
+        Spawn,
+        process,
+        path,
+        actions,
+        attributes,
+        arguments,
+        environment
+    )
 }

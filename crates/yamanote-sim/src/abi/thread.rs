@@ -103,10 +103,7 @@ pub unsafe extern "C" fn pthread_create(
 ///
 /// As of the C function.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn pthread_join(
-    thread: libc::pthread_t,
-    result: *mut *mut c_void,
-) -> c_int {
+pub unsafe extern "C" fn pthread_join(thread: libc::pthread_t, result: *mut *mut c_void) -> c_int {
     if let Some(me) = me::current() {
         me.wait(None, |kernel| {
             // The last one of this handle: it may have been used before.

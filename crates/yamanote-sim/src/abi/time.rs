@@ -74,7 +74,12 @@ pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::
         unsafe { time.write(to_timespec(ns)) };
         return 0;
     }
-    super::next::next!(NEXT_CLOCK_GETTIME, unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int, clock, time)
+    super::next::next!(
+        NEXT_CLOCK_GETTIME,
+        unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int,
+        clock,
+        time
+    )
 }
 
 static NEXT_CLOCK_GETTIME: super::next::Next = super::next::Next::new(c"clock_gettime");

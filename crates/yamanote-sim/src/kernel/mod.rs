@@ -274,6 +274,7 @@ impl Kernel {
             self.fire_due();
             if let Some(next) = self.line.pick(self.chance.of(Stream::Order)) {
                 self.thread_mut(next).state = State::Running;
+                self.trace.mix(self.now, next.0.into());
                 return Some(next);
             }
             let (at, _) = *self.timers.keys().next()?;

@@ -80,7 +80,11 @@ impl Line {
             Order::Random { .. } if self.ready.len() == 1 => 0,
             Order::Random { .. } => rng.below(self.ready.len() as u64) as usize,
             Order::Priorities => {
-                let highest = self.ready.iter().enumerate().max_by_key(|(_, ready)| ready.1);
+                let highest = self
+                    .ready
+                    .iter()
+                    .enumerate()
+                    .max_by_key(|(_, ready)| ready.1);
                 highest.map_or(0, |(index, _)| index)
             }
         };

@@ -26,7 +26,10 @@ pub enum Record {
     /// Their hashes are kept.
     Hashes(Vec<u64>),
     /// They are compared with the hashes of another run. The first that differs is kept.
-    Compare { with: Vec<u64>, differs: Option<Event> },
+    Compare {
+        with: Vec<u64>,
+        differs: Option<Event>,
+    },
 }
 
 /// All that has happened in a run.
@@ -60,6 +63,11 @@ impl Trace {
         &self.record
     }
 
+    /// Takes a decision into the hash that is no event of its own.
+    pub(crate) fn mix(&mut self, at_ns: u64, number: u64) {
+        self.hash = mix(mix(self.hash, at_ns), number);
+    }
+
     /// Notes an event: `code` and `numbers` are hashed, `what` is the text if there is one wanted.
     pub(crate) fn note(
         &mut self,
@@ -69,14 +77,11 @@ impl Trace {
         numbers: &[u64],
         what: impl FnOnce() -> String,
     ) {
-        let mut hash = self.hash;
-        let mut mix = |number: u64| {
-            hash = (hash ^ number).wrapping_mul(0x0000_0100_0000_01b3).rotate_left(23);
-        };
-        code.bytes().for_each(|byte| mix(u64::from(byte)));
-        mix(at_ns);
-        mix(u64::from(host.0));
-        numbers.iter().for_each(|number| mix(*number));
+        let hash = code
+            .bytes()
+            .fold(self.hash, |hash, byte| mix(hash, byte.into()));
+        let hash = mix(mix(hash, at_ns), host.0.into());
+        let hash = numbers.iter().fold(hash, |hash, number| mix(hash, *number));
         self.hash = hash;
         let number = self.number;
         self.number += 1;
@@ -100,9 +105,20 @@ impl Trace {
     }
 }
 
+/// A step of FNV-1a, by whole numbers, with a rotation for their high bits.
+fn mix(hash: u64, number: u64) -> u64 {
+    (hash ^ number)
+        .wrapping_mul(0x0000_0100_0000_01b3)
+        .rotate_left(23)
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.at_ns as f64 / 1e9;
-        write!(f, "{:>12.6} s  host {}  {}", seconds, self.host.0, self.what)
+        write!(
+            f,
+            "{:>12.6} s  host {}  {}",
+            seconds, self.host.0, self.what
+        )
     }
 }
