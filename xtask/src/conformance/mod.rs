@@ -80,8 +80,7 @@ fn compare(root: &Path, options: &Options) -> Result<bool, String> {
             }
         }
         let started = Instant::now();
-        let workspace =
-            workspace::generate(subject, &released, root, &directory, options.is_unstable)?;
+        let workspace = workspace::generate(subject, &released, root, &directory, options)?;
         let binaries = build::build(&workspace, &files, options)?;
         workspace::check_lock(&workspace)?;
         let compiled = binaries.files.values().filter(|file| file.is_ok()).count();
@@ -205,7 +204,7 @@ fn conclude(
     if options.table {
         page::update(root, columns, &verdict, options, circumstances)?;
     }
-    let unexplained = page::unexplained(root, &verdict, options.is_unstable)?;
+    let unexplained = page::unexplained(root, &verdict, options)?;
     println!("{unexplained} differences have no reason in docs/conformance.toml");
     if expected == 0 {
         return Err("the real Tokio passes none of these tests: there is nothing to show".into());

@@ -20,7 +20,9 @@ What is run:
                       for anything: `sync_*`, `time_sleep::greater_*`
   --subject SUBJECT   shim, tokio or both (both); with `shim` alone, compare with --baseline
   --unstable          under --cfg tokio_unstable, with all features that gate something under it
-  --driver DRIVER     what the shim waits with: uring, epoll or both (both)
+  --driver DRIVER     what the shim waits with: uring, epoll or both (both); or sim, the simulated
+                      machine, with --order
+  --order ORDER       of a simulation: fifo, Tokio's order, or the seed of one (fifo)
 
 How:
   --runs N            run every test N times, with the real Tokio too (1)
@@ -45,11 +47,16 @@ and, without --explained, no failure is excused: exit status 0 means that the sh
 this very run, 1 that there is a difference, 2 that the comparison could not be made.
 ";
 
+/// The simulated machine, as `YAMANOTE_DRIVER` names it.
+pub const SIM: &str = "sim";
+
 pub struct Options {
     pub suites: Vec<String>,
     pub only: Vec<Only>,
     pub subjects: Vec<Subject>,
     pub drivers: Vec<&'static str>,
+    /// As `YAMANOTE_SIM_ORDER` or `YAMANOTE_SIM_SEED` take it.
+    pub order: Order,
     pub runs: usize,
     pub jobs: usize,
     pub timeout: Duration,
@@ -62,6 +69,32 @@ pub struct Options {
     pub is_explained_enough: bool,
     pub table: bool,
     pub verbose: bool,
+}
+
+/// The order of a simulation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Fifo,
+    /// Drawn from this seed.
+    Seed(u64),
+}
+
+impl Order {
+    fn parse(text: &str) -> Result<Order, String> {
+        match (text, text.parse()) {
+            ("fifo", _) => Ok(Order::Fifo),
+            (_, Ok(seed)) => Ok(Order::Seed(seed)),
+            _ => Err(expected("--order", text, "fifo or a seed")),
+        }
+    }
+
+    /// The environment variable that asks for it.
+    pub fn variable(self) -> (&'static str, String) {
+        match self {
+            Order::Fifo => ("YAMANOTE_SIM_ORDER", "fifo".to_owned()),
+            Order::Seed(seed) => ("YAMANOTE_SIM_SEED", seed.to_string()),
+        }
+    }
 }
 
 /// `FILE` or `FILE::TEST`.
@@ -97,6 +130,7 @@ impl Options {
             only: Vec::new(),
             subjects: vec![Subject::Tokio, Subject::Shim],
             drivers: vec!["uring", "epoll"],
+            order: Order::Fifo,
             runs: 1,
             jobs: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
             timeout: Duration::from_secs(60),
@@ -137,10 +171,15 @@ impl Options {
                     options.drivers = match value()?.as_str() {
                         "uring" => vec!["uring"],
                         "epoll" => vec!["epoll"],
+                        "sim" => vec![SIM],
                         "both" => vec!["uring", "epoll"],
-                        other => return Err(expected("--driver", other, "uring, epoll or both")),
+                        other => {
+                            let known = "uring, epoll, sim or both";
+                            return Err(expected("--driver", other, known));
+                        }
                     }
                 }
+                "--order" => options.order = Order::parse(&value()?)?,
                 "--unstable" => options.is_unstable = true,
                 "--runs" => options.runs = number(name, &value()?)?,
                 "--jobs" => options.jobs = number(name, &value()?)?,
@@ -162,6 +201,11 @@ impl Options {
         Ok(Some(options))
     }
 
+    /// Whether the shim runs in the simulated machine.
+    pub fn is_simulated(&self) -> bool {
+        self.drivers == [SIM]
+    }
+
     /// Whether all suites are compared on both drivers.
     fn is_complete(&self) -> bool {
         self.suites.is_empty()
@@ -178,9 +222,10 @@ impl Options {
 
     /// Where the generated workspaces are.
     pub fn workspaces(&self) -> PathBuf {
-        match self.is_unstable {
-            true => self.directory.join("unstable"),
-            false => self.directory.clone(),
+        match (self.is_unstable, self.is_simulated()) {
+            (true, _) => self.directory.join("unstable"),
+            (false, true) => self.directory.join(SIM),
+            (false, false) => self.directory.clone(),
         }
     }
 
@@ -271,6 +316,10 @@ mod tests {
         ] {
             assert!(parse(args).is_err(), "{args:?}");
         }
+        let simulated = parse(&["--driver", "sim", "--order", "7"])
+            .unwrap()
+            .unwrap();
+        assert!(simulated.is_simulated() && simulated.order == Order::Seed(7));
         assert!(parse(&["--runs", "3", "--help"]).unwrap().is_none());
     }
 }

@@ -22,7 +22,7 @@ pub fn update(
     options: &Options,
     circumstances: &Circumstances,
 ) -> Result<(), String> {
-    let reasons = Reasons::read(root, options.is_unstable)?;
+    let reasons = Reasons::read(root, options)?;
     let Circumstances {
         date,
         rustc,
@@ -114,18 +114,19 @@ struct Reasons {
 }
 
 impl Reasons {
-    fn read(root: &Path, is_unstable: bool) -> Result<Reasons, String> {
+    fn read(root: &Path, options: &Options) -> Result<Reasons, String> {
         let path = root.join("docs").join("conformance.toml");
         fs::read_to_string(&path)
             .map_err(|error| error.to_string())
-            .and_then(|text| Reasons::parse(&text, is_unstable))
+            .and_then(|text| Reasons::parse(&text, options.is_unstable, options.is_simulated()))
             .map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    fn parse(text: &str, is_unstable: bool) -> Result<Reasons, String> {
+    fn parse(text: &str, is_unstable: bool, is_simulated: bool) -> Result<Reasons, String> {
         let mut tables: BTreeMap<String, BTreeMap<String, String>> =
             toml::from_str(text).map_err(|error| error.to_string())?;
         let unstable = tables.remove("differs-unstable").unwrap_or_default();
+        let simulated = tables.remove("differs-simulated").unwrap_or_default();
         let mut reasons = Reasons {
             differs: tables.remove("differs").unwrap_or_default(),
             fails_for_tokio: tables.remove("fails-for-tokio").unwrap_or_default(),
@@ -133,9 +134,13 @@ impl Reasons {
         if is_unstable {
             reasons.differs.extend(unstable);
         }
+        if is_simulated {
+            reasons.differs.extend(simulated);
+        }
         match tables.keys().next() {
             Some(unknown) => Err(format!(
-                "[{unknown}] is none of [differs], [differs-unstable], [fails-for-tokio]"
+                "[{unknown}] is none of [differs], [differs-unstable], [differs-simulated], \
+                 [fails-for-tokio]"
             )),
             None => Ok(reasons),
         }
@@ -161,8 +166,8 @@ impl Reasons {
 }
 
 /// How many of the tests and files that differ have no reason.
-pub fn unexplained(root: &Path, verdict: &Verdict, is_unstable: bool) -> Result<usize, String> {
-    let reasons = Reasons::read(root, is_unstable)?;
+pub fn unexplained(root: &Path, verdict: &Verdict, options: &Options) -> Result<usize, String> {
+    let reasons = Reasons::read(root, options)?;
     let differing = verdict.differing();
     let keys = differing.iter().map(|(id, test)| name(id, *test));
     Ok(keys
@@ -183,14 +188,15 @@ mod tests {
 
     #[test]
     fn what_fails_for_tokio_excuses_nothing_here() {
-        let reasons = Reasons::parse("[fails-for-tokio]\n\"a::b::c\" = \"root\"", false).unwrap();
+        let reasons =
+            Reasons::parse("[fails-for-tokio]\n\"a::b::c\" = \"root\"", false, false).unwrap();
         assert!(reasons.fails_for_tokio.contains_key("a::b::c"));
         assert_eq!(reasons.of_difference("a::b::c"), "**not explained**");
     }
 
     #[test]
     fn a_reason_that_counts_for_nothing_is_an_error() {
-        assert!(Reasons::parse("[difers]\n\"a\" = \"b\"", false).is_err());
-        assert!(Reasons::parse("\"a\" = \"b\"", false).is_err());
+        assert!(Reasons::parse("[difers]\n\"a\" = \"b\"", false, false).is_err());
+        assert!(Reasons::parse("\"a\" = \"b\"", false, false).is_err());
     }
 }

@@ -207,6 +207,10 @@ impl Runner<'_> {
         }
         if column != "tokio" {
             command.env("YAMANOTE_DRIVER", column);
+            if self.options.is_simulated() {
+                let (name, value) = self.options.order.variable();
+                command.env(name, value);
+            }
         }
         command
     }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use super::options::Options;
 use super::suites::{Released, SUITES, tokio_version, write};
 
 /// What the tests are linked with.
@@ -48,7 +49,7 @@ pub fn generate(
     released: &[Released],
     root: &Path,
     directory: &Path,
-    is_unstable: bool,
+    options: &Options,
 ) -> Result<Workspace, String> {
     let workspace = Workspace {
         subject,
@@ -61,7 +62,10 @@ pub fn generate(
     let mut members: Vec<String> = Vec::new();
     for package in released {
         let name = package_name(package.suite.package);
-        let manifest = manifest(package, &version, is_unstable)?;
+        let mut manifest = manifest(package, &version, options.is_unstable)?;
+        if subject == Subject::Shim && options.is_simulated() {
+            simulate(&mut manifest, root);
+        }
         write(
             &workspace.directory.join(&name).join("Cargo.toml"),
             &manifest.to_string(),
@@ -178,6 +182,14 @@ fn manifest(released: &Released, tokio: &str, is_unstable: bool) -> Result<Table
     }
     new.insert("test".into(), targets.into());
     Ok(new)
+}
+
+/// Has the runtime below the shim built with its feature `sim`.
+fn simulate(manifest: &mut Table, root: &Path) {
+    let path = root.join("crates").join("yamanote");
+    let mut runtime: Table = "features = [\"sim\"]".parse().expect("this is TOML");
+    runtime.insert("path".into(), path.to_string_lossy().into_owned().into());
+    table(manifest, "dependencies").insert("yamanote".into(), runtime.into());
 }
 
 /// Makes the versions of the packages under test exact.
