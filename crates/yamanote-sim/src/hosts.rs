@@ -68,6 +68,9 @@ pub fn crash(host: HostId) {
         if std::mem::take(&mut entry.is_up) {
             let number = u64::from(entry.life);
             kernel.note(host, "crash", &[number], String::new);
+            let number = number as u32;
+            kernel.life_crashed(Life { host, number });
+            kernel.disk_crash(host);
         }
     });
 }

@@ -18,7 +18,9 @@ mod pin;
 mod raw;
 mod world;
 
+pub mod disk;
 pub mod hosts;
+pub mod net;
 
 pub use kernel::chance::{Rng, Stream};
 pub use kernel::host::{HostId, Life};
@@ -78,6 +80,15 @@ pub fn note(what: &str) {
         let host = me.life().host;
         me.inside(|kernel| kernel.note(host, "note", &[], || what.to_owned()));
     }
+}
+
+/// Simulated descriptors that are open, of all hosts.
+///
+/// # Panics
+///
+/// Outside of a world.
+pub fn open_descriptors() -> usize {
+    inside().inside(|kernel| kernel.files.open_descriptors())
 }
 
 fn inside() -> &'static me::Me {

@@ -5,18 +5,24 @@
 //! what is not simulated, each makes the system call itself, or calls the C library's function,
 //! which it finds by `dlsym`. What a library calls by an instruction of its own is not seen.
 
+mod descriptors;
 pub(crate) mod futex;
 mod next;
+mod paths;
 mod process;
 mod random;
+mod sockets;
 mod thread;
 mod time;
 
 /// Makes sure that the linker takes these functions: whoever calls this refers to all of them.
 pub(crate) fn keep() {
+    descriptors::keep();
     futex::keep();
+    paths::keep();
     process::keep();
     random::keep();
+    sockets::keep();
     thread::keep();
     time::keep();
 }

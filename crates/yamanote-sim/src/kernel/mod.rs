@@ -6,8 +6,14 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod chance;
+pub(crate) mod counter;
+pub(crate) mod disk;
+pub(crate) mod epoll;
+pub(crate) mod files;
 pub(crate) mod host;
+pub(crate) mod net;
 pub(crate) mod order;
+pub(crate) mod pipe;
 pub(crate) mod thread;
 pub(crate) mod trace;
 
@@ -44,6 +50,9 @@ pub(crate) struct Kernel {
     pub(crate) trace: Trace,
     pub(crate) hosts: Vec<Host>,
     pub(crate) threads: Vec<Thread>,
+    pub(crate) files: files::Files,
+    pub(crate) net: net::Net,
+    pub(crate) disk: disk::Disk,
     /// The host of threads to be made, if it is not their maker's.
     pub(crate) next_life: Option<Life>,
     line: Line,
@@ -67,6 +76,9 @@ impl Kernel {
             trace: Trace::new(record),
             hosts: Vec::new(),
             threads: Vec::new(),
+            files: files::Files::default(),
+            net: net::Net::default(),
+            disk: disk::Disk::default(),
             next_life: None,
             line: Line::new(order),
             waiters: BTreeMap::new(),

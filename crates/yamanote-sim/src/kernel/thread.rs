@@ -42,6 +42,8 @@ pub(crate) enum Key {
     Futex(usize),
     /// A change of an open file, by the number of its description.
     File(u32),
+    /// An event of an epoll, by the number of its description.
+    Events(u32),
     /// The end of a thread.
     Thread(ThreadId),
     /// Time alone.

@@ -1,0 +1,2 @@
+//! The hosts' disks, as the experiment sees them.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The network, as the experiment sees it.
+#![forbid(unsafe_code)]
