@@ -56,7 +56,10 @@ unsafe fn answer(me: &Me, number: c_long, args: [usize; 6]) -> Option<isize> {
         libc::SYS_io_uring_setup | libc::SYS_io_uring_enter | libc::SYS_io_uring_register => {
             Some(-libc::ENOSYS as isize)
         }
-        _ => super::process::answer(number, args),
+        _ => super::process::answer(number, args).or_else(|| {
+            // SAFETY: as the caller promises.
+            unsafe { super::descriptors::answer(me, number, args) }
+        }),
     }
 }
 

@@ -5,15 +5,19 @@
 //! what is not simulated, each makes the system call itself, or calls the C library's function,
 //! which it finds by `dlsym`. What a library calls by an instruction of its own is not seen.
 
+mod bytes;
 mod descriptors;
 pub(crate) mod futex;
 mod next;
+mod opening;
 mod paths;
+mod polling;
 mod process;
 mod random;
 mod sockets;
 mod thread;
 mod time;
+mod waiting;
 
 /// Makes sure that the linker takes these functions: whoever calls this refers to all of them.
 pub(crate) fn keep() {

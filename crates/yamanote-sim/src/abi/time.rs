@@ -44,7 +44,7 @@ fn look(me: &Me, clock: libc::clockid_t) -> Option<u64> {
 /// What the monotonic clocks show when a run begins.
 pub(super) const BOOTED_NS: u64 = 86_400 * NS;
 
-fn to_timespec(ns: u64) -> libc::timespec {
+pub(super) fn to_timespec(ns: u64) -> libc::timespec {
     libc::timespec {
         tv_sec: (ns / NS) as libc::time_t,
         tv_nsec: (ns % NS) as c_long,

@@ -6,8 +6,9 @@
 #![forbid(unsafe_code)]
 
 use super::Kernel;
+use super::alarm::Alarm;
 use super::counter::Counter;
-use super::disk::{self};
+use super::disk;
 use super::epoll::{Epoll, Watcher};
 use super::host::Life;
 use super::net::SocketId;
@@ -31,6 +32,7 @@ pub(crate) struct FileId(pub(crate) u32);
 
 /// What an open file is.
 pub(crate) enum Object {
+    Alarm(Alarm),
     Epoll(Epoll),
     Counter(Counter),
     Pipe(PipeEnd),
@@ -195,6 +197,7 @@ impl Kernel {
         };
         match file.object {
             Object::Epoll(epoll) => self.epoll_close(id, epoll),
+            Object::Alarm(alarm) => self.alarm_close(alarm),
             Object::Counter(_) => {}
             Object::Pipe(end) => self.pipe_close(end),
             Object::Socket(socket) => self.socket_close(socket),
@@ -271,6 +274,7 @@ impl Kernel {
         };
         match &file.object {
             Object::Epoll(epoll) => self.epoll_readiness(epoll),
+            Object::Alarm(alarm) => alarm.readiness(),
             Object::Counter(counter) => counter.readiness(),
             Object::Pipe(end) => self.pipe_readiness(end),
             Object::Socket(socket) => self.socket_readiness(*socket),
@@ -286,6 +290,7 @@ impl Kernel {
     ) -> Result<usize, Errno> {
         match &mut self.file_mut(id).object {
             Object::Epoll(_) | Object::Disk(_) => Err(libc::EINVAL),
+            Object::Alarm(_) => self.alarm_read(id, bufs),
             Object::Counter(_) => self.counter_read(id, bufs),
             Object::Pipe(end) => {
                 let end = *end;
@@ -301,7 +306,7 @@ impl Kernel {
     /// Writes what there is room for; `EAGAIN` if there is none. Not to files on a disk.
     pub(crate) fn write_file(&mut self, id: FileId, bufs: &[IoSlice<'_>]) -> Result<usize, Errno> {
         match &mut self.file_mut(id).object {
-            Object::Epoll(_) | Object::Disk(_) => Err(libc::EINVAL),
+            Object::Epoll(_) | Object::Disk(_) | Object::Alarm(_) => Err(libc::EINVAL),
             Object::Counter(_) => self.counter_write(id, bufs),
             Object::Pipe(end) => {
                 let end = *end;

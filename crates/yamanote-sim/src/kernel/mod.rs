@@ -5,6 +5,7 @@
 //! when nobody can run, to the next thing that is due.
 #![forbid(unsafe_code)]
 
+pub(crate) mod alarm;
 pub(crate) mod chance;
 pub(crate) mod counter;
 pub(crate) mod disk;

@@ -25,7 +25,7 @@ pub(crate) struct PipeEnd {
 }
 
 /// Bytes that a pipe holds.
-const CAPACITY: usize = 64 * 1024;
+pub(crate) const CAPACITY: usize = 64 * 1024;
 
 const IN: u32 = libc::EPOLLIN as u32;
 const OUT: u32 = libc::EPOLLOUT as u32;
