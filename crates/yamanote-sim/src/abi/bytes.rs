@@ -198,14 +198,12 @@ fn how(number: c_long, args: [usize; 6]) -> Result<How, Errno> {
 fn begin(me: &Me, file: FileId, how: How, forbidding: c_int) -> Result<(bool, bool), Errno> {
     me.inside(|kernel| {
         let file = kernel.file(file);
-        if file.flags & libc::O_ACCMODE == forbidding {
-            return Err(libc::EBADF);
-        }
         let is_on_disk = matches!(file.object, Object::Disk(_));
         match is_on_disk {
+            false if how.at.is_some() => Err(libc::ESPIPE),
+            _ if file.flags & libc::O_ACCMODE == forbidding => Err(libc::EBADF),
             // No file system here promises that; the caller asks again without.
             true if how.may_not_wait => Err(libc::EOPNOTSUPP),
-            false if how.at.is_some() => Err(libc::ESPIPE),
             _ => Ok((is_on_disk, file.is_nonblocking || how.may_not_wait)),
         }
     })

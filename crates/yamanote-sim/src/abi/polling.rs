@@ -3,7 +3,6 @@
 use super::time;
 use super::waiting::{self, looked_in_vain, simulated};
 use crate::kernel::Kernel;
-use crate::kernel::epoll::with_synonyms;
 use crate::kernel::files::{Errno, FileId};
 use crate::kernel::thread::Key;
 use crate::me::Me;
@@ -139,7 +138,7 @@ fn look(kernel: &Kernel, fds: &mut [libc::pollfd], files: &[Option<FileId>]) -> 
     let mut found = 0;
     for (entry, file) in fds.iter_mut().zip(files) {
         let asked = u32::from(entry.events as u16) | always;
-        let ready = file.map_or(0, |file| with_synonyms(kernel.readiness(file)) & asked);
+        let ready = file.map_or(0, |file| kernel.all_readiness(file) & asked);
         // The bits are those of `epoll`.
         entry.revents = ready as i16;
         found += usize::from(ready != 0);

@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::Kernel;
-use super::files::{Errno, FileId, Object, room, scatter};
+use super::files::{Errno, FileId, Object, room, scatter, total};
 use std::io::{IoSlice, IoSliceMut};
 
 #[derive(Debug)]
@@ -57,11 +57,16 @@ impl Kernel {
         bufs: &[IoSlice<'_>],
     ) -> Result<usize, Errno> {
         let counter = self.counter(id)?;
-        let mut bytes = [0; 8];
-        let mut given = bufs.iter().flat_map(|buf| buf.iter());
-        for byte in &mut bytes {
-            *byte = *given.next().ok_or(libc::EINVAL)?;
+        // Exactly so many since Linux 6.9, at least before.
+        if total(bufs) != 8 {
+            return Err(libc::EINVAL);
         }
+        let mut bytes = [0; 8];
+        let given = bufs.iter().flat_map(|buf| buf.iter());
+        bytes
+            .iter_mut()
+            .zip(given)
+            .for_each(|(to, from)| *to = *from);
         let added = u64::from_ne_bytes(bytes);
         if added == u64::MAX {
             return Err(libc::EINVAL);

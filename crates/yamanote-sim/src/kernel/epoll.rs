@@ -45,9 +45,12 @@ const EDGE: u32 = libc::EPOLLET as u32;
 const WAKEUP: u32 = libc::EPOLLWAKEUP as u32;
 const FLAGS: u32 = EXCLUSIVE | ONESHOT | EDGE | WAKEUP;
 
-/// With the other names of the same events.
-pub(crate) fn with_synonyms(events: u32) -> u32 {
+/// With the other names of the same events, which counters and alarms do not know.
+fn with_synonyms(object: &Object, events: u32) -> u32 {
     let mut all = events;
+    if matches!(object, Object::Counter(_) | Object::Alarm(_)) {
+        return events;
+    }
     if events & IN != 0 {
         all |= libc::EPOLLRDNORM as u32;
     }
@@ -94,16 +97,16 @@ impl Kernel {
         const WITH_EXCLUSIVE: u32 = IN | OUT | ALWAYS | WAKEUP | EDGE | EXCLUSIVE;
         let member = (fd, self.file_of(fd).ok_or(libc::EBADF)?);
         let is_exclusive = events & EXCLUSIVE != 0;
-        let epoll = self.epoll(id)?;
-        if epoll.members.contains_key(&member) {
-            return Err(libc::EEXIST);
-        }
         match self.file(member.1).object {
             Object::Disk(_) => return Err(libc::EPERM),
+            _ if self.epoll(id).is_err() => return Err(libc::EINVAL),
             Object::Epoll(_) if is_exclusive => return Err(libc::EINVAL),
-            Object::Epoll(_) if self.epoll_reaches(member.1, id) => return Err(libc::ELOOP),
             _ if is_exclusive && events & !WITH_EXCLUSIVE != 0 => return Err(libc::EINVAL),
+            Object::Epoll(_) if self.epoll_reaches(member.1, id) => return Err(libc::ELOOP),
             _ => {}
+        }
+        if self.epoll(id)?.members.contains_key(&member) {
+            return Err(libc::EEXIST);
         }
         let interest = Interest {
             events: events | ALWAYS,
@@ -191,8 +194,14 @@ impl Kernel {
 
     // --- the list
 
+    /// [`Kernel::readiness`], by all names.
+    pub(crate) fn all_readiness(&self, id: FileId) -> u32 {
+        let file = self.find_file(id);
+        file.map_or(0, |file| with_synonyms(&file.object, self.readiness(id)))
+    }
+
     fn list_if_ready(&mut self, id: FileId, member: Member) {
-        let ready = with_synonyms(self.readiness(member.1));
+        let ready = self.all_readiness(member.1);
         self.list(id, member, ready);
     }
 
@@ -219,9 +228,10 @@ impl Kernel {
 
     /// Tells the sets which the file is in that these events have happened; 0 stands for any.
     pub(super) fn tell_watchers(&mut self, id: FileId, events: u32) {
-        let events = match events {
-            0 => !FLAGS,
-            some => with_synonyms(some),
+        let events = match (events, self.find_file(id)) {
+            (_, None) => return,
+            (0, _) => !FLAGS,
+            (some, Some(file)) => with_synonyms(&file.object, some),
         };
         for at in 0.. {
             let watchers = self.find_file(id).map(|file| &file.watchers);
@@ -242,7 +252,7 @@ impl Kernel {
                 .members
                 .get(member)
                 .map_or(0, |interest| interest.events);
-            with_synonyms(self.readiness(member.1)) & events & !FLAGS != 0
+            self.all_readiness(member.1) & events & !FLAGS != 0
         });
         if is_ready { IN } else { 0 }
     }
@@ -261,7 +271,7 @@ impl Kernel {
             let Some(member) = self.epoll_mut(id)?.ready.pop_front() else {
                 break;
             };
-            let ready = with_synonyms(self.readiness(member.1));
+            let ready = self.all_readiness(member.1);
             let epoll = self.epoll_mut(id)?;
             let Some(interest) = epoll.members.get_mut(&member) else {
                 continue;

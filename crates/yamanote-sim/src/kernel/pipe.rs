@@ -1,18 +1,19 @@
 //! Pipes: bytes on their way from one end to the other within a host.
 //!
-//! One holds 64 KiB, however they came. It counts as writable while there is room for `PIPE_BUF`
-//! more; up to that many are written all at once or not at all.
+//! One has 16 pages, as Linux's have: a write fills up the last if its odd bytes fit there, and takes
+//! new ones for the rest. Up to `PIPE_BUF` bytes so are written all at once or not at all.
 #![forbid(unsafe_code)]
 
 use super::Kernel;
 use super::files::{Errno, FileId, Object, room, total};
 use super::host::Life;
-use super::thread::Key;
 use std::collections::VecDeque;
 use std::io::{IoSlice, IoSliceMut, Read as _};
 
 pub(crate) struct Pipe {
     bytes: VecDeque<u8>,
+    /// The pages that they are in.
+    pages: VecDeque<Page>,
     /// The open files of its ends; `None` of one that is closed.
     reader: Option<FileId>,
     writer: Option<FileId>,
@@ -24,19 +25,60 @@ pub(crate) struct PipeEnd {
     is_writer: bool,
 }
 
-/// Bytes that a pipe holds.
-pub(crate) const CAPACITY: usize = 64 * 1024;
+/// The bytes of a page that have been written and not read.
+#[derive(Debug, Clone, Copy)]
+struct Page {
+    start: usize,
+    end: usize,
+}
+
+const PAGE: usize = 4096;
+const PAGES: usize = 16;
+
+/// Bytes that a pipe holds if every page is full.
+pub(crate) const CAPACITY: usize = PAGES * PAGE;
 
 const IN: u32 = libc::EPOLLIN as u32;
 const OUT: u32 = libc::EPOLLOUT as u32;
 
 impl Pipe {
-    fn room(&self) -> usize {
-        CAPACITY - self.bytes.len()
+    fn is_full(&self) -> bool {
+        self.pages.len() == PAGES
     }
 
-    fn is_writable(&self) -> bool {
-        self.room() >= libc::PIPE_BUF
+    /// Finds places for up to so many bytes; returns how many.
+    fn take_room(&mut self, wanted: usize) -> usize {
+        let odd = wanted % PAGE;
+        let mut found = 0;
+        if let Some(last) = self.pages.back_mut() {
+            if last.end + odd <= PAGE {
+                last.end += odd;
+                found = odd;
+            }
+        }
+        while found < wanted && !self.is_full() {
+            let end = (wanted - found).min(PAGE);
+            self.pages.push_back(Page { start: 0, end });
+            found += end;
+        }
+        found
+    }
+
+    /// So many bytes have been read. True if that made room where there was none.
+    fn give_room(&mut self, mut read: usize) -> bool {
+        let was_full = self.is_full();
+        while read > 0 {
+            let Some(first) = self.pages.front_mut() else {
+                break;
+            };
+            let here = read.min(first.end - first.start);
+            first.start += here;
+            read -= here;
+            if first.start == first.end {
+                self.pages.pop_front();
+            }
+        }
+        was_full && !self.is_full()
     }
 }
 
@@ -56,6 +98,7 @@ impl Kernel {
         self.file_mut(reader).flags = libc::O_RDONLY;
         let opened = Pipe {
             bytes: VecDeque::new(),
+            pages: VecDeque::new(),
             reader: Some(reader),
             writer: None,
         };
@@ -85,7 +128,7 @@ impl Kernel {
         let pipe = self.pipe(end.pipe);
         let bit = |holds: bool, bit: u32| if holds { bit } else { 0 };
         if end.is_writer {
-            bit(pipe.is_writable(), OUT) | bit(pipe.reader.is_none(), libc::EPOLLERR as u32)
+            bit(!pipe.is_full(), OUT) | bit(pipe.reader.is_none(), libc::EPOLLERR as u32)
         } else {
             bit(!pipe.bytes.is_empty(), IN) | bit(pipe.writer.is_none(), libc::EPOLLHUP as u32)
         }
@@ -114,7 +157,6 @@ impl Kernel {
                 None => Ok(0),
             };
         }
-        let was_writable = pipe.is_writable();
         let mut done = 0;
         for buf in bufs {
             // Two parts, if the bytes go round the end of the ring.
@@ -122,14 +164,9 @@ impl Kernel {
             n += pipe.bytes.read(&mut buf[n..]).unwrap_or(0);
             done += n;
         }
-        let is_edge = !was_writable && pipe.is_writable();
-        if let Some(writer) = pipe.writer {
-            if is_edge {
-                self.changed(writer, OUT);
-            } else {
-                // A thread may wait for less room than makes the pipe writable.
-                self.wake(Key::File(writer.0), usize::MAX);
-            }
+        let has_room_again = pipe.give_room(done);
+        if let Some(writer) = pipe.writer.filter(|_| has_room_again) {
+            self.changed(writer, OUT);
         }
         Ok(done)
     }
@@ -150,18 +187,19 @@ impl Kernel {
         let Some(reader) = pipe.reader else {
             return Err(libc::EPIPE);
         };
-        let room = pipe.room();
-        if room == 0 || (wanted <= libc::PIPE_BUF && room < wanted) {
-            return Err(libc::EAGAIN);
-        }
+        let room = pipe.take_room(wanted);
         let mut left = room;
         for buf in bufs {
             let n = buf.len().min(left);
             pipe.bytes.extend(&buf[..n]);
             left -= n;
         }
+        // Whoever watches is told of each write, even one that found no room, as by Linux.
         self.changed(reader, IN);
-        Ok(room - left)
+        match room {
+            0 => Err(libc::EAGAIN),
+            written => Ok(written),
+        }
     }
 
     pub(super) fn pipe_close(&mut self, end: PipeEnd) {
