@@ -23,6 +23,9 @@ pub struct Config {
     pub record: Record,
     /// How long a thread may run in real time without a call to the simulated machine.
     pub patience: Duration,
+    /// The number of the processor that all threads of the world share; `None`: the one that the
+    /// run begins on. Runs side by side want one each.
+    pub processor: Option<usize>,
 }
 
 impl Config {
@@ -32,6 +35,7 @@ impl Config {
             order: None,
             record: Record::Hash,
             patience: Duration::from_secs(20),
+            processor: None,
         }
     }
 }
@@ -135,7 +139,7 @@ pub fn run<R: Send + 'static>(
     config: Config,
     experiment: impl FnOnce() -> R + Send + 'static,
 ) -> (std::thread::Result<R>, Trace) {
-    crate::pin::to_one_processor();
+    crate::pin::to_one_processor(config.processor);
     let (world, first) = World::new(config);
     let watch = world.clone().be_watched();
     let place = world.clone();
