@@ -12,6 +12,7 @@
 mod entry;
 mod join;
 mod select;
+mod sim_test;
 
 use entry::{Host, Kind};
 use proc_macro::TokenStream;
@@ -99,6 +100,28 @@ pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(Kind::Test, Host::Yamanote, args.into(), item.into()).into()
+}
+
+/// Makes an `async fn` a test that is run in simulations, each under a seed of its own.
+///
+/// The function gets a `Sim`; it may return a `Result`. It is the experiment, outside of all hosts.
+///
+/// # Options
+///
+/// | option | meaning | default |
+/// |---|---|---|
+/// | `seeds = N` | with how many seeds it is run: 0, 1, 2, ... | 100 |
+/// | `limit = N` | how long a run may take, in seconds of virtual time | a day |
+/// | `real_limit = N` | the same in seconds of real time | 120 |
+/// | `order = "..."` | who runs next: `random`, `priorities`, `fifo` (Tokio's) | the seed chooses |
+/// | `crate = "path"` | where to find the runtime's crate | `::yamanote` |
+///
+/// # Panics
+///
+/// The test does, if a run fails.
+#[proc_macro_attribute]
+pub fn sim_test(args: TokenStream, item: TokenStream) -> TokenStream {
+    sim_test::expand(args.into(), item.into()).into()
 }
 
 /// [`macro@main`] for a crate that offers the runtime under the name `tokio`.

@@ -24,6 +24,11 @@ pub fn current() -> HostId {
     inside().life().host
 }
 
+/// The life of it that the calling thread is part of.
+pub fn current_life() -> Life {
+    inside().life()
+}
+
 pub fn name(host: HostId) -> String {
     inside().inside(|kernel| kernel.host(host).name.clone())
 }
@@ -73,6 +78,33 @@ pub fn crash(host: HostId) {
             kernel.disk_crash(host);
         }
     });
+}
+
+/// The life ends in good order, if it has not ended yet: its program has come to its end.
+pub fn end(life: Life) {
+    inside().inside(|kernel| {
+        if !kernel.is_over(life) {
+            kernel.host_mut(life.host).is_up = false;
+            let number = u64::from(life.number);
+            kernel.note(life.host, "end", &[number], String::new);
+        }
+    });
+}
+
+/// Lets the threads of the host run, or not. Its clocks go on.
+pub fn set_paused(host: HostId, is_paused: bool) {
+    inside().inside(|kernel| {
+        if kernel.host(host).is_paused != is_paused {
+            kernel.set_paused(host, is_paused);
+            let code = if is_paused { "pause" } else { "resume" };
+            kernel.note(host, code, &[], String::new);
+        }
+    });
+}
+
+/// Whether the host is in a life.
+pub fn is_up(host: HostId) -> bool {
+    inside().inside(|kernel| kernel.host(host).is_up)
 }
 
 /// Whether the host is in that life still.

@@ -21,11 +21,12 @@ mod world;
 pub mod disk;
 pub mod hosts;
 pub mod net;
+pub mod processes;
 
 pub use kernel::chance::{Rng, Stream};
 pub use kernel::host::{HostId, Life};
 pub use kernel::order::Order;
-pub use kernel::trace::{Event, Record, Trace};
+pub use kernel::trace::{Event, Listener, Record, Trace};
 pub use world::{Config, World, adopt, describe_by, run};
 
 use std::time::Duration;
@@ -65,6 +66,15 @@ pub fn now() -> Duration {
     Duration::from_nanos(inside().inside(|kernel| kernel.now))
 }
 
+/// A number that two runs share if the same things have happened so far in both.
+///
+/// # Panics
+///
+/// Outside of a world.
+pub fn trace_hash() -> u64 {
+    inside().inside(|kernel| kernel.trace.hash())
+}
+
 /// A number of a stream of chance.
 ///
 /// # Panics
@@ -89,6 +99,13 @@ pub fn note(what: &str) {
 /// Outside of a world.
 pub fn open_descriptors() -> usize {
     inside().inside(|kernel| kernel.files.open_descriptors())
+}
+
+/// As [`note`], of any host and any kind.
+pub fn note_as(host: HostId, code: &'static str, what: &str) {
+    if let Some(me) = me::current() {
+        me.inside(|kernel| kernel.note(host, code, &[], || what.to_owned()));
+    }
 }
 
 fn inside() -> &'static me::Me {

@@ -99,6 +99,7 @@ mod unstable;
 mod loom;
 #[doc(hidden)]
 pub mod macros;
+mod simulation;
 mod util;
 // L1
 #[cfg(feature = "rt")]
@@ -131,6 +132,8 @@ pub mod signal;
 // L7
 #[cfg(all(doc, feature = "full"))]
 pub mod guide;
+#[cfg(feature = "sim")]
+pub mod sim;
 
 #[cfg(feature = "rt")]
 pub use task::spawn;

@@ -15,9 +15,11 @@ pub enum Stream {
     Chaos,
     /// What the program asks for: `getrandom`.
     Program,
+    /// What the experiment asks for itself.
+    Experiment,
 }
 
-const STREAMS: usize = 5;
+const STREAMS: usize = 6;
 
 /// The streams of a seed.
 #[derive(Debug, Clone)]

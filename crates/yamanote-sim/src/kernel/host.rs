@@ -27,6 +27,8 @@ pub(crate) struct Host {
     /// The present life, or the last.
     pub(crate) life: u32,
     pub(crate) is_up: bool,
+    /// Its threads do not run.
+    pub(crate) is_paused: bool,
     /// What its wall clock is ahead of the others', in nanoseconds.
     pub(crate) skew_ns: i64,
 }

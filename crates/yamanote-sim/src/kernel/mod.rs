@@ -57,6 +57,8 @@ pub(crate) struct Kernel {
     /// The host of threads to be made, if it is not their maker's.
     pub(crate) next_life: Option<Life>,
     line: Line,
+    /// Threads that could run if their hosts were not paused.
+    held: Vec<ThreadId>,
     waiters: BTreeMap<Key, VecDeque<ThreadId>>,
     timers: BTreeMap<(u64, u64), Timer>,
     next_timer: u64,
@@ -82,6 +84,7 @@ impl Kernel {
             disk: disk::Disk::default(),
             next_life: None,
             line: Line::new(order),
+            held: Vec::new(),
             waiters: BTreeMap::new(),
             timers: BTreeMap::new(),
             next_timer: 0,
@@ -120,8 +123,11 @@ impl Kernel {
             address: Ipv4Addr::new(10, 0, high, low),
             life: 0,
             is_up: id == HostId::DRIVER,
+            is_paused: false,
             skew_ns: 0,
         });
+        let address = self.host(id).address;
+        self.note(id, "host", &[], || format!("name={name} address={address}"));
         id
     }
 
@@ -216,10 +222,26 @@ impl Kernel {
 
     pub(crate) fn make_ready(&mut self, thread: ThreadId) {
         self.forget_waits(thread);
-        let state = &mut self.threads[thread.0 as usize].state;
-        if *state == State::Blocked {
-            *state = State::Ready;
-            self.line.push(thread, self.chance.of(Stream::Order));
+        if self.thread(thread).state == State::Blocked {
+            self.back_in_line(thread);
+        }
+    }
+
+    /// Lets the threads of a host run, or not.
+    pub(crate) fn set_paused(&mut self, host: HostId, is_paused: bool) {
+        self.host_mut(host).is_paused = is_paused;
+        let threads = &self.threads;
+        let is_of_host = |thread: ThreadId| threads[thread.0 as usize].life.host == host;
+        if is_paused {
+            let taken = self.line.take(is_of_host);
+            self.held.extend(taken);
+        } else {
+            let all = std::mem::take(&mut self.held);
+            let (freed, held) = all.into_iter().partition(|thread| is_of_host(*thread));
+            self.held = held;
+            for thread in freed {
+                self.back_in_line(thread);
+            }
         }
     }
 
@@ -311,7 +333,10 @@ impl Kernel {
     /// The thread that runs lets others go first.
     pub(crate) fn back_in_line(&mut self, thread: ThreadId) {
         self.thread_mut(thread).state = State::Ready;
-        self.line.push(thread, self.chance.of(Stream::Order));
+        match self.host(self.life_of(thread).host).is_paused {
+            true => self.held.push(thread),
+            false => self.line.push(thread, self.chance.of(Stream::Order)),
+        }
     }
 
     /// Which of `n` things that may happen in any order happens first: 0 is the one whose turn it

@@ -69,6 +69,14 @@ impl Line {
         self.ready.push_back((thread, priority));
     }
 
+    /// Takes out those for which `f` is true, in order.
+    pub(super) fn take(&mut self, f: impl Fn(ThreadId) -> bool) -> Vec<ThreadId> {
+        let taken = self.ready.iter().map(|(thread, _)| *thread);
+        let taken: Vec<ThreadId> = taken.filter(|thread| f(*thread)).collect();
+        self.ready.retain(|(thread, _)| !f(*thread));
+        taken
+    }
+
     /// Takes the one that runs next.
     pub(super) fn pick(&mut self, rng: &mut Rng) -> Option<ThreadId> {
         if self.ready.is_empty() {

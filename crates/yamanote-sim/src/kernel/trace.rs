@@ -12,7 +12,19 @@ pub struct Event {
     /// Nanoseconds since the run began.
     pub at_ns: u64,
     pub host: HostId,
+    /// Of what kind it is: a short word.
+    pub code: &'static str,
+    /// Fields as `key=value`, or free text.
     pub what: String,
+}
+
+/// Told of each event at once, so that those before a bad end are not lost.
+pub struct Listener(pub Box<dyn FnMut(&Event) + Send>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// What is done with the events of a run beside hashing them.
@@ -23,6 +35,8 @@ pub enum Record {
     Hash,
     /// They are kept, all of them.
     Text(Vec<Event>),
+    /// Somebody is told of each.
+    Tell(Listener),
     /// Their hashes are kept.
     Hashes(Vec<u64>),
     /// They are compared with the hashes of another run. The first that differs is kept.
@@ -63,6 +77,10 @@ impl Trace {
         &self.record
     }
 
+    pub fn into_record(self) -> Record {
+        self.record
+    }
+
     /// Takes a decision into the hash that is no event of its own.
     pub(crate) fn mix(&mut self, at_ns: u64, number: u64) {
         self.hash = mix(mix(self.hash, at_ns), number);
@@ -89,11 +107,13 @@ impl Trace {
             number,
             at_ns,
             host,
-            what: format!("{code} {what}"),
+            code,
+            what,
         };
         match &mut self.record {
             Record::Hash => {}
             Record::Text(events) => events.push(event(what())),
+            Record::Tell(listener) => listener.0(&event(what())),
             Record::Hashes(hashes) => hashes.push(hash),
             Record::Compare { with, differs } => {
                 if differs.is_none() && with.get(number as usize) != Some(&hash) {
@@ -117,8 +137,8 @@ impl fmt::Display for Event {
         let seconds = self.at_ns as f64 / 1e9;
         write!(
             f,
-            "{:>12.6} s  host {}  {}",
-            seconds, self.host.0, self.what
+            "{:>12.6} s  host {}  {} {}",
+            seconds, self.host.0, self.code, self.what
         )
     }
 }

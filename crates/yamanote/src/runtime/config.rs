@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::console::{Address, Choice};
 use super::driver::{DriverChoice, unknown_driver};
+use crate::simulation;
 
 /// Overrides [`Builder::driver`](super::Builder::driver) for every runtime of the process.
 const DRIVER_VARIABLE: &str = "YAMANOTE_DRIVER";
@@ -113,6 +114,13 @@ fn from_switch(variable: &str, value: &OsStr) -> io::Result<Option<bool>> {
 /// Whether and where there is to be a console: what the operator says, or else what the program
 /// says.
 pub(super) fn console(program: Option<&Address>) -> io::Result<Choice> {
+    // Nobody could look into a simulated process.
+    if simulation::is_inside() {
+        return Ok(Choice {
+            address: None,
+            is_demanded: false,
+        });
+    }
     let operator = match env::var_os(CONSOLE_VARIABLE) {
         Some(value) => console_from_variable(&value)?,
         None => None,

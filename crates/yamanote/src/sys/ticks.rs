@@ -9,6 +9,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
+use crate::simulation;
+
 /// Long enough that the two readings, which are not taken at the same moment, differ by less than a
 /// hundred-thousandth of it.
 const LONG_ENOUGH: Duration = Duration::from_millis(20);
@@ -29,6 +31,7 @@ impl Reading {
     pub(crate) fn now() -> Reading {
         match NS_PER_TICK.load(Relaxed) {
             0 => Reading::Instant(Instant::now()),
+            _ if simulation::is_inside() => Reading::Instant(Instant::now()),
             _ => Reading::Ticks(counter::read()),
         }
     }
@@ -52,7 +55,8 @@ fn in_ns(ticks: u64) -> u64 {
 /// To be called now and then, with the present time: learns how fast the counter counts.
 pub(crate) fn calibrate(now: Instant) {
     static START: OnceLock<Option<(Instant, u64)>> = OnceLock::new();
-    if NS_PER_TICK.load(Relaxed) != 0 {
+    // The counter knows nothing of a simulation's time.
+    if NS_PER_TICK.load(Relaxed) != 0 || simulation::is_inside() {
         return;
     }
     let start = START.get_or_init(|| {

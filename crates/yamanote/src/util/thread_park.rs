@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use crate::simulation;
 use crate::util::{coop, defer, entered};
 
 /// A thread that can be woken. `woken` makes the wake-up last when a foreign `thread::park` inside
@@ -81,6 +82,7 @@ pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(parker.clone());
     let mut cx = Context::from_waker(&waker);
     let output = loop {
+        simulation::step();
         if let Poll::Ready(output) = coop::budget(|| future.as_mut().poll(&mut cx)) {
             break output;
         }

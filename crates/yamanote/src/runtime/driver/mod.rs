@@ -30,6 +30,7 @@ pub(crate) use shutdown::LONGEST_SHUTDOWN;
 pub(crate) use slot::RingGuard;
 pub(crate) use timers::TimerKey;
 
+use crate::simulation;
 use crate::sys::fork::Origin;
 use readiness::Readiness;
 use ring::Ring;
@@ -95,6 +96,8 @@ impl Driver {
     pub(crate) fn new(config: Config, slots: usize) -> io::Result<Arc<Driver>> {
         assert!(slots > 0, "a driver without slots has no owner");
         let (kind, fallback_reason) = match config.choice {
+            // A simulated machine has no rings.
+            _ if simulation::is_inside() => (DriverKind::Epoll, None),
             DriverChoice::Epoll => (DriverKind::Epoll, None),
             DriverChoice::Uring => {
                 uring_usable()?;

@@ -31,6 +31,7 @@ use crate::runtime::scheduler;
 use crate::runtime::stall::Polling;
 use crate::runtime::task::Meta;
 use crate::runtime::{self, Runtime, box_if_large};
+use crate::simulation;
 use crate::util::coop;
 use crate::util::entered::NoBlockInPlace;
 
@@ -250,6 +251,7 @@ impl LocalSet {
                 };
                 let task = self.shared.tasks.assert_owner(task);
                 inside.begin(task.meta().into());
+                simulation::step();
                 coop::budget(|| task.run());
             }
             true

@@ -20,6 +20,7 @@ use std::task::Waker;
 use super::inbox::Inbox;
 use crate::runtime;
 use crate::runtime::task::{self, LocalTasks};
+use crate::simulation;
 use crate::util::owner_cell::OwnerCell;
 use crate::util::room;
 
@@ -92,7 +93,14 @@ impl Shared {
         let home = self.home();
         let tick = home.tick.get();
         home.tick.set(tick.wrapping_add(1));
-        let pop_home = || room::pop_front(&mut home.queue.borrow_mut());
+        let pop_home = || {
+            let mut queue = home.queue.borrow_mut();
+            if simulation::is_inside() && !queue.is_empty() {
+                let first = simulation::choose(queue.len());
+                queue.swap(0, first);
+            }
+            room::pop_front(&mut queue)
+        };
         if tick % INBOX_FIRST == 0 {
             self.inbox.pop().or_else(pop_home)
         } else {

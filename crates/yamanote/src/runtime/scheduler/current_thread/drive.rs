@@ -35,6 +35,7 @@ use crate::runtime::driver::{Driver, PollIo, Role, SlotGuard};
 use crate::runtime::scheduler::poll_timer::PollTimer;
 use crate::runtime::stall::{Polled, Polling};
 use crate::runtime::task::NearTo;
+use crate::simulation;
 use crate::sys::thread;
 use crate::sys::ticks::calibrate;
 use crate::util::coop;
@@ -164,6 +165,7 @@ impl<'a> Driving<'a> {
             let waits = || self.shared.meter().latencies.as_ref();
             let waited = self.shared.latency.measure(&task, waits);
             self.polling.begin(task.meta().into());
+            simulation::step();
             coop::budget(|| match self.shared.hooks() {
                 None => task.run(),
                 Some(hooks) => hooks.run(task, waited),
@@ -338,6 +340,7 @@ impl<'a> Driving<'a> {
 
 /// Polls a future given to `block_on`.
 pub(super) fn poll_main<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    simulation::step();
     coop::budget(|| future.poll(cx))
 }
 

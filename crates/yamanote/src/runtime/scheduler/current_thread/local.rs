@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use super::shared::{Core, Notified};
 use crate::runtime::stall::Polling;
+use crate::simulation;
 use crate::util::room::Room;
 
 thread_local! {
@@ -42,7 +43,14 @@ pub(super) fn push(task: Notified) {
 }
 
 pub(super) fn pop() -> Option<Notified> {
-    QUEUE.with(|queue| queue.borrow_mut().pop_front())
+    QUEUE.with(|queue| {
+        let mut queue = queue.borrow_mut();
+        if simulation::is_inside() && !queue.is_empty() {
+            let first = simulation::choose(queue.len());
+            queue.swap(0, first);
+        }
+        queue.pop_front()
+    })
 }
 
 pub(super) fn len() -> usize {

@@ -13,6 +13,7 @@ use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::Meter;
 use crate::runtime::scheduler::poll_timer::PollTimer;
+use crate::simulation;
 use crate::util::rng::FastRand;
 
 /// Tasks from the LIFO place that may run in a row: two tasks that wake each other share the worker
@@ -90,6 +91,9 @@ impl<T: Pointer> Core<T> {
     }
 
     pub(super) fn pop(&mut self) -> Option<T> {
+        if simulation::is_inside() {
+            self.let_chance_order();
+        }
         if self.lifo_streak < LIFO_RUNS {
             if let Some(task) = self.local.pop_lifo() {
                 self.lifo_streak += 1;
@@ -98,6 +102,21 @@ impl<T: Pointer> Core<T> {
         }
         self.lifo_streak = 0;
         self.local.pop().or_else(|| self.local.pop_lifo())
+    }
+
+    /// In a simulation any task may be next: some go from the front of the line to its end, and the
+    /// LIFO place is passed over now and then.
+    fn let_chance_order(&mut self) {
+        /// One that is further back comes to the front in time.
+        const CANDIDATES: usize = 8;
+        if simulation::choose(3) == 1 {
+            self.lifo_streak = LIFO_RUNS;
+        }
+        for _ in 0..simulation::choose(self.local.len().min(CANDIDATES)) {
+            if let Some(task) = self.local.pop() {
+                self.local.push_back(task);
+            }
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use super::shared::{Core, Notified, Shared};
 use super::tuning::MIN_INTERVAL;
 use crate::runtime::driver::{PollIo, Role};
 use crate::runtime::task::take_blocks;
+use crate::simulation;
 use crate::sys::ticks::calibrate;
 use crate::util::coop::{self, Left};
 
@@ -71,6 +72,7 @@ impl Worker {
         let waits = || self.public().meter.latencies.as_ref();
         let waited = self.shared.latency.measure(&task, waits);
         self.public().pace.polling().begin(task.meta().into());
+        simulation::step();
         let ((), left) = coop::budget_noting(|| match self.shared.hooks() {
             None => task.run(),
             Some(hooks) => hooks.run_contained(task, waited),

@@ -1,0 +1,125 @@
+//! A whole distributed system in one process: virtual time, a network and disks that fail on
+//! command, every run named by a seed and repeated exactly.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use yamanote::sim::Sim;
+//! # mod my_app {
+//! #     pub async fn run(_: u32) {}
+//! #     pub async fn client(_: &str) {}
+//! # }
+//!
+//! #[yamanote::sim::test(seeds = 200)]
+//! async fn survives_a_partition(sim: Sim) {
+//!     for n in 1..=3 {
+//!         // Any async fn that uses tokio or yamanote; a restart calls the closure again.
+//!         sim.host(format!("node{n}")).start(move || my_app::run(n));
+//!     }
+//!     let client = sim.host("client").start(|| my_app::client("node1:8080"));
+//!     sim.sleep(Duration::from_secs(5)).await;
+//!     sim.net().partition(["node1"], ["node2", "node3"]);
+//!     sim.sleep(Duration::from_secs(10)).await;
+//!     sim.host("node2").crash();
+//!     sim.host("node2").restart().await;
+//!     sim.net().heal();
+//!     client.await.unwrap();
+//! }
+//! ```
+//!
+//! The application is not changed, and knows nothing of it. Its runtime is the real one, as are
+//! `std`, hyper, and whatever else it is made of. What is simulated is the machine below: the
+//! clocks, threads, chance, sockets and files that the C library offers (the crate `yamanote-sim`).
+//!
+//! # Hosts
+//!
+//! [`Sim::host`] gives the host of a name, which other hosts find by that name. It is down until
+//! [`Host::start`] gives it a program: a closure that returns a future, called again for each
+//! [restart](Host::restart). The program has a runtime and a directory of its own. The
+//! [handle](Running) that `start` returns is a future that waits for the program's end; there is no
+//! need to await it.
+//!
+//! - [`Host::crash`] ends all that runs there. Futures are dropped where they wait, so destructors
+//!   run, but nothing that they do reaches the network or the disk. What was written and not synced
+//!   may be lost or torn.
+//! - [`Host::restart`] runs the program again, on what the disk has kept; [`Host::bounce`] does
+//!   both.
+//! - [`Host::pause`] holds a host for a time, as a long collection of garbage or a stopped virtual
+//!   machine would; [`Host::skew`] puts its wall clock wrong.
+//! - [`Sim::net`] partitions, delays, loses; [`Host::disk`] fails, fills up, is slow.
+//! - [`Sim::chaos`] has all of that happen as the seed says, until [`Sim::heal`].
+//!
+//! The test itself, the *experiment*, runs outside of all hosts: no fault reaches it.
+//!
+//! # Failing
+//!
+//! A run fails if the experiment panics or returns an error, if anything panics on a host (unless
+//! [`Host::allow_panics`]), if nobody can run and nothing is due (a deadlock), if a poll never
+//! ends, if a program leaves the process, or if it takes too long. Then the seed is run again, and
+//! `target/sim` has what happened: as text, as JSON lines, and as a page with a timeline. The test
+//! prints the seed and the command that repeats it.
+//!
+//! | variable | |
+//! |---|---|
+//! | `YAMANOTE_SIM_SEED=7` | runs this seed alone, and writes its trace |
+//! | `YAMANOTE_SIM_SEEDS=10000` | runs so many seeds instead of what the attribute says |
+//! | `YAMANOTE_SIM_FIRST=1000` | the first seed; 0 if it is not set |
+//! | `YAMANOTE_SIM_CHECK=1` | runs each seed twice, and names the first event that differs |
+//! | `YAMANOTE_SIM_TRACE=1` | prints each event of a seed that is run alone |
+//! | `YAMANOTE_SIM_JOBS=4` | runs at once; as many as there are processors if it is not set |
+//! | `YAMANOTE_SIM_KEEP_GOING=1` | does not stop at the first seed that fails |
+//! | `YAMANOTE_SIM_WITHOUT=3,5` | leaves these faults of [`Chaos`] out |
+//! | `YAMANOTE_SIM_DIR=path` | where traces go, instead of `target/sim` |
+//!
+//! # Applications on Tokio
+//!
+//! An application that depends on `tokio` is tested with the package that stands in for it, and
+//! stays on Tokio otherwise. `yamanote sim` builds the tests with that patch, in a target folder
+//! and with a lock file of its own, and leaves the manifest and `Cargo.lock` as they are. It also sets
+//! the cfg `yamanote_sim`, so that ordinary builds and test runs see nothing of it:
+//!
+//! ```toml
+//! [target.'cfg(yamanote_sim)'.dev-dependencies]
+//! yamanote = { version = "0.1", features = ["sim"] }
+//! ```
+//!
+//! ```
+//! // tests/sim.rs
+//! #![cfg(yamanote_sim)]
+//! ```
+//!
+//! # For who knows turmoil or madsim
+//!
+//! | there | here |
+//! |---|---|
+//! | `sim.host(name, \|\| ..)`, `create_node().init(..)` | [`sim.host(name).start(..)`](Host::start): naming a host and giving it a program are two things, so a host can be asked for again by its name |
+//! | `sim.client(name, future)` | [`sim.host(name).run(future)`](Host::run) |
+//! | `sim.run()` | not needed: the experiment is a future, and time passes while it waits |
+//! | `sim.crash(host)`, `sim.bounce(host)`, `handle.kill(id)` | [`Host::crash`], [`Host::bounce`] |
+//! | `turmoil::partition`, `repair`, `hold`, `release` | the same, of [`Net`](Sim::net), from outside the hosts: a program does not cut its own cable |
+//! | `turmoil::net::TcpStream` | whatever the application uses |
+//! | `sim.elapsed()` | [`Sim::now`] |
+//! | `#[madsim::test]`, `MADSIM_TEST_SEED` | [`#[yamanote::sim::test]`](macro@test), `YAMANOTE_SIM_SEED` |
+#![forbid(unsafe_code)]
+
+mod chaos;
+mod ended;
+mod host;
+mod marks;
+mod panics;
+mod program;
+mod running;
+mod sim;
+
+#[doc(hidden)]
+pub mod harness;
+
+pub use ended::{Ended, TimedOut};
+pub use host::Host;
+pub use running::Running;
+pub use sim::Sim;
+pub use yamanote_macros::sim_test as test;
+pub use yamanote_marks::{always, buggify, sometimes};
+pub use yamanote_sim::{Order, Rng};
+
+#[doc(inline)]
+pub use yamanote_sim::{note, now};
