@@ -173,6 +173,7 @@ unsafe fn device_control(
             let available = me.inside(|kernel| match kernel.file(file).object {
                 Object::Pipe(end) => Ok(kernel.pipe_available(end)),
                 Object::Socket(socket) => Ok(kernel.socket_available(socket)),
+                Object::Epoll(_) => Err(libc::EINVAL),
                 _ => Err(libc::ENOTTY),
             })?;
             // SAFETY: as above.

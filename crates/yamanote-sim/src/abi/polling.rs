@@ -39,10 +39,7 @@ pub(super) unsafe fn answer(
         },
         libc::SYS_epoll_ctl => {
             let (me, epoll) = simulated(args[0] as c_int)?;
-            let (epfd, operation, fd) = (args[0] as c_int, args[1] as c_int, args[2] as c_int);
-            if epfd == fd {
-                return Some(Err(libc::EINVAL));
-            }
+            let (operation, fd) = (args[1] as c_int, args[2] as c_int);
             // SAFETY: as the caller promises.
             Some(unsafe { change_epoll(me, epoll, operation, fd, args[3] as *const _) })
         }
@@ -133,12 +130,12 @@ unsafe fn poll_here(
 }
 
 /// Writes what is ready, and returns how many are. Real ones never are.
-fn look(kernel: &Kernel, fds: &mut [libc::pollfd], files: &[Option<FileId>]) -> usize {
+fn look(kernel: &mut Kernel, fds: &mut [libc::pollfd], files: &[Option<FileId>]) -> usize {
     let always = libc::EPOLLERR as u32 | libc::EPOLLHUP as u32;
     let mut found = 0;
     for (entry, file) in fds.iter_mut().zip(files) {
         let asked = u32::from(entry.events as u16) | always;
-        let ready = file.map_or(0, |file| kernel.all_readiness(file) & asked);
+        let ready = file.map_or(0, |file| kernel.poll_file(file) & asked);
         // The bits are those of `epoll`.
         entry.revents = ready as i16;
         found += usize::from(ready != 0);
@@ -167,14 +164,18 @@ unsafe fn change_epoll(
         let event = unsafe { event.read_unaligned() };
         (events, data) = (event.events, event.u64);
     }
-    if simulated(fd).is_none() {
-        // SAFETY: no pointers.
-        let flags = unsafe {
-            let get = libc::F_GETFD as usize;
-            raw::syscall(libc::SYS_fcntl, [fd as usize, get, 0, 0, 0, 0])
-        };
-        // As for a file that cannot be watched: nothing would happen at it here.
-        return Err(if flags < 0 { libc::EBADF } else { libc::EPERM });
+    match simulated(fd) {
+        Some((_, file)) if file == epoll => return Err(libc::EINVAL),
+        Some(_) => {}
+        None => {
+            // SAFETY: no pointers.
+            let flags = unsafe {
+                let get = libc::F_GETFD as usize;
+                raw::syscall(libc::SYS_fcntl, [fd as usize, get, 0, 0, 0, 0])
+            };
+            // As for a file that cannot be watched: nothing would happen at it here.
+            return Err(if flags < 0 { libc::EBADF } else { libc::EPERM });
+        }
     }
     me.inside(|kernel| match operation {
         libc::EPOLL_CTL_ADD => kernel.epoll_add(epoll, fd, events, data),

@@ -194,14 +194,26 @@ impl Kernel {
 
     // --- the list
 
-    /// [`Kernel::readiness`], by all names.
-    pub(crate) fn all_readiness(&self, id: FileId) -> u32 {
+    /// [`Kernel::readiness`], by all names, for someone who asks. Of a set, that takes those at the
+    /// front of its list off that are not ready any more, as in Linux.
+    pub(crate) fn poll_file(&mut self, id: FileId) -> u32 {
+        while let Some(member) = self.epoll(id).ok().and_then(|epoll| epoll.ready.front()) {
+            let member = *member;
+            let ready = self.poll_file(member.1);
+            let Ok(epoll) = self.epoll_mut(id) else { break };
+            match epoll.members.get_mut(&member) {
+                Some(interest) if ready & interest.events & !FLAGS != 0 => break,
+                Some(interest) => interest.is_listed = false,
+                None => {}
+            }
+            epoll.ready.pop_front();
+        }
         let file = self.find_file(id);
         file.map_or(0, |file| with_synonyms(&file.object, self.readiness(id)))
     }
 
     fn list_if_ready(&mut self, id: FileId, member: Member) {
-        let ready = self.all_readiness(member.1);
+        let ready = self.poll_file(member.1);
         self.list(id, member, ready);
     }
 
@@ -248,11 +260,12 @@ impl Kernel {
     /// Whether a wait would find anything.
     pub(super) fn epoll_readiness(&self, epoll: &Epoll) -> u32 {
         let is_ready = epoll.ready.iter().any(|member| {
-            let events = epoll
-                .members
-                .get(member)
-                .map_or(0, |interest| interest.events);
-            self.all_readiness(member.1) & events & !FLAGS != 0
+            let interest = epoll.members.get(member);
+            let events = interest.map_or(0, |interest| interest.events & !FLAGS);
+            let file = self.find_file(member.1);
+            file.is_some_and(|file| {
+                with_synonyms(&file.object, self.readiness(member.1)) & events != 0
+            })
         });
         if is_ready { IN } else { 0 }
     }
@@ -271,7 +284,7 @@ impl Kernel {
             let Some(member) = self.epoll_mut(id)?.ready.pop_front() else {
                 break;
             };
-            let ready = self.all_readiness(member.1);
+            let ready = self.poll_file(member.1);
             let epoll = self.epoll_mut(id)?;
             let Some(interest) = epoll.members.get_mut(&member) else {
                 continue;
