@@ -224,11 +224,7 @@ fn a_real_descriptor_is_never_ready_beside_a_simulated_one() {
         assert_eq!(poll(&fds, -1), Ok(vec![0, libc::POLLIN]));
         assert_eq!(poll(&fds[..1], 0), Ok(vec![0]));
         let epoll = epoll();
-        let added = support::check(unsafe {
-            let mut event = libc::epoll_event { events: 1, u64: 0 };
-            // SAFETY: the event is valid.
-            libc::epoll_ctl(epoll.as_raw_fd(), libc::EPOLL_CTL_ADD, real, &mut event)
-        } as isize);
+        let added = control(&epoll, libc::EPOLL_CTL_ADD, &real, EPOLLIN, 0);
         assert_eq!(added, Err(libc::EPERM));
     });
 }

@@ -86,6 +86,7 @@ fn descriptors_are_the_lowest_free_and_copies_share_the_file() {
         // SAFETY: no pointers, and nobody has the number.
         let placed = check(unsafe { libc::dup2(copy.as_raw_fd(), FIRST + 50) } as isize);
         assert_eq!(placed, Ok(FIRST as usize + 50));
+        // SAFETY: as above.
         let high = check(unsafe { libc::fcntl(FIRST + 50, libc::F_DUPFD, FIRST + 50) } as isize);
         assert_eq!(high, Ok(FIRST as usize + 51));
         drop((copy, other));

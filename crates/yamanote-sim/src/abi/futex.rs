@@ -96,8 +96,8 @@ unsafe fn futex(me: &Me, args: [usize; 6]) -> Option<isize> {
             let most = usize::try_from(value as u32 as i32).unwrap_or(0);
             let woken = me.inside(|kernel| kernel.wake(Key::Futex(address), most));
             // A thread outside of the world may wait there too.
-            // SAFETY: the arguments are the caller's.
             let others = match woken < most {
+                // SAFETY: the arguments are the caller's.
                 true => unsafe { raw::syscall(libc::SYS_futex, args) }.max(0),
                 false => 0,
             };
