@@ -58,7 +58,10 @@ unsafe fn answer(me: &Me, number: c_long, args: [usize; 6]) -> Option<isize> {
         }
         _ => super::process::answer(number, args).or_else(|| {
             // SAFETY: as the caller promises.
-            unsafe { super::descriptors::answer(me, number, args) }
+            unsafe {
+                super::descriptors::answer(me, number, args)
+                    .or_else(|| super::paths::answer(me, number, args))
+            }
         }),
     }
 }

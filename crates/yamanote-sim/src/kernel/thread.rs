@@ -1,7 +1,7 @@
 //! The threads of a simulation. One runs at a time.
 #![forbid(unsafe_code)]
 
-use super::host::Life;
+use super::host::{HostId, Life};
 use crate::raw::Baton;
 use std::sync::Arc;
 
@@ -44,6 +44,8 @@ pub(crate) enum Key {
     File(u32),
     /// An event of an epoll, by the number of its description.
     Events(u32),
+    /// The locks of a host's file.
+    Lock(HostId, u64),
     /// The end of a thread.
     Thread(ThreadId),
     /// Time alone.

@@ -1,0 +1,293 @@
+//! `std::fs` on a simulated disk.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+use support::world;
+use yamanote_sim::{HostId, disk, hosts};
+
+const FIRST: i32 = 1 << 29;
+
+#[test]
+fn a_file_is_written_and_read_and_never_really_there() {
+    let path = "/tmp/yamanote-sim-test-file";
+    world(1, move || {
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path)
+            .unwrap();
+        assert!(file.as_raw_fd() >= FIRST);
+        file.write_all(b"hello, ").unwrap();
+        file.write_all(b"world").unwrap();
+        file.write_all_at(b"H", 0).unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "Hello, world");
+        assert_eq!(file.metadata().unwrap().len(), 12);
+        file.set_len(5).unwrap();
+        file.sync_all().unwrap();
+        assert_eq!(fs::read(path).unwrap(), b"Hello");
+        let mut appended = OpenOptions::new().append(true).open(path).unwrap();
+        appended.write_all(b"!").unwrap();
+        drop(appended);
+        assert_eq!(disk::contents(HostId::DRIVER, path).unwrap(), b"Hello!");
+        let again = OpenOptions::new().write(true).create_new(true).open(path);
+        assert_eq!(again.unwrap_err().kind(), ErrorKind::AlreadyExists);
+        let missing = File::open("/tmp/nothing/there").unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+    });
+    assert!(!Path::new(path).exists());
+}
+
+#[test]
+fn times_are_the_virtual_walls() {
+    world(2, || {
+        fs::write("/tmp/a", "a").unwrap();
+        let first = fs::metadata("/tmp/a").unwrap().modified().unwrap();
+        std::thread::sleep(Duration::from_secs(3600));
+        fs::write("/tmp/a", "b").unwrap();
+        let second = fs::metadata("/tmp/a").unwrap().modified().unwrap();
+        let passed = second.duration_since(first).unwrap();
+        assert!((3600..3601).contains(&passed.as_secs()), "{passed:?}");
+        assert!(SystemTime::now() >= second);
+        let file = File::options().write(true).open("/tmp/a").unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(7))
+            .unwrap();
+        assert_eq!(fs::metadata("/tmp/a").unwrap().mtime(), 7);
+    });
+}
+
+#[test]
+fn names_are_made_moved_and_removed() {
+    world(3, || {
+        fs::create_dir_all("/tmp/d/e/f").unwrap();
+        fs::write("/tmp/d/e/f/g", "g").unwrap();
+        fs::hard_link("/tmp/d/e/f/g", "/tmp/d/h").unwrap();
+        assert_eq!(fs::metadata("/tmp/d/h").unwrap().nlink(), 2);
+        std::os::unix::fs::symlink("e/f", "/tmp/d/l").unwrap();
+        assert_eq!(fs::read("/tmp/d/l/g").unwrap(), b"g");
+        assert_eq!(fs::read_link("/tmp/d/l").unwrap(), Path::new("e/f"));
+        let real = fs::canonicalize("/tmp/d/l/../f/./g").unwrap();
+        assert_eq!(real, Path::new("/tmp/d/e/f/g"));
+        fs::rename("/tmp/d/e", "/tmp/d/x").unwrap();
+        assert!(fs::metadata("/tmp/d/l").is_err());
+        assert!(fs::symlink_metadata("/tmp/d/l").unwrap().is_symlink());
+        assert_eq!(fs::copy("/tmp/d/x/f/g", "/tmp/d/copy").unwrap(), 1);
+        fs::set_permissions("/tmp/d/copy", fs::Permissions::from_mode(0o600)).unwrap();
+        assert_eq!(fs::metadata("/tmp/d/copy").unwrap().mode(), 0o100_600);
+        let file = File::open("/tmp/d/copy").unwrap();
+        fs::remove_file("/tmp/d/copy").unwrap();
+        let mut bytes = [0; 4];
+        assert_eq!(file.read_at(&mut bytes, 0).unwrap(), 1);
+        assert_eq!(file.metadata().unwrap().nlink(), 0);
+        let full = fs::remove_dir("/tmp/d").unwrap_err();
+        assert_eq!(full.kind(), ErrorKind::DirectoryNotEmpty);
+        fs::remove_dir_all("/tmp/d").unwrap();
+        assert!(!Path::new("/tmp/d").exists());
+    });
+}
+
+fn names(dir: &str) -> Vec<String> {
+    let entries = fs::read_dir(dir).unwrap();
+    let name = |entry: std::io::Result<fs::DirEntry>| {
+        let entry = entry.unwrap();
+        assert!(entry.file_type().unwrap().is_file());
+        assert_eq!(entry.metadata().unwrap().len(), 1);
+        entry.file_name().into_string().unwrap()
+    };
+    entries.map(name).collect()
+}
+
+#[test]
+fn the_seed_orders_a_directory() {
+    let orders: BTreeSet<Vec<String>> = (0..20)
+        .map(|seed| {
+            let list = move || {
+                fs::create_dir("/tmp/d").unwrap();
+                for name in ["a", "b", "c", "d"] {
+                    fs::write(format!("/tmp/d/{name}"), name).unwrap();
+                }
+                names("/tmp/d")
+            };
+            let (first, trace) = world(seed, list);
+            let (second, other) = world(seed, list);
+            assert_eq!(first, second);
+            assert_eq!(trace.hash(), other.hash());
+            let mut sorted = first.clone();
+            sorted.sort();
+            assert_eq!(sorted, ["a", "b", "c", "d"]);
+            first
+        })
+        .collect();
+    assert!(orders.len() > 5, "{orders:?}");
+}
+
+#[test]
+fn what_is_really_there_is_below_and_is_not_changed() {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
+    let before = fs::read(manifest).unwrap();
+    let there = fs::read_dir(source).unwrap().count();
+    let real = before.clone();
+    world(4, move || {
+        let file = File::open(manifest).unwrap();
+        assert!(file.as_raw_fd() < FIRST, "it is opened really to be read");
+        assert_eq!(fs::read(manifest).unwrap(), real);
+        assert_eq!(fs::read("Cargo.toml").unwrap(), real);
+        fs::write(manifest, "changed").unwrap();
+        assert_eq!(fs::read("Cargo.toml").unwrap(), b"changed");
+        fs::write(format!("{source}/new.rs"), "new").unwrap();
+        fs::remove_file(format!("{source}/lib.rs")).unwrap();
+        assert!(!Path::new(source).join("lib.rs").exists());
+        let listed: Vec<_> = fs::read_dir(source).unwrap().collect();
+        assert_eq!(listed.len(), there);
+        fs::remove_dir_all(source).unwrap();
+        assert!(!Path::new(source).exists());
+        fs::create_dir(source).unwrap();
+        assert_eq!(fs::read_dir(source).unwrap().count(), 0);
+        fs::rename(
+            format!("{}/tests", env!("CARGO_MANIFEST_DIR")),
+            "/tmp/tests",
+        )
+        .unwrap();
+        let moved = fs::read_to_string("/tmp/tests/disk_std.rs").unwrap();
+        assert!(moved.starts_with("//! `std::fs` on"));
+        assert!(!Path::new("tests").exists());
+    });
+    assert_eq!(fs::read(manifest).unwrap(), before);
+    assert_eq!(fs::read_dir(source).unwrap().count(), there);
+}
+
+#[test]
+fn the_machine_is_seen_where_that_does_no_harm() {
+    world(5, || {
+        assert_eq!(fs::read_dir("/tmp").unwrap().count(), 0);
+        assert_eq!(fs::read_dir("/dev/shm").unwrap().count(), 0);
+        assert!(
+            fs::read_to_string("/proc/self/status")
+                .unwrap()
+                .contains("Threads")
+        );
+        assert!(!Path::new("/proc/self/cgroup").exists());
+        assert!(!Path::new("/sys/fs/cgroup").exists());
+        assert!(!Path::new("/sys/fs/cgroup/cpu.max").exists());
+        fs::write("/dev/null", "nothing").unwrap();
+        let mut zeros = [1; 8];
+        File::open("/dev/zero")
+            .unwrap()
+            .read_exact(&mut zeros)
+            .unwrap();
+        assert_eq!(zeros, [0; 8]);
+        let cwd = std::env::current_dir().unwrap();
+        assert_eq!(cwd, Path::new(env!("CARGO_MANIFEST_DIR")));
+        std::env::set_current_dir("/tmp").unwrap();
+        fs::write("here", "x").unwrap();
+        assert_eq!(fs::read("/tmp/here").unwrap(), b"x");
+        assert_eq!(std::env::current_dir().unwrap(), Path::new("/tmp"));
+        let file = File::open("here").unwrap();
+        let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+        assert_eq!(fs::read_link(link).unwrap(), Path::new("/tmp/here"));
+    });
+    let random = |seed| {
+        world(seed, || {
+            let mut bytes = [0; 16];
+            File::open("/dev/urandom")
+                .unwrap()
+                .read_exact(&mut bytes)
+                .unwrap();
+            bytes
+        })
+        .0
+    };
+    assert_eq!(random(6), random(6));
+    assert_ne!(random(6), random(7));
+}
+
+#[test]
+fn each_host_has_a_disk_of_its_own() {
+    world(8, || {
+        let [one, two] = ["one", "two"].map(hosts::add);
+        disk::write(one, "/data/deep/file", "one").unwrap();
+        let (send, receive) = std::sync::mpsc::channel();
+        for host in [one, two] {
+            let send = send.clone();
+            hosts::start(host, move || {
+                let there = fs::read("/data/deep/file").is_ok();
+                fs::write("/tmp/mine", hosts::name(host)).unwrap();
+                send.send((host, there)).unwrap();
+            });
+        }
+        let seen: BTreeSet<_> = receive.iter().take(2).collect();
+        assert_eq!(seen, BTreeSet::from([(one, true), (two, false)]));
+        assert_eq!(disk::contents(two, "/tmp/mine").unwrap(), b"two");
+        assert!(!disk::exists(HostId::DRIVER, "/tmp/mine"));
+    });
+}
+
+#[test]
+fn a_file_is_locked_by_one() {
+    world(9, || {
+        let one = File::create("/tmp/lock").unwrap();
+        let two = File::open("/tmp/lock").unwrap();
+        let lock = |file: &File, operation| {
+            // SAFETY: no pointers.
+            match unsafe { libc::flock(file.as_raw_fd(), operation) } {
+                0 => Ok(()),
+                _ => Err(std::io::Error::last_os_error().kind()),
+            }
+        };
+        lock(&one, libc::LOCK_EX).unwrap();
+        let refused = lock(&two, libc::LOCK_SH | libc::LOCK_NB);
+        assert_eq!(refused, Err(ErrorKind::WouldBlock));
+        let begun = std::time::Instant::now();
+        let waiting = std::thread::spawn(move || {
+            lock(&two, libc::LOCK_SH).unwrap();
+            std::time::Instant::now()
+        });
+        std::thread::sleep(Duration::from_secs(5));
+        drop(one);
+        let passed = waiting.join().unwrap() - begun;
+        assert!(passed >= Duration::from_secs(5), "{passed:?}");
+    });
+}
+
+#[test]
+fn a_real_directory_is_real() {
+    let dir = world(10, || {
+        let dir = disk::dir(HostId::DRIVER).unwrap();
+        fs::create_dir(dir.join("inner")).unwrap();
+        fs::write(dir.join("inner/file"), "real").unwrap();
+        fs::rename(dir.join("inner/file"), dir.join("file")).unwrap();
+        assert!(File::open(dir.join("file")).unwrap().as_raw_fd() < FIRST);
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 2);
+        let crossing = fs::rename(dir.join("file"), "/tmp/file").unwrap_err();
+        assert_eq!(crossing.raw_os_error(), Some(libc::EXDEV));
+        fs::remove_dir(dir.join("inner")).unwrap();
+        dir
+    });
+    assert!(!dir.0.exists(), "removed with its world");
+}
+
+#[test]
+fn holes_are_found() {
+    world(11, || {
+        let mut file = File::create_new("/tmp/sparse").unwrap();
+        file.write_all_at(b"end", 1 << 20).unwrap();
+        // SAFETY: no pointers.
+        let seek = |to, whence| unsafe { libc::lseek(file.as_raw_fd(), to, whence) };
+        assert_eq!(seek(0, libc::SEEK_DATA), 1 << 20);
+        assert_eq!(seek(0, libc::SEEK_HOLE), 0);
+        assert_eq!(seek(1 << 20, libc::SEEK_HOLE), (1 << 20) + 3);
+        assert_eq!(file.metadata().unwrap().blocks(), 8);
+        file.rewind().unwrap();
+    });
+}
