@@ -16,6 +16,9 @@ use crate::simulation;
 /// Overrides [`Builder::driver`](super::Builder::driver) for every runtime of the process.
 const DRIVER_VARIABLE: &str = "YAMANOTE_DRIVER";
 
+/// What that variable says for a program that is to run on a simulated machine.
+const SIMULATED: &str = "sim";
+
 /// Overrides [`Builder::inline_files`](super::Builder::inline_files) for every runtime of the
 /// process.
 const INLINE_FILES_VARIABLE: &str = "YAMANOTE_INLINE_FILES";
@@ -34,10 +37,19 @@ const CONSOLE_VARIABLE: &str = "YAMANOTE_CONSOLE";
 /// The number of workers if the program does not say. Tokio's name, so that it works as it did.
 const WORKERS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
 
+/// Puts the calling thread on a simulated machine if the operator says so.
+pub(super) fn simulate_if_asked() -> io::Result<()> {
+    match env::var_os(DRIVER_VARIABLE) {
+        Some(value) if value == SIMULATED => simulation::adopt(),
+        _ => Ok(()),
+    }
+}
+
 impl DriverChoice {
     /// What the operator says, or else what the program says.
     pub(super) fn or_environment(self) -> io::Result<Self> {
         match env::var_os(DRIVER_VARIABLE) {
+            Some(value) if value == SIMULATED => Ok(DriverChoice::Auto),
             Some(value) => Self::from_variable(&value).map(|choice| choice.unwrap_or(self)),
             None => Ok(self),
         }

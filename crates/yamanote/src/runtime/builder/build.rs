@@ -59,6 +59,7 @@ impl Builder {
     /// });
     /// ```
     pub fn build(&mut self) -> io::Result<Runtime> {
+        config::simulate_if_asked()?;
         let console = self.console_choice()?;
         let runtime = match self.flavor {
             RuntimeFlavor::CurrentThread => self.build_current_thread(false),
@@ -91,6 +92,7 @@ impl Builder {
     /// assert_eq!(rt.block_on(task).unwrap(), 5);
     /// ```
     pub fn build_local(&mut self, _options: LocalOptions) -> io::Result<LocalRuntime> {
+        config::simulate_if_asked()?;
         match self.flavor {
             RuntimeFlavor::CurrentThread => {
                 let console = self.console_choice()?;
