@@ -73,7 +73,8 @@ pub fn generate(
         members.push(name);
     }
     if subject == Subject::Shim {
-        write_probe(&workspace.directory.join(PROBE), &version, root)?;
+        let probe = workspace.directory.join(PROBE);
+        write_probe(&probe, &version, root, options.is_simulated())?;
         members.push(PROBE.to_owned());
     }
 
@@ -211,13 +212,19 @@ fn pin(dependencies: &mut Table, tokio: &str) {
 
 /// A program that links the shim and Yamanote. If it compiles, they are the same; what it prints
 /// says which driver a runtime built through the shim has, and that it did something.
-fn write_probe(directory: &Path, tokio: &str, root: &Path) -> Result<(), String> {
+fn write_probe(
+    directory: &Path,
+    tokio: &str,
+    root: &Path,
+    is_simulated: bool,
+) -> Result<(), String> {
+    let features = if is_simulated { "\"sim\"" } else { "" };
     let yamanote = root.join("crates").join("yamanote");
     let manifest = format!(
         "[package]\nname = \"{PROBE}\"\nversion = \"0.0.0\"\nedition = \"2021\"\npublish = false\n\
          [[bin]]\nname = \"{PROBE}\"\npath = \"main.rs\"\n\
          [dependencies]\ntokio = {{ version = \"={tokio}\", features = [\"full\", \"test-util\"] }}\n\
-         libc = \"0.2\"\nyamanote = {{ path = {:?} }}\n",
+         libc = \"0.2\"\nyamanote = {{ path = {:?}, features = [{features}] }}\n",
         yamanote.to_string_lossy()
     );
     write(&directory.join("Cargo.toml"), &manifest)?;
