@@ -205,3 +205,21 @@ fn a_thread_can_be_adopted() {
     adopted.join().unwrap();
     assert!(!yamanote_sim::is_inside());
 }
+
+/// A thread-local that was there before the world is destroyed after it.
+#[test]
+fn a_descriptor_of_a_world_may_be_closed_after_it() {
+    use std::cell::RefCell;
+    use std::os::fd::{FromRawFd, OwnedFd};
+    thread_local! {
+        static KEPT: RefCell<Option<OwnedFd>> = const { RefCell::new(None) };
+    }
+    let thread = thread::spawn(|| {
+        KEPT.with_borrow(|kept| assert!(kept.is_none()));
+        yamanote_sim::adopt(Config::new(10));
+        // SAFETY: the new descriptor is nobody else's.
+        let made = unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, libc::EFD_CLOEXEC)) };
+        KEPT.set(Some(made));
+    });
+    thread.join().unwrap();
+}
