@@ -286,5 +286,5 @@ fn compare(seeds: std::ops::Range<u64>) {
 
 #[test]
 fn random_programs_cannot_tell() {
-    compare(0..200);
+    compare(0..100);
 }
