@@ -143,7 +143,8 @@ pub fn run<R: Send + 'static>(
     let (world, first) = World::new(config);
     let watch = world.clone().be_watched();
     let place = world.clone();
-    // On a thread of its own: what is drawn for a thread once, its hash keys, is drawn in the world.
+    // On a thread of its own: what is drawn for a thread once, its hash keys, is drawn in the
+    // world.
     let thread = std::thread::Builder::new().name("sim".to_owned());
     let spawned = thread.spawn(move || {
         first.join(place);

@@ -80,7 +80,9 @@ fn compare(root: &Path, options: &Options) -> Result<bool, String> {
             }
         }
         let started = Instant::now();
-        let workspace = workspace::generate(subject, &released, root, &directory, options)?;
+        let (unstable, simulated) = (options.is_unstable, options.is_simulated());
+        let workspace =
+            workspace::generate(subject, &released, root, &directory, unstable, simulated)?;
         let binaries = build::build(&workspace, &files, options)?;
         workspace::check_lock(&workspace)?;
         let compiled = binaries.files.values().filter(|file| file.is_ok()).count();

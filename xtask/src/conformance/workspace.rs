@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use super::options::Options;
 use super::suites::{Released, SUITES, tokio_version, write};
 
 /// What the tests are linked with.
@@ -49,7 +48,8 @@ pub fn generate(
     released: &[Released],
     root: &Path,
     directory: &Path,
-    options: &Options,
+    is_unstable: bool,
+    is_simulated: bool,
 ) -> Result<Workspace, String> {
     let workspace = Workspace {
         subject,
@@ -62,8 +62,8 @@ pub fn generate(
     let mut members: Vec<String> = Vec::new();
     for package in released {
         let name = package_name(package.suite.package);
-        let mut manifest = manifest(package, &version, options.is_unstable)?;
-        if subject == Subject::Shim && options.is_simulated() {
+        let mut manifest = manifest(package, &version, is_unstable)?;
+        if subject == Subject::Shim && is_simulated {
             simulate(&mut manifest, root);
         }
         write(
@@ -74,7 +74,7 @@ pub fn generate(
     }
     if subject == Subject::Shim {
         let probe = workspace.directory.join(PROBE);
-        write_probe(&probe, &version, root, options.is_simulated())?;
+        write_probe(&probe, &version, root, is_simulated)?;
         members.push(PROBE.to_owned());
     }
 

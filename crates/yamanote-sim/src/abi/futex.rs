@@ -1,5 +1,5 @@
-//! `syscall`, by which `std` and `parking_lot` wait on futexes: every lock, channel and parked thread
-//! of a program comes by here.
+//! `syscall`, by which `std` and `parking_lot` wait on futexes: every lock, channel and parked
+//! thread of a program comes by here.
 
 use super::{random, time};
 use crate::kernel::thread::Key;

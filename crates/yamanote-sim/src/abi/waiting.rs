@@ -1,5 +1,5 @@
-//! What the calls on descriptors have in common: how they find out whether the world answers, and how
-//! they wait.
+//! What the calls on descriptors have in common: how they find out whether the world answers, and
+//! how they wait.
 
 use crate::kernel::Kernel;
 use crate::kernel::files::{Errno, FIRST, FileId, total};

@@ -1,5 +1,5 @@
-//! The one source of chance, divided into streams so that one kind of question more or less does not
-//! change the answers to the others.
+//! The one source of chance, divided into streams so that one kind of question more or less does
+//! not change the answers to the others.
 #![forbid(unsafe_code)]
 
 /// What a number is drawn for.

@@ -1,7 +1,7 @@
 //! Pipes: bytes on their way from one end to the other within a host.
 //!
-//! One has 16 pages, as Linux's have: a write fills up the last if its odd bytes fit there, and takes
-//! new ones for the rest. Up to `PIPE_BUF` bytes so are written all at once or not at all.
+//! One has 16 pages, as Linux's have: a write fills up the last if its odd bytes fit there, and
+//! takes new ones for the rest. Up to `PIPE_BUF` bytes so are written all at once or not at all.
 #![forbid(unsafe_code)]
 
 use super::Kernel;

@@ -74,8 +74,8 @@
 //!
 //! An application that depends on `tokio` is tested with the package that stands in for it, and
 //! stays on Tokio otherwise. `yamanote sim` builds the tests with that patch, in a target folder
-//! and with a lock file of its own, and leaves the manifest and `Cargo.lock` as they are. It also sets
-//! the cfg `yamanote_sim`, so that ordinary builds and test runs see nothing of it:
+//! and with a lock file of its own, and leaves the manifest and `Cargo.lock` as they are. It also
+//! sets the cfg `yamanote_sim`, so that ordinary builds and test runs see nothing of it:
 //!
 //! ```toml
 //! [target.'cfg(yamanote_sim)'.dev-dependencies]
@@ -91,14 +91,18 @@
 //!
 //! | there | here |
 //! |---|---|
-//! | `sim.host(name, \|\| ..)`, `create_node().init(..)` | [`sim.host(name).start(..)`](Host::start): naming a host and giving it a program are two things, so a host can be asked for again by its name |
+//! | `sim.host(name, \|\| ..)`, `create_node().init(..)` |
+//! [`sim.host(name).start(..)`](Host::start): naming a host and giving it a program are two things,
+//! so a host can be asked for again by its name |
 //! | `sim.client(name, future)` | [`sim.host(name).run(future)`](Host::run) |
 //! | `sim.run()` | not needed: the experiment is a future, and time passes while it waits |
 //! | `sim.crash(host)`, `sim.bounce(host)`, `handle.kill(id)` | [`Host::crash`], [`Host::bounce`] |
-//! | `turmoil::partition`, `repair`, `hold`, `release` | the same, of [`Net`](Sim::net), from outside the hosts: a program does not cut its own cable |
+//! | `turmoil::partition`, `repair`, `hold`, `release` | the same, of [`Net`](Sim::net), from
+//! outside the hosts: a program does not cut its own cable |
 //! | `turmoil::net::TcpStream` | whatever the application uses |
 //! | `sim.elapsed()` | [`Sim::now`] |
-//! | `#[madsim::test]`, `MADSIM_TEST_SEED` | [`#[yamanote::sim::test]`](macro@test), `YAMANOTE_SIM_SEED` |
+//! | `#[madsim::test]`, `MADSIM_TEST_SEED` | [`#[yamanote::sim::test]`](macro@test),
+//! `YAMANOTE_SIM_SEED` |
 #![forbid(unsafe_code)]
 
 mod chaos;

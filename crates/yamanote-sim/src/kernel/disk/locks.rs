@@ -1,4 +1,5 @@
-//! Locks of files, between the open files of a host: flock(2), and fcntl(2)'s of whole descriptions.
+//! Locks of files, between the open files of a host: flock(2), and fcntl(2)'s of whole
+//! descriptions.
 #![forbid(unsafe_code)]
 
 use super::HostId;
@@ -22,8 +23,8 @@ impl Locks {
 }
 
 impl Kernel {
-    /// Locks an open file, or unlocks it with `None`. `EWOULDBLOCK` if another has it; then `waiter`
-    /// is woken when that may have changed.
+    /// Locks an open file, or unlocks it with `None`. `EWOULDBLOCK` if another has it; then
+    /// `waiter` is woken when that may have changed.
     pub(crate) fn disk_lock(
         &mut self,
         file: FileId,

@@ -47,8 +47,8 @@ pub struct Settings {
     pub tear: Tear,
     /// How likely a page that was not synced has a sector of garbage after a crash.
     pub corrupt: f64,
-    /// How likely `fsync` and its like fail with `EIO`. What they were to write is then clean, as on
-    /// Linux: the next one succeeds, and it is not on the disk all the same.
+    /// How likely `fsync` and its like fail with `EIO`. What they were to write is then clean, as
+    /// on Linux: the next one succeeds, and it is not on the disk all the same.
     pub sync_fails: f64,
     /// How likely `fsync` and its like do nothing, and say that they did.
     pub sync_lies: f64,

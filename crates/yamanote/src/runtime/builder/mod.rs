@@ -137,9 +137,9 @@ impl Builder {
     /// and epoll elsewhere.
     ///
     /// The environment variable `YAMANOTE_DRIVER` (`auto`, `uring` or `epoll`) overrides this for
-    /// every runtime of the process. An empty variable counts as unset. With the feature `sim` there
-    /// is `sim` too: the thread that builds a runtime, and all threads it starts, then run on a
-    /// simulated machine, with the seed `YAMANOTE_SIM_SEED`.
+    /// every runtime of the process. An empty variable counts as unset. With the feature `sim`
+    /// there is `sim` too: the thread that builds a runtime, and all threads it starts, then run on
+    /// a simulated machine, with the seed `YAMANOTE_SIM_SEED`.
     ///
     /// # Examples
     ///
