@@ -53,8 +53,8 @@ fn with_tree<R>(host: HostId, f: impl FnOnce(&mut Tree) -> Result<R, Stop>) -> i
     })
 }
 
-/// What is in a file of the host now, synced or not. Of a file that really is there, if the host
-/// has not changed it.
+/// What is in a file of the host now, synced or not: also in one that really is there and that the
+/// host has not changed.
 ///
 /// # Errors
 ///
@@ -102,8 +102,8 @@ pub fn hash(host: HostId) -> u64 {
     inside().inside(|kernel| kernel.disk_of(host).tree.hash())
 }
 
-/// A real directory for the host, which is not simulated: for what needs a file that programs
-/// outside of the simulation can see, or `mmap`. It is empty at first, and is removed when the run
+/// A real directory for the host, which is not simulated: for what needs `mmap`, or a file that
+/// programs outside of the simulation can see. It is empty at first, and is removed when the run
 /// ends as it should.
 ///
 /// # Errors

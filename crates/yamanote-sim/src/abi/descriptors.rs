@@ -1,7 +1,7 @@
 //! Calls on descriptors, whatever they name.
 
 use super::waiting::{self, in_kernel_form, simulated};
-use super::{bytes, opening, polling};
+use super::{bytes, opening, paths, polling};
 use crate::kernel::files::{Errno, FIRST, FileId, Object};
 use crate::me::Me;
 use std::ffi::{c_int, c_long, c_ulong};
@@ -82,6 +82,11 @@ unsafe fn on_descriptor(me: &Me, number: c_long, args: [usize; 6]) -> Option<Res
         }
         libc::SYS_fcntl => {
             let (me, file) = simulated(fd)?;
+            // SAFETY: as the caller promises.
+            let lock = unsafe { paths::record_lock(me, file, args[1] as c_int, args[2]) };
+            if lock.is_some() {
+                return lock;
+            }
             Some(control(me, fd, file, args[1] as c_int, args[2] as c_int))
         }
         libc::SYS_ioctl => {

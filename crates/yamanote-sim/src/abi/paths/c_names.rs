@@ -5,12 +5,14 @@ use super::super::waiting::simulated;
 use super::c_names_at as at;
 use crate::me;
 use libc::{AT_FDCWD, mode_t, off_t};
-use std::ffi::{c_char, c_int, c_uint};
+use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::hint::black_box;
 
 /// Defines C functions, each of which is a call by number, and `keep`, which refers to all of them.
 macro_rules! calls {
-    ($($name:ident($($arg:ident: $type:ty),*) -> $answer:ty = $number:expr, [$($value:expr),*];)*) => {
+    ($(
+        $name:ident($($arg:ident: $type:ty),*) -> $answer:ty = $number:expr, [$($value:expr),*];
+    )*) => {
         $(
             /// # Safety
             ///
@@ -122,6 +124,10 @@ calls! {
     fstatfs64(fd: c_int, place: *mut libc::statfs) -> c_int = libc::SYS_fstatfs, [fd, place];
     chdir(path: Path) -> c_int = libc::SYS_chdir, [path];
     fchdir(fd: c_int) -> c_int = libc::SYS_fchdir, [fd];
+    mmap(at: *mut c_void, len: usize, access: c_int, flags: c_int, fd: c_int, from: off_t)
+        -> *mut c_void = libc::SYS_mmap, [at, len, access, flags, fd, from];
+    mmap64(at: *mut c_void, len: usize, access: c_int, flags: c_int, fd: c_int, from: off_t)
+        -> *mut c_void = libc::SYS_mmap, [at, len, access, flags, fd, from];
     umask(mask: mode_t) -> mode_t = libc::SYS_umask, [mask];
 }
 

@@ -10,6 +10,8 @@ mod names;
 mod open_files;
 mod status;
 
+pub(super) use self::open_files::record_lock;
+
 use super::waiting::{self, in_kernel_form};
 use crate::kernel::Kernel;
 use crate::kernel::disk::{Ino, Stop};

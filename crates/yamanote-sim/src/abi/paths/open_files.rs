@@ -42,6 +42,11 @@ pub(super) unsafe fn answer(
             // SAFETY: as the caller promises.
             return Some(unsafe { working_directory(me, args) });
         }
+        // There is no memory that a disk would be.
+        libc::SYS_mmap => {
+            simulated(args[4] as c_int)?;
+            return Some(Err(libc::ENODEV));
+        }
         // The runtime's way to learn what is in memory, which has no meaning here.
         SYS_CACHESTAT => {
             simulated(args[0] as c_int)?;
@@ -125,6 +130,48 @@ fn on_simulated(me: &Me, file: FileId, number: c_long, args: [usize; 6]) -> Resu
         libc::SYS_getdents64 => Err(libc::ENOSYS),
         _ => Err(libc::EOPNOTSUPP),
     }
+}
+
+/// A lock by `fcntl`, if that is what the command is about. A host is one process, whose locks do
+/// not exclude each other; those of open files are of the whole file.
+///
+/// # Safety
+///
+/// The place is that of the call.
+pub(crate) unsafe fn record_lock(
+    me: &Me,
+    file: FileId,
+    command: c_int,
+    place: usize,
+) -> Option<Result<usize, Errno>> {
+    let waits = match command {
+        libc::F_GETLK | libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_GETLK => false,
+        libc::F_OFD_SETLK => false,
+        libc::F_OFD_SETLKW => true,
+        _ => return None,
+    };
+    // SAFETY: the caller passes a valid pointer or none.
+    let Some(lock) = (unsafe { (place as *mut libc::flock).as_mut() }) else {
+        return Some(Err(libc::EFAULT));
+    };
+    let operation = match c_int::from(lock.l_type) {
+        libc::F_RDLCK => libc::LOCK_SH,
+        libc::F_WRLCK => libc::LOCK_EX,
+        libc::F_UNLCK => libc::LOCK_UN,
+        _ => return Some(Err(libc::EINVAL)),
+    };
+    if let Err(number) = me.inside(|kernel| kernel.disk_inode(file)) {
+        return Some(Err(number));
+    }
+    Some(match command {
+        libc::F_GETLK | libc::F_OFD_GETLK => {
+            lock.l_type = libc::F_UNLCK as _;
+            Ok(0)
+        }
+        libc::F_SETLK | libc::F_SETLKW => Ok(0),
+        _ if waits => self::lock(me, file, operation),
+        _ => self::lock(me, file, operation | libc::LOCK_NB),
+    })
 }
 
 fn lock(me: &Me, file: FileId, operation: c_int) -> Result<usize, Errno> {

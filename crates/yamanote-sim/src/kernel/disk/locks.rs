@@ -1,5 +1,4 @@
-//! Locks of files, between the open files of a host: flock(2), and fcntl(2)'s of whole
-//! descriptions.
+//! Locks of files, between the open files of a host: flock(2), and fcntl(2)'s of open files.
 #![forbid(unsafe_code)]
 
 use super::HostId;
@@ -23,7 +22,7 @@ impl Locks {
 }
 
 impl Kernel {
-    /// Locks an open file, or unlocks it with `None`. `EWOULDBLOCK` if another has it; then
+    /// Locks an open file, or unlocks it with `None`. `EWOULDBLOCK` if another has locked it; then
     /// `waiter` is woken when that may have changed.
     pub(crate) fn disk_lock(
         &mut self,

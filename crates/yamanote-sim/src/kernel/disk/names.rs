@@ -43,7 +43,7 @@ impl Tree {
     }
 
     pub(crate) fn make_dir(&mut self, start: Ino, path: &[u8], mode: u32) -> Done {
-        let place = self.walk(start, path, false)?;
+        let place = self.walk_unfollowed(start, path)?;
         self.expect_vacant(&place)?;
         let mode = mode & 0o1777 & !self.umask;
         let ino = self.new_dir(place.dir, place.name.clone(), None, mode);
@@ -55,7 +55,7 @@ impl Tree {
         if target.is_empty() {
             return Err(Stop::Errno(libc::ENOENT));
         }
-        let place = self.walk(start, path, false)?;
+        let place = self.walk_unfollowed(start, path)?;
         self.create(&place, Kind::Link(target.to_vec()), 0o777)?;
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Tree {
         if old.node.is_none() {
             return Err(Stop::Errno(libc::ENOENT));
         }
-        let new = self.walk(to, new, false)?;
+        let new = self.walk_unfollowed(to, new)?;
         one_side_is_real(&old, &new)?;
         self.expect_vacant(&new)?;
         if new.has_slash {
@@ -97,12 +97,13 @@ impl Tree {
     }
 
     pub(crate) fn unlink(&mut self, start: Ino, path: &[u8]) -> Done {
-        let place = self.walk(start, path, false)?;
+        let place = self.walk_unfollowed(start, path)?;
         if place.last != Last::Name {
             return Err(Stop::Errno(libc::EISDIR));
         }
         let touched = match place.existing()? {
             Node::Ino(ino) if self.inode(*ino).is_dir() => return Err(Stop::Errno(libc::EISDIR)),
+            _ if place.has_slash => return Err(Stop::Errno(libc::ENOTDIR)),
             Node::Ino(ino) => vec![*ino],
             _ => Vec::new(),
         };
@@ -112,7 +113,7 @@ impl Tree {
     }
 
     pub(crate) fn remove_dir(&mut self, start: Ino, path: &[u8]) -> Done {
-        let place = self.walk(start, path, false)?;
+        let place = self.walk_unfollowed(start, path)?;
         let ino = match place.existing()? {
             Node::Ino(ino) => *ino,
             _ => return Err(Stop::Errno(libc::ENOTDIR)),
@@ -153,7 +154,11 @@ impl Tree {
         let (old, new) = self.two_places((from, old), (to, new))?;
         one_side_is_real(&old, &new)?;
         if old.last != Last::Name || new.last != Last::Name {
-            return Err(Stop::Errno(libc::EBUSY));
+            let number = match keeps && old.last == Last::Name {
+                true => libc::EEXIST,
+                false => libc::EBUSY,
+            };
+            return Err(Stop::Errno(number));
         }
         old.existing()?;
         if keeps && new.node.is_some() {
@@ -164,7 +169,8 @@ impl Tree {
         }
         let old_dir = self.dir_at(&old);
         let new_dir = self.dir_at(&new);
-        if old_dir.is_none() && (old.has_slash || new.has_slash && !exchanges) {
+        let old_is_file = old_dir.is_none() && (old.has_slash || new.has_slash && !exchanges);
+        if old_is_file || exchanges && new_dir.is_none() && new.has_slash {
             return Err(Stop::Errno(libc::ENOTDIR));
         }
         if old_dir.is_some_and(|ino| self.is_below(new.dir, ino)) {
@@ -203,7 +209,7 @@ impl Tree {
         Ok((old, new))
     }
 
-    fn walk_unfollowed(&mut self, start: Ino, path: &[u8]) -> Result<Place, Errno> {
+    pub(super) fn walk_unfollowed(&mut self, start: Ino, path: &[u8]) -> Result<Place, Errno> {
         let bare = match path.iter().rposition(|byte| *byte != b'/') {
             Some(last) => &path[..=last],
             None => path,

@@ -107,11 +107,8 @@ impl Tree {
         if creates && flags & libc::O_DIRECTORY != 0 {
             return Err(Stop::Errno(libc::EINVAL));
         }
-        if creates && path.ends_with(b"/") {
-            return Err(Stop::Errno(libc::EISDIR));
-        }
         let follow = flags & libc::O_NOFOLLOW == 0 && !is_new;
-        let place = self.walk(start, path, follow)?;
+        let place = self.walk_to(start, path, follow, creates)?;
         let ino = match (&place.node, is_new) {
             (Some(Node::Real(path)), _) => return Err(Stop::Real(path.clone())),
             (Some(_), true) => return Err(Stop::Errno(libc::EEXIST)),

@@ -47,7 +47,7 @@ pub struct Settings {
     pub tear: Tear,
     /// How likely a page that was not synced has a sector of garbage after a crash.
     pub corrupt: f64,
-    /// How likely `fsync` and its like fail with `EIO`. What they were to write is then clean, as
+    /// How likely `fsync` and its like fail with `EIO`. What they were to write is clean then, as
     /// on Linux: the next one succeeds, and it is not on the disk all the same.
     pub sync_fails: f64,
     /// How likely `fsync` and its like do nothing, and say that they did.

@@ -60,14 +60,24 @@ impl Place {
 impl Tree {
     /// Follows `path` from `start`; the last part too, if that is a symbolic link and `follow`.
     pub(super) fn walk(&mut self, start: Ino, path: &[u8], follow: bool) -> Result<Place, Errno> {
+        self.walk_to(start, path, follow, false)
+    }
+
+    /// As [`Tree::walk`], to a file that may be made: not one that has to be a directory.
+    pub(super) fn walk_to(
+        &mut self,
+        start: Ino,
+        path: &[u8],
+        follow: bool,
+        creates: bool,
+    ) -> Result<Place, Errno> {
         if path.is_empty() {
             return Err(libc::ENOENT);
         }
         if path.len() >= libc::PATH_MAX as usize {
             return Err(libc::ENAMETOOLONG);
         }
-        let has_slash = path.ends_with(b"/");
-        let follow = follow || has_slash;
+        let mut has_slash = path.ends_with(b"/");
         let mut rest = parts(path);
         let mut at = Node::Ino(if path[0] == b'/' { ROOT } else { start });
         let mut place = Place {
@@ -84,7 +94,12 @@ impl Tree {
                 return Err(libc::ENAMETOOLONG);
             }
             let next = self.enter(&at, &part)?;
-            if let Some(target) = self.link_target(next.as_ref(), !is_last || follow)? {
+            if is_last && has_slash && creates && part != b"." && part != b".." {
+                return Err(libc::EISDIR);
+            }
+            let follow = !is_last || follow || has_slash;
+            if let Some(target) = self.link_target(next.as_ref(), follow)? {
+                has_slash |= is_last && target.ends_with(b"/");
                 links += 1;
                 if links > MOST_LINKS {
                     return Err(libc::ELOOP);
@@ -116,6 +131,7 @@ impl Tree {
             }
             at = next.ok_or(libc::ENOENT)?;
         }
+        place.has_slash = has_slash;
         if has_slash {
             self.expect_dir(place.node.as_ref())?;
         }
