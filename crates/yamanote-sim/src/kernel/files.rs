@@ -199,7 +199,7 @@ impl Kernel {
             Object::Epoll(epoll) => self.epoll_close(id, epoll),
             Object::Alarm(alarm) => self.alarm_close(alarm),
             Object::Counter(_) => {}
-            Object::Pipe(end) => self.pipe_close(end),
+            Object::Pipe(end) => self.pipe_close(id, end),
             Object::Socket(socket) => self.socket_close(socket),
             Object::Disk(open) => self.disk_close(id, open),
         }

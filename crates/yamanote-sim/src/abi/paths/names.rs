@@ -1,7 +1,7 @@
 //! Calls that make, move, remove and follow names.
 
 use super::super::bytes::bytes_mut;
-use super::super::waiting::simulated;
+use super::super::waiting::{simulated, wait_on};
 use super::{At, by_path, by_two_paths, path_at};
 use crate::kernel::disk::Stop;
 use crate::kernel::files::{Errno, Object};
@@ -32,6 +32,11 @@ pub(super) unsafe fn answer(
             libc::SYS_mknodat => by_path(me, number, args, At::Dir(0), |kernel, life, at, path| {
                 match args[2] as u32 & libc::S_IFMT {
                     0 | libc::S_IFREG => {}
+                    libc::S_IFIFO => {
+                        kernel.tree(life)?.make_fifo(at, path, args[2] as u32)?;
+                        kernel.note_name(life, "mkfifo", path);
+                        return Ok(0);
+                    }
                     _ => return Err(Stop::Errno(libc::EOPNOTSUPP)),
                 }
                 let flags = libc::O_CREAT | libc::O_EXCL | libc::O_WRONLY;
@@ -67,12 +72,16 @@ pub(super) unsafe fn answer(
 /// The arguments are those of the call.
 unsafe fn open(me: &Me, number: c_long, args: [usize; 6]) -> Result<usize, Errno> {
     // SAFETY: as the caller promises.
-    unsafe {
+    let fd = unsafe {
         by_path(me, number, args, At::Dir(0), |kernel, life, at, path| {
             let (flags, mode) = (args[2] as c_int, args[3] as u32);
             Ok(kernel.disk_open(life, at, path, flags, mode)? as usize)
         })
+    }?;
+    if let Some((me, file)) = simulated(fd as c_int) {
+        wait_on(me, file, false, None, |kernel| kernel.fifo_opened(file))?;
     }
+    Ok(fd)
 }
 
 /// The number of the simulated descriptor that such a path names.

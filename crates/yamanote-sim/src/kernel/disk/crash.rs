@@ -193,7 +193,7 @@ impl Tree {
                 }
                 Kind::File(data) => data.hash(&mut mix),
                 Kind::Link(target) => mix(super::hash_of(target)),
-                Kind::Socket | Kind::Random => {}
+                Kind::Fifo | Kind::Socket | Kind::Random => {}
             }
         }
         hash

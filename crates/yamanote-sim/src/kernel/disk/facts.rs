@@ -54,6 +54,7 @@ impl Tree {
             Kind::Dir(_) => libc::S_IFDIR,
             Kind::File(_) => libc::S_IFREG,
             Kind::Link(_) => libc::S_IFLNK,
+            Kind::Fifo => libc::S_IFIFO,
             Kind::Socket => libc::S_IFSOCK,
             Kind::Random => libc::S_IFCHR,
         }
@@ -70,7 +71,7 @@ impl Tree {
             }
             Kind::File(data) => (inode.links, data.len(), data.blocks()),
             Kind::Link(target) => (inode.links, target.len() as u64, 0),
-            Kind::Socket | Kind::Random => (inode.links, 0, 0),
+            Kind::Fifo | Kind::Socket | Kind::Random => (inode.links, 0, 0),
         };
         let attr = *inode.attr.now();
         Facts {

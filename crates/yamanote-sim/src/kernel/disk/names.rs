@@ -51,6 +51,13 @@ impl Tree {
         Ok(())
     }
 
+    pub(crate) fn make_fifo(&mut self, start: Ino, path: &[u8], mode: u32) -> Done {
+        let place = self.walk(start, path, false)?;
+        let mode = mode & 0o7777 & !self.umask;
+        self.create(&place, Kind::Fifo, mode)?;
+        Ok(())
+    }
+
     pub(crate) fn make_link(&mut self, start: Ino, path: &[u8], target: &[u8]) -> Done {
         if target.is_empty() {
             return Err(Stop::Errno(libc::ENOENT));

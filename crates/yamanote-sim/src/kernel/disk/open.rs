@@ -50,6 +50,14 @@ impl Kernel {
         }
         let epoch = disk.epoch;
         let (ino, name) = disk.tree.open(start, path, flags, mode)?;
+        let is_fifo = matches!(disk.tree.inode(ino).kind, Kind::Fifo);
+        if is_fifo && flags & libc::O_PATH == 0 {
+            let (fd, _) = self.open_fifo(life, ino, flags)?;
+            self.note(life.host, "open", &[ino, flags as u64], || {
+                format!("fifo={ino} flags={flags:#o}")
+            });
+            return Ok(fd);
+        }
         disk.tree.open_inode(ino);
         let open = Open {
             host: life.host,

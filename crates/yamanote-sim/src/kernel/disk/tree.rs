@@ -69,6 +69,8 @@ pub(super) enum Kind {
     Dir(Dir),
     File(Data),
     Link(Vec<u8>),
+    /// A name that leads to a pipe.
+    Fifo,
     /// A name that a socket is bound to.
     Socket,
     /// A source of random bytes.
