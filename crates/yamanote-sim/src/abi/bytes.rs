@@ -209,12 +209,21 @@ fn begin(me: &Me, file: FileId, how: How, forbidding: c_int) -> Result<(bool, bo
     })
 }
 
+/// Until when the call waits at most: a socket may have a limit.
+fn deadline(me: &Me, file: FileId, writes: bool) -> Option<u64> {
+    me.inside(|kernel| {
+        let socket = kernel.socket_of(file).ok()?;
+        kernel.socket_deadline(socket, writes)
+    })
+}
+
 fn read_from(me: &Me, file: FileId, bufs: &mut [IoSliceMut<'_>], how: How) -> Result<usize, Errno> {
     let (is_on_disk, is_nonblocking) = begin(me, file, how, libc::O_WRONLY)?;
     if is_on_disk {
         return paths::read(me, file, bufs, how.at);
     }
-    wait_on(me, file, is_nonblocking, None, |kernel| {
+    let deadline = deadline(me, file, false);
+    wait_on(me, file, is_nonblocking, deadline, |kernel| {
         kernel.read_file(file, bufs)
     })
 }
@@ -224,7 +233,8 @@ fn write_to(me: &Me, file: FileId, bufs: &mut [IoSlice<'_>], how: How) -> Result
     if is_on_disk {
         return paths::write(me, file, bufs, how.at);
     }
-    write_all(me, file, is_nonblocking, None, bufs, |kernel, bufs| {
+    let deadline = deadline(me, file, true);
+    write_all(me, file, is_nonblocking, deadline, bufs, |kernel, bufs| {
         kernel.write_file(file, bufs)
     })
 }

@@ -117,7 +117,12 @@ impl Kernel {
 
     pub(crate) fn add_host(&mut self, name: &str) -> HostId {
         let id = HostId(self.hosts.len() as u32);
-        let [high, low] = (id.0 as u16).to_be_bytes();
+        // The experiment's own is out of the way of the hosts'.
+        let last = match id {
+            HostId::DRIVER => 0xfffe,
+            HostId(number) => number as u16,
+        };
+        let [high, low] = last.to_be_bytes();
         self.hosts.push(Host {
             name: name.to_owned(),
             address: Ipv4Addr::new(10, 0, high, low),

@@ -1,3 +1,0 @@
-//! Sockets, and the names of hosts.
-
-pub(super) fn keep() {}
