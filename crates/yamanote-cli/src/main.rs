@@ -7,6 +7,7 @@ mod output;
 mod race;
 mod refusal;
 mod serve;
+mod simulate;
 mod switch;
 mod top;
 mod trial;
@@ -27,6 +28,7 @@ use std::process::ExitCode;
         yamanote serve                          serve this directory at http://127.0.0.1:8080\n  \
         yamanote doctor                         which driver works here, and why\n  \
         yamanote switch --mixed --dry-run       put it in the place of a project's Tokio\n  \
+        yamanote sim                            a project's simulated tests, over many seeds\n  \
         yamanote top                            what a running program does, live\n  \
         YAMANOTE_DRIVER=epoll yamanote serve    the same without io_uring"
 )]
@@ -41,6 +43,7 @@ enum Command {
     #[command(hide = true)]
     RaceClient(race::client::Args),
     Serve(serve::Args),
+    Sim(simulate::Args),
     Doctor(doctor::Args),
     Switch(switch::Args),
     Try(trial::Args),
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Race(args) => race::run(&args),
         Command::RaceClient(args) => race::client::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Sim(args) => simulate::run(&args),
         Command::Doctor(args) => doctor::run(args),
         Command::Switch(args) => switch::run(&args),
         Command::Try(args) => trial::run(&args),

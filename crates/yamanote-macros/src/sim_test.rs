@@ -52,10 +52,7 @@ fn generate(args: TokenStream, function: ItemFn) -> Result<TokenStream> {
         #(#attrs)*
         #vis fn #name() {
             #sig #block
-            let mut test = #krate::sim::harness::Test::new(
-                ::core::module_path!(),
-                #text,
-            );
+            let mut test = #krate::sim::harness::Test::new(#krate::sim::harness::mark!(#text));
             #(#fields)*
             #krate::sim::harness::run(&test, #experiment)
         }

@@ -23,6 +23,8 @@ pub struct Config {
     pub record: Record,
     /// How long a thread may run in real time without a call to the simulated machine.
     pub patience: Duration,
+    /// How long the run may take, in virtual time; `None`: for ever.
+    pub limit: Option<Duration>,
     /// The number of the processor that all threads of the world share; `None`: the one that the
     /// run begins on. Runs side by side want one each.
     pub processor: Option<usize>,
@@ -35,6 +37,7 @@ impl Config {
             order: None,
             record: Record::Hash,
             patience: Duration::from_secs(20),
+            limit: None,
             processor: None,
         }
     }
@@ -92,7 +95,14 @@ impl World {
     /// threads that wait cannot be unwound.
     pub(crate) fn nobody_can_run(&self) -> ! {
         // SAFETY: the caller had the baton and nobody has got it since.
-        let waiting = unsafe { self.kernel() }.describe_waiting();
+        let kernel = unsafe { self.kernel() };
+        let waiting = kernel.describe_waiting();
+        if kernel.is_at_limit() {
+            let limit = Duration::from_nanos(kernel.limit);
+            self.fail(&format!(
+                "the run takes longer than {limit:?} of virtual time\n{waiting}"
+            ))
+        }
         self.fail(&format!(
             "deadlock: nobody can run, and nothing is due\n{waiting}"
         ))
@@ -191,6 +201,8 @@ impl World {
     fn new(config: Config) -> (Arc<World>, First) {
         crate::abi::keep();
         let mut kernel = Kernel::new(config.seed, config.order, config.record);
+        let limit = config.limit.map(|limit| limit.as_nanos().try_into());
+        kernel.limit = limit.and_then(Result::ok).unwrap_or(u64::MAX);
         let host = kernel.add_host("sim");
         debug_assert_eq!(host, HostId::DRIVER);
         let first = kernel.add_thread(Life { host, number: 0 }, "sim".to_owned());

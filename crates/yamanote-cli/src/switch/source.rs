@@ -46,6 +46,24 @@ pub struct Origin {
     branch: Option<String>,
 }
 
+impl Origin {
+    /// The package `tokio` of a repository, in this directory.
+    pub fn at(path: &Path) -> Origin {
+        Origin {
+            path: Some(path.to_owned()),
+            ..Origin::default()
+        }
+    }
+
+    /// The same as far as it is a directory here.
+    pub fn directory(&self) -> Option<PathBuf> {
+        match yamanote(self) {
+            Ok(Source::Path { directory, .. }) => Some(directory),
+            _ => None,
+        }
+    }
+}
+
 /// What the arguments say of Yamanote.
 pub fn yamanote(args: &Origin) -> Result<Source, String> {
     if let Some(url) = &args.git {

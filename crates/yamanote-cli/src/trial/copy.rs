@@ -36,6 +36,29 @@ pub fn copy(dir: &Path, to: &Path) -> Result<PathBuf, String> {
     Ok(below(to, dir))
 }
 
+/// Makes a copy like the project again: what differs is copied, and what is not there any more is
+/// removed. Returns where the project is in it.
+pub fn refresh(dir: &Path, to: &Path) -> Result<PathBuf, String> {
+    let copied = copy(dir, to)?;
+    prune(to, to)?;
+    Ok(copied)
+}
+
+/// Removes files whose originals are gone.
+fn prune(directory: &Path, copy: &Path) -> Result<(), String> {
+    let entries = fs::read_dir(directory).map_err(|error| of(directory, &error))?;
+    for entry in entries {
+        let path = entry.map_err(|error| of(directory, &error))?.path();
+        let original = Path::new("/").join(path.strip_prefix(copy).unwrap_or(&path));
+        if path.is_dir() && !path.is_symlink() {
+            prune(&path, copy)?;
+        } else if original.symlink_metadata().is_err() {
+            fs::remove_file(&path).map_err(|error| of(&path, &error))?;
+        }
+    }
+    Ok(())
+}
+
 fn below(to: &Path, path: &Path) -> PathBuf {
     to.join(path.strip_prefix("/").unwrap_or(path))
 }
@@ -79,6 +102,10 @@ fn copy_tree(from: &Path, to: &Path, target: &Path) -> Result<(), String> {
         Some(files) => {
             for file in files {
                 let source = from.join(&file);
+                // A repository that does not ignore it.
+                if source.starts_with(target) {
+                    continue;
+                }
                 match source.symlink_metadata() {
                     // A repository in the repository.
                     Ok(it) if it.is_dir() => copy_tree(&source, &to.join(&file), target)?,
@@ -150,6 +177,10 @@ fn copy_file(from: &Path, to: &Path) -> Result<(), String> {
             Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(of(to, &error)),
             _ => Ok(()),
         };
+    }
+    // A file that is written again would be built again.
+    if fs::read(to).is_ok_and(|there| fs::read(from).is_ok_and(|it| it == there)) {
+        return Ok(());
     }
     fs::copy(from, to)
         .map(drop)

@@ -1,7 +1,7 @@
 //! `yamanote try`: what would change if a project ran on Yamanote, found out on a copy of it.
 #![forbid(unsafe_code)]
 
-mod copy;
+pub mod copy;
 mod outcome;
 mod report;
 pub mod runner;

@@ -64,6 +64,8 @@ pub(crate) struct Kernel {
     next_timer: u64,
     /// Steps, and other calls, since the run began: what a watch outside looks at.
     pub(crate) steps: u64,
+    /// Time does not move on beyond this.
+    pub(crate) limit: u64,
 }
 
 /// Names a timer, to call it off.
@@ -89,6 +91,7 @@ impl Kernel {
             timers: BTreeMap::new(),
             next_timer: 0,
             steps: 0,
+            limit: u64::MAX,
         }
     }
 
@@ -318,6 +321,9 @@ impl Kernel {
                 return Some(next);
             }
             let (at, _) = *self.timers.keys().next()?;
+            if at > self.limit {
+                return None;
+            }
             self.now = self.now.max(at);
         }
     }
@@ -354,6 +360,11 @@ impl Kernel {
                 self.rng(Stream::Order).below(n as u64) as usize
             }
         }
+    }
+
+    /// Whether something is due later.
+    pub(crate) fn is_at_limit(&self) -> bool {
+        !self.timers.is_empty()
     }
 
     /// Everybody who waits, and for what.

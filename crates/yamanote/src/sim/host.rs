@@ -3,13 +3,16 @@
 
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use yamanote_sim::{HostId, hosts};
 
+use super::disk::Disk;
 use super::ended::Kind;
 use super::program::{Beginning, Flavour, Program};
 use super::running::{self, Running};
@@ -35,6 +38,8 @@ struct Inner {
     flavour: Flavour,
     /// Of the present life.
     crash: Arc<Notify>,
+    /// It has crashed since it last began.
+    has_crashed: bool,
     /// Counts pauses, so that the end of one ends no other.
     pauses: u64,
 }
@@ -49,6 +54,7 @@ impl Host {
                 program: None,
                 flavour: Flavour::MultiThread { workers: 2 },
                 crash: Arc::default(),
+                has_crashed: false,
                 pauses: 0,
             }),
         };
@@ -180,6 +186,7 @@ impl Host {
         let mut inner = self.lock();
         let program = inner.program.clone();
         inner.crash = Arc::default();
+        inner.has_crashed = false;
         let beginning = Beginning {
             name: self.state.name.clone(),
             program: program.expect("a host that is started has a program"),
@@ -205,7 +212,9 @@ impl Host {
     pub fn crash(&self) {
         if self.is_up() {
             hosts::crash(self.state.id);
-            self.lock().crash.notify_one();
+            let mut inner = self.lock();
+            inner.has_crashed = true;
+            inner.crash.notify_one();
         }
     }
 
@@ -264,8 +273,38 @@ impl Host {
 
     /// Ends a [pause](Self::pause).
     pub fn resume(&self) {
+        self.hold(false);
+    }
+
+    /// As a pause without a length; the last word counts.
+    pub(super) fn hold(&self, is_paused: bool) {
         self.lock().pauses += 1;
-        hosts::set_paused(self.state.id, false);
+        hosts::set_paused(self.state.id, is_paused);
+    }
+
+    /// Starts it if it has crashed, and has something that can be run again.
+    pub(super) fn restart_if_crashed(&self) {
+        let inner = self.lock();
+        let program = inner.program.as_ref();
+        if inner.has_crashed && program.is_some_and(|it| it.is_repeatable) {
+            drop(inner);
+            self.begin();
+        }
+    }
+
+    /// Its disk.
+    pub fn disk(&self) -> Disk {
+        Disk::new(self.state.id)
+    }
+
+    /// A real directory for the host, which is not simulated: for what needs a file that programs
+    /// outside of the simulation can see, or `mmap`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be made.
+    pub fn dir(&self) -> io::Result<PathBuf> {
+        yamanote_sim::disk::dir(self.state.id)
     }
 
     /// Puts the host's wall clock (`SystemTime`) ahead of the others' by so many nanoseconds, or

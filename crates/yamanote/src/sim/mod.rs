@@ -106,23 +106,29 @@
 #![forbid(unsafe_code)]
 
 mod chaos;
+mod disk;
 mod ended;
+mod experiment;
 mod host;
 mod marks;
+mod net;
 mod panics;
 mod program;
 mod running;
-mod sim;
 
 #[doc(hidden)]
 pub mod harness;
 
+pub use chaos::{Chaos, FaultKind};
+pub use disk::Disk;
 pub use ended::{Ended, TimedOut};
+pub use experiment::Sim;
 pub use host::Host;
+pub use net::{Links, Names, Net};
 pub use running::Running;
-pub use sim::Sim;
 pub use yamanote_macros::sim_test as test;
 pub use yamanote_marks::{always, buggify, sometimes};
+pub use yamanote_sim::disk::{Keeps, Tear, WriteError};
 pub use yamanote_sim::{Order, Rng};
 
 #[doc(inline)]

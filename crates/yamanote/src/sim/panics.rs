@@ -7,7 +7,7 @@ use std::panic::{self, PanicHookInfo};
 use yamanote_sim::{HostId, hosts};
 
 use super::ended::panic_text;
-use super::sim::Sim;
+use super::experiment::Sim;
 
 /// From now on a panic on a host of `sim` fails it, if the host does not allow panics. Panics of
 /// what a crash has ended are nobody's business.

@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 
 use crate::loom::sync::atomic::{AtomicUsize, Ordering};
 use crate::loom::sync::{Mutex, MutexGuard};
+use crate::simulation;
 use crate::util::poison::unpoisoned;
 use crate::util::room::Room;
 
@@ -98,6 +99,10 @@ impl<T> Inject<T> {
             return None;
         }
         let mut queue = self.lock();
+        if simulation::is_inside() && !queue.items.is_empty() {
+            let first = simulation::choose(queue.items.len());
+            queue.items.swap(0, first);
+        }
         let item = queue.items.pop_front();
         self.publish(&queue);
         free_excess(queue);

@@ -3,9 +3,9 @@
 
 use std::env;
 use std::fmt::Display;
+use std::fs;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::thread;
 
 use super::Test;
 
@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub(super) prints: bool,
     pub(super) keeps_going: bool,
     pub(super) jobs: usize,
+    /// Those that the process may run on.
+    pub(super) processors: Vec<usize>,
     pub(super) directory: PathBuf,
     /// Where a line is written now and then.
     pub(super) progress: Option<PathBuf>,
@@ -35,6 +37,7 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn read(test: &Test) -> Settings {
+        let processors = processors();
         Settings {
             first: number("YAMANOTE_SIM_FIRST").unwrap_or(0),
             seeds: number("YAMANOTE_SIM_SEEDS").unwrap_or(test.seeds),
@@ -43,8 +46,9 @@ impl Settings {
             prints: is_on("YAMANOTE_SIM_TRACE"),
             keeps_going: is_on("YAMANOTE_SIM_KEEP_GOING"),
             jobs: number("YAMANOTE_SIM_JOBS")
-                .unwrap_or_else(processors)
+                .unwrap_or(processors.len())
                 .max(1),
+            processors,
             directory: env::var_os("YAMANOTE_SIM_DIR").map_or_else(directory, PathBuf::from),
             progress: env::var_os("YAMANOTE_SIM_PROGRESS").map(PathBuf::from),
             record: env::var_os("YAMANOTE_SIM_RECORD").map(PathBuf::from),
@@ -63,8 +67,17 @@ pub(in crate::sim) fn without() -> Vec<usize> {
     parts.map(|part| parsed(WITHOUT, part)).collect()
 }
 
-fn processors() -> usize {
-    thread::available_parallelism().map_or(1, Into::into)
+/// As `/proc` has them: `0-3,7`.
+fn processors() -> Vec<usize> {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut lines = status.lines();
+    let list = lines.find_map(|it| it.strip_prefix("Cpus_allowed_list:"));
+    let parts = list.unwrap_or_default().trim().split(',');
+    let ranges = parts.filter_map(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.parse::<usize>().ok()?..=last.parse().ok()?)
+    });
+    ranges.flatten().collect()
 }
 
 /// `target/sim`, of the target folder that the test program is in.

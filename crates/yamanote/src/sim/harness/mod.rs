@@ -23,15 +23,17 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::time::Duration;
 
+pub(super) use environment::without;
+
 use super::Sim;
 use yamanote_sim::Order;
 
 /// A test, as its attribute describes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Test {
-    /// `module_path!()` where it stands.
-    pub module: &'static str,
-    pub name: &'static str,
+    /// Its name behind the name of the crate, between marks by which a tool finds it in the
+    /// program: see [`mark!`](crate::sim::harness::mark).
+    pub mark: &'static str,
     /// How many seeds it is run with.
     pub seeds: u64,
     /// How long a run may take, in virtual seconds.
@@ -44,10 +46,9 @@ pub struct Test {
 
 impl Test {
     /// What the attribute does not say.
-    pub const fn new(module: &'static str, name: &'static str) -> Test {
+    pub const fn new(mark: &'static str) -> Test {
         Test {
-            module,
-            name,
+            mark,
             seeds: 100,
             limit_s: 24 * 3600,
             real_limit_s: 120,
@@ -57,16 +58,32 @@ impl Test {
 
     /// Its name, as the test program knows it.
     fn full_name(&self) -> String {
-        match self.module.split_once("::") {
-            Some((_krate, module)) => format!("{module}::{}", self.name),
-            None => self.name.to_owned(),
-        }
+        let inside = self.mark.trim_matches('\u{1}');
+        let name = inside.split_once("::").map(|(_krate, name)| name);
+        name.unwrap_or(inside).to_owned()
     }
 
     fn limit(&self) -> Duration {
         Duration::from_secs(self.limit_s)
     }
 }
+
+/// The mark of a test of this name, in the module where it is used.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __sim_test_mark {
+    ($name:literal) => {
+        ::core::concat!(
+            "\u{1}yamanote-sim-test:",
+            ::core::module_path!(),
+            "::",
+            $name,
+            "\u{1}"
+        )
+    };
+}
+#[doc(hidden)]
+pub use crate::__sim_test_mark as mark;
 
 /// What an experiment may return.
 pub trait Verdict {

@@ -17,7 +17,13 @@ use crate::sim::{Sim, chaos, marks, panics};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs the experiment under a seed.
-pub(super) fn run<P, F>(test: &Test, seed: u64, record: Record, experiment: P) -> (Outcome, Record)
+pub(super) fn run<P, F>(
+    test: &Test,
+    seed: u64,
+    processor: Option<usize>,
+    record: Record,
+    experiment: P,
+) -> (Outcome, Record)
 where
     P: FnOnce(Sim) -> F + Send + 'static,
     F: Future,
@@ -26,15 +32,17 @@ where
     let config = Config {
         order: test.order,
         record,
-        patience: PATIENCE.min(Duration::from_secs(test.real_limit_s.into())),
+        processor,
+        limit: Some(test.limit()),
+        // Noticed before the run takes too long as a whole.
+        patience: PATIENCE.min(Duration::from_secs(test.real_limit_s.into()) / 5),
         ..Config::new(seed)
     };
-    let limit = test.limit();
     marks::observe();
     let (answer, trace) = yamanote_sim::run(config, move || {
         let sim = Sim::new(seed);
         panics::watch(sim.clone());
-        let ended = catch_unwind(AssertUnwindSafe(|| experience(&sim, limit, experiment)));
+        let ended = catch_unwind(AssertUnwindSafe(|| experience(&sim, experiment)));
         let failure = ended.unwrap_or_else(|panic| Some(panic_text(&*panic).to_owned()));
         (failure, yamanote_sim::now(), chaos::drawn())
     });
@@ -53,7 +61,7 @@ where
 }
 
 /// Why it has failed.
-fn experience<P, F>(sim: &Sim, limit: Duration, experiment: P) -> Option<String>
+fn experience<P, F>(sim: &Sim, experiment: P) -> Option<String>
 where
     P: FnOnce(Sim) -> F,
     F: Future,
@@ -65,9 +73,6 @@ where
         crate::select! {
             biased;
             failure = sim.failed() => Some(failure),
-            () = crate::time::sleep(limit) => {
-                Some(format!("the run takes longer than {limit:?} of virtual time"))
-            }
             verdict = experiment(sim.clone()) => verdict.failure(),
         }
     });

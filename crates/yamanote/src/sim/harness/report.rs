@@ -27,6 +27,8 @@ pub(super) struct Tally {
     pub(super) failed: Vec<u64>,
     virtual_ns: u128,
     events: u64,
+    /// Of the last run.
+    faults: usize,
     marks: BTreeMap<Place, Sight>,
 }
 
@@ -35,6 +37,7 @@ impl Tally {
         self.runs += 1;
         self.virtual_ns += u128::from(outcome.virtual_ns);
         self.events += outcome.events;
+        self.faults = outcome.faults.len();
         if outcome.failure.is_some() {
             self.failed.push(outcome.seed);
             self.failed.sort_unstable();
@@ -215,10 +218,7 @@ impl<'a> Report<'a> {
         let seeds = self.tally.failed.iter().map(u64::to_string);
         line.push_str(&seeds.collect::<Vec<_>>().join(","));
         let _ = write!(line, "],\"virtual_ns\":{}", self.tally.virtual_ns);
-        line.push_str(",\"program\":");
-        let program = std::env::current_exe().unwrap_or_default();
-        json_string(&mut line, &program.to_string_lossy());
-        line.push_str("}\n");
+        let _ = writeln!(line, ",\"faults\":{}}}", self.tally.faults);
         let file = fs::File::options().append(true).create(true).open(path);
         let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
     }

@@ -74,6 +74,8 @@ struct Zygote<'a, P> {
 struct Child {
     pid: i32,
     seed: u64,
+    /// Which of the jobs it is.
+    job: usize,
     output: File,
     result: File,
 }
@@ -98,7 +100,9 @@ where
                 let Some(seed) = may_begin.then(|| seeds.next()).flatten() else {
                     break;
                 };
-                let child = self.begin(seed);
+                let is_taken = |job: &usize| children.values().any(|it| it.job == *job);
+                let job = (0..self.settings.jobs).find(|job| !is_taken(job));
+                let child = self.begin(seed, job.unwrap_or(0));
                 children.insert(child.pid, child);
             }
             if children.is_empty() {
@@ -144,31 +148,32 @@ where
         has_passed
     }
 
-    fn begin(&self, seed: u64) -> Child {
-        let checks = self.settings.checks;
-        self.fork(seed, |result| match checks {
-            true => self.check(seed),
-            false => {
-                let outcome = one::run(self.test, seed, Record::Hash, self.experiment.clone()).0;
-                let _ = result;
-                outcome
-            }
+    fn begin(&self, seed: u64, job: usize) -> Child {
+        self.fork(seed, job, || match self.settings.checks {
+            true => self.check(seed, job),
+            false => self.run_one(seed, job, Record::Hash).0,
         })
     }
 
+    fn run_one(&self, seed: u64, job: usize, record: Record) -> (Outcome, Record) {
+        let processor = self.settings.processors.get(job).copied();
+        one::run(self.test, seed, processor, record, self.experiment.clone())
+    }
+
     /// Has a child do something that ends in an outcome.
-    fn fork(&self, seed: u64, run: impl FnOnce(&File) -> Outcome) -> Child {
+    fn fork(&self, seed: u64, job: usize, run: impl FnOnce() -> Outcome) -> Child {
         let files = processes::memory_file().and_then(|it| Ok((it, processes::memory_file()?)));
         let (output, result) = files.expect("a file in memory can be had");
         let _ = io::stdout().flush();
         let pid = processes::fork(&output, self.test.real_limit_s, || {
-            let outcome = run(&result);
+            let outcome = run();
             let written = (&result).write_all(outcome.write().as_bytes());
             u8::from(written.is_err())
         });
         Child {
             pid: pid.expect("a process can be had"),
             seed,
+            job,
             output,
             result,
         }
@@ -214,9 +219,9 @@ where
     fn trace(&self, seed: u64) -> (Finished, String) {
         let mut events = processes::memory_file().expect("a file in memory can be had");
         let writer = events.try_clone().expect("a descriptor can be had");
-        let child = self.fork(seed, |_| {
+        let child = self.fork(seed, 0, || {
             let record = Record::Tell(Listener(Box::new(trace::writer(writer))));
-            one::run(self.test, seed, record, self.experiment.clone()).0
+            self.run_one(seed, 0, record).0
         });
         let finished = self.wait(&mut BTreeMap::from([(child.pid, child)]));
         let events = read(&mut events);
@@ -226,13 +231,13 @@ where
     // --- determinism
 
     /// Runs a seed twice, in children of this child; the first difference is a failure.
-    fn check(&self, seed: u64) -> Outcome {
-        let first = self.in_child(seed, Record::Hashes(Vec::new()));
+    fn check(&self, seed: u64, job: usize) -> Outcome {
+        let first = self.in_child(seed, job, Record::Hashes(Vec::new()));
         let compare = Record::Compare {
             with: first.hashes.clone(),
             differs: None,
         };
-        let mut second = self.in_child(seed, compare);
+        let mut second = self.in_child(seed, job, compare);
         let differs = second
             .failure
             .as_ref()
@@ -246,9 +251,9 @@ where
         second
     }
 
-    fn in_child(&self, seed: u64, record: Record) -> Outcome {
-        let child = self.fork(seed, |_| {
-            let (mut outcome, record) = one::run(self.test, seed, record, self.experiment.clone());
+    fn in_child(&self, seed: u64, job: usize, record: Record) -> Outcome {
+        let child = self.fork(seed, job, || {
+            let (mut outcome, record) = self.run_one(seed, job, record);
             match record {
                 Record::Hashes(hashes) => outcome.hashes = hashes,
                 Record::Compare {

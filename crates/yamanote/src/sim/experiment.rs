@@ -9,6 +9,7 @@ use yamanote_sim::{HostId, Rng, Stream, with_rng};
 use super::ended::TimedOut;
 use super::host::Host;
 use crate::sync::Notify;
+use crate::task::JoinHandle;
 use crate::util::poison::unpoisoned;
 
 /// A simulation, as the experiment controls it; a handle, whose clones are the same.
@@ -26,6 +27,8 @@ struct State {
     /// Why the run has failed, apart from the experiment itself.
     failure: Mutex<Option<String>>,
     has_failed: Notify,
+    /// What chaos does.
+    faults: Mutex<Vec<JoinHandle<()>>>,
 }
 
 /// Between two looks of [`Sim::until`].
@@ -39,6 +42,7 @@ impl Sim {
                 hosts: Mutex::default(),
                 failure: Mutex::default(),
                 has_failed: Notify::new(),
+                faults: Mutex::default(),
             }),
         }
     }
@@ -110,6 +114,15 @@ impl Sim {
     /// A number that two runs share if the same has happened in both, so far.
     pub fn trace_hash(&self) -> u64 {
         yamanote_sim::trace_hash()
+    }
+
+    /// Keeps what chaos does, for [`take_faults`](Self::take_faults).
+    pub(super) fn keep_faults(&self, tasks: Vec<JoinHandle<()>>) {
+        unpoisoned(self.state.faults.lock()).extend(tasks);
+    }
+
+    pub(super) fn take_faults(&self) -> Vec<JoinHandle<()>> {
+        std::mem::take(&mut *unpoisoned(self.state.faults.lock()))
     }
 
     /// The run has failed, whatever the experiment goes on to do.

@@ -1,0 +1,234 @@
+//! How simulated runs fail, and what is said of it. The tests that fail are ignored, and are run by
+//! the others, in processes of their own.
+#![cfg(feature = "sim")]
+#![forbid(unsafe_code)]
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use yamanote::sim::{self, Sim};
+use yamanote::time::sleep;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("sim_failures")
+}
+
+fn run(test: &str, variables: &[(&str, &str)]) -> (Output, String) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--ignored", "--nocapture"]);
+    command
+        .env("YAMANOTE_SIM_DIR", directory())
+        .env("RUST_BACKTRACE", "0");
+    command.envs(variables.iter().copied());
+    let output = command.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output, text)
+}
+
+#[track_caller]
+fn fails(test: &str, variables: &[(&str, &str)], words: &[&str]) -> String {
+    let (output, text) = run(test, variables);
+    assert!(!output.status.success(), "{output:?}");
+    for word in words {
+        assert!(text.contains(word), "{word:?} is not in\n{text}");
+    }
+    text
+}
+
+#[sim::test(seeds = 50)]
+#[ignore = "it fails"]
+async fn two_locks(sim: Sim) {
+    let (a, b) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(())));
+    let run = sim.host("h").worker_threads(2).start(move || {
+        let (a, b) = (a.clone(), b.clone());
+        async move {
+            let pair = |first: Arc<Mutex<()>>, second: Arc<Mutex<()>>| {
+                yamanote::task::spawn_blocking(move || {
+                    let _first = first.lock();
+                    std::thread::yield_now();
+                    let _second = second.lock();
+                })
+            };
+            let (one, other) = (pair(a.clone(), b.clone()), pair(b, a));
+            one.await.unwrap();
+            other.await.unwrap();
+        }
+    });
+    run.await.unwrap();
+}
+
+#[test]
+fn a_deadlock_is_found() {
+    fails(
+        "two_locks",
+        &[],
+        &["deadlock: nobody can run, and nothing is due", "host \"h\""],
+    );
+}
+
+#[sim::test(seeds = 1, real_limit = 10)]
+#[ignore = "it fails"]
+async fn endless_poll(sim: Sim) {
+    let run = sim.host("h").start(|| async {
+        loop {
+            std::hint::spin_loop();
+        }
+    });
+    run.await.unwrap();
+}
+
+#[sim::test(seeds = 1, real_limit = 2)]
+#[ignore = "it fails"]
+async fn long_run(sim: Sim) {
+    loop {
+        sim.sleep(Duration::from_micros(1)).await;
+    }
+}
+
+#[sim::test(seeds = 3, limit = 100)]
+#[ignore = "it fails"]
+async fn late_run(sim: Sim) {
+    loop {
+        sim.sleep(SECOND).await;
+    }
+}
+
+#[test]
+fn a_run_that_takes_too_long_is_ended() {
+    fails(
+        "long_run",
+        &[],
+        &["the run takes longer than 2 s of real time"],
+    );
+    fails(
+        "late_run",
+        &[],
+        &["the run takes longer than 100s of virtual time"],
+    );
+}
+
+#[test]
+fn a_poll_that_never_ends_is_found() {
+    fails(
+        "endless_poll",
+        &[],
+        &["a thread has neither waited nor let others run"],
+    );
+}
+
+#[sim::test(seeds = 1)]
+#[ignore = "it fails"]
+async fn an_exit(sim: Sim) {
+    sim.host("h")
+        .start(|| async { std::process::exit(3) })
+        .await
+        .unwrap()
+}
+
+#[test]
+fn a_program_that_leaves_the_process_is_found() {
+    fails(
+        "an_exit",
+        &[],
+        &["a program has left the process, with code 3"],
+    );
+}
+
+#[sim::test(seeds = 200)]
+#[ignore = "it fails"]
+async fn a_rare_panic(sim: Sim) {
+    let run = sim.host("h").start(|| async {
+        let (sender, mut receiver) = yamanote::sync::mpsc::channel(8);
+        for n in 0..4 {
+            let sender = sender.clone();
+            yamanote::spawn(async move { sender.send(n).await });
+        }
+        sim::note("before=it");
+        let first = receiver.recv().await.unwrap();
+        sim::sometimes!(first == 9, "a nine");
+        sim::sometimes!(first == 1, "a one");
+        assert_ne!(first, 2, "the second overtakes");
+    });
+    run.await.unwrap();
+}
+
+#[test]
+fn a_failing_seed_is_named_and_repeats() {
+    let words = [
+        "the second overtakes",
+        "never seen: \"a nine\"",
+        "again: ",
+        "before=it",
+    ];
+    let text = fails("a_rare_panic", &[], &words);
+    assert!(
+        !text.contains("\"a one\"") && !text.contains("not the same"),
+        "{text}"
+    );
+    let fact = |text: &str, from: &str| {
+        let rest = text
+            .split_once(from)
+            .unwrap_or_else(|| panic!("{from:?}: {text}"))
+            .1;
+        rest.split_whitespace().next().unwrap().to_owned()
+    };
+    let seed = fact(&text, "\nseed ");
+    let trace = fact(&text, "events, trace ");
+    let words = ["the second overtakes"];
+    let again = fails("a_rare_panic", &[("YAMANOTE_SIM_SEED", &seed)], &words);
+    assert_eq!(fact(&again, "events, trace "), trace);
+    for end in ["txt", "jsonl", "html"] {
+        let file = directory().join(format!("a_rare_panic-{seed}.{end}"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(
+            text.contains("before=it") && text.contains("overtakes"),
+            "{file:?}"
+        );
+    }
+}
+
+/// What no simulation sees.
+fn real_time() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap();
+    stat.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[sim::test(seeds = 3)]
+#[ignore = "it fails if it is checked"]
+async fn a_leak_of_real_time(sim: Sim) {
+    let run = sim.host("h").start(|| async {
+        let time = real_time();
+        sleep(Duration::from_nanos(time % 1_000_000)).await;
+        sim::note("slept");
+    });
+    run.await.unwrap();
+}
+
+#[test]
+fn a_run_that_is_not_like_the_other_is_found() {
+    let (output, text) = run("a_leak_of_real_time", &[]);
+    assert!(output.status.success(), "{text}");
+    let check = [("YAMANOTE_SIM_CHECK", "1")];
+    fails(
+        "a_leak_of_real_time",
+        &check,
+        &["not deterministic: event "],
+    );
+}
+
+#[test]
+fn more_seeds_can_be_asked_for_and_all_that_fail_are_named() {
+    let variables = [
+        ("YAMANOTE_SIM_SEEDS", "60"),
+        ("YAMANOTE_SIM_KEEP_GOING", "1"),
+    ];
+    fails(
+        "a_rare_panic",
+        &variables,
+        &["a_rare_panic: 60 runs", " failed: seeds "],
+    );
+}
