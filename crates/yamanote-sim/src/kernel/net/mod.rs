@@ -21,7 +21,7 @@ use self::options::Options;
 use super::Kernel;
 use super::files::{Errno, FileId};
 use super::host::{HostId, Life};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// Numbers a socket of a world; none is used twice.
@@ -43,8 +43,10 @@ pub(crate) struct Net {
     pub(crate) links: link::Links,
     /// When the last packet of a host to itself arrives.
     loopback: BTreeMap<HostId, u64>,
-    /// Who has a port: in the order in which they got it.
-    ports: BTreeMap<(HostId, Transport, u16), Vec<SocketId>>,
+    /// Who has a port: what is bound to it, and the connections from it.
+    ports: BTreeMap<(HostId, Transport, u16), BTreeSet<SocketId>>,
+    /// Of those, the ones that listen.
+    listeners: BTreeMap<(HostId, u16), Vec<SocketId>>,
     /// By the address here, and there.
     connections: BTreeMap<(HostId, SocketAddr, SocketAddr), SocketId>,
     /// Connections begun, from which come the numbers of their first bytes.

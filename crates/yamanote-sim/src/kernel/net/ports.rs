@@ -96,7 +96,7 @@ impl Kernel {
             return;
         };
         let key = (socket.life.host, transport, address.port());
-        self.net.ports.entry(key).or_default().push(id);
+        self.net.ports.entry(key).or_default().insert(id);
     }
 
     /// The socket has no port any more, and is in no connection.
@@ -109,9 +109,16 @@ impl Kernel {
         };
         let key = (host, transport, local.port());
         if let Some(sockets) = self.net.ports.get_mut(&key) {
-            sockets.retain(|other| *other != id);
+            sockets.remove(&id);
             if sockets.is_empty() {
                 self.net.ports.remove(&key);
+            }
+        }
+        let key = (host, local.port());
+        if let Some(listeners) = self.net.listeners.get_mut(&key) {
+            listeners.retain(|other| *other != id);
+            if listeners.is_empty() {
+                self.net.listeners.remove(&key);
             }
         }
         if let (Some(remote), Transport::Tcp) = (remote, transport) {
@@ -122,19 +129,18 @@ impl Kernel {
         }
     }
 
-    /// The sockets of a host that are meant by an address, the most particular ones only.
+    /// Of sockets that have the port of an address those that are meant by it, the most particular
+    /// ones only.
     pub(super) fn meant_by(
         &self,
-        host: HostId,
-        transport: Transport,
+        sockets: impl Iterator<Item = SocketId>,
         to: SocketAddr,
         is_meant: impl Fn(&Socket) -> bool,
     ) -> Vec<SocketId> {
         let mut best = Vec::new();
         let mut highest = 0;
-        let sockets = self.net.ports.get(&(host, transport, to.port()));
-        for id in sockets.into_iter().flatten() {
-            let Ok(socket) = self.socket(*id) else {
+        for id in sockets {
+            let Ok(socket) = self.socket(id) else {
                 continue;
             };
             let Some(local) = socket.local else { continue };
@@ -158,7 +164,7 @@ impl Kernel {
                 highest = score;
             }
             if score == highest {
-                best.push(*id);
+                best.push(id);
             }
         }
         best

@@ -162,13 +162,13 @@ impl Kernel {
             (Some(remote), Some(from)) => remote == from,
             _ => true,
         };
+        let sockets = self.net.ports.get(&(host, Transport::Udp, to.port()));
+        let sockets = sockets.into_iter().flatten().copied();
         if !is_group(to.ip()) {
-            let mut meant = self.meant_by(host, Transport::Udp, to, |it| takes_from(it.remote));
+            let mut meant = self.meant_by(sockets, to, |it| takes_from(it.remote));
             // The last to come, of several that share the port.
             return meant.pop().into_iter().collect();
         }
-        let sockets = self.net.ports.get(&(host, Transport::Udp, to.port()));
-        let sockets = sockets.into_iter().flatten().copied();
         let is_meant = |id: &SocketId| {
             let (Ok(socket), Ok(udp)) = (self.socket(*id), self.udp(*id)) else {
                 return false;

@@ -83,6 +83,12 @@ impl Kernel {
             _ => {}
         }
         self.socket_mut(id)?.shut = (false, false);
+        if state == State::Closed {
+            let port = socket_port(self.socket(id)?);
+            let host = self.socket(id)?.life.host;
+            let listeners = self.net.listeners.entry((host, port));
+            listeners.or_default().push(id);
+        }
         let tcp = self.tcp_mut(id).ok_or(libc::EBADF)?;
         tcp.state = State::Listen;
         // As an unsigned number: below zero is as many as there can be.
@@ -90,7 +96,7 @@ impl Kernel {
         let backlog = tcp.backlog as u64;
         let host = self.socket(id)?.life.host;
         let local = self.socket(id)?.local;
-        let port = local.map_or(0, |local| u64::from(local.port()));
+        let port = u64::from(socket_port(self.socket(id)?));
         let text = || {
             let local = local.map_or(String::new(), |local| local.to_string());
             format!("socket={} local={local} backlog={backlog}", id.0)
@@ -322,4 +328,8 @@ impl Kernel {
             _ => self.tcp_finish(id),
         }
     }
+}
+
+fn socket_port(socket: &Socket) -> u16 {
+    socket.local.map_or(0, |local| local.port())
 }

@@ -6,7 +6,7 @@ use crate::kernel::Kernel;
 use crate::kernel::chance::Stream;
 use crate::kernel::host::HostId;
 use crate::kernel::net::address::Domain;
-use crate::kernel::net::{IN, Kind, OUT, RDHUP, SocketId, Transport};
+use crate::kernel::net::{IN, Kind, OUT, RDHUP, SocketId};
 use std::net::SocketAddr;
 
 impl Kernel {
@@ -29,10 +29,11 @@ impl Kernel {
         }
         let is_first = segment.syn && segment.ack.is_none() && !segment.rst;
         let listeners = match is_first {
-            true => self.meant_by(hosts.1, Transport::Tcp, to, |socket| match &socket.kind {
-                Kind::Tcp(tcp) => tcp.state == State::Listen,
-                _ => false,
-            }),
+            true => {
+                let listeners = self.net.listeners.get(&(hosts.1, to.port()));
+                let listeners = listeners.into_iter().flatten().copied();
+                self.meant_by(listeners, to, |_| true)
+            }
             false => Vec::new(),
         };
         match listeners.len() {

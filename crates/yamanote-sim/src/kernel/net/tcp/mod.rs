@@ -5,6 +5,8 @@ mod calls;
 mod input;
 mod output;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 pub(in crate::kernel::net) use self::stream::{read_from, write_to};
 

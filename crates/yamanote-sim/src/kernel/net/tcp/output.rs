@@ -46,7 +46,12 @@ impl Kernel {
         let to = match self.route(from, remote.ip()) {
             Route::Loopback => from,
             Route::Host(to) => to,
-            Route::Group | Route::Void => return,
+            Route::Group | Route::Void => {
+                let numbers = [u64::from(local.port()), u64::from(remote.port())];
+                let kind = segment.kind();
+                let text = || format!("kind={kind} from={local} to={remote} why=nobody");
+                return self.note(from, "drop", &numbers, text);
+            }
         };
         let arrival = self.transmit((from, to), local, remote, Body::Tcp(segment), not_before);
         if let Some(tcp) = self.tcp_mut(id) {
