@@ -6,7 +6,6 @@ use super::{Kind, Socket, SocketId, Transport, tcp};
 use crate::kernel::Kernel;
 use crate::kernel::chance::Stream;
 use crate::kernel::files::Errno;
-use crate::kernel::host::HostId;
 use std::net::{IpAddr, SocketAddr};
 
 const EPHEMERAL: (u64, u64) = (32_768, 60_999);
