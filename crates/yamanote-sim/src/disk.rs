@@ -10,8 +10,8 @@
 //! As POSIX has it, a sync of a file makes the file's contents durable, and a sync of a directory
 //! the names in it: a new file whose directory was not synced may be gone after a crash.
 //!
-//! Not simulated: named pipes and devices (`EOPNOTSUPP`), `O_TMPFILE`, extended attributes, owners
-//! (everything belongs to whoever runs the program), access times, `mmap` of simulated files, and
+//! Not simulated: devices (`EOPNOTSUPP`), `O_TMPFILE`, extended attributes, owners (everything
+//! belongs to whoever runs the program), access times, `mmap` of simulated files (`ENODEV`), and
 //! what programs do by instructions of their own in place of the C library's functions (`rustix`
 //! does, unless built with `--cfg=rustix_use_libc`) or inside of the C library (`fopen`).
 #![forbid(unsafe_code)]
