@@ -117,7 +117,10 @@ impl Me {
         let _outside = Outside(&self.is_inside);
         self.world.count_progress();
         // SAFETY: this thread runs, so it has the baton, and is not inside already.
-        f(unsafe { self.world.kernel() })
+        let kernel = unsafe { self.world.kernel() };
+        let answer = f(kernel);
+        kernel.settle();
+        answer
     }
 
     /// Lets the thread run whose turn it is; returns when it is this one's again.

@@ -10,7 +10,7 @@ use crate::raw::{self, Baton};
 use std::cell::UnsafeCell;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// What a run is made from.
@@ -143,12 +143,17 @@ impl World {
     }
 }
 
+/// Held by the run of this process.
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// Runs `experiment` as the first thread of a new world, outside every host, and returns its answer
-/// when it has one. Threads that wait then wait for ever: a process has as a rule one run.
+/// when it has one. Threads that wait then wait for ever: a process has as a rule one run. It never
+/// has two at a time: they would meet at the locks of what is global.
 pub fn run<R: Send + 'static>(
     config: Config,
     experiment: impl FnOnce() -> R + Send + 'static,
 ) -> (std::thread::Result<R>, Trace) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     crate::pin::to_one_processor(config.processor);
     let (world, first) = World::new(config);
     let watch = world.clone().be_watched();

@@ -62,6 +62,8 @@ pub(crate) struct Kernel {
     waiters: BTreeMap<Key, VecDeque<ThreadId>>,
     timers: BTreeMap<(u64, u64), Timer>,
     next_timer: u64,
+    /// Something may be due that is to happen before the present call returns.
+    pub(crate) is_due_now: bool,
     /// Steps, and other calls, since the run began: what a watch outside looks at.
     pub(crate) steps: u64,
     /// Time does not move on beyond this.
@@ -90,6 +92,7 @@ impl Kernel {
             waiters: BTreeMap::new(),
             timers: BTreeMap::new(),
             next_timer: 0,
+            is_due_now: false,
             steps: 0,
             limit: u64::MAX,
         }
@@ -290,6 +293,13 @@ impl Kernel {
     pub(crate) fn look_at_clock(&mut self) -> u64 {
         self.now += LOOK_NS;
         self.now
+    }
+
+    /// Has what is due now happen before a call returns.
+    pub(crate) fn settle(&mut self) {
+        while std::mem::take(&mut self.is_due_now) {
+            self.fire_due();
+        }
     }
 
     fn fire_due(&mut self) {

@@ -6,6 +6,7 @@ use super::tcp::Segment;
 use crate::kernel::Kernel;
 use crate::kernel::chance::Stream;
 use crate::kernel::host::HostId;
+use crate::kernel::order::Order;
 use std::net::SocketAddr;
 
 #[derive(Debug, Clone)]
@@ -102,7 +103,12 @@ impl Kernel {
             self.note(hosts.0, "send", &packet.numbers(), || packet.text());
         }
         if hosts.0 == hosts.1 {
-            let delay = self.draw(LOOPBACK_NS);
+            // Without chance it is there when the call is over, as on Linux.
+            let delay = match self.order() {
+                Order::Fifo => 0,
+                Order::Random { .. } | Order::Priorities => self.draw(LOOPBACK_NS),
+            };
+            self.is_due_now |= delay == 0;
             let order = self.net.loopback.entry(hosts.0).or_default();
             let arrival = not_before.max(self.now + delay).max(*order);
             *order = arrival;

@@ -21,6 +21,21 @@ fn cost(len: usize) -> usize {
     (len + 576).next_multiple_of(256)
 }
 
+impl Stream {
+    /// So many bytes have been read, from the front.
+    fn take_pieces(&mut self, mut len: usize) {
+        while let Some((left, charge)) = self.pieces.front_mut() {
+            if len < *left {
+                *left -= len;
+                return;
+            }
+            len -= *left;
+            self.charged -= *charge;
+            self.pieces.pop_front();
+        }
+    }
+}
+
 /// What a socket of a host is found by.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
@@ -47,6 +62,11 @@ pub(super) struct Stream {
     peer: Option<SocketId>,
     /// From the peer, not read yet.
     bytes: VecDeque<u8>,
+    /// The pieces that they were written in: what is left to read of each, and what it takes of the
+    /// writer's buffer until all of it has been read.
+    pieces: VecDeque<(usize, usize)>,
+    /// What all pieces take.
+    charged: usize,
     /// Of a listener: connections to be accepted, and those who have found no room for theirs.
     queue: VecDeque<SocketId>,
     callers: Vec<SocketId>,
@@ -81,6 +101,8 @@ impl Stream {
             peer_name: Name::Unnamed,
             peer: None,
             bytes: VecDeque::new(),
+            pieces: VecDeque::new(),
+            charged: 0,
             queue: VecDeque::new(),
             callers: Vec::new(),
         }
@@ -157,12 +179,10 @@ impl Kernel {
         }
     }
 
-    /// Room for bytes at the peer of a stream; `None` without one.
-    fn stream_room(&self, id: SocketId) -> Option<(usize, usize)> {
-        let capacity = self.socket(id).ok()?.send_capacity();
+    /// What of a stream's buffer is used; `None` without a peer.
+    fn stream_used(&self, id: SocketId) -> Option<usize> {
         let peer = self.stream(id)?.peer?;
-        let used = self.stream(peer)?.bytes.len();
-        Some((capacity.saturating_sub(used), used))
+        Some(self.stream(peer)?.charged)
     }
 
     pub(super) fn unix_readiness(&self, id: SocketId) -> u32 {
@@ -194,7 +214,7 @@ impl Kernel {
                 if stream.state == State::Fresh {
                     bits |= HUP;
                 }
-                let used = self.stream_room(id).map_or(0, |(_, used)| used);
+                let used = self.stream_used(id).unwrap_or(0);
                 if 4 * used <= socket.send_capacity() {
                     bits |= OUT;
                 }

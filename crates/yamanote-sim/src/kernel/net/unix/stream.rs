@@ -138,7 +138,11 @@ impl Kernel {
                     return Err(libc::EINVAL);
                 }
                 let is_empty = stream.bytes.is_empty();
-                (is_empty, read_from(&mut stream.bytes, bufs, is_peek))
+                let len = read_from(&mut stream.bytes, bufs, is_peek);
+                if !is_peek {
+                    stream.take_pieces(len);
+                }
+                (is_empty, len)
             }
             Kind::Tcp(_) | Kind::Udp(_) => return Err(libc::EINVAL),
         };
@@ -193,16 +197,26 @@ impl Kernel {
         if stream.state != State::Connected {
             return Err(libc::ENOTCONN);
         }
-        let (room, _) = match self.stream_room(id) {
-            Some(room) if !is_shut => room,
+        let peer = match stream.peer {
+            Some(peer) if !is_shut => peer,
             _ => return Err(libc::EPIPE),
         };
-        let peer = stream.peer.ok_or(libc::EPIPE)?;
+        let capacity = self.socket(id)?.send_capacity();
         let wanted = total(bufs);
-        if room == 0 && wanted > 0 {
+        let stream = self.stream_mut(peer).ok_or(libc::EPIPE)?;
+        if stream.charged >= capacity && wanted > 0 {
             return Err(libc::EAGAIN);
         }
-        let stream = self.stream_mut(peer).ok_or(libc::EPIPE)?;
+        // As Linux does: a piece has room if the buffer is not full before it, and is half a buffer
+        // at most.
+        let largest = (capacity / 2).saturating_sub(64).max(1);
+        let mut room = 0;
+        while room < wanted && stream.charged < capacity {
+            let piece = largest.min(wanted - room);
+            stream.pieces.push_back((piece, cost(piece)));
+            stream.charged += cost(piece);
+            room += piece;
+        }
         let len = write_to(&mut stream.bytes, bufs, room);
         if len > 0 {
             self.socket_changed(peer, IN);
