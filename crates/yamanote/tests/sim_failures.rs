@@ -216,7 +216,7 @@ fn a_run_that_is_not_like_the_other_is_found() {
     fails(
         "a_leak_of_real_time",
         &check,
-        &["not deterministic: event "],
+        &["not deterministic: event ", "and of another run"],
     );
 }
 
@@ -231,4 +231,44 @@ fn more_seeds_can_be_asked_for_and_all_that_fail_are_named() {
         &variables,
         &["a_rare_panic: 60 runs", " failed: seeds "],
     );
+}
+
+/// A bit of everything, under the eyes of the check.
+#[sim::test(seeds = 200)]
+#[ignore = "another test runs it, with other settings"]
+async fn a_bit_of_everything(sim: Sim) {
+    let host = sim.host("h").worker_threads(4);
+    let run = host.start(|| async {
+        let map: std::collections::HashMap<u32, u32> = (0..50).map(|n| (n, n)).collect();
+        let mut tasks = yamanote::task::JoinSet::new();
+        for (n, _) in map {
+            tasks.spawn(async move {
+                sleep(Duration::from_micros(u64::from(n % 7))).await;
+                yamanote::task::spawn_blocking(std::thread::yield_now)
+                    .await
+                    .unwrap();
+                n
+            });
+        }
+        while let Some(n) = tasks.join_next().await {
+            sim::note(&n.unwrap().to_string());
+        }
+    });
+    sim.sleep(Duration::from_micros(5)).await;
+    host.crash();
+    host.restart().await;
+    run.await.unwrap();
+}
+
+#[test]
+fn two_hundred_seeds_are_alike_when_they_are_run_twice() {
+    let check = [("YAMANOTE_SIM_CHECK", "1")];
+    let (output, text) = run("a_bit_of_everything", &check);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("a_bit_of_everything: 200 runs"), "{text}");
+    let here = [("YAMANOTE_SIM_SEED", "3"), ("YAMANOTE_SIM_HERE", "1")];
+    let (output, _) = run("a_bit_of_everything", &here);
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(printed.contains("crash"), "{printed}");
 }

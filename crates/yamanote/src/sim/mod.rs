@@ -61,6 +61,7 @@
 //! | variable | |
 //! |---|---|
 //! | `YAMANOTE_SIM_SEED=7` | runs this seed alone, and writes its trace |
+//! | `YAMANOTE_SIM_HERE=1` | runs it in the test's own process, for a debugger |
 //! | `YAMANOTE_SIM_SEEDS=10000` | runs so many seeds instead of what the attribute says |
 //! | `YAMANOTE_SIM_FIRST=1000` | the first seed; 0 if it is not set |
 //! | `YAMANOTE_SIM_CHECK=1` | runs each seed twice, and names the first event that differs |

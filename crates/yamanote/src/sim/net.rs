@@ -14,10 +14,10 @@ use super::host::Host;
 /// The network of a simulation, and what is wrong with it: see [`Sim::net`].
 ///
 /// There is a link from every host to every other. A packet takes 0.5 to 2 ms on it, drawn for
-/// each, unless something else is set. TCP sends what is lost again, so a connection survives a partition
-/// that does not last for longer than the kernel tries (about a quarter of an hour); datagrams are
-/// lost. The names of hosts are known to all of them, and connections that a crash ends are reset,
-/// or silent.
+/// each, unless something else is set. TCP sends what is lost again, so a connection survives a
+/// partition that does not last for longer than the kernel tries (about a quarter of an hour);
+/// datagrams are lost. The names of hosts are known to all of them. Connections that a crash ends
+/// are reset, or silent.
 ///
 /// Hosts are named by what [`Names`] is for: `"node1"`, `["node2", "node3"]`, `&host`.
 ///

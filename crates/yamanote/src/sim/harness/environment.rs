@@ -20,8 +20,10 @@ pub(in crate::sim) const WITHOUT: &str = "YAMANOTE_SIM_WITHOUT";
 pub(super) struct Settings {
     pub(super) first: u64,
     pub(super) seeds: u64,
-    /// This one alone, in this process.
+    /// This one alone.
     pub(super) only: Option<u64>,
+    /// That one, in the process of the test itself.
+    pub(super) stays_here: bool,
     pub(super) checks: bool,
     pub(super) prints: bool,
     pub(super) keeps_going: bool,
@@ -42,6 +44,7 @@ impl Settings {
             first: number("YAMANOTE_SIM_FIRST").unwrap_or(0),
             seeds: number("YAMANOTE_SIM_SEEDS").unwrap_or(test.seeds),
             only: number("YAMANOTE_SIM_SEED"),
+            stays_here: is_on("YAMANOTE_SIM_HERE"),
             checks: is_on("YAMANOTE_SIM_CHECK"),
             prints: is_on("YAMANOTE_SIM_TRACE"),
             keeps_going: is_on("YAMANOTE_SIM_KEEP_GOING"),

@@ -26,7 +26,7 @@ use std::time::Duration;
 pub(super) use environment::without;
 
 use super::Sim;
-use yamanote_sim::Order;
+use yamanote_sim::{Listener, Order, Record};
 
 /// A test, as its attribute describes it.
 #[derive(Debug, Clone, Copy)]
@@ -115,9 +115,26 @@ where
     F::Output: Verdict,
 {
     let settings = environment::Settings::read(test);
+    if let (Some(seed), true) = (settings.only, settings.stays_here) {
+        return here(test, seed, experiment);
+    }
     if environment::is_zygote(test) {
         zygote::run(test, &settings, experiment)
     } else {
         parent::run(test)
+    }
+}
+
+/// Runs one seed in this process, for a debugger. What happens is printed.
+fn here<P, F>(test: &Test, seed: u64, experiment: P)
+where
+    P: Fn(Sim) -> F + Clone + Send + 'static,
+    F: Future,
+    F::Output: Verdict,
+{
+    let record = Record::Tell(Listener(Box::new(|event| eprintln!("{event}"))));
+    let (outcome, _) = one::run(test, seed, None, record, experiment);
+    if let Some(failure) = outcome.failure {
+        panic!("seed {seed} fails: {failure}");
     }
 }

@@ -238,17 +238,32 @@ where
             differs: None,
         };
         let mut second = self.in_child(seed, job, compare);
-        let differs = second
-            .failure
-            .as_ref()
-            .is_some_and(|it| it.starts_with(DIFFERS));
-        if !differs && (second.hash, second.events) != (first.hash, first.events) {
+        let differs = second.failure.as_deref().and_then(differing_event);
+        if let Some(number) = differs {
+            let again = self.look_at(seed, job, first.hashes, number);
+            let failure = second.failure.take().unwrap_or_default();
+            second.failure = Some(format!("{failure}\n\nand of another run\n{again}"));
+        } else if (second.hash, second.events) != (first.hash, first.events) {
             second.failure = Some(format!(
                 "{DIFFERS}: {} events in one run, {} in the other, which ended with {:?} and {:?}",
                 first.events, second.events, first.failure, second.failure
             ));
         }
         second
+    }
+
+    /// What a run has at the event of that number, or where it is not like the first one before.
+    fn look_at(&self, seed: u64, job: usize, mut first: Vec<u64>, number: usize) -> String {
+        if let Some(hash) = first.get_mut(number) {
+            // No run has that.
+            *hash ^= 1;
+        }
+        let compare = Record::Compare {
+            with: first,
+            differs: None,
+        };
+        let third = self.in_child(seed, job, compare);
+        third.failure.unwrap_or_else(|| "nothing".to_owned())
     }
 
     fn in_child(&self, seed: u64, job: usize, record: Record) -> Outcome {
@@ -261,9 +276,7 @@ where
                     ..
                 } => {
                     let number = event.number;
-                    outcome.failure = Some(format!(
-                        "{DIFFERS}: event {number} of the second run is\n{event}"
-                    ));
+                    outcome.failure = Some(format!("{DIFFERS}: event {number} is\n{event}"));
                 }
                 _ => {}
             }
@@ -287,6 +300,12 @@ where
 
 /// How the failure of a run begins that was not like the other.
 const DIFFERS: &str = "not deterministic";
+
+/// The number of the event that such a failure names.
+fn differing_event(failure: &str) -> Option<usize> {
+    let rest = failure.strip_prefix(DIFFERS)?.strip_prefix(": event ")?;
+    rest.split(' ').next()?.parse().ok()
+}
 
 fn read(file: &mut File) -> String {
     let mut bytes = Vec::new();
