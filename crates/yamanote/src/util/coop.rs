@@ -193,9 +193,10 @@ pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
 
 /// There is no unit left: because they are spent, or because the task is only looked at.
 #[cold]
+#[inline(never)]
 fn refuse(waker: &Waker, at: &'static Location<'static>) {
     match is_capturing() {
-        true => trace::record(waker, at),
+        true => trace::record(waker, at, refuse as *const ()),
         false => defer::wake_later_spent(waker),
     }
 }

@@ -300,6 +300,19 @@ impl Handle {
     }
 }
 
+unstable! {
+    #[cfg(feature = "taskdump")]
+    impl Handle {
+        /// Wakes these tasks, if this thread may.
+        pub(crate) fn wake_tasks(&self, wants: impl Fn(Id) -> bool) {
+            match self {
+                Handle::CurrentThread(shared) => shared.wake_tasks(wants),
+                Handle::MultiThread(shared) => shared.wake_tasks(wants),
+            }
+        }
+    }
+}
+
 /// Calls `f` with what this thread polls, if it is a worker: for those that poll tasks inside of a
 /// task.
 pub(crate) fn with_polling<R>(f: impl FnOnce(Option<&Polling>) -> R) -> R {

@@ -40,6 +40,7 @@ mod meta;
 mod near_lists;
 mod owned;
 mod stamp;
+mod tracers;
 mod view;
 
 pub use abort::AbortHandle;
@@ -51,6 +52,8 @@ pub(crate) use id::take_blocks;
 pub use id::{Id, id, try_id};
 unstable! {
     pub use hooks::TaskMeta;
+    #[cfg(feature = "taskdump")]
+    pub(crate) use tracers::{Open, Tracer};
 }
 pub use join::JoinHandle;
 pub(crate) use local::LocalTasks;

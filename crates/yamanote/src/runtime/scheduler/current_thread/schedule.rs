@@ -79,6 +79,21 @@ impl Shared {
     }
 }
 
+unstable! {
+    #[cfg(feature = "taskdump")]
+    use crate::runtime::task::Id;
+
+    #[cfg(feature = "taskdump")]
+    impl Shared {
+        /// Wakes these tasks, if this thread drives.
+        pub(crate) fn wake_tasks(self: &Arc<Self>, wants: impl Fn(Id) -> bool) {
+            if self.owned.is_near() {
+                self.owned.wake(self.clone(), wants);
+            }
+        }
+    }
+}
+
 impl Owner for Arc<Shared> {
     fn owned(&self) -> &OwnedTasks<Self> {
         &self.owned

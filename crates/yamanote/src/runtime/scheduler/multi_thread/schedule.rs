@@ -43,6 +43,23 @@ impl Shared {
     }
 }
 
+unstable! {
+    #[cfg(feature = "taskdump")]
+    use crate::runtime::task::Id;
+
+    #[cfg(feature = "taskdump")]
+    impl Shared {
+        /// Wakes these tasks, and every worker: there may be a task for each, and those that have
+        /// none go to sleep again.
+        pub(crate) fn wake_tasks(self: &Arc<Self>, wants: impl Fn(Id) -> bool) {
+            self.owned.wake(self.clone(), wants);
+            for worker in 0..self.num_workers() {
+                self.driver().unpark(worker);
+            }
+        }
+    }
+}
+
 impl Owner for Arc<Shared> {
     fn owned(&self) -> &OwnedTasks<Self> {
         &self.owned
