@@ -47,7 +47,7 @@ impl<S: Schedule> OwnedTasks<S> {
             views.push(View {
                 id: header.meta.id,
                 spawned_at: header.meta.spawned_at,
-                name: header.meta.label.name().map(Box::from),
+                name: header.meta.label.name_copied(),
                 condition: condition(header),
             });
             true
@@ -66,7 +66,7 @@ impl<S: Schedule> OwnedTasks<S> {
             let meta = unsafe { &task.as_ref().meta };
             let is_it = meta.id == id;
             if is_it {
-                name = meta.label.name().map(Box::from);
+                name = meta.label.name_copied();
             }
             !is_it
         });
