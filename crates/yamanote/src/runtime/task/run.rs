@@ -149,7 +149,7 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
     let polled = catch_unwind(AssertUnwindSafe(|| {
         let on_panic = DropFuture::<F, S>(task, PhantomData);
         // Whoever drives biased tasks collects anyway.
-        let _collecting = (TASK_DUMPS && !S::IS_BIASED).then(Collecting::begin);
+        let _collecting = (TASK_DUMPS && !S::IS_BIASED).then(|| Collecting::begin(Vec::new()));
         let polled = this.stage.with_mut(|stage| {
             let _current = id::enter(id);
             let _span = this.header.meta.label.enter();

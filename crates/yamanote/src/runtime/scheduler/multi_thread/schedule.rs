@@ -15,12 +15,14 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let identity = meta.identity();
         let bound = self.owned.bind(future, self.clone(), meta);
-        if let Some(hooks) = self.hooks() {
-            hooks.spawned(identity);
+        match &self.config.hooks {
+            None => Spawned::new(bound, |task| self.schedule(task)),
+            Some(hooks) => {
+                let shared = self.clone();
+                Spawned::after_hook(bound, hooks.clone(), move |task| shared.schedule(task))
+            }
         }
-        Spawned::new(bound, |task| self.schedule(task))
     }
 
     /// All tasks.
