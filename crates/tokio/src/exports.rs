@@ -49,30 +49,6 @@ pub mod net {
 /// Empty, as in Tokio: streams are in the crate `tokio-stream`.
 pub mod stream {}
 
-/// Tasks: spawning them, waiting for them, and values that belong to them.
-pub mod task {
-    #[cfg(feature = "rt-multi-thread")]
-    pub use yamanote::task::block_in_place;
-
-    #[cfg(feature = "rt")]
-    pub use yamanote::task::{
-        AbortHandle, Id, JoinError, JoinHandle, JoinSet, LocalEnterGuard, LocalKey, LocalSet, coop,
-        futures, id, spawn, spawn_blocking, spawn_local, try_id, yield_now,
-    };
-
-    #[cfg(feature = "rt")]
-    #[doc(hidden)]
-    pub use yamanote::task::{Unconstrained, consume_budget, unconstrained};
-
-    unstable! {
-        #[cfg(feature = "rt")]
-        pub use yamanote::task::join_set;
-
-        #[cfg(all(feature = "rt", feature = "tracing"))]
-        pub use yamanote::task::Builder;
-    }
-}
-
 /// Waiting for a time, repeatedly, or not longer than a time.
 #[cfg(feature = "time")]
 pub mod time {

@@ -17,9 +17,10 @@
 //!
 //! Nothing but names. Every item is one of [`yamanote`], where its documentation and its code are;
 //! a `tokio::net::TcpStream` and a `yamanote::net::TcpStream` are one type, and a crate may use
-//! both names side by side. So what Yamanote has beyond Tokio, such as `fs::File::read_at` or
-//! `runtime::Builder::driver`, can be called here as well. Code that does so no longer builds with
-//! Tokio; nothing else on this page stands in the way back.
+//! both names side by side. (With `taskdump` there is one function, so that dumps show its name.)
+//! So what Yamanote has beyond Tokio, such as `fs::File::read_at` or `runtime::Builder::driver`,
+//! can be called here as well. Code that does so no longer builds with Tokio; nothing else on this
+//! page stands in the way back.
 //!
 //! Items are there under the same features as in Tokio. What a feature gates inside of a type, such
 //! as `Builder::enable_io`, is always there; and the bound `net::ToSocketAddrs` comes with `net`.
@@ -27,8 +28,7 @@
 //! # What is not
 //!
 //! Linux is the only system Yamanote runs on: elsewhere this package does not compile and says what
-//! to do. What is unstable in Tokio is there under `--cfg tokio_unstable` only, as in Tokio, but
-//! for its task dumps, which are not there yet.
+//! to do. What is unstable in Tokio is there under `--cfg tokio_unstable` only, as in Tokio.
 //!
 //! | Tokio's features | here |
 //! |---|---|
@@ -71,6 +71,9 @@ mod unstable;
 
 #[cfg(target_os = "linux")]
 mod exports;
+
+#[cfg(target_os = "linux")]
+pub mod task;
 
 #[cfg(target_os = "linux")]
 pub use exports::*;

@@ -16,3 +16,15 @@ macro_rules! unstable {
 macro_rules! unstable {
     ($($item:item)*) => {};
 }
+
+/// Keeps its items unless there are task dumps, which are unstable.
+#[cfg(not(all(tokio_unstable, feature = "taskdump")))]
+macro_rules! without_dumps {
+    ($($item:item)*) => { $($item)* };
+}
+
+/// Keeps its items unless there are task dumps, which are unstable.
+#[cfg(all(tokio_unstable, feature = "taskdump"))]
+macro_rules! without_dumps {
+    ($($item:item)*) => {};
+}

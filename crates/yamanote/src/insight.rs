@@ -15,7 +15,7 @@ pub use crate::runtime::stalls::Stall;
 use crate::runtime::Handle;
 use std::time::Duration;
 
-pub use crate::runtime::dump::{Detail, Dump, TaskDump, TaskState, WorkerDump};
+pub use crate::runtime::inventory::{Detail, Dump, TaskDump, TaskState, WorkerDump};
 
 /// What the current runtime's workers and tasks do, and what the tasks wait for.
 ///

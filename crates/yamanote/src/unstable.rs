@@ -26,6 +26,9 @@ macro_rules! unstable {
 /// Whether a program can ask how long its tasks wait to be run.
 pub(crate) const SCHEDULE_LATENCY: bool = cfg!(all(tokio_unstable, feature = "schedule-latency"));
 
+/// Whether a program can ask what its tasks wait for as Tokio does: `runtime::dump`.
+pub(crate) const TASK_DUMPS: bool = cfg!(all(tokio_unstable, feature = "taskdump"));
+
 #[cfg(all(
     tokio_unstable,
     feature = "taskdump",

@@ -50,7 +50,7 @@ fn cool(path: &Path, part: Range<i64>) {
     let len = part.end - part.start;
     // SAFETY: touches no memory of ours.
     let done = unsafe {
-        libc::posix_fadvise(file.as_raw_fd(), part.start, len, libc::POSIX_FADV_DONTNEED)
+        libc::posix_fadvise64(file.as_raw_fd(), part.start, len, libc::POSIX_FADV_DONTNEED)
     };
     assert_eq!(done, 0);
 }

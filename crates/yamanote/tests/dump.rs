@@ -64,7 +64,9 @@ matrix! {
         for (handle, line, leaf) in &tasks {
             let task = task(&dump, handle.id());
             assert_eq!((task.spawned_at().file(), task.spawned_at().line()), (file!(), *line));
-            let leaves: Vec<_> = task.waits_for().collect();
+            // Where Tokio's dumps are built in, a yield is one, too.
+            let leaves = task.waits_for().filter(|leaf| leaf != "task::yield_now");
+            let leaves: Vec<_> = leaves.collect();
             assert!(leaves.len() == 1 && leaves[0].contains(leaf), "{leaves:?}, not {leaf}");
             assert!(dump.to_string().contains(&format!("task {}, spawned at ", task.id())));
         }

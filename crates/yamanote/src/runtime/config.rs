@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::console::{Address, Choice};
-use super::driver::{DriverChoice, unknown_driver};
+use super::driver::DriverChoice;
 use crate::simulation;
 
 /// Overrides [`Builder::driver`](super::Builder::driver) for every runtime of the process.
@@ -48,79 +48,23 @@ pub(super) fn simulate_if_asked() -> io::Result<()> {
 impl DriverChoice {
     /// What the operator says, or else what the program says.
     pub(super) fn or_environment(self) -> io::Result<Self> {
-        match env::var_os(DRIVER_VARIABLE) {
-            Some(value) if value == SIMULATED => Ok(DriverChoice::Auto),
-            Some(value) => Self::from_variable(&value).map(|choice| choice.unwrap_or(self)),
-            None => Ok(self),
-        }
-    }
-
-    /// An empty variable counts as unset, as in shells.
-    fn from_variable(value: &OsStr) -> io::Result<Option<Self>> {
-        if value.is_empty() {
-            return Ok(None);
-        }
-        let choice = match value.to_str() {
-            Some(name) => name.parse(),
-            None => Err(unknown_driver(&format!("{value:?}"))),
-        };
-        choice
-            .map(Some)
-            .map_err(|error| io::Error::new(error.kind(), format!("{DRIVER_VARIABLE}: {error}")))
+        Ok(read(DRIVER_VARIABLE, driver)?.unwrap_or(self))
     }
 }
 
 /// Whether files may be touched inline: what the operator says, or else what the program says.
 pub(super) fn inline_files(program: bool) -> io::Result<bool> {
-    on_or_off(INLINE_FILES_VARIABLE, program)
+    Ok(read(INLINE_FILES_VARIABLE, on_or_off)?.unwrap_or(program))
 }
 
 /// Whether copies may leave the moving of bytes to the kernel, by the same rule.
 pub(super) fn kernel_copies(program: bool) -> io::Result<bool> {
-    on_or_off(KERNEL_COPIES_VARIABLE, program)
+    Ok(read(KERNEL_COPIES_VARIABLE, on_or_off)?.unwrap_or(program))
 }
 
 /// How long a poll may take, by the operator. Zero: nobody watches.
 pub(super) fn stall_limit() -> io::Result<Option<Duration>> {
-    match env::var_os(STALL_VARIABLE) {
-        Some(value) => from_millis(STALL_VARIABLE, &value),
-        None => Ok(None),
-    }
-}
-
-/// An empty variable counts as unset.
-fn from_millis(variable: &str, value: &OsStr) -> io::Result<Option<Duration>> {
-    if value.is_empty() {
-        return Ok(None);
-    }
-    let millis = value.to_str().and_then(|value| value.parse().ok());
-    match millis {
-        Some(millis) => Ok(Some(Duration::from_millis(millis))),
-        None => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("{variable}: {value:?} is no number of milliseconds (0 is off)"),
-        )),
-    }
-}
-
-fn on_or_off(variable: &str, program: bool) -> io::Result<bool> {
-    match env::var_os(variable) {
-        Some(value) => from_switch(variable, &value).map(|on| on.unwrap_or(program)),
-        None => Ok(program),
-    }
-}
-
-/// An empty variable counts as unset.
-fn from_switch(variable: &str, value: &OsStr) -> io::Result<Option<bool>> {
-    match value.to_str() {
-        Some("") => Ok(None),
-        Some("on") => Ok(Some(true)),
-        Some("off") => Ok(Some(false)),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!("{variable}: unknown value {value:?}: expected `on` or `off`"),
-        )),
-    }
+    read(STALL_VARIABLE, millis)
 }
 
 /// Whether and where there is to be a console: what the operator says, or else what the program
@@ -133,29 +77,66 @@ pub(super) fn console(program: Option<&Address>) -> io::Result<Choice> {
             is_demanded: false,
         });
     }
-    let operator = match env::var_os(CONSOLE_VARIABLE) {
-        Some(value) => console_from_variable(&value)?,
-        None => None,
-    };
+    let operator = read(CONSOLE_VARIABLE, console_address)?;
     Ok(Choice {
         address: operator.unwrap_or_else(|| program.cloned()),
         is_demanded: program.is_some(),
     })
 }
 
-/// An empty variable counts as unset.
-fn console_from_variable(value: &OsStr) -> io::Result<Option<Option<Address>>> {
+/// What the operator says with a variable of the environment.
+fn read<T>(
+    variable: &str,
+    parse: impl FnOnce(&OsStr) -> Result<T, String>,
+) -> io::Result<Option<T>> {
+    understand(variable, &env::var_os(variable).unwrap_or_default(), parse)
+}
+
+/// An empty variable counts as unset, as in shells.
+fn understand<T>(
+    variable: &str,
+    value: &OsStr,
+    parse: impl FnOnce(&OsStr) -> Result<T, String>,
+) -> io::Result<Option<T>> {
+    if value.is_empty() {
+        return Ok(None);
+    }
+    parse(value)
+        .map(Some)
+        .map_err(|why| io::Error::new(io::ErrorKind::InvalidInput, format!("{variable}: {why}")))
+}
+
+fn driver(value: &OsStr) -> Result<DriverChoice, String> {
+    if value == SIMULATED {
+        return Ok(DriverChoice::Auto);
+    }
+    let choice = value.to_string_lossy().parse();
+    choice.map_err(|error: io::Error| error.to_string())
+}
+
+fn on_or_off(value: &OsStr) -> Result<bool, String> {
     match value.to_str() {
-        Some("") => Ok(None),
-        Some("1" | "on") => Ok(Some(Some(Address::Usual))),
-        Some("0" | "off") => Ok(Some(None)),
-        _ if value.as_bytes().contains(&b'/') => Ok(Some(Some(Address::At(value.into())))),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            format!(
-                "{CONSOLE_VARIABLE}: unknown value {value:?}: expected `1`, `0` or a path with a \
-                 `/`"
-            ),
+        Some("on") => Ok(true),
+        Some("off") => Ok(false),
+        _ => Err(format!("unknown value {value:?}: expected `on` or `off`")),
+    }
+}
+
+fn millis(value: &OsStr) -> Result<Duration, String> {
+    let millis = value.to_str().and_then(|value| value.parse().ok());
+    millis
+        .map(Duration::from_millis)
+        .ok_or_else(|| format!("{value:?} is no number of milliseconds (0 is off)"))
+}
+
+/// `None`: there is to be no console.
+fn console_address(value: &OsStr) -> Result<Option<Address>, String> {
+    match value.to_str() {
+        Some("1" | "on") => Ok(Some(Address::Usual)),
+        Some("0" | "off") => Ok(None),
+        _ if value.as_bytes().contains(&b'/') => Ok(Some(Address::At(value.into()))),
+        _ => Err(format!(
+            "unknown value {value:?}: expected `1`, `0` or a path with a `/`"
         )),
     }
 }
@@ -187,47 +168,46 @@ pub(super) fn default_worker_threads() -> usize {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_error_of_an_unknown_driver_names_the_known_ones() {
-        let error = "io_uring".parse::<DriverChoice>().unwrap_err();
+    #[track_caller]
+    fn assert_refused<T: std::fmt::Debug>(result: io::Result<Option<T>>, words: &[&str]) {
+        let error = result.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        for name in ["io_uring", "auto", "uring", "epoll"] {
-            assert!(error.to_string().contains(name), "{error}");
-        }
-        let error = DriverChoice::from_variable(OsStr::new("iocp")).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        assert!(error.to_string().contains("YAMANOTE_DRIVER"), "{error}");
-    }
-
-    #[test]
-    fn a_switch_is_on_or_off() {
-        let parse = |value: &str| from_switch(INLINE_FILES_VARIABLE, OsStr::new(value));
-        assert_eq!(parse("on").unwrap(), Some(true));
-        assert_eq!(parse("off").unwrap(), Some(false));
-        assert_eq!(parse("").unwrap(), None);
-        let error = parse("no").unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        for word in ["YAMANOTE_INLINE_FILES", "no", "on", "off"] {
+        for word in words {
             assert!(error.to_string().contains(word), "{error}");
         }
     }
 
     #[test]
+    fn the_error_of_an_unknown_driver_names_the_known_ones() {
+        let parse = |value: &str| understand(DRIVER_VARIABLE, OsStr::new(value), driver);
+        assert_eq!(parse("epoll").unwrap(), Some(DriverChoice::Epoll));
+        let names = ["YAMANOTE_DRIVER", "io_uring", "auto", "uring", "epoll"];
+        assert_refused(parse("io_uring"), &names);
+        let error = "io_uring".parse::<DriverChoice>().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_switch_is_on_or_off() {
+        let parse = |value: &str| understand(INLINE_FILES_VARIABLE, OsStr::new(value), on_or_off);
+        assert_eq!(parse("on").unwrap(), Some(true));
+        assert_eq!(parse("off").unwrap(), Some(false));
+        assert_refused(parse("no"), &["YAMANOTE_INLINE_FILES", "no", "on", "off"]);
+    }
+
+    #[test]
     fn a_time_is_a_number_of_milliseconds() {
-        let parse = |value: &str| from_millis(STALL_VARIABLE, OsStr::new(value));
+        let parse = |value: &str| understand(STALL_VARIABLE, OsStr::new(value), millis);
         assert_eq!(parse("50").unwrap(), Some(Duration::from_millis(50)));
         assert_eq!(parse("0").unwrap(), Some(Duration::ZERO));
-        assert_eq!(parse("").unwrap(), None);
         for wrong in ["off", "-1", "1.5", "1s"] {
-            let error = parse(wrong).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-            assert!(error.to_string().contains("YAMANOTE_STALL_MS"), "{error}");
+            assert_refused(parse(wrong), &["YAMANOTE_STALL_MS", wrong]);
         }
     }
 
     #[test]
     fn a_console_is_wanted_or_not_or_at_a_path() {
-        let parse = |value: &str| console_from_variable(OsStr::new(value));
+        let parse = |value: &str| understand(CONSOLE_VARIABLE, OsStr::new(value), console_address);
         let at = |path: &str| Some(Some(Address::At(path.into())));
         for on in ["1", "on"] {
             assert_eq!(parse(on).unwrap(), Some(Some(Address::Usual)));
@@ -235,21 +215,14 @@ mod tests {
         for off in ["0", "off"] {
             assert_eq!(parse(off).unwrap(), Some(None));
         }
-        assert_eq!(parse("").unwrap(), None);
         assert_eq!(parse("/run/a.sock").unwrap(), at("/run/a.sock"));
         assert_eq!(parse("./1").unwrap(), at("./1"));
-        let error = parse("yes").unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
-        for word in ["YAMANOTE_CONSOLE", "yes", "`1`", "path"] {
-            assert!(error.to_string().contains(word), "{error}");
-        }
+        assert_refused(parse("yes"), &["YAMANOTE_CONSOLE", "yes", "`1`", "path"]);
     }
 
     #[test]
     fn an_empty_variable_counts_as_unset() {
-        let choice = DriverChoice::from_variable(OsStr::new("")).unwrap();
-        assert_eq!(choice, None);
-        let choice = DriverChoice::from_variable(OsStr::new("epoll")).unwrap();
-        assert_eq!(choice, Some(DriverChoice::Epoll));
+        let parse = |_: &OsStr| -> Result<(), String> { unreachable!("there is nothing to read") };
+        assert_eq!(understand("ANY", OsStr::new(""), parse).unwrap(), None);
     }
 }

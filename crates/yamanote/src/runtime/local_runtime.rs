@@ -89,10 +89,17 @@ impl LocalRuntime {
         F::Output: 'static,
     {
         let meta = Meta::here();
-        box_if_large!(future => {
-            let meta = meta.announced::<F>("task", size_of::<F>());
-            self.handle().parts().spawn_local(future, meta)
-        })
+        box_if_large!(future => self.spawn_sized(future, meta, size_of::<F>()))
+    }
+
+    #[track_caller]
+    fn spawn_sized<F>(&self, future: F, meta: Meta, original_size: usize) -> JoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let meta = meta.announced::<F>("task", original_size);
+        self.handle().parts().spawn_local(future, meta)
     }
 
     /// Runs `f` on a thread for blocking work; see

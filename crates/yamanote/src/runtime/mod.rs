@@ -69,10 +69,10 @@
 mod builder;
 mod config;
 mod console;
-pub(crate) mod dump;
 mod flavor;
 mod handle;
 mod id;
+pub(crate) mod inventory;
 pub(crate) mod large_futures;
 mod local_runtime;
 mod mark;
@@ -85,6 +85,8 @@ pub(crate) mod stalls;
 mod try_current_error;
 mod worker_index;
 unstable! {
+    #[cfg(feature = "taskdump")]
+    pub mod dump;
     mod rng_seed;
     mod unhandled_panic;
 }
@@ -121,6 +123,8 @@ pub use self::shutdown_error::is_rt_shutdown_err;
 pub use self::try_current_error::TryCurrentError;
 pub use self::worker_index::worker_index;
 unstable! {
+    #[cfg(feature = "taskdump")]
+    pub use self::dump::Dump;
     pub use self::rng_seed::RngSeed;
     pub use self::task::TaskMeta;
     pub use self::unhandled_panic::UnhandledPanic;

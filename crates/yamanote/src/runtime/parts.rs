@@ -67,11 +67,6 @@ impl Parts {
         self.scheduler.spawn(future, meta)
     }
 
-    /// Whether a spawn calls a hook, user code.
-    pub(crate) fn has_spawn_hook(&self) -> bool {
-        self.scheduler.has_spawn_hook()
-    }
-
     /// Spawns a task that stays on the thread of its [`LocalRuntime`](super::LocalRuntime).
     ///
     /// # Panics

@@ -93,6 +93,10 @@ unstable! {
     #[cfg(feature = "tracing")]
     pub use builder::Builder;
 
+    #[cfg(feature = "taskdump")]
+    #[doc(hidden)]
+    pub use yield_now::trace_yield;
+
     /// A set of tasks, and the builder of tasks for it.
     pub mod join_set {
         pub use super::set::JoinSet;

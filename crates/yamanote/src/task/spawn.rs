@@ -1,12 +1,9 @@
 //! Starting a task.
 #![forbid(unsafe_code)]
 
-use std::sync::Arc;
-
 use super::JoinHandle;
 use crate::runtime::context;
 use crate::runtime::large_futures::box_if_large;
-use crate::runtime::parts::Parts;
 use crate::runtime::task::Meta;
 
 /// Starts a task that runs `future`, and returns a handle to wait for it.
@@ -78,20 +75,15 @@ where
     F::Output: Send + 'static,
 {
     let meta = meta.announced::<F>("task", original_size);
+    // Without a runtime it is dropped out here: its drop is user code, which may enter one.
     let mut new = Some((future, meta));
-    let mut spawn = |parts: &Arc<Parts>| {
-        let (future, meta) = new.take().expect("once");
-        parts.spawn(future, meta)
-    };
     // Without a handle of its own: counting it costs as much as all else that is atomic here.
-    // A hook is user code, which may enter a runtime.
-    let spawned = context::with_current(|parts| match parts.has_spawn_hook() {
-        false => Ok(spawn(parts)),
-        true => Err(parts.clone()),
+    let spawned = context::with_current(|parts| {
+        let (future, meta) = new.take().expect("called once");
+        parts.spawn(future, meta)
     });
     match spawned {
-        Ok(Ok(spawned)) => spawned.finish(),
-        Ok(Err(parts)) => spawn(&parts).finish(),
+        Ok(spawned) => spawned.finish(),
         Err(error) => panic!("{error}"),
     }
 }

@@ -1,7 +1,13 @@
 //! Letting the other tasks run.
 #![forbid(unsafe_code)]
 
-use crate::util::defer;
+use std::future::poll_fn;
+use std::panic::Location;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use crate::unstable::TASK_DUMPS;
+use crate::util::{defer, trace};
 
 /// Lets the other tasks run.
 ///
@@ -30,5 +36,20 @@ use crate::util::defer;
 /// # }
 /// ```
 pub async fn yield_now() {
-    defer::yield_once().await;
+    let mut once = defer::yield_once();
+    if !TASK_DUMPS {
+        return once.await;
+    }
+    let yielding = |cx: &mut Context<'_>| {
+        ready!(trace_yield(cx));
+        Pin::new(&mut once).poll(cx)
+    };
+    poll_fn(yielding).await
+}
+
+/// `Pending` while the task is only being looked at. For whoever gives [`yield_now`] another name:
+/// a dump then begins with that. Not inlined, so that it is on the stack.
+#[inline(never)]
+pub fn trace_yield(cx: &mut Context<'_>) -> Poll<()> {
+    trace::trace_leaf_in(cx, Location::caller(), trace_yield as *const ())
 }

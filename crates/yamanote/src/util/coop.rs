@@ -19,25 +19,46 @@ use super::trace::{self, is_capturing};
 /// Units a task may spend in one poll. Tokio's number: its tests count on it.
 const UNITS_PER_POLL: u8 = 128;
 
-/// `None` means unconstrained.
+/// The units that are left; [`u8::MAX`] means unconstrained. One byte, because it is changed twice
+/// a poll and for each unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Budget(Option<u8>);
+pub(crate) struct Budget(u8);
 
 impl Budget {
+    const NONE: Budget = Budget(0);
+
     pub(crate) const fn fresh() -> Self {
-        Budget(Some(UNITS_PER_POLL))
+        Budget(UNITS_PER_POLL)
     }
 
     pub(crate) const fn unconstrained() -> Self {
-        Budget(None)
+        Budget(u8::MAX)
     }
 
     fn has_remaining(self) -> bool {
-        self.0.is_none_or(|units| units > 0)
+        self != Budget::NONE
+    }
+
+    /// It is what a poll has left.
+    #[inline]
+    fn note(self) -> Left {
+        match self.has_remaining() {
+            true => Left::Some,
+            false => {
+                note_used_up();
+                Left::Nothing
+            }
+        }
+    }
+
+    fn is_limited(self) -> bool {
+        self != Budget::unconstrained()
     }
 }
 
 thread_local! {
+    // Neither needs a drop: they are there to the very end of the thread, in destructors that drop
+    // tasks.
     static CURRENT: Cell<Budget> = const { Cell::new(Budget::unconstrained()) };
 
     /// Polls that have used up their budget.
@@ -46,40 +67,61 @@ thread_local! {
 
 /// Replaces the current budget and returns the old one.
 pub(crate) fn replace(budget: Budget) -> Budget {
-    // A destructor of another thread-local may drop tasks after this cell is gone; the budget has
-    // no meaning there.
-    CURRENT
-        .try_with(|cell| cell.replace(budget))
-        .unwrap_or(Budget::unconstrained())
+    CURRENT.replace(budget)
+}
+
+/// This thread runs a scheduler: between polls it has no limit, and each poll has a fresh budget.
+/// The drop puts the outer budget back.
+pub(crate) struct BetweenPolls {
+    outer: Budget,
+    /// The budget is this thread's.
+    not_send: PhantomData<*mut ()>,
+}
+
+impl BetweenPolls {
+    pub(crate) fn begin() -> BetweenPolls {
+        BetweenPolls {
+            outer: replace(Budget::unconstrained()),
+            not_send: PhantomData,
+        }
+    }
+
+    /// Runs `f`, one poll of a task; says how it has left its budget.
+    #[inline]
+    pub(crate) fn poll<R>(&self, f: impl FnOnce() -> R) -> (R, Left) {
+        CURRENT.set(Budget::fresh());
+        let result = f();
+        let left = replace(Budget::unconstrained());
+        (result, left.note())
+    }
+}
+
+impl Drop for BetweenPolls {
+    fn drop(&mut self) {
+        CURRENT.set(self.outer);
+    }
+}
+
+/// Puts the outer budget back.
+struct Reset(Budget);
+
+impl Drop for Reset {
+    fn drop(&mut self) {
+        CURRENT.set(self.0);
+    }
 }
 
 fn with_budget<R>(budget: Budget, f: impl FnOnce() -> R) -> R {
-    struct Reset(Budget);
-    impl Drop for Reset {
-        fn drop(&mut self) {
-            replace(self.0);
-        }
-    }
     let _reset = Reset(replace(budget));
     f()
 }
 
 /// Runs `f`, one poll of a task, with a fresh budget.
 pub(crate) fn budget<R>(f: impl FnOnce() -> R) -> R {
-    budget_noting(f).0
-}
-
-/// As [`budget`]; says how the poll has left the budget.
-pub(crate) fn budget_noting<R>(f: impl FnOnce() -> R) -> (R, Left) {
     with_budget(Budget::fresh(), || {
         let result = f();
-        match has_budget_remaining() {
-            true => (result, Left::Some),
-            false => {
-                note_used_up();
-                (result, Left::Nothing)
-            }
-        }
+        CURRENT.get().note();
+        result
     })
 }
 
@@ -92,12 +134,12 @@ pub(crate) enum Left {
 
 #[cold]
 fn note_used_up() {
-    let _ = USED_UP.try_with(|polls| polls.set(polls.get() + 1));
+    USED_UP.set(USED_UP.get() + 1);
 }
 
 /// How many polls on this thread have used up their budget since the last call.
 pub(crate) fn take_used_up() -> u64 {
-    USED_UP.try_with(Cell::take).unwrap_or(0)
+    USED_UP.take()
 }
 
 /// Runs `f` without a limit, unless the task is only looked at.
@@ -111,25 +153,22 @@ pub(crate) fn with_unconstrained<R>(f: impl FnOnce() -> R) -> R {
 /// Runs `f`, one poll of a task, with a spent budget: no leaf makes progress. For
 /// [`capture`](super::trace::capture).
 pub(crate) fn with_none<R>(f: impl FnOnce() -> R) -> R {
-    with_budget(Budget(Some(0)), f)
+    with_budget(Budget::NONE, f)
 }
 
 #[inline]
 pub(crate) fn has_budget_remaining() -> bool {
-    CURRENT
-        .try_with(|cell| cell.get().has_remaining())
-        .unwrap_or(true)
+    CURRENT.get().has_remaining()
 }
 
 /// Spends up to `units` more, for work that takes long without being a poll of its own (copying
 /// many bytes inline). Never goes below zero.
 pub(crate) fn consume(units: usize) {
-    let _ = CURRENT.try_with(|cell| {
-        if let Budget(Some(left)) = cell.get() {
-            let units = u8::try_from(units).unwrap_or(u8::MAX);
-            cell.set(Budget(Some(left.saturating_sub(units))));
-        }
-    });
+    let Budget(left) = CURRENT.get();
+    if Budget(left).is_limited() {
+        let units = u8::try_from(units).unwrap_or(u8::MAX);
+        CURRENT.set(Budget(left.saturating_sub(units)));
+    }
 }
 
 /// Gives the unit taken by `poll_proceed` back when dropped, unless progress was made.
@@ -160,8 +199,8 @@ impl RestoreOnPending {
 impl Drop for RestoreOnPending {
     fn drop(&mut self) {
         let before = self.before.get();
-        if before != Budget::unconstrained() {
-            replace(before);
+        if before.is_limited() {
+            CURRENT.set(before);
         }
     }
 }
@@ -170,32 +209,22 @@ impl Drop for RestoreOnPending {
 #[inline]
 #[track_caller]
 pub(crate) fn poll_proceed(cx: &mut Context<'_>) -> Poll<RestoreOnPending> {
-    let taken = CURRENT.try_with(|cell| {
-        let before = cell.get();
-        match before {
-            Budget(None) => Some(Budget::unconstrained()),
-            Budget(Some(0)) => None,
-            Budget(Some(units)) => {
-                cell.set(Budget(Some(units - 1)));
-                Some(before)
-            }
-        }
-    });
-    match taken {
-        Ok(Some(before)) => Poll::Ready(RestoreOnPending::new(before)),
-        Ok(None) => {
-            refuse(cx.waker(), Location::caller());
-            Poll::Pending
-        }
-        Err(_) => Poll::Ready(RestoreOnPending::new(Budget::unconstrained())),
+    let before = CURRENT.get();
+    if before.has_remaining() {
+        CURRENT.set(Budget(before.0 - u8::from(before.is_limited())));
+        Poll::Ready(RestoreOnPending::new(before))
+    } else {
+        refuse(cx.waker(), Location::caller());
+        Poll::Pending
     }
 }
 
 /// There is no unit left: because they are spent, or because the task is only looked at.
 #[cold]
+#[inline(never)]
 fn refuse(waker: &Waker, at: &'static Location<'static>) {
     match is_capturing() {
-        true => trace::record(waker, at),
+        true => trace::record(waker, at, refuse as *const ()),
         false => defer::wake_later_spent(waker),
     }
 }

@@ -7,7 +7,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::mem;
+use std::mem::{self, ManuallyDrop};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
@@ -16,7 +16,9 @@ use super::room::Room;
 
 struct Deferred {
     is_collecting: Cell<bool>,
-    wakers: RefCell<Vec<Waker>>,
+    /// Needs no drop, so that nothing is asked before a look at it: where nobody collects it is
+    /// empty and has no room.
+    wakers: RefCell<ManuallyDrop<Vec<Waker>>>,
     /// Some task has spent its budget since the scheduler last asked.
     spent: Cell<bool>,
 }
@@ -25,7 +27,7 @@ thread_local! {
     static DEFERRED: Deferred = const {
         Deferred {
             is_collecting: Cell::new(false),
-            wakers: RefCell::new(Vec::new()),
+            wakers: RefCell::new(ManuallyDrop::new(Vec::new())),
             spent: Cell::new(false),
         }
     };
@@ -34,9 +36,9 @@ thread_local! {
 /// Has `waker` woken after the driver's next turn. Several calls in a row for the same task count
 /// as one.
 pub(crate) fn wake_later(waker: &Waker) {
-    let collected = DEFERRED.try_with(|deferred| {
+    DEFERRED.with(|deferred| {
         if !deferred.is_collecting.get() {
-            return false;
+            return waker.wake_by_ref();
         }
         let is_last = |wakers: &Vec<Waker>| wakers.last().is_some_and(|w| w.will_wake(waker));
         if !is_last(&deferred.wakers.borrow()) {
@@ -44,11 +46,7 @@ pub(crate) fn wake_later(waker: &Waker) {
             let waker = waker.clone();
             deferred.wakers.borrow_mut().push(waker);
         }
-        true
     });
-    if !collected.unwrap_or(false) {
-        waker.wake_by_ref();
-    }
 }
 
 /// Pending once, and woken later.
@@ -74,32 +72,56 @@ impl Future for YieldOnce {
 
 /// As [`wake_later`], for a task that has spent its budget.
 pub(crate) fn wake_later_spent(waker: &Waker) {
-    let _ = DEFERRED.try_with(|deferred| deferred.spent.set(true));
+    DEFERRED.with(|deferred| deferred.spent.set(true));
     wake_later(waker);
 }
 
-/// Wakers are collected from [`Collecting::begin`] on, until this is dropped.
+/// Wakers are collected from [`Collecting::begin`] on, until [`Collecting::end`].
 pub(crate) struct Collecting {
-    /// What an outer scheduler of this thread had collected, if there is one.
-    outer_wakers: Option<Vec<Waker>>,
+    /// What was there before, until the end.
+    outer: Option<Outer>,
+}
+
+/// An outer scheduler of the thread, if there is one.
+struct Outer {
+    is_collecting: bool,
+    wakers: Vec<Waker>,
 }
 
 impl Collecting {
-    pub(crate) fn begin() -> Collecting {
-        let outer_wakers = DEFERRED.try_with(|deferred| {
-            let has_outer = deferred.is_collecting.replace(true);
-            // Where nobody collects the list is empty; its room is kept.
-            has_outer.then(|| deferred.wakers.take())
+    /// Collects in the room of an empty list.
+    pub(crate) fn begin(room: Vec<Waker>) -> Collecting {
+        let outer = DEFERRED.with(|deferred| Outer {
+            is_collecting: deferred.is_collecting.replace(true),
+            wakers: mem::replace(&mut **deferred.wakers.borrow_mut(), room),
         });
-        Collecting {
-            outer_wakers: outer_wakers.unwrap_or_default(),
+        Collecting { outer: Some(outer) }
+    }
+
+    /// Wakes what is left, because nobody else would. Returns the room.
+    pub(crate) fn end(mut self) -> Vec<Waker> {
+        self.leave()
+    }
+
+    fn leave(&mut self) -> Vec<Waker> {
+        let Some(outer) = self.outer.take() else {
+            return Vec::new();
+        };
+        let mut panics = FirstPanic::default();
+        while let Some(waker) = pop() {
+            panics.catch(|| waker.wake());
         }
+        let mut room = DEFERRED.with(|deferred| {
+            deferred.is_collecting.set(outer.is_collecting);
+            mem::replace(&mut **deferred.wakers.borrow_mut(), outer.wakers)
+        });
+        panics.resume();
+        room.free_excess();
+        room
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        DEFERRED
-            .try_with(|deferred| deferred.wakers.borrow().is_empty())
-            .unwrap_or(true)
+        DEFERRED.with(|deferred| deferred.wakers.borrow().is_empty())
     }
 
     /// Wakes all, the last one first.
@@ -111,14 +133,12 @@ impl Collecting {
 
     /// Whether a task has spent its budget since the last call.
     pub(crate) fn take_spent(&self) -> bool {
-        DEFERRED
-            .try_with(|deferred| deferred.spent.take())
-            .unwrap_or(false)
+        DEFERRED.with(|deferred| deferred.spent.take())
     }
 
     /// Gives up the room that a burst has left.
     pub(crate) fn free_excess(&self) {
-        let _ = DEFERRED.try_with(|deferred| deferred.wakers.borrow_mut().free_excess());
+        DEFERRED.with(|deferred| deferred.wakers.borrow_mut().free_excess());
     }
 }
 
@@ -126,9 +146,8 @@ impl Collecting {
 /// one of them.
 #[must_use]
 pub(crate) fn suspend() -> Suspended {
-    let was_collecting = DEFERRED.try_with(|deferred| deferred.is_collecting.replace(false));
     Suspended {
-        was_collecting: was_collecting.unwrap_or(false),
+        was_collecting: DEFERRED.with(|deferred| deferred.is_collecting.replace(false)),
     }
 }
 
@@ -139,32 +158,17 @@ pub(crate) struct Suspended {
 
 impl Drop for Suspended {
     fn drop(&mut self) {
-        let _ = DEFERRED.try_with(|deferred| deferred.is_collecting.set(self.was_collecting));
+        DEFERRED.with(|deferred| deferred.is_collecting.set(self.was_collecting));
     }
 }
 
 fn pop() -> Option<Waker> {
-    DEFERRED
-        .try_with(|deferred| deferred.wakers.borrow_mut().pop())
-        .ok()
-        .flatten()
+    DEFERRED.with(|deferred| deferred.wakers.borrow_mut().pop())
 }
 
 impl Drop for Collecting {
-    /// Wakes what is left: nobody else would.
     fn drop(&mut self) {
-        let mut panics = FirstPanic::default();
-        while let Some(waker) = pop() {
-            panics.catch(|| waker.wake());
-        }
-        let _ = DEFERRED.try_with(|deferred| {
-            deferred.is_collecting.set(self.outer_wakers.is_some());
-            match self.outer_wakers.take() {
-                Some(outer) => drop(deferred.wakers.replace(outer)),
-                None => deferred.wakers.borrow_mut().free_excess(),
-            }
-        });
-        panics.resume();
+        self.leave();
     }
 }
 
@@ -191,14 +195,14 @@ mod tests {
         wake_later(&waker('a'));
         assert_eq!(said(), "a", "nobody collects");
 
-        let outer = Collecting::begin();
+        let outer = Collecting::begin(Vec::new());
         // A clone: the first one of a waker may have another table of functions than the waker.
         let twice = waker('b').clone();
         wake_later(&twice);
         wake_later(&twice);
         wake_later_spent(&waker('c'));
         {
-            let inner = Collecting::begin();
+            let inner = Collecting::begin(Vec::new());
             assert!(inner.is_empty());
             wake_later(&waker('d'));
         }
@@ -211,7 +215,7 @@ mod tests {
         }
         outer.wake_all();
         assert_eq!(said(), "cb");
-        drop(outer);
+        assert!(outer.end().capacity() > 0, "the next has its room");
         wake_later(&waker('e'));
         assert_eq!(said(), "e");
     }

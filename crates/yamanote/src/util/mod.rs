@@ -14,6 +14,7 @@ pub(crate) mod first_panic;
 pub(crate) mod json;
 pub(crate) mod linked_list;
 pub(crate) mod nanos;
+mod on_leaf;
 pub(crate) mod owner_cell;
 pub(crate) mod poison;
 pub(crate) mod polite_lock;

@@ -2,33 +2,24 @@
 //!
 //! Every leaf resource calls [`trace_leaf`], directly or, if it spends budget, when it asks for a
 //! unit and there is none left ([`coop::poll_proceed`](super::coop::poll_proceed)). While
-//! [`capture`] polls a task, without budget, each leaf it reaches records the stack and reports
-//! `Pending` without doing anything, so that the stacks show what the task would wait for. The task
-//! is woken, since its resources have not seen its waker.
+//! [`capture`] polls a task, without budget, each leaf it reaches is told of, with the stack that
+//! led there, and reports `Pending` without doing anything, so that the stacks show what the task
+//! would wait for. The task is woken, since its resources have not seen its waker.
 #![forbid(unsafe_code)]
 
 use std::backtrace::Backtrace;
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::panic::Location;
+use std::pin::Pin;
+use std::ptr;
 use std::task::{Context, Poll, Waker};
 
-use super::defer;
+use super::{defer, on_leaf};
 
 thread_local! {
-    /// Apart from the stacks, so that the usual question is one load, without a destructor.
     static CAPTURING: Cell<bool> = const { Cell::new(false) };
-    static FOUND: RefCell<Found> = const {
-        RefCell::new(Found {
-            leaves: Vec::new(),
-            with_stacks: false,
-        })
-    };
-}
-
-#[derive(Default)]
-struct Found {
-    leaves: Vec<Leaf>,
-    with_stacks: bool,
+    /// The function where the stacks of traces end, null for none.
+    static ROOT: Cell<*const ()> = const { Cell::new(ptr::null()) };
 }
 
 /// Something that a task waits for.
@@ -82,34 +73,71 @@ fn within_task(stack: &str) -> String {
 /// Runs `f`, one poll of a task [without budget](super::coop::with_none), and returns each leaf
 /// that it reached.
 pub(crate) fn capture<R>(with_stacks: bool, f: impl FnOnce() -> R) -> (R, Vec<Leaf>) {
-    struct Restore {
-        capturing: bool,
-        found: Found,
-    }
+    let mut leaves = Vec::new();
+    let note = |at, _| {
+        let stack = with_stacks.then(Backtrace::force_capture);
+        leaves.push(Leaf { at, stack });
+    };
+    let result = capture_with(note, f);
+    (result, leaves)
+}
+
+/// As [`capture`]; each leaf is told to `note`, with the function of this crate that it has called:
+/// on the stack, what the task did is between it and the [root](poll_root).
+pub(crate) fn capture_with<R>(
+    mut note: impl FnMut(&'static Location<'static>, *const ()),
+    f: impl FnOnce() -> R,
+) -> R {
+    struct Restore(bool);
     impl Drop for Restore {
         fn drop(&mut self) {
-            CAPTURING.set(self.capturing);
-            FOUND.replace(std::mem::take(&mut self.found));
+            CAPTURING.set(self.0);
         }
     }
-    let found = Found {
-        leaves: Vec::new(),
-        with_stacks,
-    };
-    let _outer = Restore {
-        capturing: CAPTURING.replace(true),
-        found: FOUND.replace(found),
-    };
-    let result = f();
-    (result, FOUND.take().leaves)
+    let _outer = Restore(CAPTURING.replace(true));
+    on_leaf::with(&mut |(at, called)| note(at, called), f)
+}
+
+/// Polls `future`, and what is captured meanwhile knows that its stacks are to end here.
+#[inline(never)]
+pub(crate) fn poll_root<F: Future + ?Sized>(
+    future: Pin<&mut F>,
+    cx: &mut Context<'_>,
+) -> Poll<F::Output> {
+    struct Restore(*const ());
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            ROOT.set(self.0);
+        }
+    }
+    let _outer = Restore(ROOT.replace(poll_root::<F> as *const ()));
+    future.poll(cx)
+}
+
+unstable! {
+    /// The innermost [`poll_root`] on this thread's stack.
+    #[cfg(feature = "taskdump")]
+    pub(crate) fn root() -> Option<*const ()> {
+        Some(ROOT.get()).filter(|root| !root.is_null())
+    }
 }
 
 /// Asked by a leaf before it waits; `Pending` while the task is only being looked at.
 #[inline]
 #[track_caller]
 pub(crate) fn trace_leaf(cx: &mut Context<'_>) -> Poll<()> {
+    trace_leaf_in(cx, Location::caller(), record as *const ())
+}
+
+/// As [`trace_leaf`], in the function `called`, which the leaf has called.
+#[inline]
+pub(crate) fn trace_leaf_in(
+    cx: &mut Context<'_>,
+    at: &'static Location<'static>,
+    called: *const (),
+) -> Poll<()> {
     if is_capturing() {
-        record(cx.waker(), Location::caller());
+        record(cx.waker(), at, called);
         return Poll::Pending;
     }
     Poll::Ready(())
@@ -123,10 +151,9 @@ pub(crate) fn is_capturing() -> bool {
 
 /// Notes that the leaf whose task has this waker was reached.
 #[cold]
-pub(super) fn record(waker: &Waker, at: &'static Location<'static>) {
-    let with_stacks = FOUND.with_borrow(|found| found.with_stacks);
-    let stack = with_stacks.then(Backtrace::force_capture);
-    FOUND.with_borrow_mut(|found| found.leaves.push(Leaf { at, stack }));
+#[inline(never)]
+pub(super) fn record(waker: &Waker, at: &'static Location<'static>, called: *const ()) {
+    on_leaf::call((at, called));
     defer::wake_later(waker);
 }
 

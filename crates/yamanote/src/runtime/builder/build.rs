@@ -3,7 +3,6 @@
 
 use std::io;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
 
 use super::Builder;
 use super::stalls::Plan;
@@ -18,7 +17,6 @@ use crate::runtime::scheduler::current_thread::CurrentThread;
 use crate::runtime::scheduler::multi_thread::MultiThread;
 use crate::runtime::scheduler::{self, Launch};
 use crate::runtime::{Id, config, console, context, mark};
-use crate::sys::ticks::calibrate;
 use crate::util::counter::Counter;
 use crate::util::rng::{self, Seeds};
 use crate::util::shutdown_text::shutting_down;
@@ -179,7 +177,6 @@ impl Builder {
     }
 
     fn scheduler_config(&self, worker_threads: usize, watch: &Option<Plan>) -> scheduler::Config {
-        calibrate(Instant::now());
         scheduler::Config {
             worker_threads,
             event_interval: self.event_interval,
@@ -196,7 +193,7 @@ impl Builder {
             poll_time_layout: self.poll_time_histogram.layout(),
             rouser: watch.as_ref().map(Plan::rouser),
             tracks_latency: self.tracks_latency,
-            latency_layout: self.counts_latency.then(|| self.latency_histogram.layout()),
+            latency_layout: self.latency_layout.clone().filter(|_| self.counts_latency),
         }
     }
 

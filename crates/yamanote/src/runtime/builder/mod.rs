@@ -23,6 +23,7 @@ use super::console::Address;
 use super::driver::DriverChoice;
 use super::flavor::RuntimeFlavor;
 use super::scheduler::Callback;
+use super::scheduler::histogram::Layout;
 use super::scheduler::poll_timer::PollTimes;
 use super::task::Hooks;
 
@@ -80,7 +81,7 @@ pub struct Builder {
     seed: Option<u64>,
     tracks_latency: bool,
     counts_latency: bool,
-    latency_histogram: HistogramSettings,
+    latency_layout: Option<Arc<dyn Layout>>,
 }
 
 impl Builder {
@@ -129,7 +130,7 @@ impl Builder {
             seed: None,
             tracks_latency: false,
             counts_latency: false,
-            latency_histogram: HistogramSettings::default(),
+            latency_layout: None,
         }
     }
 

@@ -31,8 +31,8 @@ impl Builder {
     /// assert!(rt.metrics().schedule_latency_histogram_enabled());
     /// ```
     pub fn enable_metrics_schedule_latency_histogram(&mut self) -> &mut Self {
-        let layout = &mut self.latency_histogram.layout;
-        layout.get_or_insert_with(|| Arc::new(Linear::new(100_000, 10)));
+        let layout = &mut self.latency_layout;
+        layout.get_or_insert_with(|| Arc::new(Linear::default()));
         self.counts_latency = true;
         self.track_task_schedule_latency()
     }
@@ -42,7 +42,7 @@ impl Builder {
         &mut self,
         configuration: HistogramConfiguration,
     ) -> &mut Self {
-        self.latency_histogram.layout = Some(configuration.layout);
+        self.latency_layout = Some(configuration.layout);
         self
     }
 }

@@ -43,16 +43,12 @@ impl FromStr for DriverChoice {
             "auto" => Ok(DriverChoice::Auto),
             "uring" => Ok(DriverChoice::Uring),
             "epoll" => Ok(DriverChoice::Epoll),
-            other => Err(unknown_driver(&format!("`{other}`"))),
+            other => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("unknown driver `{other}`: expected `auto`, `uring` or `epoll`"),
+            )),
         }
     }
-}
-
-pub(crate) fn unknown_driver(name: &str) -> io::Error {
-    io::Error::new(
-        io::ErrorKind::InvalidInput,
-        format!("unknown driver {name}: expected `auto`, `uring` or `epoll`"),
-    )
 }
 
 /// The driver a runtime really got.

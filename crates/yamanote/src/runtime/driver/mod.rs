@@ -22,7 +22,6 @@ mod slot;
 pub(crate) mod time;
 mod timers;
 
-pub(crate) use kind::unknown_driver;
 pub use kind::{DriverChoice, DriverKind};
 pub(crate) use park::{PollIo, Role};
 pub(crate) use process_wide::registry::DriverId;

@@ -214,11 +214,21 @@ pub(crate) struct Linear {
 }
 
 impl Linear {
+    /// What is not said otherwise is counted in ten buckets of 100 µs, as in Tokio.
+    pub(crate) const WIDTH_NS: u64 = 100_000;
+    pub(crate) const BUCKETS: usize = 10;
+
     #[track_caller]
     pub(crate) fn new(width: u64, buckets: usize) -> Linear {
         assert!(width > 0, "a bucket of a histogram has a width");
         assert!(buckets > 0, "a histogram has a bucket");
         Linear { width, buckets }
+    }
+}
+
+impl Default for Linear {
+    fn default() -> Linear {
+        Linear::new(Linear::WIDTH_NS, Linear::BUCKETS)
     }
 }
 

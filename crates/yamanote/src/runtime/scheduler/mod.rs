@@ -90,15 +90,6 @@ impl Handle {
         }
     }
 
-    /// Whether the program wants to hear of each spawn.
-    pub(crate) fn has_spawn_hook(&self) -> bool {
-        let hooks = match self {
-            Handle::CurrentThread(shared) => shared.hooks(),
-            Handle::MultiThread(shared) => shared.hooks(),
-        };
-        hooks.is_some_and(|hooks| hooks.spawned.is_some())
-    }
-
     /// Whether the scheduler takes tasks that are not `Send`.
     pub(crate) fn is_local(&self) -> bool {
         match self {
@@ -146,8 +137,7 @@ impl Handle {
             Handle::CurrentThread(shared) => &**shared,
             Handle::MultiThread(shared) => &**shared,
         };
-        let pollings = (0..).map_while(|worker| workers.polling(worker));
-        pollings.map(f).collect()
+        workers.pollings().map(f).collect()
     }
 
     /// As the watchdog sees them.
@@ -296,6 +286,19 @@ impl Handle {
         match self {
             Handle::CurrentThread(shared) => shared.injection_depth(),
             Handle::MultiThread(shared) => shared.injection_depth(),
+        }
+    }
+}
+
+unstable! {
+    #[cfg(feature = "taskdump")]
+    impl Handle {
+        /// Wakes these tasks, if this thread may.
+        pub(crate) fn wake_tasks(&self, wants: impl Fn(Id) -> bool) {
+            match self {
+                Handle::CurrentThread(shared) => shared.wake_tasks(wants),
+                Handle::MultiThread(shared) => shared.wake_tasks(wants),
+            }
         }
     }
 }

@@ -7,8 +7,10 @@
 //! only one in [`ALONE`] of such is timed then, so that the clock is read no more often.
 #![forbid(unsafe_code)]
 
+use std::time::Instant;
+
 use super::histogram::Histogram;
-use crate::sys::ticks::Reading;
+use crate::sys::ticks::{Reading, calibrate};
 
 const PERIOD: u32 = 256;
 const RUN: u32 = 16;
@@ -30,7 +32,10 @@ pub enum PollTimes {
 }
 
 /// A worker's stopwatch. It travels with the core.
+#[derive(Clone)]
 pub(crate) struct PollTimer {
+    /// Whether any poll is timed.
+    is_used: bool,
     /// A poll is timed if its tick, masked with the first, is the second.
     pattern: (u32, u32),
     /// The same for one that comes after something longer than a poll.
@@ -46,10 +51,21 @@ impl PollTimer {
             PollTimes::Sampled => ((PERIOD - RUN, 0), (PERIOD - RUN + ALONE - 1, 0)),
             PollTimes::Each => ((0, 0), (0, 0)),
         };
-        PollTimer {
+        let timer = PollTimer {
+            is_used: which != PollTimes::Off,
             pattern,
             alone,
             since: None,
+        };
+        timer.adjust(Instant::now());
+        timer
+    }
+
+    /// To be called now and then, with the present time: the clock learns how fast it goes. The
+    /// first call takes long.
+    pub(crate) fn adjust(&self, now: Instant) {
+        if self.is_used {
+            calibrate(now);
         }
     }
 
@@ -77,12 +93,13 @@ impl PollTimer {
     #[cold]
     pub(crate) fn end(&mut self, tick: u32, times: Option<&Histogram>) {
         let now = Reading::now();
-        let ns = self.since.and_then(|since| now.ns_since(since));
+        let (mask, wanted) = self.pattern;
+        let goes_on = tick.wrapping_add(1) & mask == wanted;
+        let since = std::mem::replace(&mut self.since, goes_on.then_some(now));
+        let ns = since.and_then(|since| now.ns_since(since));
         if let (Some(ns), Some(times)) = (ns, times) {
             times.record(ns);
         }
-        let (mask, wanted) = self.pattern;
-        self.since = (tick.wrapping_add(1) & mask == wanted).then_some(now);
     }
 }
 

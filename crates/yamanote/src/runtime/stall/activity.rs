@@ -130,10 +130,38 @@ const OLD_CALLS: &[(c_long, &str, bool)] = &[
     (libc::SYS_pread64, "pread64", true),
     (libc::SYS_pwrite64, "pwrite64", true),
 ];
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(target_arch = "x86")]
+const OLD_CALLS: &[(c_long, &str, bool)] = &[
+    (libc::SYS_poll, "poll", false),
+    (libc::SYS_epoll_wait, "epoll_wait", true),
+    (libc::SYS_pread64, "pread64", true),
+    (libc::SYS_pwrite64, "pwrite64", true),
+];
+#[cfg(not(any(target_arch = "x86_64", target_arch = "x86")))]
 const OLD_CALLS: &[(c_long, &str, bool)] = &[];
 
-const SLEEPS: &[c_long] = &[libc::SYS_nanosleep, libc::SYS_clock_nanosleep];
+/// With times of 64 bits, where a word has 32: the numbers are the same on all machines.
+#[cfg(target_pointer_width = "32")]
+const TIME64_CALLS: &[(c_long, &str, bool)] = &[
+    (413, "pselect6_time64", false),
+    (414, "ppoll_time64", false),
+    (417, "recvmmsg_time64", true),
+];
+#[cfg(not(target_pointer_width = "32"))]
+const TIME64_CALLS: &[(c_long, &str, bool)] = &[];
+
+const SLEEPS: &[c_long] = &[
+    libc::SYS_nanosleep,
+    libc::SYS_clock_nanosleep,
+    #[cfg(target_pointer_width = "32")]
+    407,
+];
+
+const LOCKS: &[c_long] = &[
+    libc::SYS_futex,
+    #[cfg(target_pointer_width = "32")]
+    422,
+];
 
 /// What a thread of this process is doing now.
 pub(crate) fn of(thread: i32) -> Activity {
@@ -174,7 +202,7 @@ fn decide(
         Some('D') => Activity::AwaitsDisk(call),
         Some('T' | 't') => Activity::Stopped,
         Some('S') => match call {
-            Some(call) if call.number == libc::SYS_futex => Activity::AwaitsThread,
+            Some(call) if LOCKS.contains(&call.number) => Activity::AwaitsThread,
             Some(call) if SLEEPS.contains(&call.number) => Activity::Sleeps,
             // A wait with a limit that goes on after an interruption has lost its name. Rings
             // interrupt their thread for completions.
@@ -193,7 +221,7 @@ fn decide(
 fn in_call(line: &str, leads_to: impl Fn(i32) -> Option<String>) -> Option<Call> {
     let mut words = line.split_whitespace();
     let number: c_long = words.next()?.parse().ok().filter(|number| *number >= 0)?;
-    let known = CALLS.iter().chain(OLD_CALLS);
+    let known = CALLS.iter().chain(OLD_CALLS).chain(TIME64_CALLS);
     let known = known.copied().find(|(known, _, _)| *known == number);
     let descriptor = match known {
         Some((_, _, true)) => words

@@ -43,6 +43,13 @@ pub(crate) trait Workers: Send + Sync {
     fn name_of(&self, task: Id) -> Option<Box<str>>;
 }
 
+impl dyn Workers {
+    /// What each of them polls, by worker.
+    pub(crate) fn pollings(&self) -> impl Iterator<Item = &Polling> {
+        (0..).map_while(|worker| self.polling(worker))
+    }
+}
+
 /// How a runtime is watched.
 #[derive(Clone)]
 pub(crate) struct Settings {
@@ -316,10 +323,7 @@ impl Watched {
             return false;
         };
         let mut is_active = false;
-        for worker in 0.. {
-            let Some(polling) = workers.polling(worker) else {
-                break;
-            };
+        for (worker, polling) in workers.pollings().enumerate() {
             if self.sightings.len() == worker {
                 self.sightings.push(Sighting::new(now));
             }
@@ -337,8 +341,7 @@ impl Watched {
         let Some(workers) = self.workers.upgrade() else {
             return false;
         };
-        let mut cells = (0..).map_while(|worker| workers.polling(worker));
-        cells.any(Polling::is_awake)
+        workers.pollings().any(Polling::is_awake)
     }
 }
 

@@ -58,7 +58,10 @@ impl Census {
         self.left -= 1;
         let count = self
             .counts
-            .entry((std::ptr::from_ref(meta.spawned_at).addr(), name(meta)))
+            .entry((
+                std::ptr::from_ref(meta.spawned_at).addr(),
+                meta.label.name_copied(),
+            ))
             .or_insert_with(|| Count::none(meta));
         let one = match condition {
             Condition::Running => &mut count.running,
@@ -93,10 +96,6 @@ impl Census {
     }
 }
 
-fn name(meta: &Meta) -> Option<Box<str>> {
-    meta.label.name().map(Box::from)
-}
-
 impl Count {
     fn key(&self) -> (&'static Location<'static>, Option<&str>) {
         (self.spawned_at, self.name.as_deref())
@@ -105,7 +104,7 @@ impl Count {
     fn none(meta: &Meta) -> Count {
         Count {
             spawned_at: meta.spawned_at,
-            name: name(meta),
+            name: meta.label.name_copied(),
             running: 0,
             runnable: 0,
             waiting: 0,

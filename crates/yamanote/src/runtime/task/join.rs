@@ -3,6 +3,7 @@
 use super::core::Header;
 use super::error::JoinError;
 use super::id::Id;
+use super::meta::Identity;
 use super::state::{AlreadyComplete, Detach};
 use super::{AbortHandle, waker};
 use crate::util::contained::contained;
@@ -119,6 +120,10 @@ impl<T> JoinHandle<T> {
         self.header().meta.id
     }
 
+    pub(super) fn identity(&self) -> Identity {
+        self.header().meta.identity()
+    }
+
     /// True if the task is complete; if not, `waker` will be woken when it is. Spends no budget.
     pub(crate) fn poll_complete(&mut self, waker: &Waker) -> bool {
         let header = self.header();
@@ -196,15 +201,22 @@ impl<T> Future for JoinHandle<T> {
 
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
-        let mut output_dropped = false;
+        let drop_output = || {
+            // SAFETY: complete, so the stage is the handle's. A panic of the output's drop ends
+            // here: nobody joins the task any more.
+            contained(|| unsafe { (self.header().vtable.drop_stage)(self.task) });
+        };
+        // As a rule it was awaited, and `detach` need not be asked first.
+        let mut output_dropped = self.is_finished();
+        if output_dropped {
+            drop_output();
+        }
         let mut stale = None;
         loop {
             let header = self.header();
             match header.state.detach(output_dropped) {
                 Detach::DropOutput => {
-                    // SAFETY: complete, so the stage is the handle's. A panic of the output's drop
-                    // ends here: nobody joins the task any more.
-                    contained(|| unsafe { (header.vtable.drop_stage)(self.task) });
+                    drop_output();
                     output_dropped = true;
                 }
                 Detach::TakeWaker => stale = Some(self.take_join_waker()),

@@ -21,8 +21,13 @@ impl Label {
         })))
     }
 
-    pub(crate) fn name(&self) -> Option<&str> {
+    fn name(&self) -> Option<&str> {
         self.0.as_ref().and_then(|content| content.name.as_deref())
+    }
+
+    /// The name, for whoever looks longer than the task lives.
+    pub(super) fn name_copied(&self) -> Option<Box<str>> {
+        self.name().map(Box::from)
     }
 
     #[cold]

@@ -2,6 +2,7 @@
 
 use super::Task;
 use super::core::Header;
+use crate::util::counter::Counter;
 use crate::util::linked_list;
 use std::ptr::NonNull;
 
@@ -14,6 +15,35 @@ pub(super) struct List {
 
 // SAFETY: the list's references may be used and given up by any thread (they are `Task`s).
 unsafe impl Send for List {}
+
+/// How many tasks there are and were in some lists, for whoever wants to look. Written by whoever
+/// has the right to the lists.
+pub(super) struct Population {
+    /// Those that were ever spawned.
+    pub(super) spawned: Counter,
+    /// A gauge.
+    pub(super) alive: Counter,
+}
+
+impl Population {
+    pub(super) fn new() -> Population {
+        Population {
+            spawned: Counter::new(),
+            alive: Counter::new(),
+        }
+    }
+
+    /// One was spawned, or refused.
+    pub(super) fn note_spawned(&self, is_in: bool) {
+        self.spawned.add(u64::from(is_in));
+        self.alive.add(u64::from(is_in));
+    }
+
+    /// One was to be taken out, and was found or not.
+    pub(super) fn note_taken(&self, was_in: bool) {
+        self.alive.set(self.alive.get() - u64::from(was_in));
+    }
+}
 
 impl List {
     pub(super) fn new() -> List {

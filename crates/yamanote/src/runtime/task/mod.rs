@@ -40,6 +40,7 @@ mod meta;
 mod near_lists;
 mod owned;
 mod stamp;
+mod tracers;
 mod view;
 
 pub use abort::AbortHandle;
@@ -51,10 +52,12 @@ pub(crate) use id::take_blocks;
 pub use id::{Id, id, try_id};
 unstable! {
     pub use hooks::TaskMeta;
+    #[cfg(feature = "taskdump")]
+    pub(crate) use tracers::{Open, Tracer};
 }
 pub use join::JoinHandle;
 pub(crate) use local::LocalTasks;
-pub(crate) use meta::{Identity, Meta, block_on_span};
+pub(crate) use meta::{Meta, block_on_span};
 pub(crate) use owned::OwnedTasks;
 pub(crate) use view::{Owner, View, Waiting};
 
@@ -66,6 +69,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// What a task asks of its scheduler.
 pub(crate) trait Schedule: Send + Sync + Sized + 'static {
@@ -205,29 +209,56 @@ impl Drop for Refused {
     }
 }
 
+/// A new task: its handle, and what its owner's list has made of it.
+pub(crate) type Bound<S, T> = (JoinHandle<T>, Result<Notified<S>, Refused>);
+
 /// What a scheduler makes of a future.
 #[must_use]
 pub(crate) struct Spawned<T> {
     handle: JoinHandle<T>,
-    refused: Option<Refused>,
+    /// User code that is yet to run, for few tasks.
+    rest: Option<Box<dyn FnOnce()>>,
 }
 
 impl<T> Spawned<T> {
     /// Makes the task runnable by `schedule`, if there is a task to run.
     pub(crate) fn new<S>(
-        (handle, bound): (JoinHandle<T>, Result<Notified<S>, Refused>),
+        (handle, bound): Bound<S, T>,
         schedule: impl FnOnce(Notified<S>),
     ) -> Spawned<T> {
+        let rest = match bound {
+            Ok(task) => {
+                schedule(task);
+                None
+            }
+            Err(refused) => Some(Box::new(|| drop(refused)) as _),
+        };
+        Spawned { handle, rest }
+    }
+
+    /// As [`new`](Self::new), when the hook for spawned tasks was called.
+    pub(crate) fn after_hook<S>(
+        (handle, bound): Bound<S, T>,
+        hooks: Arc<Hooks>,
+        schedule: impl FnOnce(Notified<S>) + 'static,
+    ) -> Spawned<T> {
+        let identity = handle.identity();
+        let rest = move || {
+            hooks.spawned(identity);
+            drop(bound.map(schedule));
+        };
         Spawned {
             handle,
-            refused: bound.map(schedule).err(),
+            rest: Some(Box::new(rest)),
         }
     }
 
-    /// The handle. If the task was refused, this drops its future: user code, for which nothing may
-    /// be locked or borrowed.
+    /// The handle. This may call a hook or, if the task was refused, drop its future: user code,
+    /// for which nothing may be locked or borrowed.
     pub(crate) fn finish(self) -> JoinHandle<T> {
-        drop(self.refused);
+        if let Some(rest) = self.rest {
+            rest();
+        }
         self.handle
     }
 }

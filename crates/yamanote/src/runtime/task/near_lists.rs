@@ -5,18 +5,15 @@
 //! anything is done near; so each list has the order in which its tasks were spawned, as far as
 //! there is one.
 
-use super::list::List;
+use super::list::{List, Population};
 use crate::loom::cell::UnsafeCell;
-use crate::util::counter::Counter;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 pub(super) struct NearLists {
     /// One for each locked list, closed like that. Rule 7 says who may touch them.
     lists: UnsafeCell<Box<[List]>>,
-    /// How many tasks are in them: a gauge, written near.
-    alive: AtomicUsize,
-    /// How many were ever spawned near. Written near.
-    pub(super) spawned: Counter,
+    /// The tasks that were spawned near, and those that are in the lists. Written near.
+    pub(super) population: Population,
     /// How many tasks are in the locked lists. Relaxed: a task that is near has been in the
     /// injection queue before, and that queue's lock hands this on, too.
     arrivals: AtomicUsize,
@@ -29,14 +26,9 @@ impl NearLists {
     pub(super) fn new(count: usize) -> NearLists {
         NearLists {
             lists: UnsafeCell::new((0..count).map(|_| List::new()).collect()),
-            alive: AtomicUsize::new(0),
-            spawned: Counter::new(),
+            population: Population::new(),
             arrivals: AtomicUsize::new(0),
         }
-    }
-
-    pub(super) fn alive(&self) -> usize {
-        self.alive.load(Relaxed)
     }
 
     /// A task was put into a locked list, whose lock is held.
@@ -56,12 +48,7 @@ impl NearLists {
     pub(super) unsafe fn with<R>(&self, index: usize, f: impl FnOnce(&mut List) -> R) -> R {
         self.lists.with_mut(|lists| {
             // SAFETY: rule 7, and the caller's promise.
-            let list = unsafe { &mut (&mut *lists)[index] };
-            let before = list.length;
-            let result = f(list);
-            let alive = self.alive.load(Relaxed) + list.length - before;
-            self.alive.store(alive, Relaxed);
-            result
+            f(unsafe { &mut (&mut *lists)[index] })
         })
     }
 
@@ -72,6 +59,7 @@ impl NearLists {
     /// As [`with`](Self::with).
     pub(super) unsafe fn take_in(&self, index: usize, arrivals: &mut List) {
         self.arrivals.fetch_sub(arrivals.length, Relaxed);
+        self.population.alive.add(arrivals.length as u64);
         // SAFETY: passed on.
         unsafe { self.with(index, |list| list.take_in(arrivals)) };
     }

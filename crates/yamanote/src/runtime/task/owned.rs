@@ -8,21 +8,20 @@ use super::biased::{self, NearKey};
 use super::census::{Census, Condition};
 use super::core::{Cell, Header};
 use super::id::Id;
-use super::list::List;
+use super::list::{List, Population};
 use super::meta::Meta;
 use super::near_lists::NearLists;
 use super::near_word::NearWord;
 use super::run::vtable;
 use super::state::{NOTIFIED, RUNNING, State};
-use super::{JoinHandle, LocalNotified, Notified, Refused, Schedule, Task};
+use super::{Bound, JoinHandle, LocalNotified, Notified, Refused, Schedule, Task};
 use crate::loom::sync::{Mutex, MutexGuard};
-use crate::util::counter::Counter;
 use crate::util::owner_cell::ThreadNumber;
 use crate::util::poison::unpoisoned;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// More would only make shutdown and counting slower.
 const MAX_SHARDS: usize = 64;
@@ -90,9 +89,8 @@ where
 struct Shard {
     list: Mutex<List>,
     /// `list.length`, to be read without the lock.
-    alive: AtomicUsize,
-    /// Tasks that were ever spawned into the list. Written under the lock.
-    spawned: Counter,
+    /// Of the list. Written under the lock.
+    population: Population,
 }
 
 impl<S: Schedule> OwnedTasks<S> {
@@ -107,8 +105,7 @@ impl<S: Schedule> OwnedTasks<S> {
         };
         let shard = |_| Shard {
             list: Mutex::new(List::new()),
-            alive: AtomicUsize::new(0),
-            spawned: Counter::new(),
+            population: Population::new(),
         };
         let id = next_id();
         OwnedTasks {
@@ -156,12 +153,7 @@ impl<S: Schedule> OwnedTasks<S> {
     }
 
     /// Makes a task of `future` and takes it into the list, unless that is closed.
-    pub(crate) fn bind<F>(
-        &self,
-        future: F,
-        scheduler: S,
-        meta: Meta,
-    ) -> (JoinHandle<F::Output>, Result<Notified<S>, Refused>)
+    pub(crate) fn bind<F>(&self, future: F, scheduler: S, meta: Meta) -> Bound<S, F::Output>
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,
@@ -174,12 +166,7 @@ impl<S: Schedule> OwnedTasks<S> {
     /// # Panics
     ///
     /// Unless the list was made by [`new_at_home`](Self::new_at_home) on this thread.
-    pub(crate) fn bind_local<F>(
-        &self,
-        future: F,
-        scheduler: S,
-        meta: Meta,
-    ) -> (JoinHandle<F::Output>, Result<Notified<S>, Refused>)
+    pub(crate) fn bind_local<F>(&self, future: F, scheduler: S, meta: Meta) -> Bound<S, F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -193,12 +180,7 @@ impl<S: Schedule> OwnedTasks<S> {
         self.bind_any(future, scheduler, meta)
     }
 
-    fn bind_any<F>(
-        &self,
-        future: F,
-        scheduler: S,
-        meta: Meta,
-    ) -> (JoinHandle<F::Output>, Result<Notified<S>, Refused>)
+    fn bind_any<F>(&self, future: F, scheduler: S, meta: Meta) -> Bound<S, F::Output>
     where
         F: Future + 'static,
         F::Output: 'static,
@@ -219,7 +201,8 @@ impl<S: Schedule> OwnedTasks<S> {
     /// Hands the task back if the list is closed.
     fn push_near(&self, id: Id, task: Task<S>) -> Option<Task<S>> {
         let refused = self.with_near(id, |list| list.try_push(task));
-        self.near.spawned.add(u64::from(refused.is_none()));
+        let is_new = refused.is_none();
+        self.near.population.note_spawned(is_new);
         refused
     }
 
@@ -227,9 +210,9 @@ impl<S: Schedule> OwnedTasks<S> {
         let shard = self.shard(id);
         let mut list = shard.lock();
         let refused = list.try_push(task);
-        shard.publish(&list);
-        shard.spawned.add(u64::from(refused.is_none()));
-        if S::IS_BIASED && refused.is_none() {
+        let is_new = refused.is_none();
+        shard.population.note_spawned(is_new);
+        if S::IS_BIASED && is_new {
             self.near.note_arrival();
         }
         refused
@@ -253,7 +236,7 @@ impl<S: Schedule> OwnedTasks<S> {
             let mut arrivals = shard.lock();
             // SAFETY: this thread is near, and nothing is called that comes here.
             unsafe { self.near.take_in(index, &mut arrivals) };
-            shard.publish(&arrivals);
+            shard.population.alive.set(0);
         }
     }
 
@@ -267,19 +250,23 @@ impl<S: Schedule> OwnedTasks<S> {
         }
         let found = match S::IS_BIASED {
             // Far from here a task ends only if it was refused.
-            true => {
-                self.is_near() && self.with_near(header.meta.id, |list| list.remove(task.raw()))
-            }
+            true => self.is_near() && self.remove_near(header.meta.id, task),
             false => {
                 let shard = self.shard(header.meta.id);
                 let mut list = shard.lock();
                 let found = list.remove(task.raw());
-                shard.publish(&list);
+                shard.population.note_taken(found);
                 found
             }
         };
         // SAFETY: the list's reference, just taken out of it.
         found.then(|| unsafe { Task::from_raw(task.raw()) })
+    }
+
+    fn remove_near(&self, id: Id, task: &Task<S>) -> bool {
+        let found = self.with_near(id, |list| list.remove(task.raw()));
+        self.near.population.note_taken(found);
+        found
     }
 
     /// Lets no task in any more and cancels those that are in: their futures are dropped here and
@@ -306,27 +293,31 @@ impl<S: Schedule> OwnedTasks<S> {
     fn pop(&self, index: usize) -> Option<NonNull<Header>> {
         if S::IS_BIASED {
             // SAFETY: this thread is near, and nothing is called that comes here.
-            return unsafe { self.near.with(index, List::pop) };
+            let task = unsafe { self.near.with(index, List::pop) };
+            self.near.population.note_taken(task.is_some());
+            return task;
         }
         let shard = &self.shards[index];
         let mut list = shard.lock();
         let task = list.pop();
-        shard.publish(&list);
+        shard.population.note_taken(task.is_some());
         task
     }
 
     /// How many tasks were spawned and have not ended. With other threads at work it is a little
     /// old.
     pub(crate) fn num_alive_tasks(&self) -> usize {
-        // Relaxed: a gauge.
-        let alive = |shard: &Shard| shard.alive.load(Relaxed);
-        self.shards.iter().map(alive).sum::<usize>() + self.near.alive()
+        self.populations().map(|it| it.alive.get()).sum::<u64>() as usize
     }
 
     /// How many tasks were ever spawned.
     pub(crate) fn num_spawned_tasks(&self) -> u64 {
-        let spawned = |shard: &Shard| shard.spawned.get();
-        self.shards.iter().map(spawned).sum::<u64>() + self.near.spawned.get()
+        self.populations().map(|it| it.spawned.get()).sum()
+    }
+
+    fn populations(&self) -> impl Iterator<Item = &Population> {
+        let locked = self.shards.iter().map(|shard| &shard.population);
+        locked.chain([&self.near.population])
     }
 
     /// Counts the tasks by where they were spawned, list by list, under its lock. Biased tasks are
@@ -407,10 +398,5 @@ pub(super) fn condition(task: &Header) -> Condition {
 impl Shard {
     fn lock(&self) -> MutexGuard<'_, List> {
         unpoisoned(self.list.lock())
-    }
-
-    fn publish(&self, list: &List) {
-        // Relaxed: a gauge; the lock makes this the only writer.
-        self.alive.store(list.length, Relaxed);
     }
 }

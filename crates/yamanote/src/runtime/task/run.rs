@@ -7,8 +7,10 @@
 use super::core::{Cell, Header, Stage, Vtable, cell, drop_reference};
 use super::error::JoinError;
 use super::state::{Claim, Completion, Pending};
-use super::{Notified, Schedule, Task, biased, id, waker};
+use super::{Notified, Schedule, Task, biased, id, tracers, waker};
+use crate::unstable::TASK_DUMPS;
 use crate::util::contained::{contained, drop_payload};
+use crate::util::defer::Collecting;
 use std::any::Any;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -146,6 +148,8 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
     let id = this.header.meta.id;
     let polled = catch_unwind(AssertUnwindSafe(|| {
         let on_panic = DropFuture::<F, S>(task, PhantomData);
+        // Whoever drives biased tasks collects anyway.
+        let _collecting = (TASK_DUMPS && !S::IS_BIASED).then(|| Collecting::begin(Vec::new()));
         let polled = this.stage.with_mut(|stage| {
             let _current = id::enter(id);
             let _span = this.header.meta.label.enter();
@@ -157,7 +161,11 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
             let future = unsafe { Pin::new_unchecked(future) };
             // SAFETY: the claim's reference outlives the poll, and so this waker.
             let waker = unsafe { waker::borrowed(task, S::IS_BIASED) };
-            future.poll(&mut Context::from_waker(&waker))
+            let cx = &mut Context::from_waker(&waker);
+            match TASK_DUMPS {
+                true => tracers::poll(id, future, cx),
+                false => future.poll(cx),
+            }
         });
         mem::forget(on_panic);
         polled
@@ -256,6 +264,9 @@ unsafe fn complete<F: Future, S: Schedule>(task: NonNull<Header>) {
         }
     };
     this.scheduler.terminated(&this.header.meta);
+    if TASK_DUMPS {
+        tracers::note_end(this.header.meta.id);
+    }
     let mut output_dropped = false;
     loop {
         let completion = match S::IS_BIASED {

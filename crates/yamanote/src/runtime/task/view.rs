@@ -3,6 +3,7 @@
 
 use super::biased::Where;
 use super::census::Condition;
+use super::core::Header;
 use super::owned::condition;
 use super::state::Wake;
 use super::{Id, LocalNotified, Notified, OwnedTasks, Schedule, biased};
@@ -46,7 +47,7 @@ impl<S: Schedule> OwnedTasks<S> {
             views.push(View {
                 id: header.meta.id,
                 spawned_at: header.meta.spawned_at,
-                name: header.meta.label.name().map(Box::from),
+                name: header.meta.label.name_copied(),
                 condition: condition(header),
             });
             true
@@ -65,7 +66,7 @@ impl<S: Schedule> OwnedTasks<S> {
             let meta = unsafe { &task.as_ref().meta };
             let is_it = meta.id == id;
             if is_it {
-                name = meta.label.name().map(Box::from);
+                name = meta.label.name_copied();
             }
             !is_it
         });
@@ -79,11 +80,15 @@ impl<S: Schedule> OwnedTasks<S> {
     ///
     /// Far from biased tasks.
     pub(crate) fn take_waiting(&self, scheduler: S) -> Waiting<S> {
+        self.wake_if(scheduler, |header| condition(header) == Condition::Waiting)
+    }
+
+    fn wake_if(&self, scheduler: S, wants: impl Fn(&Header) -> bool) -> Waiting<S> {
         let mut tasks = VecDeque::new();
         self.visit(|task| {
             // SAFETY: as above.
             let header = unsafe { task.as_ref() };
-            if condition(header) != Condition::Waiting {
+            if !wants(header) {
                 return true;
             }
             let wake = match S::IS_BIASED {
@@ -97,6 +102,20 @@ impl<S: Schedule> OwnedTasks<S> {
             true
         });
         Waiting { tasks, scheduler }
+    }
+}
+
+unstable! {
+    #[cfg(feature = "taskdump")]
+    impl<S: Schedule> OwnedTasks<S> {
+        /// Wakes these tasks, so that each is polled once more.
+        ///
+        /// # Panics
+        ///
+        /// Far from biased tasks.
+        pub(crate) fn wake(&self, scheduler: S, wants: impl Fn(Id) -> bool) {
+            drop(self.wake_if(scheduler, |header| wants(header.meta.id)));
+        }
     }
 }
 

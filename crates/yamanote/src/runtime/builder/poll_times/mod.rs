@@ -9,10 +9,10 @@ use super::Builder;
 use crate::runtime::scheduler::histogram::{Layout, Log};
 use crate::runtime::scheduler::poll_timer::PollTimes;
 
-/// How a histogram is to be, as far as the program says.
+/// How the histogram is to be, as far as the program says.
 #[derive(Clone, Default)]
 pub(super) struct HistogramSettings {
-    pub(super) layout: Option<Arc<dyn Layout>>,
+    layout: Option<Arc<dyn Layout>>,
     /// What Tokio's older names set, which goes first.
     legacy: LegacySettings,
 }

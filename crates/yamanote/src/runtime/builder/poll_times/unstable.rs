@@ -12,10 +12,6 @@ use crate::runtime::scheduler::histogram::Layout;
 use crate::runtime::scheduler::poll_timer::PollTimes;
 use crate::util::nanos::as_ns;
 
-/// What is not said otherwise is counted in ten buckets of 100 µs.
-const WIDTH_NS: u64 = 100_000;
-const BUCKETS: usize = 10;
-
 impl Builder {
     /// Counts how long each poll of a task takes, in a histogram for each worker. Off by default;
     /// it reads the clock once or twice a poll.
@@ -35,7 +31,7 @@ impl Builder {
     /// ```
     pub fn enable_metrics_poll_time_histogram(&mut self) -> &mut Self {
         let layout = &mut self.poll_time_histogram.layout;
-        layout.get_or_insert_with(|| Arc::new(Linear::new(WIDTH_NS, BUCKETS)));
+        layout.get_or_insert_with(|| Arc::new(Linear::default()));
         self.poll_times(PollTimes::Each)
     }
 
@@ -111,7 +107,8 @@ impl Builder {
 }
 
 fn layout(width_ns: Option<u64>, is_doubling: bool, buckets: Option<usize>) -> Arc<dyn Layout> {
-    let (width_ns, buckets) = (width_ns.unwrap_or(WIDTH_NS), buckets.unwrap_or(BUCKETS));
+    let width_ns = width_ns.unwrap_or(Linear::WIDTH_NS);
+    let buckets = buckets.unwrap_or(Linear::BUCKETS);
     match is_doubling {
         true => Arc::new(Doubling::new(width_ns, buckets)),
         false => Arc::new(Linear::new(width_ns, buckets)),

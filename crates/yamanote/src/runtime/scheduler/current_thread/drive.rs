@@ -29,7 +29,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use super::local;
-use super::shared::{Core, Notified, SLOT, Shared};
+use super::shared::{Core, Notified, SLOT, Shared, global_queue_interval};
 use super::tally::Tally;
 use crate::runtime::driver::{Driver, PollIo, Role, SlotGuard};
 use crate::runtime::scheduler::poll_timer::PollTimer;
@@ -37,8 +37,7 @@ use crate::runtime::stall::{Polled, Polling};
 use crate::runtime::task::NearTo;
 use crate::simulation;
 use crate::sys::thread;
-use crate::sys::ticks::calibrate;
-use crate::util::coop;
+use crate::util::coop::{self, BetweenPolls};
 use crate::util::defer::Collecting;
 use crate::util::first_panic::FirstPanic;
 
@@ -49,12 +48,9 @@ const YIELDS: u32 = 32;
 /// thread blocks.
 const EARLY_YIELDS: u32 = 4;
 
-/// Of this many looks for a task, one looks into the injection queue first.
-const DEFAULT_GLOBAL_QUEUE_INTERVAL: u32 = 31;
-
 /// This thread runs the scheduler. Dropping it puts the core back on its seat.
 pub(super) struct Driving<'a> {
-    shared: &'a Arc<Shared>,
+    shared: &'a Shared,
     /// That of `shared`.
     polling: &'a Polling,
     /// Its queue is in the cell of [`local`], and its key here. `None` in the drop only, as those
@@ -64,6 +60,7 @@ pub(super) struct Driving<'a> {
     /// The tasks that have yielded. Ended before the queue is left, because it wakes them.
     yielded: Option<Collecting>,
     tick: u32,
+    next_injected: u32,
     tally: Tally,
     poll_timer: PollTimer,
     global_queue_interval: u32,
@@ -75,10 +72,11 @@ pub(super) struct Driving<'a> {
     streak: u32,
     /// Left before the core is put back, because the next thread then enters it.
     slot: Option<SlotGuard>,
+    between_polls: BetweenPolls,
 }
 
 impl<'a> Driving<'a> {
-    pub(super) fn start(shared: &'a Arc<Shared>, mut core: Box<Core>) -> Self {
+    pub(super) fn start(shared: &'a Shared, mut core: Box<Core>) -> Self {
         local::swap(&mut core);
         let near_key = core.near_key.take().expect("it lies on the seat");
         shared.load().resume(Instant::now());
@@ -89,19 +87,18 @@ impl<'a> Driving<'a> {
             shared,
             polling: &shared.polling,
             near: Some(near_key.come_near()),
-            yielded: Some(Collecting::begin()),
+            yielded: Some(Collecting::begin(mem::take(&mut core.yielded))),
             tick: core.tick,
+            next_injected: core.next_injected,
             tally: mem::take(&mut core.tally),
-            poll_timer: PollTimer::new(shared.config.poll_times),
+            poll_timer: core.poll_timer.clone(),
             core: Some(core),
-            global_queue_interval: shared
-                .config
-                .global_queue_interval
-                .unwrap_or(DEFAULT_GLOBAL_QUEUE_INTERVAL),
+            global_queue_interval: global_queue_interval(&shared.config),
             polls: 0,
             yields: 0,
             streak: 0,
             slot: Some(shared.driver().enter_slot(SLOT)),
+            between_polls: BetweenPolls::begin(),
         }
     }
 
@@ -125,7 +122,9 @@ impl<'a> Driving<'a> {
             if shared.main_woken.take() | std::mem::take(&mut is_first) {
                 self.polls += 1;
                 self.polling.begin(main);
-                let polled = poll_main(future.as_mut(), &mut cx);
+                let poll = || future.as_mut().poll(&mut cx);
+                simulation::step();
+                let (polled, _) = self.between_polls.poll(poll);
                 self.polling.end_begun();
                 if let Poll::Ready(output) = polled {
                     // What the last poll handed to the driver must not wait there for the next
@@ -138,8 +137,11 @@ impl<'a> Driving<'a> {
             if self.run_tasks() {
                 self.ask_kernel();
                 self.wake_yielded();
-            } else if self.has_yielded() || shared.main_woken.is_set() {
-                self.turn(main_yielded);
+                continue;
+            }
+            let has_yielded = self.has_yielded();
+            if has_yielded || shared.main_woken.is_set() {
+                self.turn(main_yielded || has_yielded);
                 self.wake_yielded();
             } else {
                 self.park();
@@ -149,47 +151,37 @@ impl<'a> Driving<'a> {
 
     /// Runs tasks until there is none, or until enough have run: then `true`.
     fn run_tasks(&mut self) -> bool {
+        let (shared, polling) = (self.shared, self.polling);
         self.poll_timer.pause();
-        for _ in 0..self.shared.config.event_interval {
-            if self.shared.has_panicked() {
-                self.end_after_panic();
-            }
+        for _ in 0..shared.config.event_interval {
             self.tick = self.tick.wrapping_add(1);
             let Some(task) = self.next_task() else {
+                shared.end_if_panicked();
                 return false;
             };
             self.polls += 1;
             self.tally.polls += 1;
-            let task = self.shared.owned.assert_owner(task);
+            let task = shared.owned.assert_owner(task);
             self.poll_timer.begin(self.tick);
-            let waits = || self.shared.meter().latencies.as_ref();
-            let waited = self.shared.latency.measure(&task, waits);
-            self.polling.begin(task.meta().into());
+            let waited = (shared.latency).measure(&task, || shared.meter().latencies.as_ref());
+            polling.begin(task.meta().into());
             simulation::step();
-            coop::budget(|| match self.shared.hooks() {
-                None => task.run(),
-                Some(hooks) => hooks.run(task, waited),
+            self.between_polls.poll(|| match shared.is_plain {
+                true => task.run(),
+                false => shared.run_watched(task, waited),
             });
-            self.polling.end_begun();
+            polling.end_begun();
             if self.poll_timer.is_running() {
-                let times = self.shared.meter().poll_times.as_ref();
+                let times = shared.meter().poll_times.as_ref();
                 self.poll_timer.end(self.tick, times);
             }
         }
         true
     }
 
-    /// Drops all tasks, and panics on this thread; on the next that drives, too.
-    #[cold]
-    fn end_after_panic(&mut self) -> ! {
-        self.shared.owned.close_and_shutdown_all();
-        panic!(
-            "a spawned task panicked and the runtime is configured to shut down on unhandled panic"
-        );
-    }
-
     fn next_task(&mut self) -> Option<Notified> {
-        if self.tick % self.global_queue_interval == 0 {
+        if self.tick == self.next_injected {
+            self.next_injected = self.tick.wrapping_add(self.global_queue_interval);
             // A thread of the pool would announce an end through the injection queue.
             self.look_at_ops();
             self.pop_injected().or_else(local::pop)
@@ -199,7 +191,7 @@ impl<'a> Driving<'a> {
     }
 
     fn pop_injected(&mut self) -> Option<Notified> {
-        let Shared { inject, owned, .. } = &**self.shared;
+        let Shared { inject, owned, .. } = self.shared;
         let task = std::iter::from_fn(|| inject.pop()).find_map(|task| owned.admit(task))?;
         self.tally.injected += 1;
         Some(task)
@@ -213,6 +205,13 @@ impl<'a> Driving<'a> {
         !self.yielded().is_empty()
     }
 
+    /// Wakes them for the last time.
+    fn end_yielded(&mut self) {
+        if let (Some(yielded), Some(core)) = (self.yielded.take(), &mut self.core) {
+            core.yielded = yielded.end();
+        }
+    }
+
     fn wake_yielded(&self) {
         self.yielded().wake_all();
     }
@@ -224,7 +223,7 @@ impl<'a> Driving<'a> {
         self.yields = 0;
         self.note_turn();
         let now = Instant::now();
-        calibrate(now);
+        self.poll_timer.adjust(now);
         self.shared.load().account(now);
         self.publish_tally();
         driver.note_time(SLOT, now);
@@ -234,11 +233,11 @@ impl<'a> Driving<'a> {
     }
 
     /// As [`ask_kernel`](Self::ask_kernel), for a thread that may have asked a moment ago.
-    fn turn(&mut self, main_yielded: bool) {
+    fn turn(&mut self, has_yielded: bool) {
         if self.shared.driver().watches_sockets() {
             return self.ask_kernel();
         }
-        if main_yielded || self.has_yielded() {
+        if has_yielded {
             self.streak = self.streak.saturating_add(1);
             self.yields += 1;
             if self.streak <= EARLY_YIELDS || self.yields >= YIELDS || self.yielded().take_spent() {
@@ -281,7 +280,7 @@ impl<'a> Driving<'a> {
 
     /// Blocks until there is something to do, unless the hook made something runnable.
     fn park(&mut self) {
-        let Shared { config, .. } = &**self.shared;
+        let Shared { config, .. } = self.shared;
         let driver = self.shared.driver();
         if let Some(before_park) = &config.before_park {
             before_park();
@@ -320,7 +319,7 @@ impl<'a> Driving<'a> {
     pub(super) fn shutdown(mut self, stop_driver: impl FnOnce(&Arc<Driver>)) {
         let shared = self.shared;
         // Destructors may block on another runtime and yield there; nobody would wake them later.
-        drop(self.yielded.take());
+        self.end_yielded();
         shared.owned.close_and_shutdown_all();
         self.drop_queued();
         drop(shared.inject.close());
@@ -350,7 +349,7 @@ impl Drop for Driving<'_> {
         // This wakes what yielded in the last poll of the main future, usually that future itself.
         // It is over, which is no reason for a paused clock to wait.
         let had_news = self.shared.has_news();
-        panics.catch(|| drop(self.yielded.take()));
+        panics.catch(|| self.end_yielded());
         if !had_news {
             self.shared.take_news();
         }
@@ -365,6 +364,7 @@ impl Drop for Driving<'_> {
         local::swap(&mut core);
         core.near_key = self.near.take().map(NearTo::leave);
         core.tick = self.tick;
+        core.next_injected = self.next_injected;
         core.tally = mem::take(&mut self.tally);
         self.shared.seat.give_back(core);
         panics.resume();

@@ -7,7 +7,7 @@ use std::task::Wake;
 use super::local;
 use super::shared::{Notified, SLOT, Shared};
 use crate::runtime::task::{
-    Identity, JoinHandle, Meta, OwnedTasks, Owner, Schedule, Spawned, Task, View, Waiting,
+    Bound, JoinHandle, Meta, OwnedTasks, Owner, Schedule, Spawned, Task, View, Waiting,
 };
 use crate::util::owner_cell::ThreadNumber;
 
@@ -18,10 +18,7 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let identity = meta.identity();
-        let bound = self.owned.bind(future, self.clone(), meta);
-        self.tell_spawned(identity);
-        Spawned::new(bound, |task| self.schedule_new(task))
+        self.begin(self.owned.bind(future, self.clone(), meta))
     }
 
     /// As [`spawn`](Self::spawn), with a future that stays on this thread.
@@ -40,10 +37,8 @@ impl Shared {
             "Local tasks can only be spawned on a LocalRuntime from the thread the runtime was \
              created on"
         );
-        let identity = meta.identity();
-        let bound = self.owned.bind_local(future, self.clone(), meta);
-        self.tell_spawned(identity);
-        Spawned::new(bound, |task| self.schedule_new(task)).finish()
+        self.begin(self.owned.bind_local(future, self.clone(), meta))
+            .finish()
     }
 
     /// Tasks in line; on another thread than the one that drives, as it was at its last turn.
@@ -51,12 +46,6 @@ impl Shared {
         match self.owned.is_near() {
             true => local::len(),
             false => self.meter().queued.get() as usize,
-        }
-    }
-
-    fn tell_spawned(&self, identity: Identity) {
-        if let Some(hooks) = self.hooks() {
-            hooks.spawned(identity);
         }
     }
 
@@ -71,10 +60,35 @@ impl Shared {
         is_near.then(|| self.owned.take_waiting(self.clone()))
     }
 
+    fn begin<T>(self: &Arc<Self>, bound: Bound<Arc<Shared>, T>) -> Spawned<T> {
+        match &self.config.hooks {
+            None => Spawned::new(bound, |task| self.schedule_new(task)),
+            Some(hooks) => {
+                let shared = self.clone();
+                Spawned::after_hook(bound, hooks.clone(), move |task| shared.schedule_new(task))
+            }
+        }
+    }
+
     fn schedule_new(self: &Arc<Self>, task: Notified) {
         match self.owned.is_near() {
             true => self.schedule_near(task),
             false => self.schedule(task),
+        }
+    }
+}
+
+unstable! {
+    #[cfg(feature = "taskdump")]
+    use crate::runtime::task::Id;
+
+    #[cfg(feature = "taskdump")]
+    impl Shared {
+        /// Wakes these tasks, if this thread drives.
+        pub(crate) fn wake_tasks(self: &Arc<Self>, wants: impl Fn(Id) -> bool) {
+            if self.owned.is_near() {
+                self.owned.wake(self.clone(), wants);
+            }
         }
     }
 }

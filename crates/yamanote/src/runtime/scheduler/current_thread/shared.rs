@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::Waker;
 use std::time::Duration;
 
 use super::census_board::CensusBoard;
@@ -16,14 +17,23 @@ use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::latency::LatencyClock;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::{Meter, Outside};
+use crate::runtime::scheduler::poll_timer::PollTimer;
 use crate::runtime::stall::{Polling, Workers};
-use crate::runtime::task::{self, Census, Hooks, Id, NearKey, OwnedTasks};
+use crate::runtime::task::{self, Census, Hooks, Id, LocalNotified, NearKey, OwnedTasks};
 
 /// Takes some milliseconds.
 const MOST_COUNTED: usize = 100_000;
 
 /// The one slot of the driver that this scheduler uses.
 pub(super) const SLOT: usize = 0;
+
+/// Of this many looks for a task, one looks into the injection queue first.
+const DEFAULT_GLOBAL_QUEUE_INTERVAL: u32 = 31;
+
+pub(super) fn global_queue_interval(config: &Config) -> u32 {
+    let interval = config.global_queue_interval;
+    interval.unwrap_or(DEFAULT_GLOBAL_QUEUE_INTERVAL)
+}
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
 
@@ -34,9 +44,14 @@ pub(super) struct Core {
     pub(super) near_key: Option<NearKey>,
     /// That of `Shared`, here while nobody drives.
     pub(super) polling: Option<Arc<Polling>>,
-    /// Counts polls; says when the injection queue is asked first.
+    /// The tasks that have yielded are collected in here. Empty while nobody drives.
+    pub(super) yielded: Vec<Waker>,
+    /// Counts looks for a task.
     pub(super) tick: u32,
+    /// The look that asks the injection queue first.
+    pub(super) next_injected: u32,
     pub(super) tally: Tally,
+    pub(super) poll_timer: PollTimer,
 }
 
 pub(crate) struct Shared {
@@ -53,6 +68,8 @@ pub(crate) struct Shared {
     /// A task has panicked that takes all others along. Relaxed: set and read by the thread that
     /// drives.
     has_panicked: AtomicBool,
+    /// Nobody wants to hear of polls, and the panic of a task ends no other.
+    pub(super) is_plain: bool,
     load: Load,
     meter: Meter,
     outside: Outside,
@@ -89,12 +106,16 @@ impl Shared {
                 queue: VecDeque::with_capacity(64),
                 near_key: Some(near_key),
                 polling: Some(polling.clone()),
+                yielded: Vec::new(),
                 tick: 0,
+                next_injected: global_queue_interval(&config),
                 tally: Tally::default(),
+                poll_timer: PollTimer::new(config.poll_times),
             })),
             main_woken: Woken::new(false),
             news: AtomicBool::new(false),
             has_panicked: AtomicBool::new(false),
+            is_plain: config.hooks.is_none() && !config.panic_shuts_down,
             load: Load::new(),
             meter: Meter::new(&config),
             outside: Outside::new(),
@@ -170,8 +191,26 @@ impl Shared {
         &self.outside
     }
 
-    pub(super) fn has_panicked(&self) -> bool {
-        self.has_panicked.load(Relaxed)
+    /// Runs a task of a scheduler that is not [plain](Self::is_plain).
+    #[cold]
+    pub(super) fn run_watched(&self, task: LocalNotified<Arc<Shared>>, waited: Option<Duration>) {
+        self.end_if_panicked();
+        match self.hooks() {
+            None => task.run(),
+            Some(hooks) => hooks.run(task, waited),
+        }
+    }
+
+    /// If a task has panicked that takes all others along, drops them all, and panics on this
+    /// thread; on the next that drives, too.
+    pub(super) fn end_if_panicked(&self) {
+        if self.has_panicked.load(Relaxed) {
+            self.owned.close_and_shutdown_all();
+            panic!(
+                "a spawned task panicked and the runtime is configured to shut down on unhandled \
+                 panic"
+            );
+        }
     }
 
     /// A task has panicked.

@@ -5,7 +5,6 @@ use super::current::{self, State, Worker};
 use super::shared::Core;
 use super::worker;
 use crate::runtime::stall::Polled;
-use crate::sys::thread;
 use crate::util::coop;
 
 /// Runs `f`, which may block. On a worker's thread the worker is lent to another thread meanwhile;
@@ -24,7 +23,7 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
     coop::with_unconstrained(f)
 }
 
-impl Worker {
+impl Worker<'_> {
     /// Gives core and slot to another thread, and returns the task that goes on without them.
     /// `None`: there is no core here (it is lent already), or this is no task, or no thread can be
     /// had. In the last two cases this worker is held up, and the sentry looks after what it has.
@@ -64,12 +63,9 @@ impl Worker {
     }
 
     fn install(&self, core: Box<Core>, task: Polled) {
-        let slot = self.shared.driver().enter_slot(core.index);
-        self.shared.meter(core.index).note_thread();
-        self.index.set(core.index);
-        let polling = self.public().pace.polling();
-        polling.enter(thread::id());
-        polling.begin(task);
+        let slot = self.shared.enter_worker(core.index);
+        self.set_index(core.index);
+        self.public().pace.polling().begin(task);
         *self.slot.borrow_mut() = Some(slot);
         *self.core.borrow_mut() = Some(core);
     }

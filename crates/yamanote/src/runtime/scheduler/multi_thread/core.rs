@@ -26,7 +26,9 @@ pub(super) struct Core<T: Pointer> {
     pub(super) local: Local<T>,
     /// Polls, roughly; wraps.
     pub(super) tick: u32,
-    /// The same since it last looked into the injection queue although it had tasks of its own.
+    /// Polls left until it looks at the driver in passing.
+    pub(super) until_turn: u32,
+    /// As `tick`, since it last looked into the injection queue although it had tasks of its own.
     pub(super) unlooked: u32,
     /// Tasks from the LIFO place since the last one from elsewhere.
     lifo_streak: u8,
@@ -62,6 +64,7 @@ pub(super) fn build<T: Pointer>(
             index,
             local,
             tick: 0,
+            until_turn: config.event_interval,
             unlooked: 0,
             lifo_streak: 0,
             lone_yields: 0,

@@ -23,14 +23,17 @@ use super::core::Public;
 use super::shared::{Core, Notified, Shared};
 use crate::runtime::driver::SlotGuard;
 use crate::runtime::stall::Polling;
-use crate::sys::thread;
 use crate::util::contained::contained;
 
 /// A thread while it is a worker.
-pub(super) struct Worker {
+pub(super) struct Worker<'s> {
     pub(super) shared: Arc<Shared>,
+    /// The public parts of all.
+    workers: &'s [Public<Notified>],
     /// Which worker; that of `core` while it is there.
     pub(super) index: Cell<usize>,
+    /// Of that worker. A poll needs it several times.
+    public: Cell<&'s Public<Notified>>,
     /// `None` while lent. Never borrowed while foreign code runs.
     pub(super) core: RefCell<Option<Box<Core>>>,
     /// `None` while lent.
@@ -67,27 +70,28 @@ pub(super) enum Push {
 
 thread_local! {
     /// Null, or what `enter` was given; that call is still on this thread's stack.
-    static CURRENT: Cell<*const Worker> = const { Cell::new(ptr::null()) };
+    static CURRENT: Cell<*const Worker<'static>> = const { Cell::new(ptr::null()) };
 }
 
 /// Makes `worker` this thread's while `f` runs.
-pub(super) fn enter<R>(worker: &Worker, f: impl FnOnce() -> R) -> R {
-    struct Restore(*const Worker);
+pub(super) fn enter<R>(worker: &Worker<'_>, f: impl FnOnce() -> R) -> R {
+    struct Restore(*const Worker<'static>);
     impl Drop for Restore {
         fn drop(&mut self) {
             CURRENT.set(self.0);
         }
     }
-    let _restore = Restore(CURRENT.replace(worker));
+    let _restore = Restore(CURRENT.replace(ptr::from_ref(worker).cast()));
     f()
 }
 
 /// Calls `f` with this thread's worker.
-pub(super) fn with<R>(f: impl FnOnce(Option<&Worker>) -> R) -> R {
+pub(super) fn with<R>(f: impl FnOnce(Option<&Worker<'_>>) -> R) -> R {
     // No destructor, so the cell is there until the thread's very end.
     let worker = CURRENT.get();
     // SAFETY: `enter` set it from a reference and resets it before that reference ends, on this
-    // same thread; `f` runs in between and its borrow cannot leave the call.
+    // same thread; `f` runs in between, and as it takes any lifetimes, nothing that it is lent can
+    // leave the call.
     f(unsafe { worker.as_ref() })
 }
 
@@ -117,25 +121,28 @@ pub(super) fn push(shared: &Arc<Shared>, task: Notified, how: Push) -> Result<()
     })
 }
 
-impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, core: Box<Core>) -> Self {
-        let slot = shared.driver().enter_slot(core.index);
-        shared.meter(core.index).note_thread();
-        shared.workers[core.index]
-            .pace
-            .polling()
-            .enter(thread::id());
+impl<'s> Worker<'s> {
+    pub(super) fn new(shared: &'s Arc<Shared>, core: Box<Core>) -> Self {
+        let slot = shared.enter_worker(core.index);
         Worker {
             index: Cell::new(core.index),
+            public: Cell::new(&shared.workers[core.index]),
+            workers: &shared.workers,
             core: RefCell::new(Some(core)),
             slot: RefCell::new(Some(slot)),
             state: Cell::new(State::Looking),
-            shared,
+            shared: shared.clone(),
         }
     }
 
-    pub(super) fn public(&self) -> &Public<Notified> {
-        &self.shared.workers[self.index.get()]
+    /// From now on it is another worker, whose core it has.
+    pub(super) fn set_index(&self, index: usize) {
+        self.index.set(index);
+        self.public.set(&self.workers[index]);
+    }
+
+    pub(super) fn public(&self) -> &'s Public<Notified> {
+        self.public.get()
     }
 
     /// Calls `f` with the core, which must be here. No foreign code may run in `f`.

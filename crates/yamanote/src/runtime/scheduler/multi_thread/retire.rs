@@ -16,7 +16,7 @@ use super::shared::{Core, Shared};
 use crate::runtime::driver::LONGEST_SHUTDOWN;
 use crate::util::contained::contained;
 
-impl Worker {
+impl Worker<'_> {
     /// The last thing a worker does.
     pub(super) fn retire(&self) {
         self.outside_tasks(|worker| worker.shared.owned.close_and_shutdown_all());

@@ -15,12 +15,14 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let identity = meta.identity();
         let bound = self.owned.bind(future, self.clone(), meta);
-        if let Some(hooks) = self.hooks() {
-            hooks.spawned(identity);
+        match &self.config.hooks {
+            None => Spawned::new(bound, |task| self.schedule(task)),
+            Some(hooks) => {
+                let shared = self.clone();
+                Spawned::after_hook(bound, hooks.clone(), move |task| shared.schedule(task))
+            }
         }
-        Spawned::new(bound, |task| self.schedule(task))
     }
 
     /// All tasks.
@@ -39,6 +41,23 @@ impl Shared {
         self.latency.stamp(&task);
         if let Err(task) = current::push(self, task, how) {
             self.inject([task]);
+        }
+    }
+}
+
+unstable! {
+    #[cfg(feature = "taskdump")]
+    use crate::runtime::task::Id;
+
+    #[cfg(feature = "taskdump")]
+    impl Shared {
+        /// Wakes these tasks, and every worker: there may be a task for each, and those that have
+        /// none go to sleep again.
+        pub(crate) fn wake_tasks(self: &Arc<Self>, wants: impl Fn(Id) -> bool) {
+            self.owned.wake(self.clone(), wants);
+            for worker in 0..self.num_workers() {
+                self.driver().unpark(worker);
+            }
         }
     }
 }

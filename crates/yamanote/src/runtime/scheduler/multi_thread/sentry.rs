@@ -26,7 +26,7 @@ const fn most(nap: Duration) -> Duration {
     Duration::from_nanos(nap.as_nanos() as u64 / 5 * 4)
 }
 
-impl Worker {
+impl Worker<'_> {
     /// Called by the sentry before it sleeps; returns for how long at most.
     pub(super) fn begin_nap(&self) -> Duration {
         self.look_at_siblings(Instant::now());

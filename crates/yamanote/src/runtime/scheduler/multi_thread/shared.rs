@@ -11,7 +11,7 @@ use super::core::{self, Public};
 use super::handover::Handover;
 use super::idle::Idle;
 use super::retirement::Retirement;
-use crate::runtime::driver::Driver;
+use crate::runtime::driver::{Driver, SlotGuard};
 use crate::runtime::scheduler::Config;
 use crate::runtime::scheduler::inject::Inject;
 use crate::runtime::scheduler::latency::LatencyClock;
@@ -19,6 +19,7 @@ use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::{Meter, Outside};
 use crate::runtime::stall::{Polling, Workers};
 use crate::runtime::task::{self, Census, Hooks, Id, OwnedTasks};
+use crate::sys::thread;
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
 pub(super) type Core = core::Core<Notified>;
@@ -72,6 +73,16 @@ impl Shared {
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {
         &self.driver
+    }
+
+    /// This thread is the worker from now on, and drives its slot until what this returns is
+    /// dropped.
+    pub(super) fn enter_worker(&self, worker: usize) -> SlotGuard {
+        let slot = self.driver.enter_slot(worker);
+        let Public { meter, pace, .. } = &self.workers[worker];
+        meter.note_thread();
+        pace.polling().enter(thread::id());
+        slot
     }
 
     pub(crate) fn num_workers(&self) -> usize {

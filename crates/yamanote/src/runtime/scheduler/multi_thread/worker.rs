@@ -12,21 +12,24 @@ use super::tuning::MIN_INTERVAL;
 use crate::runtime::driver::{PollIo, Role};
 use crate::runtime::task::take_blocks;
 use crate::simulation;
-use crate::sys::ticks::calibrate;
-use crate::util::coop::{self, Left};
+use crate::util::coop::{BetweenPolls, Left};
 
 /// Yields of a task that is alone, between two turns of the driver. A turn costs a system call, but
 /// a task that yields probably waits for something the driver knows.
 const LONE_YIELDS: u8 = 8;
 
-/// How a poll has left the worker.
+/// What a worker does between two polls.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum PollEnd {
-    InBudget,
-    /// The task has spent its whole budget.
-    Spent,
-    /// The core was lent, and is still.
-    Lent,
+enum Aside {
+    Nothing,
+    /// It looks at its operations.
+    Reap,
+    /// It looks at the driver.
+    Turn,
+    /// The same, and at everything else that it looks at now and then.
+    Lap,
+    /// It ends: the core was lent in that poll, and is another thread's business by now.
+    Leave,
 }
 
 /// The life of a thread that is launched to be a worker: it runs whatever worker needs a thread.
@@ -35,7 +38,7 @@ pub(super) fn life(shared: &Arc<Shared>) -> impl FnOnce() + Send + use<> {
     move || {
         shared.handover.arrive();
         while let Some(core) = shared.handover.take(shared.driver()) {
-            let worker = Worker::new(shared.clone(), core);
+            let worker = Worker::new(&shared, core);
             take_blocks();
             current::enter(&worker, || worker.work());
         }
@@ -45,10 +48,11 @@ pub(super) fn life(shared: &Arc<Shared>) -> impl FnOnce() + Send + use<> {
 /// Tasks that a worker takes from the injection queue at once: whoever pushes waits meanwhile.
 const LARGEST_SHARE: usize = 256;
 
-impl Worker {
+impl Worker<'_> {
     /// Works until the runtime shuts down or the core is lent to another thread for good.
     fn work(&self) {
         self.public().pace.polling().end();
+        let between_polls = BetweenPolls::begin();
         loop {
             if self.shared.is_shutdown() {
                 return self.retire();
@@ -57,14 +61,18 @@ impl Worker {
                 self.sleep();
                 continue;
             };
-            match self.run(task) {
-                PollEnd::Lent => return,
-                end => self.look_around(end),
+            let left = self.run(task, &between_polls);
+            match self.end_poll(left) {
+                Aside::Nothing => {}
+                Aside::Reap => self.turn(PollIo::Skip),
+                Aside::Turn => self.turn(PollIo::Drain),
+                Aside::Lap => self.lap(),
+                Aside::Leave => return,
             }
         }
     }
 
-    fn run(&self, task: Notified) -> PollEnd {
+    fn run(&self, task: Notified, between_polls: &BetweenPolls) -> Left {
         if self.state.get() == State::Looking {
             self.begin_work();
         }
@@ -73,25 +81,11 @@ impl Worker {
         let waited = self.shared.latency.measure(&task, waits);
         self.public().pace.polling().begin(task.meta().into());
         simulation::step();
-        let ((), left) = coop::budget_noting(|| match self.shared.hooks() {
+        let poll = || match self.shared.hooks() {
             None => task.run(),
             Some(hooks) => hooks.run_contained(task, waited),
-        });
-        // A core that was lent in that poll is another thread's business by now.
-        if self.core.borrow().is_none() {
-            return PollEnd::Lent;
-        }
-        self.public().pace.polling().end();
-        match left {
-            Left::Some => PollEnd::InBudget,
-            Left::Nothing => PollEnd::Spent,
-        }
-    }
-
-    #[cold]
-    fn note_poll_time(&self) {
-        let times = self.public().meter.poll_times.as_ref();
-        self.with_core(|core| core.poll_timer.end(core.tick, times));
+        };
+        between_polls.poll(poll).1
     }
 
     /// Before the first task after a sleep or a search.
@@ -114,49 +108,62 @@ impl Worker {
         }
     }
 
-    /// After each poll.
-    fn look_around(&self, end: PollEnd) {
+    /// The poll that has left so much of its budget is over: what is to be done before the next.
+    fn end_poll(&self, left: Left) -> Aside {
+        let mut core = self.core.borrow_mut();
+        let Some(core) = core.as_deref_mut() else {
+            return Aside::Leave;
+        };
+        let public = self.public();
+        public.pace.polling().end();
+        if core.poll_timer.is_running() {
+            core.poll_timer
+                .end(core.tick, public.meter.poll_times.as_ref());
+        }
         let yielded = self.state.replace(State::Running) == State::Yielded;
-        let (lone_yield, due, is_timed) = self.with_core(|core| {
-            let alone = yielded && core.queued() == 1;
-            core.lone_yields = if alone { core.lone_yields + 1 } else { 0 };
-            // A poll that spent a whole budget was long enough for the turn to cost little beside
-            // it.
-            let lone_yield = core.lone_yields == LONE_YIELDS || (alone && end == PollEnd::Spent);
-            if lone_yield {
-                core.lone_yields = 0;
-            }
-            let interval = self.shared.config.event_interval.max(1);
-            let is_timed = core.poll_timer.is_running();
-            (lone_yield, core.tick % interval == 0, is_timed)
-        });
-        if is_timed {
-            self.note_poll_time();
+        let alone = yielded && core.queued() == 1;
+        core.lone_yields = if alone { core.lone_yields + 1 } else { 0 };
+        // A poll that spent a whole budget was long enough for the turn to cost little beside it.
+        let lone_yield = core.lone_yields == LONE_YIELDS || (alone && left == Left::Nothing);
+        if lone_yield {
+            core.lone_yields = 0;
         }
-        if due {
-            let now = Instant::now();
-            calibrate(now);
-            if let Some(mean_ns) = self.with_core(|core| core.tuning.lap(now, core.tick)) {
-                self.public().pace.note_polls(mean_ns);
-            }
-            self.publish_tally();
-            self.public().load.account(now);
-            self.turn(PollIo::Drain);
-            self.check_siblings_in_passing(now);
+        core.until_turn = core.until_turn.saturating_sub(1);
+        if core.until_turn == 0 {
+            core.until_turn = self.shared.config.event_interval;
+            Aside::Lap
         } else if lone_yield {
-            self.turn(PollIo::Drain);
-        } else if self.ring_is_due() {
-            self.turn(PollIo::Skip);
+            Aside::Turn
+        } else if self.ring_is_due(core) {
+            Aside::Reap
+        } else {
+            Aside::Nothing
         }
+    }
+
+    /// Once in a while: publishes what was counted, and looks at the driver and at the siblings.
+    fn lap(&self) {
+        let now = Instant::now();
+        let mean_ns = self.with_core(|core| {
+            core.poll_timer.adjust(now);
+            core.tuning.lap(now, core.tick)
+        });
+        if let Some(mean_ns) = mean_ns {
+            self.public().pace.note_polls(mean_ns);
+        }
+        self.publish_tally();
+        self.public().load.account(now);
+        self.turn(PollIo::Drain);
+        self.check_siblings_in_passing(now);
     }
 
     /// Whether it is time to look at operations. That is as often as at the injection queue, which
     /// is where a thread of the pool would announce their ends. But all workers look at that queue,
     /// and an operation waits for two looks of one worker. So beside long polls, where looks cost
     /// little, it is after each.
-    fn ring_is_due(&self) -> bool {
-        self.shared.driver().has_own_ops(self.index.get())
-            && self.with_core(|core| core.tuning.has_long_polls() || core.unlooked == 0)
+    fn ring_is_due(&self, core: &Core) -> bool {
+        (core.unlooked == 0 || core.tuning.has_long_polls())
+            && self.shared.driver().has_own_ops(core.index)
     }
 
     /// Polls between two looks into the injection queue. Not at each: its own tasks would starve.
