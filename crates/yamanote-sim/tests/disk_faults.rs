@@ -4,6 +4,7 @@ mod support;
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 use support::world;
@@ -194,6 +195,25 @@ fn who_has_crashed_changes_nothing() {
             send.send(fs::read("/tmp/log").unwrap()).unwrap();
         });
         assert_eq!(receive.recv().unwrap(), b"synced");
+    });
+}
+
+#[test]
+fn a_lock_ends_with_its_life() {
+    world(7, || {
+        let host = hosts::add("node");
+        for _ in 0..3 {
+            let (send, receive) = std::sync::mpsc::channel();
+            hosts::start(host, move || {
+                let file = File::create("/tmp/lock").unwrap();
+                // SAFETY: no pointers.
+                let locked = unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) };
+                std::mem::forget(file);
+                send.send(locked).unwrap();
+            });
+            assert_eq!(receive.recv_timeout(Duration::from_secs(9)), Ok(0));
+            hosts::crash(host);
+        }
     });
 }
 

@@ -35,7 +35,20 @@ impl Kernel {
             self.unlock_all(file, host, ino);
             return Ok(());
         };
+        // Who was locked out by a life that has ended is not any more.
+        let owners = self.disk_of(host).locks.held.get(&ino);
+        let ended: Vec<FileId> = owners
+            .cloned()
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|(owner, _)| {
+                let file = self.find_file(*owner);
+                file.is_none_or(|file| self.is_over(file.life))
+            })
+            .map(|(owner, _)| owner)
+            .collect();
         let held = self.disk_of(host).locks.held.entry(ino).or_default();
+        held.retain(|(owner, _)| !ended.contains(owner));
         let had = held.iter().any(|(owner, _)| *owner == file);
         held.retain(|(owner, _)| *owner != file);
         if held.iter().any(|(_, other)| *other || exclusive) {
