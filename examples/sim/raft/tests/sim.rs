@@ -43,7 +43,16 @@ fn start(sim: &Sim, nodes: usize, bug: Option<Bug>) -> BTreeMap<u64, String> {
     members
 }
 
-async fn experiment(sim: Sim, nodes: usize, calls: usize, bug: Option<Bug>) {
+const ALL: &[Fault] = &[
+    Fault::Partition,
+    Fault::OneWay,
+    Fault::Hold,
+    Fault::Crash,
+    Fault::Pause,
+    Fault::SlowDisk,
+];
+
+async fn experiment(sim: Sim, nodes: usize, faults: &[Fault], bug: Option<Bug>) {
     let members = start(&sim, nodes, bug);
     let history = work::Calls::default();
     let calling: Vec<_> = CLIENTS
@@ -51,21 +60,14 @@ async fn experiment(sim: Sim, nodes: usize, calls: usize, bug: Option<Bug>) {
         .zip(0..)
         .map(|(name, me)| {
             let (members, history) = (members.clone(), history.clone());
-            sim.host(name).run(work::calls(members, me, calls, history))
+            sim.host(name).run(work::calls(members, me, 60, history))
         })
         .collect();
     let hosts: Vec<_> = NODES[..nodes].iter().chain(&CLIENTS).copied().collect();
     let storm = Storm {
         nodes: &NODES[..nodes],
         hosts: &hosts,
-        faults: &[
-            Fault::Partition,
-            Fault::OneWay,
-            Fault::Hold,
-            Fault::Crash,
-            Fault::Pause,
-            Fault::SlowDisk,
-        ],
+        faults,
         time: Duration::from_secs(20),
     };
     storm.rage(&sim).await;
@@ -83,42 +85,48 @@ async fn experiment(sim: Sim, nodes: usize, calls: usize, bug: Option<Bug>) {
 
 #[yamanote::sim::test(seeds = 100)]
 async fn three_nodes_are_one_store(sim: Sim) {
-    experiment(sim, 3, 60, None).await;
+    experiment(sim, 3, ALL, None).await;
 }
 
 #[yamanote::sim::test(seeds = 50)]
 async fn five_nodes_are_one_store(sim: Sim) {
-    experiment(sim, 5, 60, None).await;
+    experiment(sim, 5, ALL, None).await;
 }
 
 #[yamanote::sim::test(seeds = 200)]
 #[should_panic]
 async fn finds_a_missing_sync(sim: Sim) {
-    experiment(sim, 3, 60, Some(Bug::LogNotSynced)).await;
+    experiment(sim, 3, ALL, Some(Bug::LogNotSynced)).await;
 }
 
 #[yamanote::sim::test(seeds = 200)]
 #[should_panic]
 async fn finds_a_vote_that_is_not_synced(sim: Sim) {
-    experiment(sim, 3, 60, Some(Bug::VoteNotSynced)).await;
+    experiment(sim, 3, ALL, Some(Bug::VoteNotSynced)).await;
 }
 
 #[yamanote::sim::test(seeds = 200)]
 #[should_panic]
 async fn finds_a_torn_write(sim: Sim) {
-    experiment(sim, 3, 60, Some(Bug::TornWrite)).await;
+    experiment(
+        sim,
+        3,
+        &[Fault::Crash, Fault::SlowDisk],
+        Some(Bug::TornWrite),
+    )
+    .await;
 }
 
 #[yamanote::sim::test(seeds = 200)]
 #[should_panic]
 async fn finds_a_read_of_a_leader_that_was(sim: Sim) {
-    experiment(sim, 3, 60, Some(Bug::LocalRead)).await;
+    experiment(sim, 3, ALL, Some(Bug::LocalRead)).await;
 }
 
 #[yamanote::sim::test(seeds = 200)]
 #[should_panic]
 async fn finds_a_call_applied_twice(sim: Sim) {
-    experiment(sim, 3, 60, Some(Bug::AppliedTwice)).await;
+    experiment(sim, 3, ALL, Some(Bug::AppliedTwice)).await;
 }
 
 // --- what is measured: `time` these with one seed
