@@ -2,6 +2,7 @@
 
 mod address;
 mod calls;
+mod interfaces;
 mod messages;
 mod names;
 mod options;
@@ -15,6 +16,7 @@ use std::ffi::c_int;
 
 pub(super) fn keep() {
     calls::keep();
+    interfaces::keep();
     messages::keep();
     names::keep();
     options::keep();
