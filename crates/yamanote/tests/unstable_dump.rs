@@ -295,7 +295,7 @@ matrix! {
             let task = yamanote::spawn(pending::<()>());
             drop(Handle::current().dump().await);
             // Until each worker has its name.
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(Duration::from_secs(1));
             let before = Snapshot::take();
             for _ in 0..50 {
                 drop(Handle::current().dump().await);
