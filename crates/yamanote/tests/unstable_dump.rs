@@ -295,7 +295,7 @@ matrix! {
             let task = yamanote::spawn(pending::<()>());
             drop(Handle::current().dump().await);
             // Until each worker has its name.
-            std::thread::sleep(Duration::from_millis(100));
+            std::thread::sleep(Duration::from_secs(1));
             let before = Snapshot::take();
             for _ in 0..50 {
                 drop(Handle::current().dump().await);
@@ -365,6 +365,27 @@ matrix! {
         });
         assert!(polled.is_pending(), "a look changes nothing");
         assert_eq!(leaves, 2);
+    }
+
+    /// What a capture is to wake after the poll is woken before the task blocks in place.
+    fn a_capture_before_a_block_in_place(setup: Setup) {
+        if setup.workers.is_none() {
+            return;
+        }
+        let runtime = builder!(setup).build().unwrap();
+        let task = runtime.spawn(async {
+            let waker = CountingWaker::new();
+            let mut future = pin!(yield_now());
+            let mut look = || future.as_mut().poll(&mut Context::from_waker(&waker.waker()));
+            assert!(trace_with(&mut look, |_| ()).is_pending());
+            assert_eq!(waker.wakes(), 0, "not in the poll");
+            yamanote::task::block_in_place(|| {
+                assert_eq!(waker.wakes(), 1);
+                assert!(trace_with(&mut look, |_| ()).is_pending());
+                assert_eq!(waker.wakes(), 2, "at once");
+            });
+        });
+        runtime.block_on(task).unwrap();
     }
 
     /// Of captures inside of each other the innermost hears of a leaf; and a panic leaves nothing

@@ -1,13 +1,14 @@
 //! Letting the other tasks run.
 #![forbid(unsafe_code)]
 
-use std::future::poll_fn;
+use std::future::Future;
 use std::panic::Location;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use crate::unstable::TASK_DUMPS;
-use crate::util::{defer, trace};
+use crate::util::defer::{self, YieldOnce};
+use crate::util::trace;
 
 /// Lets the other tasks run.
 ///
@@ -36,15 +37,20 @@ use crate::util::{defer, trace};
 /// # }
 /// ```
 pub async fn yield_now() {
-    let mut once = defer::yield_once();
-    if !TASK_DUMPS {
-        return once.await;
+    YieldNow(defer::yield_once()).await;
+}
+
+struct YieldNow(YieldOnce);
+
+impl Future for YieldNow {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if TASK_DUMPS {
+            ready!(trace_yield(cx));
+        }
+        Pin::new(&mut self.0).poll(cx)
     }
-    let yielding = |cx: &mut Context<'_>| {
-        ready!(trace_yield(cx));
-        Pin::new(&mut once).poll(cx)
-    };
-    poll_fn(yielding).await
 }
 
 /// `Pending` while the task is only being looked at. For whoever gives [`yield_now`] another name:

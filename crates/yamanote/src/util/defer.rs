@@ -151,6 +151,15 @@ pub(crate) fn suspend() -> Suspended {
     }
 }
 
+/// As [`suspend`], and wakes what was collected.
+pub(crate) fn wake_all_and_suspend() -> Suspended {
+    let suspended = suspend();
+    while let Some(waker) = pop() {
+        waker.wake();
+    }
+    suspended
+}
+
 /// See [`suspend`].
 pub(crate) struct Suspended {
     was_collecting: bool,

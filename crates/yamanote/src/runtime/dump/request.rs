@@ -16,7 +16,7 @@ use crate::util::poison::unpoisoned;
 use crate::util::trace;
 
 /// A dump ends when for this long no task has been looked at: what is left does not come to it.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Handle {
     /// What the tasks of this runtime wait for: for each a tree of the calls that have led to where
@@ -29,7 +29,7 @@ impl Handle {
     ///
     /// No worker stops for it; each looks at the tasks that it polls anyway. A task that is in a
     /// poll is looked at afterwards. If that poll does not return, the task is left out, when no
-    /// other has been looked at for a tenth of a second. (In Tokio the workers wait for each other,
+    /// other has been looked at for a second. (In Tokio the workers wait for each other,
     /// and while one is stuck there is no dump.)
     ///
     /// Of a current-thread runtime only the thread that drives it may look at its tasks. Elsewhere

@@ -148,8 +148,6 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
     let id = this.header.meta.id;
     let polled = catch_unwind(AssertUnwindSafe(|| {
         let on_panic = DropFuture::<F, S>(task, PhantomData);
-        // Whoever drives biased tasks collects anyway.
-        let _collecting = (TASK_DUMPS && !S::IS_BIASED).then(|| Collecting::begin(Vec::new()));
         let polled = this.stage.with_mut(|stage| {
             let _current = id::enter(id);
             let _span = this.header.meta.label.enter();
@@ -163,7 +161,11 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
             let waker = unsafe { waker::borrowed(task, S::IS_BIASED) };
             let cx = &mut Context::from_waker(&waker);
             match TASK_DUMPS {
-                true => tracers::poll(id, future, cx),
+                true => {
+                    // Whoever drives biased tasks collects anyway.
+                    let _collecting = (!S::IS_BIASED).then(|| Collecting::begin(Vec::new()));
+                    tracers::poll(id, future, cx)
+                }
                 false => future.poll(cx),
             }
         });

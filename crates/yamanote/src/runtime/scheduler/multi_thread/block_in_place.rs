@@ -5,7 +5,8 @@ use super::current::{self, State, Worker};
 use super::shared::Core;
 use super::worker;
 use crate::runtime::stall::Polled;
-use crate::util::coop;
+use crate::unstable::TASK_DUMPS;
+use crate::util::{coop, defer};
 
 /// Runs `f`, which may block. On a worker's thread the worker is lent to another thread meanwhile;
 /// elsewhere nobody is held up.
@@ -19,6 +20,8 @@ pub(crate) fn block_in_place<R>(f: impl FnOnce() -> R) -> R {
             }
         }
     }
+    // With dumps, a poll collects what is to be woken after it.
+    let _at_once = TASK_DUMPS.then(defer::wake_all_and_suspend);
     let _return = Return(current::with(|worker| worker.and_then(Worker::lend_core)));
     coop::with_unconstrained(f)
 }
