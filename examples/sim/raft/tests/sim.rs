@@ -93,19 +93,19 @@ async fn five_nodes_are_one_store(sim: Sim) {
     experiment(sim, 5, ALL, None).await;
 }
 
-#[yamanote::sim::test(seeds = 200)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_missing_sync(sim: Sim) {
     experiment(sim, 3, ALL, Some(Bug::LogNotSynced)).await;
 }
 
-#[yamanote::sim::test(seeds = 200)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_vote_that_is_not_synced(sim: Sim) {
     experiment(sim, 3, ALL, Some(Bug::VoteNotSynced)).await;
 }
 
-#[yamanote::sim::test(seeds = 200)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_torn_write(sim: Sim) {
     experiment(
@@ -117,13 +117,13 @@ async fn finds_a_torn_write(sim: Sim) {
     .await;
 }
 
-#[yamanote::sim::test(seeds = 200)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_read_of_a_leader_that_was(sim: Sim) {
     experiment(sim, 3, ALL, Some(Bug::LocalRead)).await;
 }
 
-#[yamanote::sim::test(seeds = 200)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_call_applied_twice(sim: Sim) {
     experiment(sim, 3, ALL, Some(Bug::AppliedTwice)).await;
