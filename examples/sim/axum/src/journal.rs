@@ -33,8 +33,8 @@ struct End {
 }
 
 impl Journal {
-    /// Opens the journal and gives what is in it. Its end may be one that a crash has spoilt; nobody
-    /// was told of that.
+    /// Opens the journal and gives what is in it. Its end may be one that a crash has spoilt;
+    /// nobody was told of that.
     pub async fn open(path: &Path, bug: Option<Bug>) -> io::Result<(Journal, Vec<Record>)> {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);

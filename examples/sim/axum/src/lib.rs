@@ -25,7 +25,8 @@ pub use ledger::{Bank, Outcome};
 /// Mistakes that people make, one of which can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bug {
-    /// A key is remembered when its transfer is done: a second try while it is under way is another.
+    /// A key is remembered when its transfer is done: a second try while it is under way is
+    /// another.
     AppliedTwice,
     /// The journal does not have the keys, so that they are forgotten at a crash.
     KeysForgotten,

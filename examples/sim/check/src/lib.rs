@@ -162,7 +162,8 @@ pub fn linearizable<M: Model>(
     }
 }
 
-/// Which operations have taken effect: all before `first`, and of those after it the ones in `more`.
+/// Which operations have taken effect: all before `first`, and of those after it the ones in
+/// `more`.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 struct Done {
     first: usize,

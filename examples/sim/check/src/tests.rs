@@ -1,3 +1,6 @@
+//! Histories that are linearizable, and histories that are not.
+#![forbid(unsafe_code)]
+
 use super::{History, Model, linearizable};
 
 /// A number that can be read, written, and exchanged for another.

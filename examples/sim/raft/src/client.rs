@@ -15,8 +15,8 @@ pub struct Client {
     serial: u64,
 }
 
-/// How many entries a node has applied, and a checksum of what has come of them: two nodes that have
-/// applied as many have the same.
+/// How many entries a node has applied, and a checksum of what has come of them: two nodes that
+/// have applied as many have the same.
 ///
 /// # Errors
 ///

@@ -76,8 +76,8 @@ impl Peer {
         }
     }
 
-    /// Asks, once. If this is dropped before there is an answer, or there is none, the connection is
-    /// closed: the next question must not be taken for the one that this answers.
+    /// Asks, once. If this is dropped before there is an answer, or there is none, the connection
+    /// is closed: the next question must not be taken for the one that this answers.
     pub async fn ask(&mut self, question: &Question) -> io::Result<Reply> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,

@@ -21,7 +21,8 @@ pub use server::serve;
 pub enum Bug {
     /// Who has the lease writes until when, and the others look at their own clock on the wall.
     WallClock,
-    /// The lease bears the worker's name, not one of its own: a late release ends the worker's next.
+    /// The lease bears the worker's name, not one of its own: a late release ends the worker's
+    /// next.
     SameToken,
     /// The work goes on when the lease is over.
     NoDeadline,

@@ -1,8 +1,8 @@
 //! A service that does jobs later, over lines of text.
 //!
 //! A client says `after 250 name payload`; the service says `accepted name` at once (or `refused
-//! name`, if the client has too many) and, when the time has come and a worker was free, `done name`
-//! and the payload. `cancel name` is answered by
+//! name`, if the client has too many) and, when the time has come and a worker was free, `done
+//! name` and the payload. `cancel name` is answered by
 //! `cancelled name` or `late name`. When the service is told to stop it takes no more, does what it
 //! has accepted, says `bye` to every client, and ends.
 #![forbid(unsafe_code)]

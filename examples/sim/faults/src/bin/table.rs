@@ -1,5 +1,5 @@
-//! How many seeds it takes to find each mistake: the median of several tries, each with seeds of its
-//! own. Prints the table of `README.md`. Run in this workspace's folder:
+//! How many seeds it takes to find each mistake: the median of several tries, each with seeds of
+//! its own. Prints the table of `README.md`. Run in this workspace's folder:
 //!
 //! ```console
 //! $ cargo run --release -p faults --bin table [tries]
