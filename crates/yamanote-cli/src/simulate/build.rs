@@ -126,7 +126,7 @@ fn set_flags(cargo: &mut std::process::Command, tree: &Path) {
 /// The files that Cargo reads its configuration from, those that are not there too.
 fn configuration(tree: &Path) -> impl Iterator<Item = PathBuf> + '_ {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let home = home.or_else(|| Some(std::env::var_os("HOME").map(PathBuf::from)?.join(".cargo")));
     let directories = tree.ancestors().map(|it| it.join(".cargo")).chain(home);
     directories.flat_map(|it| [it.join("config.toml"), it.join("config")])
 }
