@@ -3,7 +3,8 @@
 //! More seeds of the simulated kernel, longer orders of the task's machine, more preemptions in the
 //! models, the tests of the file system, the pipe and the channels against their models with more
 //! cases, more random programs beside Tokio's order, Tokio's own tests three times in a row, and
-//! once under `tokio_unstable`, every row of the race, the whole of Miri and the sanitizers.
+//! once under `tokio_unstable` and once on the simulated machine, every row of the race, the whole of
+//! Miri and the sanitizers.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -171,6 +172,39 @@ const STEPS: &[Step] = &[
         "models with three preemptions",
         &["xtask", "loom"],
         &[("LOOM_MAX_PREEMPTIONS", "3")],
+    ),
+    (
+        "the runtime on the simulated machine, 1,000 seeds, each twice",
+        &[
+            "test",
+            "--release",
+            "-p",
+            "yamanote",
+            "--features",
+            "sim",
+            "--test",
+            "sim_runtime",
+            "--test",
+            "sim_network",
+            "--test",
+            "sim_files",
+            "--test",
+            "sim_descriptors",
+        ],
+        &[("YAMANOTE_SIM_SEEDS", "1000"), ("YAMANOTE_SIM_CHECK", "1")],
+    ),
+    (
+        "Tokio's own tests on the simulated machine",
+        &[
+            "xtask",
+            "conformance",
+            "--driver",
+            "sim",
+            "--explained",
+            "--suite",
+            "tokio",
+        ],
+        &[],
     ),
     ("Miri", &["xtask", "miri", "--whole"], &[]),
     ("AddressSanitizer", &["xtask", "sanitize", "address"], &[]),
