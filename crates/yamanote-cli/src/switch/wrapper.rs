@@ -56,6 +56,8 @@ pub fn sweep(root: &Path) {
 fn manifest(directory: &Path, yamanote: &Source, tokio: &Source) -> String {
     let feature = |name: &&str| match *name {
         "default" => "default = []\n".to_owned(),
+        // Not Tokio's.
+        "sim" => "sim = [\"yamanote/sim\"]\n".to_owned(),
         name => format!("{name} = [\"yamanote/{name}\", \"real_tokio/{name}\"]\n"),
     };
     let features: String = shim::FEATURES.iter().map(feature).collect();

@@ -18,7 +18,7 @@ pub fn rust_version() -> Version {
 }
 
 /// What Cargo accepts in `features = [...]`.
-pub const FEATURES: [&str; 26] = [
+pub const FEATURES: [&str; 27] = [
     "bytes",
     "default",
     "fs",
@@ -37,6 +37,7 @@ pub const FEATURES: [&str; 26] = [
     "schedule-latency",
     "signal",
     "signal-hook-registry",
+    "sim",
     "socket2",
     "sync",
     "taskdump",
