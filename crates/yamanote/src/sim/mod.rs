@@ -83,7 +83,7 @@
 //! yamanote = { version = "0.1", features = ["sim"] }
 //! ```
 //!
-//! ```
+//! ```text
 //! // tests/sim.rs
 //! #![cfg(yamanote_sim)]
 //! ```
