@@ -2,6 +2,8 @@
 //! `sim` nobody is part of one, and all of this is nothing.
 #![forbid(unsafe_code)]
 
+use std::collections::VecDeque;
+
 #[cfg(feature = "sim")]
 pub(crate) use yamanote_sim::{choose, is_inside, step};
 
@@ -13,6 +15,15 @@ pub(crate) use present::adopt;
 
 #[cfg(not(feature = "sim"))]
 pub(crate) use absent::adopt;
+
+/// Brings to the front of the queue what is to be first of it: in a simulation that may be any.
+#[inline(always)]
+pub(crate) fn choose_first<T>(queue: &mut VecDeque<T>) {
+    if is_inside() && !queue.is_empty() {
+        let first = choose(queue.len());
+        queue.swap(0, first);
+    }
+}
 
 #[cfg(feature = "sim")]
 mod present {

@@ -266,6 +266,25 @@ pub unsafe extern "C" fn ioctl(fd: c_int, request: c_ulong, argument: usize) -> 
     unsafe { call(libc::SYS_ioctl, args) as c_int }
 }
 
+/// A call that moves bytes between two descriptors, each with a place of its own or null.
+///
+/// # Safety
+///
+/// The arguments are those of such a call.
+unsafe fn move_bytes(
+    number: c_long,
+    from: (c_int, *mut libc::loff_t),
+    to: (c_int, *mut libc::loff_t),
+    len: usize,
+    flags: u32,
+) -> isize {
+    let (from, from_place) = (from.0 as usize, from.1 as usize);
+    let (to, to_place) = (to.0 as usize, to.1 as usize);
+    let args = [from, from_place, to, to_place, len, flags as usize];
+    // SAFETY: as the caller promises.
+    unsafe { call(number, args) }
+}
+
 /// # Safety
 ///
 /// As of the C function.
@@ -278,17 +297,16 @@ pub unsafe extern "C" fn splice(
     len: usize,
     flags: u32,
 ) -> isize {
-    let (from_place, to_place) = (from_place as usize, to_place as usize);
-    let args = [
-        from as usize,
-        from_place,
-        to as usize,
-        to_place,
-        len,
-        flags as usize,
-    ];
     // SAFETY: the arguments are the caller's.
-    unsafe { call(libc::SYS_splice, args) }
+    unsafe {
+        move_bytes(
+            libc::SYS_splice,
+            (from, from_place),
+            (to, to_place),
+            len,
+            flags,
+        )
+    }
 }
 
 /// # Safety
@@ -357,15 +375,14 @@ pub unsafe extern "C" fn copy_file_range(
     len: usize,
     flags: u32,
 ) -> isize {
-    let (from_place, to_place) = (from_place as usize, to_place as usize);
-    let args = [
-        from as usize,
-        from_place,
-        to as usize,
-        to_place,
-        len,
-        flags as usize,
-    ];
     // SAFETY: the arguments are the caller's.
-    unsafe { call(libc::SYS_copy_file_range, args) }
+    unsafe {
+        move_bytes(
+            libc::SYS_copy_file_range,
+            (from, from_place),
+            (to, to_place),
+            len,
+            flags,
+        )
+    }
 }

@@ -129,7 +129,9 @@ async fn finds_a_call_applied_twice(sim: Sim) {
     experiment(sim, 3, ALL, Some(Bug::AppliedTwice)).await;
 }
 
-// --- what is measured: `time` these with one seed
+// --- what is measured, and asserts nothing: too long for each run of the tests. The README has the
+// figures, and the command that repeats them:
+// `cargo test --release -p kv --test sim -- --ignored`
 
 #[yamanote::sim::test(seeds = 1, limit = 7200)]
 #[ignore = "an hour of three nodes that do nothing"]

@@ -2,7 +2,9 @@
 
 use super::{address, asked, told};
 use crate::abi::waiting::wait_on;
+use crate::kernel::Kernel;
 use crate::kernel::files::Errno;
+use crate::kernel::net::SocketId;
 use crate::kernel::net::address::Address;
 use crate::me;
 use crate::raw;
@@ -251,6 +253,33 @@ pub unsafe extern "C" fn shutdown(fd: c_int, how: c_int) -> c_int {
     unsafe { real(libc::SYS_shutdown, [fd as usize, how as usize, 0, 0]) }
 }
 
+/// Tells a name of the socket: the world what `name_of` says, the real kernel by the call of that
+/// number.
+///
+/// # Safety
+///
+/// The pointers are those of such a call.
+unsafe fn tell_name(
+    fd: c_int,
+    (place, len): (*mut libc::sockaddr, *mut libc::socklen_t),
+    name_of: impl FnOnce(&Kernel, SocketId) -> Result<Address, Errno>,
+    number: c_long,
+) -> c_int {
+    if let Some(it) = asked(fd) {
+        let answer = it
+            .socket
+            .and_then(|socket| it.me.inside(|kernel| name_of(kernel, socket)));
+        let answer = answer.map(|name| {
+            // SAFETY: as the caller promises.
+            unsafe { address::write(Some(&name), place, len) };
+            0
+        });
+        return told(it.me, answer) as c_int;
+    }
+    // SAFETY: as the caller promises.
+    unsafe { real(number, [fd as usize, place as usize, len as usize, 0]) }
+}
+
 /// # Safety
 ///
 /// As of the C function.
@@ -260,24 +289,8 @@ pub unsafe extern "C" fn getsockname(
     place: *mut libc::sockaddr,
     len: *mut libc::socklen_t,
 ) -> c_int {
-    if let Some(it) = asked(fd) {
-        let answer = it
-            .socket
-            .and_then(|socket| it.me.inside(|kernel| kernel.socket_name(socket)));
-        let answer = answer.map(|name| {
-            // SAFETY: as the caller promises.
-            unsafe { address::write(Some(&name), place, len) };
-            0
-        });
-        return told(it.me, answer) as c_int;
-    }
     // SAFETY: the arguments are the caller's.
-    unsafe {
-        real(
-            libc::SYS_getsockname,
-            [fd as usize, place as usize, len as usize, 0],
-        )
-    }
+    unsafe { tell_name(fd, (place, len), Kernel::socket_name, libc::SYS_getsockname) }
 }
 
 /// # Safety
@@ -289,22 +302,6 @@ pub unsafe extern "C" fn getpeername(
     place: *mut libc::sockaddr,
     len: *mut libc::socklen_t,
 ) -> c_int {
-    if let Some(it) = asked(fd) {
-        let answer = it
-            .socket
-            .and_then(|socket| it.me.inside(|kernel| kernel.socket_peer(socket)));
-        let answer = answer.map(|name| {
-            // SAFETY: as the caller promises.
-            unsafe { address::write(Some(&name), place, len) };
-            0
-        });
-        return told(it.me, answer) as c_int;
-    }
     // SAFETY: the arguments are the caller's.
-    unsafe {
-        real(
-            libc::SYS_getpeername,
-            [fd as usize, place as usize, len as usize, 0],
-        )
-    }
+    unsafe { tell_name(fd, (place, len), Kernel::socket_peer, libc::SYS_getpeername) }
 }

@@ -99,10 +99,7 @@ impl<T> Inject<T> {
             return None;
         }
         let mut queue = self.lock();
-        if simulation::is_inside() && !queue.items.is_empty() {
-            let first = simulation::choose(queue.items.len());
-            queue.items.swap(0, first);
-        }
+        simulation::choose_first(&mut queue.items);
         let item = queue.items.pop_front();
         self.publish(&queue);
         free_excess(queue);

@@ -95,10 +95,7 @@ impl Shared {
         home.tick.set(tick.wrapping_add(1));
         let pop_home = || {
             let mut queue = home.queue.borrow_mut();
-            if simulation::is_inside() && !queue.is_empty() {
-                let first = simulation::choose(queue.len());
-                queue.swap(0, first);
-            }
+            simulation::choose_first(&mut queue);
             room::pop_front(&mut queue)
         };
         if tick % INBOX_FIRST == 0 {

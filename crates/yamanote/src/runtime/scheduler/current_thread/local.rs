@@ -45,10 +45,7 @@ pub(super) fn push(task: Notified) {
 pub(super) fn pop() -> Option<Notified> {
     QUEUE.with(|queue| {
         let mut queue = queue.borrow_mut();
-        if simulation::is_inside() && !queue.is_empty() {
-            let first = simulation::choose(queue.len());
-            queue.swap(0, first);
-        }
+        simulation::choose_first(&mut queue);
         queue.pop_front()
     })
 }
