@@ -75,17 +75,16 @@ unsafe fn futex(me: &Me, args: [usize; 6]) -> Option<isize> {
     let is_realtime = args[1] as c_int & libc::FUTEX_CLOCK_REALTIME != 0;
     match operation {
         libc::FUTEX_WAIT | libc::FUTEX_WAIT_BITSET => {
-            let now = me.inside(|kernel| kernel.now);
             // SAFETY: the caller passes a valid pointer or none.
             let limit = unsafe { time::from_timespec(timeout as *const libc::timespec) };
-            let deadline = limit.map(|ns| match operation {
-                libc::FUTEX_WAIT => now.saturating_add(ns),
-                _ if is_realtime => {
-                    let host = me.life().host;
-                    let wall = me.inside(|kernel| kernel.wall_ns(host));
-                    now.saturating_add(ns.saturating_sub(wall))
+            let deadline = limit.map(|ns| {
+                let (now, wall) =
+                    me.inside(|kernel| (kernel.now, kernel.wall_ns(kernel.life_of(me.id()).host)));
+                match operation {
+                    libc::FUTEX_WAIT => now.saturating_add(ns),
+                    _ if is_realtime => now.saturating_add(ns.saturating_sub(wall)),
+                    _ => ns.saturating_sub(time::BOOTED_NS).max(now),
                 }
-                _ => ns.saturating_sub(time::BOOTED_NS).max(now),
             });
             if operation == libc::FUTEX_WAIT_BITSET && mask as u32 != u32::MAX {
                 return Some(-libc::ENOSYS as isize);
