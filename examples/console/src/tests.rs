@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 
 use std::collections::{BTreeSet, HashMap};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
@@ -71,9 +74,10 @@ impl Told {
         }
     }
 
-    /// The number and the statistics of the tasks of a kind that were spawned in `line`.
-    fn task(&self, kind: &str, line: u32) -> Option<(&tasks::Task, &tasks::Stats)> {
-        let found = self.tasks.iter().find(|(_, task)| {
+    /// The statistics of the tasks of a kind that were spawned in `line`: of one for each test that
+    /// has come so far.
+    fn stats<'a>(&'a self, kind: &'a str, line: u32) -> impl Iterator<Item = &'a tasks::Stats> {
+        let found = self.tasks.iter().filter(move |(_, task)| {
             let kinds = task.fields.iter().filter(|it| name(&it.name) == "kind");
             let mut kinds = kinds.filter_map(|it| match &it.value {
                 Some(Value::DebugVal(kind)) => Some(kind.as_str()),
@@ -81,8 +85,7 @@ impl Told {
             });
             line_here(&task.location) == Some(line) && kinds.next() == Some(kind)
         });
-        let (id, task) = found?;
-        Some((task, self.stats.get(id)?))
+        found.filter_map(|(id, _)| self.stats.get(id))
     }
 }
 
@@ -159,8 +162,29 @@ fn ask(enough: impl Fn(&Told) -> bool) -> Told {
     })
 }
 
-/// The lines that spawn, by kind; the work of all is done when this is.
-async fn work() -> Vec<(&'static str, u32)> {
+/// Counts the polls of `future` that have ended.
+async fn counted<F: Future>(polls: Arc<AtomicU64>, future: F) -> F::Output {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let answer = future.as_mut().poll(context);
+        // Release: whoever sees the number sees what the poll did; pairs with `polled`.
+        polls.fetch_add(1, Ordering::Release);
+        answer
+    })
+    .await
+}
+
+/// Waits until `number` polls have ended.
+async fn polled(polls: &AtomicU64, number: u64) {
+    // Acquire: pairs with `counted`.
+    while polls.load(Ordering::Acquire) < number {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// The lines that spawn, by kind, and how often the first of the tasks was polled; the work of all
+/// is done when this is.
+async fn work() -> (Vec<(&'static str, u32)>, u64) {
     let mut lines = Vec::new();
     let mutex = Arc::new(Mutex::new(0));
     let (semaphore, rwlock) = (Arc::new(Semaphore::new(1)), Arc::new(RwLock::new(0)));
@@ -180,10 +204,13 @@ async fn work() -> Vec<(&'static str, u32)> {
             done.send(()).unwrap();
         }
     };
+    let polls = Arc::new(AtomicU64::new(0));
     lines.push(("task", line!() + 1));
-    let task = tokio::spawn(task);
-    sleep(Duration::from_millis(5)).await;
+    let task = tokio::spawn(counted(polls.clone(), task));
+    polled(&polls, 1).await;
+    // It waits for the lock, and then for room, for nothing is received until it does.
     drop(held);
+    polled(&polls, 2).await;
     for number in 0..3 {
         assert_eq!(receive.recv().await, Some(number));
     }
@@ -198,12 +225,13 @@ async fn work() -> Vec<(&'static str, u32)> {
 
     lines.push(("blocking", line!() + 1));
     tokio::task::spawn_blocking(|| ()).await.unwrap();
-    lines
+    // Relaxed: the task was joined.
+    (lines, polls.load(Ordering::Relaxed))
 }
 
 fn check(runtime: Runtime) {
     port();
-    let mut lines = runtime.block_on(work());
+    let (mut lines, polled) = runtime.block_on(work());
     let set = LocalSet::new();
     lines.push(("local", line!() + 1));
     let local = set.spawn_local(tokio::task::yield_now());
@@ -243,8 +271,8 @@ fn check(runtime: Runtime) {
     ];
     let told = ask(|told| {
         let ended = |&(kind, line)| {
-            let task = told.task(kind, line);
-            task.is_some_and(|(_, stats)| stats.dropped_at.is_some())
+            let stats: Vec<_> = told.stats(kind, line).collect();
+            !stats.is_empty() && stats.iter().all(|it| it.dropped_at.is_some())
         };
         let has_resource = |&kind: &&str| {
             let here = |(name, line): &(String, Option<u32>)| name == kind && line.is_some();
@@ -256,20 +284,15 @@ fn check(runtime: Runtime) {
             && attributes.iter().all(|&it| told.attributes.contains(it))
     });
 
+    // The drop of a future counts as a poll.
+    let polls = |stats: &tasks::Stats| stats.poll_stats.as_ref().unwrap().polls;
+    assert!(polled >= 3, "it waits for a lock and for room");
     let (kind, line) = lines[0];
-    let (_, stats) = told.task(kind, line).unwrap();
-    let polls = stats.poll_stats.as_ref().unwrap();
-    assert!(
-        polls.polls >= 3,
-        "it waits for a lock and for room: {polls:?}"
-    );
-    assert!(stats.wakes >= 2, "{stats:?}");
-    let (_, local) = told.task("local", lines[2].1).unwrap();
-    let polls = local.poll_stats.as_ref().unwrap().polls;
-    assert_eq!(
-        polls, 3,
-        "two, and the drop of the future, which counts as one"
-    );
+    let same = |it: &&tasks::Stats| polls(it) == polled + 1 && it.wakes >= polled - 1;
+    let all: Vec<_> = told.stats(kind, line).collect();
+    assert!(all.iter().any(same), "polled {polled} times: {all:#?}");
+    let (kind, line) = lines[2];
+    assert!(told.stats(kind, line).all(|it| polls(it) == 3), "twice");
     assert_eq!(told.dropped, 0);
 }
 
