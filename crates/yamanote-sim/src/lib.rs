@@ -12,6 +12,7 @@
 ))]
 
 mod abi;
+mod baton;
 mod kernel;
 mod me;
 mod pin;
@@ -23,6 +24,7 @@ pub mod hosts;
 pub mod net;
 pub mod processes;
 
+pub use baton::Threads;
 pub use kernel::chance::{Rng, Stream};
 pub use kernel::host::{HostId, Life};
 pub use kernel::order::Order;

@@ -1,9 +1,9 @@
 //! The thread that asks: its world, and whether it is in the kernel of that already.
 
+use crate::baton::Baton;
 use crate::kernel::Kernel;
 use crate::kernel::host::Life;
 use crate::kernel::thread::{Key, State, ThreadId};
-use crate::raw::Baton;
 use crate::world::World;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -58,7 +58,7 @@ pub(crate) fn join_world(world: Arc<World>, id: ThreadId, baton: Arc<Baton>) {
 /// Waits until the calling thread, which has joined a world, may run.
 pub(crate) fn wait_for_first_turn() {
     if let Some(me) = current() {
-        me.baton.wait();
+        me.baton.arrive();
     }
 }
 
@@ -82,7 +82,7 @@ pub(crate) fn leave() {
     // SAFETY: made by `join_world`; nobody else has it, and this thread has just forgotten it.
     let me = unsafe { Box::from_raw(std::ptr::from_ref(me).cast_mut()) };
     match next {
-        Some(baton) => baton.pass(),
+        Some(next) => me.baton.leave_for(&next),
         None => me.world.nobody_can_run(),
     }
 }
@@ -132,10 +132,7 @@ impl Me {
         match next {
             None => self.world.nobody_can_run(),
             Some(None) => {}
-            Some(Some(baton)) => {
-                baton.pass();
-                self.baton.wait();
-            }
+            Some(Some(next)) => self.baton.exchange(&next),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::arch::asm;
 use std::ffi::{c_int, c_long};
-use std::sync::atomic::{AtomicU32, Ordering::Acquire, Ordering::Release, Ordering::SeqCst};
+use std::sync::atomic::AtomicU32;
 
 /// The kernel's answer: a result, or an error number below zero.
 ///
@@ -71,35 +71,6 @@ pub(crate) fn answer(answer: isize) -> isize {
 pub(crate) fn set_errno(number: c_int) {
     // SAFETY: the address is this thread's own.
     unsafe { *libc::__errno_location() = number };
-}
-
-/// A place for the one right to run. It is left by the thread that had it and found by the next.
-#[derive(Debug, Default)]
-pub(crate) struct Baton(AtomicU32);
-
-impl Baton {
-    /// To the thread that waits, or will wait.
-    pub(crate) fn pass(&self) {
-        // Release: pairs with the Acquire in `wait`, and hands on all that this thread has written.
-        self.0.store(1, Release);
-        // SAFETY: the address is only a key.
-        unsafe {
-            let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
-            syscall(
-                libc::SYS_futex,
-                [self.0.as_ptr() as usize, wake as usize, 1, 0, 0, 0],
-            );
-        }
-    }
-
-    pub(crate) fn wait(&self) {
-        // Acquire: pairs with the Release in `pass`.
-        while self.0.load(Acquire) == 0 {
-            sleep_while(&self.0, 0, None);
-        }
-        // SeqCst, without need of an order: the next `pass` comes after this thread has run.
-        self.0.store(0, SeqCst);
-    }
 }
 
 /// Sleeps while `*word == value`, at most for so many nanoseconds of real time.

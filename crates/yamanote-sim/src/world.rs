@@ -1,12 +1,13 @@
 //! A simulated machine from outside: how it begins, what watches it, how it ends.
 
+use crate::baton::{Baton, Threads};
 use crate::kernel::Kernel;
 use crate::kernel::host::{HostId, Life};
 use crate::kernel::order::Order;
 use crate::kernel::thread::{State, ThreadId};
 use crate::kernel::trace::{Record, Trace};
 use crate::me;
-use crate::raw::{self, Baton};
+use crate::raw;
 use std::cell::UnsafeCell;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -28,6 +29,8 @@ pub struct Config {
     /// The number of the processor that all threads of the world share; `None`: the one that the
     /// run begins on. Runs side by side want one each.
     pub processor: Option<usize>,
+    /// Which threads of the kernel run those of the world. Nothing that happens depends on it.
+    pub threads: Threads,
 }
 
 impl Config {
@@ -39,6 +42,7 @@ impl Config {
             patience: Duration::from_secs(20),
             limit: None,
             processor: None,
+            threads: Threads::Carried,
         }
     }
 }
@@ -205,7 +209,8 @@ impl First {
 impl World {
     fn new(config: Config) -> (Arc<World>, First) {
         crate::abi::keep();
-        let mut kernel = Kernel::new(config.seed, config.order, config.record);
+        let threads = config.threads.possible();
+        let mut kernel = Kernel::new(config.seed, config.order, config.record, threads);
         let limit = config.limit.map(|limit| limit.as_nanos().try_into());
         kernel.limit = limit.and_then(Result::ok).unwrap_or(u64::MAX);
         let host = kernel.add_host("sim");

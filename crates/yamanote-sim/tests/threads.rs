@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use yamanote_sim::{Config, Order, Trace, hosts, note, now, run, step};
+use yamanote_sim::{Config, Order, Threads, Trace, hosts, note, now, run, step};
 
 fn world<R: Send + 'static>(
     seed: u64,
@@ -132,6 +132,62 @@ fn the_seed_is_the_order() {
         orders.insert(values);
     }
     assert!(orders.len() > 90, "{} orders of 100 seeds", orders.len());
+}
+
+#[test]
+fn the_order_is_the_same_whichever_threads_run() {
+    for seed in 0..100 {
+        let [carried, own] = [Threads::Carried, Threads::Own].map(|threads| {
+            let mut config = Config::new(seed);
+            config.threads = threads;
+            let (values, trace) = run(config, workers);
+            (values.unwrap(), trace.hash(), trace.events())
+        });
+        assert_eq!(carried, own, "seed {seed}");
+    }
+}
+
+/// Threads that are carried keep what is theirs: thread-locals, registers that a function may not
+/// change, the mode in which numbers are rounded, and a stack that panics unwind.
+#[test]
+fn a_thread_keeps_what_is_its_own() {
+    use std::cell::Cell;
+    thread_local! {
+        static OWN: Cell<u64> = const { Cell::new(0) };
+    }
+    fn deep(depth: u64, own: u64) -> u64 {
+        let (a, b, c) = (depth.wrapping_mul(own), depth ^ own, depth + own);
+        let floats = [own as f64 / 3.0, depth as f64 / 7.0];
+        if depth % 3 == 0 {
+            thread::sleep(Duration::from_micros(own % 5));
+        }
+        assert_eq!(OWN.get(), own);
+        let below = if depth == 0 { 0 } else { deep(depth - 1, own) };
+        assert_eq!(floats, [own as f64 / 3.0, depth as f64 / 7.0]);
+        a.wrapping_add(b).wrapping_add(c).wrapping_add(below)
+    }
+    let sums = |threads| {
+        let mut config = Config::new(11);
+        config.threads = threads;
+        let all = || {
+            let spawn = |own| {
+                thread::spawn(move || {
+                    OWN.set(own);
+                    let panics = std::panic::catch_unwind(|| {
+                        thread::sleep(Duration::from_micros(own));
+                        std::panic::resume_unwind(Box::new(own));
+                    });
+                    assert_eq!(*panics.unwrap_err().downcast::<u64>().unwrap(), own);
+                    (0..20).map(|depth| deep(depth, own)).sum::<u64>()
+                })
+            };
+            let threads: Vec<_> = (1..=20).map(spawn).collect();
+            let ended = threads.into_iter().map(|thread| thread.join().unwrap());
+            ended.collect::<Vec<_>>()
+        };
+        run(config, all).0.unwrap()
+    };
+    assert_eq!(sums(Threads::Carried), sums(Threads::Own));
 }
 
 #[test]

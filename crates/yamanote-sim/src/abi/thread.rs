@@ -1,9 +1,9 @@
 //! Threads: those that a thread of a world makes are of the world, and of its host.
 
 use super::next::{Next, next};
+use crate::baton::Baton;
 use crate::kernel::thread::{Key, State, ThreadId};
 use crate::me;
-use crate::raw::Baton;
 use crate::world::World;
 use std::ffi::{c_int, c_void};
 use std::hint::black_box;
@@ -73,7 +73,7 @@ pub unsafe extern "C" fn pthread_create(
         argument,
         world: me.world().clone(),
         id,
-        baton,
+        baton: baton.clone(),
     }));
     let answer = next!(
         CREATE,
@@ -92,6 +92,9 @@ pub unsafe extern "C" fn pthread_create(
         kernel.thread_mut(id).handle = unsafe { *thread } as usize;
         kernel.make_ready(id);
     });
+    if answer == 0 {
+        baton.await_arrival();
+    }
     if answer != 0 {
         // SAFETY: no thread has been made that would take it.
         drop(unsafe { Box::from_raw(passed) });

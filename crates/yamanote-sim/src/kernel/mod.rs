@@ -23,7 +23,7 @@ use self::host::{Host, HostId, Life};
 use self::order::{Line, Order};
 use self::thread::{Key, State, Thread, ThreadId};
 use self::trace::{Record, Trace};
-use crate::raw::Baton;
+use crate::baton::{Baton, Threads};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
@@ -56,6 +56,7 @@ pub(crate) struct Kernel {
     pub(crate) disk: disk::Disk,
     /// The host of threads to be made, if it is not their maker's.
     pub(crate) next_life: Option<Life>,
+    run_by: Threads,
     line: Line,
     /// Threads that could run if their hosts were not paused.
     held: Vec<ThreadId>,
@@ -74,7 +75,7 @@ pub(crate) struct Kernel {
 pub(crate) type TimerId = (u64, u64);
 
 impl Kernel {
-    pub(crate) fn new(seed: u64, order: Option<Order>, record: Record) -> Kernel {
+    pub(crate) fn new(seed: u64, order: Option<Order>, record: Record, run_by: Threads) -> Kernel {
         let mut chance = Chance::new(seed);
         let order = order.unwrap_or_else(|| Order::drawn(chance.of(Stream::Order)));
         Kernel {
@@ -87,6 +88,7 @@ impl Kernel {
             net: net::Net::default(),
             disk: disk::Disk::default(),
             next_life: None,
+            run_by,
             line: Line::new(order),
             held: Vec::new(),
             waiters: BTreeMap::new(),
@@ -177,7 +179,7 @@ impl Kernel {
             life,
             name,
             state: State::Blocked,
-            baton: Arc::new(Baton::default()),
+            baton: Arc::new(Baton::new(self.run_by)),
             waits: Vec::new(),
             wait: 0,
             has_timed_out: false,

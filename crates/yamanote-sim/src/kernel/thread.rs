@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::host::{HostId, Life};
-use crate::raw::Baton;
+use crate::baton::Baton;
 use std::sync::Arc;
 
 /// Numbers a thread of a world, in the order in which they were made.

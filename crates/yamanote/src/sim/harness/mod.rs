@@ -26,7 +26,7 @@ use std::time::Duration;
 pub(super) use environment::without;
 
 use super::Sim;
-use yamanote_sim::{Listener, Order, Record};
+use yamanote_sim::{Listener, Order, Record, Threads};
 
 /// A test, as its attribute describes it.
 #[derive(Debug, Clone, Copy)]
@@ -133,7 +133,11 @@ where
     F::Output: Verdict,
 {
     let record = Record::Tell(Listener(Box::new(|event| eprintln!("{event}"))));
-    let (outcome, _) = one::run(test, seed, None, record, experiment);
+    let place = one::Place {
+        processor: None,
+        threads: Threads::Own,
+    };
+    let (outcome, _) = one::run(test, seed, place, record, experiment);
     if let Some(failure) = outcome.failure {
         panic!("seed {seed} fails: {failure}");
     }

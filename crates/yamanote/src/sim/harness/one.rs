@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use yamanote_sim::{Config, Record};
+use yamanote_sim::{Config, Record, Threads};
 
 use super::outcome::Outcome;
 use super::{Test, Verdict};
@@ -16,11 +16,18 @@ use crate::sim::{Sim, chaos, marks, panics};
 /// How long a thread may run in real time without a call to the simulated machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What runs the threads of a run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) processor: Option<usize>,
+    pub(super) threads: Threads,
+}
+
 /// Runs the experiment under a seed.
 pub(super) fn run<P, F>(
     test: &Test,
     seed: u64,
-    processor: Option<usize>,
+    place: Place,
     record: Record,
     experiment: P,
 ) -> (Outcome, Record)
@@ -32,7 +39,8 @@ where
     let config = Config {
         order: test.order,
         record,
-        processor,
+        processor: place.processor,
+        threads: place.threads,
         limit: Some(test.limit()),
         // Noticed before the run takes too long as a whole.
         patience: PATIENCE.min(Duration::from_secs(test.real_limit_s.into()) / 5),

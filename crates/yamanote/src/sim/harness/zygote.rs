@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use yamanote_sim::processes::{self, End};
-use yamanote_sim::{Listener, Record};
+use yamanote_sim::{Listener, Record, Threads};
 
 use super::environment::Settings;
 use super::outcome::{Finished, Outcome};
@@ -156,8 +156,11 @@ where
     }
 
     fn run_one(&self, seed: u64, job: usize, record: Record) -> (Outcome, Record) {
-        let processor = self.settings.processors.get(job).copied();
-        one::run(self.test, seed, processor, record, self.experiment.clone())
+        let place = one::Place {
+            processor: self.settings.processors.get(job).copied(),
+            threads: Threads::Carried,
+        };
+        one::run(self.test, seed, place, record, self.experiment.clone())
     }
 
     /// Has a child do something that ends in an outcome.
