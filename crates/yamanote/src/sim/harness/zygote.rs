@@ -33,6 +33,7 @@ where
     F::Output: Verdict,
 {
     fix_addresses();
+    processes::share_one_heap();
     let zygote = Zygote {
         test,
         settings,
