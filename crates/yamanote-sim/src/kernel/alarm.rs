@@ -1,8 +1,9 @@
 //! `timerfd`: a descriptor that is readable once a time has come.
 #![forbid(unsafe_code)]
 
+use super::Kernel;
 use super::files::{Errno, FileId, Object, room, scatter};
-use super::{Kernel, TimerId};
+use super::timers::TimerId;
 use std::io::IoSliceMut;
 
 #[derive(Debug)]

@@ -13,6 +13,7 @@ use super::epoll::{Epoll, Watcher};
 use super::host::Life;
 use super::net::SocketId;
 use super::pipe::{Pipe, PipeEnd};
+use super::table::{Number, Table};
 use super::thread::Key;
 use std::collections::BTreeMap;
 use std::io::{IoSlice, IoSliceMut};
@@ -29,6 +30,16 @@ const MOST: usize = 1 << 20;
 /// Numbers an open file ("open file description") of a world; none is used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct FileId(pub(crate) u32);
+
+impl Number for FileId {
+    fn of(index: u32) -> FileId {
+        FileId(index)
+    }
+
+    fn index(self) -> u32 {
+        self.0
+    }
+}
 
 /// What an open file is.
 pub(crate) enum Object {
@@ -66,7 +77,7 @@ pub(crate) struct Files {
     descriptors: Vec<Option<Descriptor>>,
     /// No number below is free.
     lowest_free: usize,
-    files: BTreeMap<FileId, File>,
+    files: Table<FileId, File>,
     next: u32,
     pub(super) pipes: BTreeMap<u32, Pipe>,
 }
@@ -148,21 +159,21 @@ impl Kernel {
     ///
     /// If it has been closed.
     pub(crate) fn file(&self, id: FileId) -> &File {
-        self.files.files.get(&id).expect("the file is open")
+        self.files.files.get(id).expect("the file is open")
     }
 
     /// As [`Kernel::file`].
     pub(crate) fn file_mut(&mut self, id: FileId) -> &mut File {
-        self.files.files.get_mut(&id).expect("the file is open")
+        self.files.files.get_mut(id).expect("the file is open")
     }
 
     /// An open file; `None` if it has been closed.
     pub(crate) fn find_file(&self, id: FileId) -> Option<&File> {
-        self.files.files.get(&id)
+        self.files.files.get(id)
     }
 
     pub(super) fn find_file_mut(&mut self, id: FileId) -> Option<&mut File> {
-        self.files.files.get_mut(&id)
+        self.files.files.get_mut(id)
     }
 
     /// A call is under way on the file, which stays open until it is released.
@@ -192,7 +203,7 @@ impl Kernel {
     /// The last reference is gone.
     fn close_file(&mut self, id: FileId) {
         self.forget_watchers(id);
-        let Some(file) = self.files.files.remove(&id) else {
+        let Some(file) = self.files.files.remove(id) else {
             return;
         };
         match file.object {

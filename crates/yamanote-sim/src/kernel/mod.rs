@@ -15,16 +15,20 @@ pub(crate) mod host;
 pub(crate) mod net;
 pub(crate) mod order;
 pub(crate) mod pipe;
+pub(crate) mod table;
 pub(crate) mod thread;
+pub(crate) mod timers;
 pub(crate) mod trace;
+mod waiters;
 
 use self::chance::{Chance, Rng, Stream};
 use self::host::{Host, HostId, Life};
 use self::order::{Line, Order};
 use self::thread::{Key, State, Thread, ThreadId};
+use self::timers::{Timer, TimerId, Timers};
 use self::trace::{Record, Trace};
+use self::waiters::Waiters;
 use crate::baton::{Baton, Threads};
-use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -33,15 +37,6 @@ use std::sync::Arc;
 const STEP_NS: u64 = 200;
 /// What it takes to look at a clock: who looks until time has passed sees it pass.
 const LOOK_NS: u64 = 20;
-
-/// Something that happens at its time.
-type Due = Box<dyn FnOnce(&mut Kernel) + Send>;
-
-enum Timer {
-    /// Ends the wait of that number.
-    Timeout(ThreadId, u64),
-    Call(Due),
-}
 
 /// The state of a world. Whoever has the baton has it.
 pub(crate) struct Kernel {
@@ -60,9 +55,8 @@ pub(crate) struct Kernel {
     line: Line,
     /// Threads that could run if their hosts were not paused.
     held: Vec<ThreadId>,
-    waiters: BTreeMap<Key, VecDeque<ThreadId>>,
-    timers: BTreeMap<(u64, u64), Timer>,
-    next_timer: u64,
+    waiters: Waiters,
+    timers: Timers,
     /// Something may be due that is to happen before the present call returns.
     pub(crate) is_due_now: bool,
     /// Steps, and other calls, since the run began: what a watch outside looks at.
@@ -70,9 +64,6 @@ pub(crate) struct Kernel {
     /// Time does not move on beyond this.
     pub(crate) limit: u64,
 }
-
-/// Names a timer, to call it off.
-pub(crate) type TimerId = (u64, u64);
 
 impl Kernel {
     pub(crate) fn new(seed: u64, order: Option<Order>, record: Record, run_by: Threads) -> Kernel {
@@ -91,9 +82,8 @@ impl Kernel {
             run_by,
             line: Line::new(order),
             held: Vec::new(),
-            waiters: BTreeMap::new(),
-            timers: BTreeMap::new(),
-            next_timer: 0,
+            waiters: Waiters::default(),
+            timers: Timers::default(),
             is_due_now: false,
             steps: 0,
             limit: u64::MAX,
@@ -181,7 +171,7 @@ impl Kernel {
             state: State::Blocked,
             baton: Arc::new(Baton::new(self.run_by)),
             waits: Vec::new(),
-            wait: 0,
+            timeout: None,
             has_timed_out: false,
             handle: 0,
         });
@@ -204,7 +194,7 @@ impl Kernel {
 
     /// To be called before a thread is blocked: a wake of `key` will wake it.
     pub(crate) fn wait_for(&mut self, thread: ThreadId, key: Key) {
-        self.waiters.entry(key).or_default().push_back(thread);
+        self.waiters.push(key, thread);
         self.thread_mut(thread).waits.push(key);
     }
 
@@ -212,8 +202,9 @@ impl Kernel {
     pub(crate) fn wake(&mut self, key: Key, most: usize) -> usize {
         let mut woken = 0;
         while woken < most {
-            let first = self.waiters.get(&key).and_then(VecDeque::front);
-            let Some(thread) = first.copied() else { break };
+            let Some(thread) = self.waiters.first(key) else {
+                break;
+            };
             self.make_ready(thread);
             woken += 1;
         }
@@ -222,15 +213,13 @@ impl Kernel {
 
     /// Takes the thread out of every line it waits in.
     pub(crate) fn forget_waits(&mut self, thread: ThreadId) {
-        for key in std::mem::take(&mut self.thread_mut(thread).waits) {
-            if let Some(line) = self.waiters.get_mut(&key) {
-                line.retain(|other| *other != thread);
-                if line.is_empty() {
-                    self.waiters.remove(&key);
-                }
-            }
+        let entry = &mut self.threads[thread.0 as usize];
+        for key in entry.waits.drain(..) {
+            self.waiters.remove(key, thread);
         }
-        self.thread_mut(thread).wait += 1;
+        if let Some(timeout) = entry.timeout.take() {
+            self.timers.call_off(timeout);
+        }
     }
 
     pub(crate) fn make_ready(&mut self, thread: ThreadId) {
@@ -263,19 +252,16 @@ impl Kernel {
         let entry = self.thread_mut(thread);
         entry.state = State::Blocked;
         entry.has_timed_out = false;
-        let wait = entry.wait;
         if let Some(at) = deadline {
-            self.add_timer(at, Timer::Timeout(thread, wait));
+            let timeout = self.add_timer(at, Timer::Timeout(thread));
+            self.thread_mut(thread).timeout = Some(timeout);
         }
     }
 
     // --- time
 
     fn add_timer(&mut self, at: u64, timer: Timer) -> TimerId {
-        let id = (at.max(self.now), self.next_timer);
-        self.next_timer += 1;
-        self.timers.insert(id, timer);
-        id
+        self.timers.add(at.max(self.now), timer)
     }
 
     /// Has `due` called at a time.
@@ -288,7 +274,7 @@ impl Kernel {
     }
 
     pub(crate) fn call_off(&mut self, timer: TimerId) {
-        self.timers.remove(&timer);
+        self.timers.call_off(timer);
     }
 
     /// What a look at a clock costs.
@@ -305,16 +291,11 @@ impl Kernel {
     }
 
     fn fire_due(&mut self) {
-        while let Some(entry) = self.timers.first_entry() {
-            if entry.key().0 > self.now {
-                break;
-            }
-            match entry.remove() {
-                Timer::Timeout(thread, wait) => {
-                    if self.thread(thread).wait == wait {
-                        self.make_ready(thread);
-                        self.thread_mut(thread).has_timed_out = true;
-                    }
+        while let Some(timer) = self.timers.take_due(self.now) {
+            match timer {
+                Timer::Timeout(thread) => {
+                    self.make_ready(thread);
+                    self.thread_mut(thread).has_timed_out = true;
                 }
                 Timer::Call(due) => due(self),
             }
@@ -332,7 +313,7 @@ impl Kernel {
                 self.trace.mix(self.now, next.0.into());
                 return Some(next);
             }
-            let (at, _) = *self.timers.keys().next()?;
+            let at = self.timers.next_at()?;
             if at > self.limit {
                 return None;
             }

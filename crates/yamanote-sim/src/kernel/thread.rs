@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::host::{HostId, Life};
+use super::timers::TimerId;
 use crate::baton::Baton;
 use std::sync::Arc;
 
@@ -27,8 +28,8 @@ pub(crate) struct Thread {
     pub(crate) baton: Arc<Baton>,
     /// What it waits for; any of these wakes it.
     pub(crate) waits: Vec<Key>,
-    /// Counts its waits, so that a timeout finds only its own.
-    pub(crate) wait: u64,
+    /// What ends its wait.
+    pub(crate) timeout: Option<TimerId>,
     /// The last wait was ended by its deadline.
     pub(crate) has_timed_out: bool,
     /// The handle by which `pthread_join` names it, once it is known.

@@ -21,12 +21,23 @@ use self::options::Options;
 use super::Kernel;
 use super::files::{Errno, FileId};
 use super::host::{HostId, Life};
+use super::table::{Number, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// Numbers a socket of a world; none is used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct SocketId(pub(crate) u32);
+
+impl Number for SocketId {
+    fn of(index: u32) -> SocketId {
+        SocketId(index)
+    }
+
+    fn index(self) -> u32 {
+        self.0
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Transport {
@@ -37,7 +48,7 @@ pub(crate) enum Transport {
 /// All of the network.
 #[derive(Default)]
 pub(crate) struct Net {
-    sockets: BTreeMap<SocketId, Socket>,
+    sockets: Table<SocketId, Socket>,
     next_socket: u32,
     next_message: u64,
     pub(crate) links: link::Links,
@@ -111,22 +122,22 @@ impl Socket {
 
 impl Kernel {
     fn socket(&self, id: SocketId) -> Result<&Socket, Errno> {
-        self.net.sockets.get(&id).ok_or(libc::EBADF)
+        self.net.sockets.get(id).ok_or(libc::EBADF)
     }
 
     fn socket_mut(&mut self, id: SocketId) -> Result<&mut Socket, Errno> {
-        self.net.sockets.get_mut(&id).ok_or(libc::EBADF)
+        self.net.sockets.get_mut(id).ok_or(libc::EBADF)
     }
 
     fn tcp(&self, id: SocketId) -> Option<&tcp::Tcp> {
-        match &self.net.sockets.get(&id)?.kind {
+        match &self.net.sockets.get(id)?.kind {
             Kind::Tcp(tcp) => Some(tcp),
             _ => None,
         }
     }
 
     fn tcp_mut(&mut self, id: SocketId) -> Option<&mut tcp::Tcp> {
-        match &mut self.net.sockets.get_mut(&id)?.kind {
+        match &mut self.net.sockets.get_mut(id)?.kind {
             Kind::Tcp(tcp) => Some(tcp),
             _ => None,
         }
@@ -154,7 +165,7 @@ impl Kernel {
 
     /// Something of these `EPOLL*` bits has happened at the socket; 0: of any.
     fn socket_changed(&mut self, id: SocketId, events: u32) {
-        if let Some(file) = self.net.sockets.get(&id).and_then(|socket| socket.file) {
+        if let Some(file) = self.net.sockets.get(id).and_then(|socket| socket.file) {
             self.changed(file, events);
         }
     }

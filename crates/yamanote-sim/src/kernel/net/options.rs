@@ -346,7 +346,7 @@ impl Kernel {
         name: i32,
         value: &[u8],
     ) -> Option<Result<(), Errno>> {
-        let options = &mut self.net.sockets.get_mut(&id)?.options;
+        let options = &mut self.net.sockets.get_mut(id)?.options;
         let mut set = || -> Result<bool, Errno> {
             match name {
                 libc::SO_REUSEADDR => options.reuses_address = number(value)? != 0,
@@ -388,7 +388,7 @@ impl Kernel {
         name: i32,
         value: &[u8],
     ) -> Option<Result<(), Errno>> {
-        let socket = self.net.sockets.get_mut(&id)?;
+        let socket = self.net.sockets.get_mut(id)?;
         if !matches!(socket.kind, Kind::Tcp(_)) {
             return None;
         }

@@ -128,7 +128,7 @@ impl Kernel {
         socket.file = None;
         let host = socket.life.host;
         if socket.is_cut_off {
-            self.net.sockets.remove(&id);
+            self.net.sockets.remove(id);
             return;
         }
         if let (Some(local), Some(remote)) = (socket.local, socket.remote) {
@@ -144,7 +144,7 @@ impl Kernel {
             Ok(Kind::Tcp(_)) => self.tcp_close(id),
             Ok(Kind::Udp(_)) => {
                 self.unregister(id);
-                self.net.sockets.remove(&id);
+                self.net.sockets.remove(id);
             }
             _ => self.unix_close(id),
         }
@@ -153,11 +153,11 @@ impl Kernel {
     /// A host has crashed: its sockets are gone without a word, and what is done with them reaches
     /// nobody any more.
     pub(crate) fn life_crashed(&mut self, life: Life) {
-        let of_life = |(id, socket): (&SocketId, &Socket)| (socket.life == life).then_some(*id);
+        let of_life = |(id, socket): (SocketId, &Socket)| (socket.life == life).then_some(id);
         let ids: Vec<SocketId> = self.net.sockets.iter().filter_map(of_life).collect();
         for id in ids {
             self.unregister(id);
-            let Some(socket) = self.net.sockets.get_mut(&id) else {
+            let Some(socket) = self.net.sockets.get_mut(id) else {
                 continue;
             };
             socket.is_cut_off = true;
@@ -165,7 +165,7 @@ impl Kernel {
                 tcp.cut_off();
             }
             if socket.file.is_none() {
-                self.net.sockets.remove(&id);
+                self.net.sockets.remove(id);
             }
             self.socket_changed(id, 0);
         }

@@ -58,7 +58,8 @@ impl Kernel {
                 unsent: tcp.sender.bytes.len(),
             })
         };
-        self.net.sockets.values().filter_map(told).collect()
+        let sockets = self.net.sockets.iter();
+        sockets.filter_map(|(_, socket)| told(socket)).collect()
     }
 
     pub(in crate::kernel::net) fn tcp_listen(
@@ -293,7 +294,7 @@ impl Kernel {
                 Kind::Tcp(tcp) => tcp.listener == Some(id),
                 _ => false,
             })
-            .map(|(id, _)| *id)
+            .map(|(id, _)| id)
             .collect();
         half_open.into_iter().for_each(|id| self.tcp_remove(id));
         self.unregister(id);
@@ -320,7 +321,7 @@ impl Kernel {
             State::Closed | State::SynSent => self.tcp_remove(id),
             State::Listen => {
                 self.tcp_stop_listening(id);
-                self.net.sockets.remove(&id);
+                self.net.sockets.remove(id);
             }
             State::TimeWait => {}
             _ if has_unread || linger == Some(0) => self.tcp_break_off(id),

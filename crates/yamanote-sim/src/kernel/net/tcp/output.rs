@@ -339,7 +339,7 @@ impl Kernel {
             socket.shut = (true, true);
         }
         if is_closed {
-            self.net.sockets.remove(&id);
+            self.net.sockets.remove(id);
         } else {
             self.socket_changed(id, 0);
         }
@@ -348,7 +348,7 @@ impl Kernel {
     /// Forgets a connection that nobody has.
     pub(super) fn tcp_remove(&mut self, id: SocketId) {
         self.unregister(id);
-        self.net.sockets.remove(&id);
+        self.net.sockets.remove(id);
     }
 
     /// Both streams have ended: late segments are answered for a minute.

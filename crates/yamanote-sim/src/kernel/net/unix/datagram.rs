@@ -82,7 +82,7 @@ impl Kernel {
                 datagram.peer.ok_or(libc::ENOTCONN)?
             }
         };
-        if !self.net.sockets.contains_key(&target) {
+        if !self.net.sockets.contains(target) {
             if let Some(datagram) = self.datagram_mut(id) {
                 datagram.peer = None;
             }

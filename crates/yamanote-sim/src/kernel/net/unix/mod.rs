@@ -152,28 +152,28 @@ impl Socket {
 
 impl Kernel {
     fn stream(&self, id: SocketId) -> Option<&Stream> {
-        match &self.net.sockets.get(&id)?.kind {
+        match &self.net.sockets.get(id)?.kind {
             Kind::Stream(stream) => Some(stream),
             _ => None,
         }
     }
 
     fn stream_mut(&mut self, id: SocketId) -> Option<&mut Stream> {
-        match &mut self.net.sockets.get_mut(&id)?.kind {
+        match &mut self.net.sockets.get_mut(id)?.kind {
             Kind::Stream(stream) => Some(stream),
             _ => None,
         }
     }
 
     fn datagram(&self, id: SocketId) -> Option<&Datagram> {
-        match &self.net.sockets.get(&id)?.kind {
+        match &self.net.sockets.get(id)?.kind {
             Kind::Datagram(datagram) => Some(datagram),
             _ => None,
         }
     }
 
     fn datagram_mut(&mut self, id: SocketId) -> Option<&mut Datagram> {
-        match &mut self.net.sockets.get_mut(&id)?.kind {
+        match &mut self.net.sockets.get_mut(id)?.kind {
             Kind::Datagram(datagram) => Some(datagram),
             _ => None,
         }
@@ -332,12 +332,7 @@ impl Kernel {
         };
         let (a, b) = (new(self), new(self));
         for (one, other) in [(a, b), (b, a)] {
-            match self
-                .net
-                .sockets
-                .get_mut(&one)
-                .map(|socket| &mut socket.kind)
-            {
+            match self.net.sockets.get_mut(one).map(|socket| &mut socket.kind) {
                 Some(Kind::Stream(stream)) => {
                     stream.state = State::Connected;
                     stream.peer = Some(other);

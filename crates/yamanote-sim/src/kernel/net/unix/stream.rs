@@ -225,7 +225,7 @@ impl Kernel {
     }
 
     pub(in crate::kernel::net) fn unix_close(&mut self, id: SocketId) {
-        let Some(socket) = self.net.sockets.remove(&id) else {
+        let Some(socket) = self.net.sockets.remove(id) else {
             return;
         };
         let host = socket.life.host;
@@ -265,7 +265,7 @@ impl Kernel {
             if let Some(peer) = self.stream(*waiting).and_then(|stream| stream.peer) {
                 self.stream_end(peer, true);
             }
-            self.net.sockets.remove(waiting);
+            self.net.sockets.remove(*waiting);
         }
     }
 
