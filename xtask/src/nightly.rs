@@ -148,8 +148,8 @@ const STEPS: &[Step] = &[
     ),
     ("planted bugs", &["xtask", "mutants"], &[]),
     (
-        "the order of 10,000 random programs",
-        &["xtask", "order", "--programs", "10000", "--seed", "100000"],
+        "the order of 200,000 random programs",
+        &["xtask", "order", "--programs", "200000", "--seed", "100000"],
         &[],
     ),
     (

@@ -28,8 +28,8 @@ fn personality(persona: libc::c_ulong) -> io::Result<libc::c_int> {
     }
 }
 
-/// All threads of this process, and of those forked from it, share one heap of the C library: one of
-/// a world runs at a time, so they do not meet there, and each seed touches fewer new pages.
+/// All threads of this process, and of those forked from it, share one heap of the C library: one
+/// of a world runs at a time, so they do not meet there, and each seed touches fewer new pages.
 pub fn share_one_heap() {
     // SAFETY: no pointers; nothing that was allocated before is touched.
     unsafe {

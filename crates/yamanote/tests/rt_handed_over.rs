@@ -103,6 +103,31 @@ fn spawn_and_abort(runtime: &Runtime, drops: &Arc<AtomicUsize>, tasks: usize) {
 }
 
 matrix! {
+    fn a_task_woken_by_another_thread_in_its_poll_is_next_in_its_own_line(setup: Setup) {
+        if setup.workers.is_some() {
+            return;
+        }
+        let runtime = builder!(setup).build().unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (task, other) = (log.clone(), log.clone());
+        runtime.spawn(async move { other.lock().unwrap().push("the injected") });
+        runtime.block_on(async {
+            let mut polls = ["the second poll", "the first poll"].to_vec();
+            yamanote::spawn(poll_fn(move |cx| {
+                task.lock().unwrap().extend(polls.pop());
+                if polls.is_empty() {
+                    return Poll::Ready(());
+                }
+                let waker = cx.waker().clone();
+                thread::spawn(move || waker.wake()).join().unwrap();
+                Poll::Pending
+            }));
+            yield_now().await;
+        });
+        let expected = ["the first poll", "the second poll", "the injected"];
+        assert_eq!(*log.lock().unwrap(), expected);
+    }
+
     fn no_wake_up_is_lost_between_those_that_drive(setup: Setup) {
         const TASKS: usize = 3;
         const LETTERS: usize = 300;

@@ -21,13 +21,14 @@
 //!    runner that completes it merges the two counts, and from then on there is no near.
 //! 9. `RUNNING` is not used. `NOTIFIED` says that no poll has begun since a wake from far;
 //!    `INJECTED` that a `Notified` stands in the injection queue. A poll answers the wakes from far
-//!    that came before it, so that `Notified` may turn out to be void. Instead of rule 2 there are
-//!    at most two: this one, and the one that `queued` tells of.
+//!    that came before it, and its end those that came meanwhile, by a `Notified` in the local
+//!    queue: so the one in the injection queue may turn out to be void. Instead of rule 2 there are
+//!    at most two: that one, and the one that `queued` tells of.
 //!
 //! # Memory ordering
 //!
-//! As in the state. A poll takes the wakes from far with Acquire ([`claim`], [`admit`]); what was
-//! done near needs no order, because rule 7's handover has it.
+//! As in the state. The wakes from far are taken with Acquire ([`claim`], [`finish_pending`],
+//! [`admit`]); what was done near needs no order, because rule 7's handover has it.
 //!
 //! Verbs that give a reference away take a pointer: a `&Header` as an argument would promise that
 //! the task is there until they return, and another thread may free it before.
@@ -317,10 +318,12 @@ pub(super) unsafe fn finish_pending(header: &Header) -> Pending {
     // SAFETY: passed on, and nothing is called that comes here.
     unsafe {
         with_near(header, |near| {
-            if header.state.load().has(CANCELLED) {
+            let far = header.state.answer_far();
+            if far.has(CANCELLED) {
                 return Pending::Cancel;
             }
             near.running = false;
+            near.queued |= far.has(NOTIFIED);
             if near.queued {
                 return Pending::Again;
             }
@@ -416,7 +419,7 @@ impl State {
         })
     }
 
-    /// Near: a poll begins, and answers what came from far. The word as it was before.
+    /// Near: a poll begins or has ended, and answers what came from far. The word as it was before.
     fn answer_far(&self) -> Snapshot {
         let now = self.load();
         match now.has(NOTIFIED) {
