@@ -53,19 +53,25 @@ impl Meta {
     /// Tells a subscriber of `tracing` of the task that runs `F`. `kind` and `original_size` as in
     /// [`Spawn`]. Called with nothing locked or borrowed.
     #[inline]
-    pub(crate) fn announced<F>(mut self, kind: &'static str, original_size: usize) -> Meta {
-        if spans::is_on() {
-            self.label.announce(&Spawn {
-                kind,
-                name: None,
-                id: self.id.number(),
-                type_name: type_name::<F>(),
-                size: size_of::<F>(),
-                original_size,
-                at: self.spawned_at,
-            });
+    pub(crate) fn announced<F>(self, kind: &'static str, original_size: usize) -> Meta {
+        if !spans::is_on() {
+            return self;
         }
-        self
+        let spawn = Spawn {
+            kind,
+            name: None,
+            id: self.id.number(),
+            type_name: type_name::<F>(),
+            size: size_of::<F>(),
+            original_size,
+            at: self.spawned_at,
+        };
+        // Word by word, so that a `Meta` nobody is told of need not be in memory.
+        Meta {
+            id: self.id,
+            spawned_at: self.spawned_at,
+            label: self.label.announced(&spawn),
+        }
     }
 }
 

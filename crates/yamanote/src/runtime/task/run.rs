@@ -330,12 +330,19 @@ unsafe fn drop_stage<F: Future, S: Schedule>(task: NonNull<Header>) {
     if this.stage.with(is_empty) {
         return;
     }
-    let _current = id::enter(this.header.meta.id);
-    let _span = this.header.meta.label.enter_last();
-    // SAFETY: the stage is the caller's; an assignment drops in place, and leaves the new value
-    // also when that drop panics.
-    this.stage
-        .with_mut(|stage| unsafe { *stage = Stage::Empty });
+    let meta = &this.header.meta;
+    let empty = || {
+        let _current = id::enter(meta.id);
+        // SAFETY: the stage is the caller's; an assignment drops in place, and leaves the new value
+        // also when that drop panics.
+        this.stage
+            .with_mut(|stage| unsafe { *stage = Stage::Empty });
+    };
+    // Apart, so that a future without a destructor leaves nothing of all this.
+    match meta.label.may_be_told() {
+        false => empty(),
+        true => meta.label.in_last_span(meta.id, empty),
+    }
 }
 
 /// As [`drop_stage`]; a panic ends here.

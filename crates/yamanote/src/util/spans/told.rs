@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
@@ -15,6 +15,9 @@ use tracing::span;
 
 use super::Spawn;
 use crate::util::poison::unpoisoned;
+
+/// Whether the following does anything.
+pub(crate) const TELLS: bool = true;
 
 /// Tells of a worker that is held up, or was. Returns whether anybody listens.
 pub(crate) fn stall(stall: &dyn std::fmt::Display) -> bool {
@@ -232,7 +235,8 @@ impl<F: Future> Future for InAsyncOp<'_, F> {
     }
 }
 
-/// The span of a task, from its spawn to the drop of its future.
+/// The span of a task, from its spawn to the drop of its future; by default none.
+#[derive(Default)]
 pub(crate) struct TaskSpan {
     /// By which wakers are known, also when the span is closed.
     id: u64,
@@ -241,13 +245,6 @@ pub(crate) struct TaskSpan {
 }
 
 impl TaskSpan {
-    pub(crate) fn none() -> TaskSpan {
-        TaskSpan {
-            id: 0,
-            span: Mutex::new(None),
-        }
-    }
-
     /// Tells that a task begins; `None` if nobody listens to that.
     #[cold]
     pub(crate) fn of_task(spawn: &Spawn<'_>) -> Option<TaskSpan> {
@@ -262,36 +259,37 @@ impl TaskSpan {
         })
     }
 
-    /// Until the guard is dropped, code of the task runs on this thread.
-    pub(crate) fn enter(&self) -> InTask<'_> {
-        let span = unpoisoned(self.span.lock());
-        if let Some((subscriber, id)) = known(&span) {
+    /// Until [`exit`](Self::exit), code of the task runs on this thread.
+    pub(crate) fn enter(&self) {
+        if let Some((subscriber, id)) = self.known() {
             subscriber.enter(&id);
         }
-        InTask(span)
     }
 
-    /// The task's future is gone.
-    pub(crate) fn close(&self) {
-        // Out of the lock, because it may be the end of the span.
+    pub(crate) fn exit(&self) {
+        if let Some((subscriber, id)) = self.known() {
+            subscriber.exit(&id);
+        }
+    }
+
+    /// As [`exit`](Self::exit); and the task's future is gone.
+    pub(crate) fn exit_last(&self) {
+        // Out of the lock, because this is the end of the span, also if `exit` panics.
         let span = unpoisoned(self.span.lock()).take();
-        drop(span);
+        if let Some((subscriber, id)) = known(&span) {
+            subscriber.exit(&id);
+        }
+    }
+
+    /// Copied out of the lock.
+    fn known(&self) -> Option<(tracing::Dispatch, span::Id)> {
+        let span = unpoisoned(self.span.lock());
+        known(&span)
     }
 
     pub(crate) fn waker_event(&self, op: &'static str) {
         if self.id != 0 {
             tracing::trace!(target: "tokio::task::waker", op = op, task.id = self.id);
-        }
-    }
-}
-
-/// See [`TaskSpan::enter`].
-pub(crate) struct InTask<'a>(MutexGuard<'a, Option<tracing::Span>>);
-
-impl Drop for InTask<'_> {
-    fn drop(&mut self) {
-        if let Some((subscriber, id)) = known(&self.0) {
-            subscriber.exit(&id);
         }
     }
 }

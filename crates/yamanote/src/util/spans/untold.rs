@@ -5,6 +5,9 @@ use std::future::Future;
 
 use super::Spawn;
 
+/// Whether the following does anything.
+pub(crate) const TELLS: bool = false;
+
 #[derive(Clone)]
 pub(crate) struct Resource;
 
@@ -71,24 +74,22 @@ pub(crate) fn async_op<F: Future>(
     inner()
 }
 
+#[derive(Default)]
 pub(crate) struct TaskSpan;
 
 impl TaskSpan {
-    pub(crate) fn none() -> TaskSpan {
-        TaskSpan
-    }
-
     pub(crate) fn of_task(_spawn: &Spawn<'_>) -> Option<TaskSpan> {
         None
     }
 
     #[inline(always)]
-    pub(crate) fn enter(&self) -> Entered {
-        Entered
-    }
+    pub(crate) fn enter(&self) {}
 
     #[inline(always)]
-    pub(crate) fn close(&self) {}
+    pub(crate) fn exit(&self) {}
+
+    #[inline(always)]
+    pub(crate) fn exit_last(&self) {}
 
     #[inline(always)]
     pub(crate) fn waker_event(&self, _op: &'static str) {}
