@@ -9,7 +9,7 @@ pub use crate::runtime::scheduler::poll_timer::PollTimes;
 pub use crate::runtime::snapshot::{
     Blocking, Bucket, Files, Histogram, Io, Ring, Snapshot, Tasks, Timers, Worker,
 };
-pub use crate::runtime::stall::{Activity, Call};
+pub use crate::runtime::stall::{Activity, Call, Stack};
 pub use crate::runtime::stalls::Stall;
 
 use crate::runtime::Handle;

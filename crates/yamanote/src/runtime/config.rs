@@ -31,6 +31,10 @@ const KERNEL_COPIES_VARIABLE: &str = "YAMANOTE_KERNEL_COPIES";
 /// process.
 const STALL_VARIABLE: &str = "YAMANOTE_STALL_MS";
 
+/// Overrides [`Builder::stall_backtrace`](super::Builder::stall_backtrace) for every runtime of the
+/// process.
+const STALL_BACKTRACE_VARIABLE: &str = "YAMANOTE_STALL_BACKTRACE";
+
 /// Overrides [`Builder::console`](super::Builder::console) for every runtime of the process.
 const CONSOLE_VARIABLE: &str = "YAMANOTE_CONSOLE";
 
@@ -65,6 +69,11 @@ pub(super) fn kernel_copies(program: bool) -> io::Result<bool> {
 /// How long a poll may take, by the operator. Zero: nobody watches.
 pub(super) fn stall_limit() -> io::Result<Option<Duration>> {
     read(STALL_VARIABLE, millis)
+}
+
+/// Whether threads that stall are asked for their stacks, by the operator.
+pub(super) fn stall_backtrace() -> io::Result<Option<bool>> {
+    read(STALL_BACKTRACE_VARIABLE, on_or_off)
 }
 
 /// Whether and where there is to be a console: what the operator says, or else what the program
@@ -116,8 +125,8 @@ fn driver(value: &OsStr) -> Result<DriverChoice, String> {
 
 fn on_or_off(value: &OsStr) -> Result<bool, String> {
     match value.to_str() {
-        Some("on") => Ok(true),
-        Some("off") => Ok(false),
+        Some("on" | "1") => Ok(true),
+        Some("off" | "0") => Ok(false),
         _ => Err(format!("unknown value {value:?}: expected `on` or `off`")),
     }
 }
@@ -192,6 +201,10 @@ mod tests {
         let parse = |value: &str| understand(INLINE_FILES_VARIABLE, OsStr::new(value), on_or_off);
         assert_eq!(parse("on").unwrap(), Some(true));
         assert_eq!(parse("off").unwrap(), Some(false));
+        assert_eq!(
+            (parse("1").unwrap(), parse("0").unwrap()),
+            (Some(true), Some(false))
+        );
         assert_refused(parse("no"), &["YAMANOTE_INLINE_FILES", "no", "on", "off"]);
     }
 

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::id::Id;
-use super::stall::{Activity, Finding, Settings};
+use super::stall::{Activity, Finding, Settings, Stack};
 use super::task;
 use crate::util::nanos::as_ns;
 use crate::util::spans;
@@ -17,7 +17,7 @@ use crate::util::spans;
 /// A worker that one poll of one task has held up for longer than the limit, at the beginning or at
 /// the end of the stall; see [`Builder::on_stall`](crate::runtime::Builder::on_stall).
 ///
-/// [`Display`](fmt::Display) writes it as one line.
+/// [`Display`](fmt::Display) writes it as one line, and the stack, if there is one, below.
 #[derive(Debug, Clone)]
 pub struct Stall {
     runtime: Id,
@@ -79,6 +79,13 @@ impl Stall {
         &self.finding.activity
     }
 
+    /// The calls that the thread was in when the stall was noticed, if they were asked for
+    /// ([`Builder::stall_backtrace`](crate::runtime::Builder::stall_backtrace)). `None` when it is
+    /// over.
+    pub fn stack(&self) -> Option<&Stack> {
+        self.finding.stack.as_ref()
+    }
+
     /// Whether the poll has ended. Each stall is told of twice: when it is noticed and when it is
     /// over.
     pub fn is_over(&self) -> bool {
@@ -117,9 +124,12 @@ impl fmt::Display for Stall {
             true => "for about",
         };
         write!(f, " {about} {:.1?}", self.age())?;
-        match self.is_over() {
-            false => write!(f, "; {}", self.activity()),
-            true => Ok(()),
+        if !self.is_over() {
+            write!(f, "; {}", self.activity())?;
+        }
+        match self.stack() {
+            Some(stack) => write!(f, "\n{stack}"),
+            None => Ok(()),
         }
     }
 }
@@ -164,9 +174,10 @@ pub(super) struct Audience {
 }
 
 impl Audience {
-    pub(super) fn settings(self, limit: Duration) -> Settings {
+    pub(super) fn settings(self, limit: Duration, with_stacks: bool) -> Settings {
         Settings {
             limit,
+            with_stacks,
             tell: Arc::new(move |finding| self.tell(finding)),
         }
     }

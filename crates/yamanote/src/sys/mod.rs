@@ -12,6 +12,7 @@ pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod signal;
 pub(crate) mod splice;
+pub(crate) mod stack;
 pub(crate) mod switches;
 pub(crate) mod thread;
 pub(crate) mod ticks;

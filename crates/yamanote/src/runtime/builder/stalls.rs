@@ -11,11 +11,13 @@ use crate::runtime::handle::Handle;
 use crate::runtime::stall::{Registration, Rouser, Watchdog};
 use crate::runtime::stalls::{Audience, Listener, Stall};
 use crate::simulation;
+use crate::sys::stack;
 
 /// What the program wants.
 #[derive(Clone)]
 pub(super) struct Wishes {
     after: Duration,
+    backtrace: bool,
     listener: Option<Listener>,
 }
 
@@ -23,6 +25,7 @@ impl Wishes {
     pub(super) fn new() -> Wishes {
         Wishes {
             after: Duration::from_millis(200),
+            backtrace: false,
             listener: None,
         }
     }
@@ -32,6 +35,7 @@ impl Wishes {
 pub(super) struct Plan {
     watchdog: &'static Watchdog,
     limit: Duration,
+    with_stacks: bool,
     asked_for: bool,
 }
 
@@ -112,19 +116,73 @@ impl Builder {
         self
     }
 
+    /// Whether the report of a stall has the stack of the thread that is held up. The default is
+    /// `false`.
+    ///
+    /// With it the function that blocks is named, where the line of the spawn only says which task
+    /// it is: [`Stall::stack`], and what a [`Stall`] is written as. Names of functions and lines
+    /// need the feature `stall-backtrace`; without it the report has addresses for `addr2line`.
+    ///
+    /// # Mistakes to avoid
+    ///
+    /// A thread can be asked for its stack only by a signal (SIGURG), which interrupts what it
+    /// waits in. Most system calls go on by themselves, and std goes on with the others (a sleep,
+    /// for one). But `poll`, `epoll_wait`, and reads and writes of a socket with a time-out end
+    /// with the error [`Interrupted`](io::ErrorKind::Interrupted), which a library may take for a
+    /// failure; a thread that computes is not affected. Who handles SIGURG gets it too. Hence it is
+    /// for looking for a fault, and off by default. A thread that does not answer within a second
+    /// is reported without a stack; nobody watches meanwhile.
+    ///
+    /// The environment variable `YAMANOTE_STALL_BACKTRACE` (`1` or `0`) overrides this for every
+    /// runtime of the process; `1` also has stalls that nobody listens to written to the standard
+    /// error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    /// use std::thread;
+    /// use std::time::Duration;
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let rt = Builder::new_current_thread()
+    ///     .stall_after(Duration::from_millis(20))
+    ///     .stall_backtrace(true)
+    ///     .on_stall(move |stall| drop(tell.send(stall.clone())))
+    ///     .build()
+    ///     .unwrap();
+    /// # if std::env::var_os("YAMANOTE_STALL_MS").is_none() {
+    /// rt.block_on(async { thread::sleep(Duration::from_millis(500)) });
+    /// let stall = told.recv().unwrap();
+    /// println!("{stall}");
+    /// println!("{} calls", stall.stack().unwrap().addresses().len());
+    /// # }
+    /// ```
+    pub fn stall_backtrace(&mut self, is_wanted: bool) -> &mut Self {
+        self.stalls.backtrace = is_wanted;
+        self
+    }
+
     /// `None` if nobody is to be watched.
     pub(super) fn plan_watch(&self) -> io::Result<Option<Plan>> {
         let asked = config::stall_limit()?;
+        let asked_for_stacks = config::stall_backtrace()?;
         let limit = asked.unwrap_or(self.stalls.after);
+        let with_stacks = asked_for_stacks.unwrap_or(self.stalls.backtrace);
         // In a simulation a poll takes no time, and one without end is noticed by the simulation.
         if limit.is_zero() || simulation::is_inside() {
             return Ok(None);
         }
         let watchdog = Watchdog::here();
+        if with_stacks && watchdog.is_some() {
+            stack::prepare()?;
+        }
         Ok(watchdog.map(|watchdog| Plan {
             watchdog,
             limit,
-            asked_for: asked.is_some(),
+            with_stacks,
+            asked_for: asked.is_some() || asked_for_stacks == Some(true),
         }))
     }
 }
@@ -145,7 +203,7 @@ impl Plan {
             listener: wishes.listener.clone(),
             uses_stderr: self.asked_for,
         };
-        let settings = audience.settings(self.limit);
+        let settings = audience.settings(self.limit, self.with_stacks);
         self.watchdog.watch(parts.scheduler.workers(), settings)
     }
 }

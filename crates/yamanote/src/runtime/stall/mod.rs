@@ -2,7 +2,8 @@
 //!
 //! `polling` is what a worker says of itself, with plain stores; `watchdog` is the thread that
 //! looks at all workers of the process from time to time; `activity` is what the kernel says of a
-//! thread that is held up; `rouser` is how a worker that wakes up gets the watchdog up.
+//! thread that is held up, and `stack` what it says itself; `rouser` is how a worker that wakes up
+//! gets the watchdog up.
 
 mod rouser;
 
@@ -10,10 +11,13 @@ mod polling;
 
 mod activity;
 
+mod stack;
+
 mod watchdog;
 
 pub(crate) use activity::of as activity_of;
 pub use activity::{Activity, Call};
 pub(crate) use polling::{Polled, Polling};
 pub(crate) use rouser::Rouser;
+pub use stack::Stack;
 pub(crate) use watchdog::{Finding, Registration, Settings, Watchdog, Workers};

@@ -24,6 +24,7 @@
 use super::activity::{self, Activity};
 use super::polling::{Polled, Polling, Sight};
 use super::rouser::Rouser;
+use super::stack::Stack;
 use crate::loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::runtime::task::Id;
 use crate::sys::fork::Origin;
@@ -55,6 +56,8 @@ impl dyn Workers {
 pub(crate) struct Settings {
     /// A poll that takes longer is a stall. Not zero.
     pub(crate) limit: Duration,
+    /// Threads are asked for their stacks.
+    pub(crate) with_stacks: bool,
     /// Called by the watchdog's thread, for the beginning and the end of each stall.
     pub(crate) tell: Arc<dyn Fn(Finding) + Send + Sync>,
 }
@@ -71,6 +74,8 @@ pub(crate) struct Finding {
     pub(crate) age: Duration,
     /// At the beginning, also in what tells of the end.
     pub(crate) activity: Activity,
+    /// At the beginning, if it was asked for.
+    pub(crate) stack: Option<Stack>,
     pub(crate) is_over: bool,
 }
 
@@ -330,7 +335,7 @@ impl Watched {
             let sighting = &mut self.sightings[worker];
             let before = sighting.count;
             let place = (&*workers, worker);
-            let finding = sighting.look(place, polling, now, is_late, self.settings.limit);
+            let finding = sighting.look(place, polling, now, is_late, &self.settings);
             findings.extend(finding.map(|finding| (self.settings.tell.clone(), finding)));
             is_active |= sighting.count != before || polling.is_awake();
         }
@@ -362,8 +367,9 @@ impl Sighting {
         polling: &Polling,
         now: Instant,
         is_late: bool,
-        limit: Duration,
+        settings: &Settings,
     ) -> Option<Finding> {
+        let limit = settings.limit;
         let sight = polling.look();
         let age = now.saturating_duration_since(self.since);
         if sight.count != self.count || (is_late && self.stall.is_none()) {
@@ -371,6 +377,7 @@ impl Sighting {
             self.restart(sight, polling, now);
             return over.map(|stall| Finding {
                 age,
+                stack: None,
                 is_over: true,
                 ..stall
             });
@@ -395,6 +402,8 @@ impl Sighting {
             thread_name: thread.and_then(activity::name_of),
             age,
             activity,
+            // Last, because it interrupts the thread.
+            stack: thread.filter(|_| settings.with_stacks).map(Stack::of),
             is_over: false,
         };
         // What was read belongs to the poll only if it has not ended meanwhile.
