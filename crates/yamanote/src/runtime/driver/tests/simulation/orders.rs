@@ -224,6 +224,53 @@ fn a_dropped_write_is_not_cancelled() {
     }
 }
 
+/// What is counted is what has happened: each operation, each system call, each future that was
+/// dropped too early, and of these those that the kernel was asked to cancel.
+#[test]
+fn the_counters_count() {
+    let simulation = stalled(8, 16);
+    let enters_before = simulation.kernel.enters();
+    let first = simulation.lock().counters();
+    let counted = || {
+        let now = simulation.lock().counters();
+        let kernel = simulation.kernel.enters() - enters_before;
+        assert_eq!(now.enters - first.enters, kernel, "the kernel counts too");
+        (now.submitted - first.submitted, now.orphaned, now.cancelled)
+    };
+    let world = simulation.kernel.world.clone();
+    let mut reads: Vec<_> = (0..3).map(|_| read(&simulation)).collect();
+    for read in &mut reads {
+        assert!(poll_once(read).is_pending());
+    }
+    let write = Write::new(world.descriptor(), world.buffer(16, WRITTEN), 0);
+    let mut write = Op::new(simulation.clone(), write);
+    assert!(poll_once(&mut write).is_pending());
+    assert_eq!(simulation.kernel.enters(), enters_before, "pushed only");
+    simulation.turn(usize::MAX);
+    assert_eq!(
+        simulation.kernel.enters(),
+        enters_before + 1,
+        "four by one call"
+    );
+    assert_eq!((counted(), simulation.lock().live_ops()), ((4, 0, 0), 4));
+    // Over before it is dropped: no orphan.
+    simulation.kernel.complete_nth(0, 16);
+    simulation.turn(usize::MAX);
+    drop(reads.remove(0));
+    assert_eq!((counted(), simulation.lock().live_ops()), ((4, 0, 0), 3));
+    // A read is cancelled, a write is not.
+    drop(reads.remove(0));
+    assert_eq!(counted(), (4, 1, 1));
+    drop(write);
+    assert_eq!(counted(), (4, 2, 1));
+    simulation.turn(usize::MAX);
+    assert_eq!(counted(), (4, 2, 1));
+    drop(reads);
+    assert_eq!(counted(), (4, 3, 2));
+    simulation.kernel.set_faults(Faults::default());
+    assert_nothing_left(&simulation);
+}
+
 /// O17: an entry whose generations are used up is never used again.
 #[test]
 fn a_used_up_entry_is_retired() {
