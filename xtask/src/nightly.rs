@@ -3,8 +3,8 @@
 //! More seeds of the simulated kernel, longer orders of the task's machine, more preemptions in the
 //! models, the tests of the file system, the pipe and the channels against their models with more
 //! cases, more random programs beside Tokio's order, Tokio's own tests three times in a row, and
-//! once under `tokio_unstable` and once on the simulated machine, every row of the race, the whole
-//! of Miri and the sanitizers.
+//! once under `tokio_unstable` and once on the simulated machine, ten minutes of work in which
+//! nobody is called stalled, every row of the race, the whole of Miri and the sanitizers.
 #![forbid(unsafe_code)]
 
 use std::path::Path;
@@ -130,6 +130,19 @@ const STEPS: &[Step] = &[
         "stuck workers, optimized",
         &["test", "--release", "-p", "yamanote", "--test", "hog"],
         &[],
+    ),
+    (
+        "no false stall in ten minutes of echo and files",
+        &[
+            "test",
+            "--release",
+            "-p",
+            "yamanote",
+            "--test",
+            "stalls",
+            "nobody_who_only_works",
+        ],
+        &[("YAMANOTE_STALL_SECONDS", "600")],
     ),
     (
         "every system call fails, at every time",
