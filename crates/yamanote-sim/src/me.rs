@@ -7,13 +7,15 @@ use crate::kernel::thread::{Key, State, ThreadId};
 use crate::world::World;
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
 
 /// A thread of a world.
 pub(crate) struct Me {
     world: Arc<World>,
     id: ThreadId,
     baton: Arc<Baton>,
-    /// In the kernel: what this thread calls is answered by the real one.
+    /// In the kernel, or without the baton: what this thread calls, in a signal handler maybe, is
+    /// answered by the real one.
     is_inside: Cell<bool>,
 }
 
@@ -33,7 +35,7 @@ impl Drop for Leave {
     }
 }
 
-/// The thread that calls, if it is one of a world and not inside the kernel.
+/// The thread that calls, if it is one of a world, has the baton and is not inside the kernel.
 pub(crate) fn current() -> Option<&'static Me> {
     let me = ME.get();
     // SAFETY: set by `join_world` to a value that `leave` frees after it has taken it from here; so
@@ -42,23 +44,26 @@ pub(crate) fn current() -> Option<&'static Me> {
     (!me.is_inside.get()).then_some(me)
 }
 
-/// Makes the calling thread the thread `id` of `world`. It has to wait for the baton, or have it.
-pub(crate) fn join_world(world: Arc<World>, id: ThreadId, baton: Arc<Baton>) {
+/// Makes the calling thread the thread `id` of `world`. It has the baton, or has to wait for it by
+/// [`wait_for_first_turn`].
+pub(crate) fn join_world(world: Arc<World>, id: ThreadId, baton: Arc<Baton>, has_baton: bool) {
     LEAVE.with(|_| {});
     let me = Box::new(Me {
         world,
         id,
         baton,
-        is_inside: Cell::new(false),
+        is_inside: Cell::new(!has_baton),
     });
     let before = ME.replace(Box::into_raw(me));
     assert!(before.is_null(), "a thread is in one simulation at most");
 }
 
-/// Waits until the calling thread, which has joined a world, may run.
+/// Waits until the calling thread, which has joined a world without the baton, may run.
 pub(crate) fn wait_for_first_turn() {
-    if let Some(me) = current() {
+    // SAFETY: as in `current`.
+    if let Some(me) = unsafe { ME.get().as_ref() } {
         me.baton.arrive();
+        drop(Inside(&me.is_inside));
     }
 }
 
@@ -73,11 +78,14 @@ pub(crate) fn leave() {
     if me.world.ends_with(me.id) {
         return abandon();
     }
-    me.inside(|kernel| {
+    // Inside for good: it does not have the baton once the next thread has been chosen.
+    std::mem::forget(me.enter());
+    let next = me.with_kernel(|kernel| {
         kernel.thread_mut(me.id).state = State::Done;
         kernel.wake(Key::Thread(me.id), usize::MAX);
+        kernel.settle();
+        kernel.pick().map(|next| kernel.thread(next).baton.clone())
     });
-    let next = me.inside(|kernel| kernel.pick().map(|next| kernel.thread(next).baton.clone()));
     ME.set(std::ptr::null());
     // SAFETY: made by `join_world`; nobody else has it, and this thread has just forgotten it.
     let me = unsafe { Box::from_raw(std::ptr::from_ref(me).cast_mut()) };
@@ -96,6 +104,17 @@ pub(crate) fn abandon() {
     }
 }
 
+/// Ends the time for which a thread is inside.
+struct Inside<'a>(&'a Cell<bool>);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        // As in `enter`: nothing of the kernel is touched afterwards.
+        compiler_fence(SeqCst);
+        self.0.set(false);
+    }
+}
+
 impl Me {
     pub(crate) fn id(&self) -> ThreadId {
         self.id
@@ -107,25 +126,42 @@ impl Me {
 
     /// Calls `f` with the state of the world.
     pub(crate) fn inside<R>(&self, f: impl FnOnce(&mut Kernel) -> R) -> R {
-        struct Outside<'a>(&'a Cell<bool>);
-        impl Drop for Outside<'_> {
-            fn drop(&mut self) {
-                self.0.set(false);
-            }
-        }
+        let _inside = self.enter();
+        self.with_kernel(f)
+    }
+
+    /// This thread is inside until the answer goes.
+    fn enter(&self) -> Inside<'_> {
         assert!(!self.is_inside.replace(true), "the kernel calls itself");
-        let _outside = Outside(&self.is_inside);
+        // For a signal handler on this thread: nothing of the kernel is touched before.
+        compiler_fence(SeqCst);
+        Inside(&self.is_inside)
+    }
+
+    /// As [`Me::inside`], of a thread that is inside.
+    fn with_kernel<R>(&self, f: impl FnOnce(&mut Kernel) -> R) -> R {
         self.world.count_progress();
-        // SAFETY: this thread runs, so it has the baton, and is not inside already.
+        // SAFETY: this thread has the baton: it was not inside before it entered, and since then
+        // it has not handed the baton on without waiting for it. It is here once, because `f` is
+        // not called by what has entered already.
         let kernel = unsafe { self.world.kernel() };
         let answer = f(kernel);
         kernel.settle();
         answer
     }
 
-    /// Lets the thread run whose turn it is; returns when it is this one's again.
-    pub(crate) fn switch(&self) {
-        let next = self.inside(|kernel| {
+    /// Lets the thread run whose turn it is, if `f` is true; returns when it is this one's again.
+    pub(crate) fn switch_if(&self, f: impl FnOnce(&mut Kernel) -> bool) {
+        let _inside = self.enter();
+        if self.with_kernel(f) {
+            self.switch();
+        }
+    }
+
+    /// Lets the thread run whose turn it is; returns when it is this one's again, which is inside
+    /// all the time.
+    fn switch(&self) {
+        let next = self.with_kernel(|kernel| {
             let next = kernel.pick()?;
             Some((next != self.id).then(|| kernel.thread(next).baton.clone()))
         });
@@ -143,8 +179,9 @@ impl Me {
         deadline: Option<u64>,
         mut attempt: impl FnMut(&mut Kernel) -> Option<R>,
     ) -> Option<R> {
+        let _inside = self.enter();
         loop {
-            let answer = self.inside(|kernel| {
+            let answer = self.with_kernel(|kernel| {
                 if let Some(answer) = attempt(kernel) {
                     return Some(Some(answer));
                 }

@@ -73,6 +73,27 @@ pub(crate) fn set_errno(number: c_int) {
     unsafe { *libc::__errno_location() = number };
 }
 
+pub(crate) fn errno() -> c_int {
+    // SAFETY: the address is this thread's own.
+    unsafe { *libc::__errno_location() }
+}
+
+/// Writes to standard error without its lock, which a thread may have that does not run.
+pub(crate) fn complain(mut text: &[u8]) {
+    while !text.is_empty() {
+        // SAFETY: so many bytes are there.
+        let answer = unsafe {
+            let (start, len) = (text.as_ptr() as usize, text.len());
+            syscall(libc::SYS_write, [2, start, len, 0, 0, 0])
+        };
+        match usize::try_from(answer) {
+            Ok(written) => text = &text[written.min(text.len())..],
+            Err(_) if answer == -libc::EINTR as isize => {}
+            Err(_) => return,
+        }
+    }
+}
+
 /// Sleeps while `*word == value`, at most for so many nanoseconds of real time.
 pub(crate) fn sleep_while(word: &AtomicU32, value: u32, at_most_ns: Option<u64>) {
     let timeout = at_most_ns.map(|ns| libc::timespec {

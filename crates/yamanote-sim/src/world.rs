@@ -9,10 +9,9 @@ use crate::kernel::trace::{Record, Trace};
 use crate::me;
 use crate::raw;
 use std::cell::UnsafeCell;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What a run is made from.
 #[derive(Debug)]
@@ -78,8 +77,6 @@ pub struct World {
 
 // SAFETY: the kernel is used by the thread that has the baton, of which there is one.
 unsafe impl Sync for World {}
-// SAFETY: as above; nothing in it belongs to a thread.
-unsafe impl Send for World {}
 
 impl World {
     /// # Safety
@@ -116,7 +113,7 @@ impl World {
     pub(crate) fn fail(&self, message: &str) -> ! {
         if !self.has_ended_badly.swap(true, SeqCst) {
             let text = format!("simulation, seed {}: {message}\n", self.seed);
-            let _ = std::io::stderr().write_all(text.as_bytes());
+            raw::complain(text.as_bytes());
         }
         // SAFETY: no pointers. What would run at an ordinary exit may wait for threads that wait.
         unsafe {
@@ -127,22 +124,43 @@ impl World {
 
     /// Looks whether the run goes on, from a thread that has no part in it.
     fn watch(&self) {
+        /// Looks that have to find nothing new. A process that was stopped, or whose machine was,
+        /// has found nothing new once when it goes on, however long that has taken.
+        const LOOKS: u32 = 16;
         let mut seen = self.progress.load(Relaxed);
-        loop {
-            let at_most = u64::try_from(self.patience.as_nanos()).unwrap_or(u64::MAX);
-            raw::sleep_while(&self.is_over, 0, Some(at_most));
-            if self.is_over.load(SeqCst) == 1 {
-                return;
-            }
+        let mut in_vain = 0;
+        while !self.is_over_within(self.patience / LOOKS) {
             let now = self.progress.load(Relaxed);
-            if now == seen {
+            if now != seen {
+                seen = now;
+                in_vain = 0;
+                continue;
+            }
+            in_vain += 1;
+            if in_vain == LOOKS {
                 self.fail(&format!(
                     "a thread has neither waited nor let others run for {:?} of real time\n{}",
                     self.patience,
                     describe()
                 ));
             }
-            seen = now;
+        }
+    }
+
+    /// Sleeps for so long, whatever signals come, or until the run is over.
+    fn is_over_within(&self, time: Duration) -> bool {
+        let begin = Instant::now();
+        loop {
+            // SeqCst: its partner is the store in `end`.
+            if self.is_over.load(SeqCst) == 1 {
+                return true;
+            }
+            let left = time.saturating_sub(begin.elapsed());
+            if left.is_zero() {
+                return false;
+            }
+            let at_most = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+            raw::sleep_while(&self.is_over, 0, Some(at_most));
         }
     }
 }
@@ -202,7 +220,7 @@ struct First(ThreadId, Arc<Baton>);
 
 impl First {
     fn join(self, world: Arc<World>) {
-        me::join_world(world, self.0, self.1);
+        me::join_world(world, self.0, self.1, true);
     }
 }
 
@@ -237,7 +255,7 @@ impl World {
 
     /// Nobody runs in it any more.
     fn end(&self) {
-        // SeqCst: its partner is the load in `watch`.
+        // SeqCst: its partner is the load in `is_over_within`.
         self.is_over.store(1, SeqCst);
         raw::wake_all(&self.is_over);
     }

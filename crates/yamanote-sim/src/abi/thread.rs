@@ -9,7 +9,8 @@ use std::ffi::{c_int, c_void};
 use std::hint::black_box;
 use std::sync::Arc;
 
-type Body = extern "C" fn(*mut c_void) -> *mut c_void;
+/// `pthread_exit` goes through it as an unwinding does.
+type Body = extern "C-unwind" fn(*mut c_void) -> *mut c_void;
 type Create = unsafe extern "C" fn(
     *mut libc::pthread_t,
     *const libc::pthread_attr_t,
@@ -17,16 +18,19 @@ type Create = unsafe extern "C" fn(
     *mut c_void,
 ) -> c_int;
 type Join = unsafe extern "C" fn(libc::pthread_t, *mut *mut c_void) -> c_int;
+type Detach = unsafe extern "C" fn(libc::pthread_t) -> c_int;
 type Name = unsafe extern "C" fn(libc::pthread_t, *const libc::c_char) -> c_int;
 
 static CREATE: Next = Next::new(c"pthread_create");
 static JOIN: Next = Next::new(c"pthread_join");
+static DETACH: Next = Next::new(c"pthread_detach");
 static NAME: Next = Next::new(c"pthread_setname_np");
 
 pub(super) fn keep() {
     black_box((
         pthread_create as *const (),
         pthread_join as *const (),
+        pthread_detach as *const (),
         pthread_setname_np as *const (),
     ));
 }
@@ -40,13 +44,20 @@ struct Begin {
     baton: Arc<Baton>,
 }
 
-extern "C" fn begin(begin: *mut c_void) -> *mut c_void {
+extern "C-unwind" fn begin(begin: *mut c_void) -> *mut c_void {
     // SAFETY: made by `pthread_create` below, for this one call.
-    let begin = unsafe { Box::from_raw(begin.cast::<Begin>()) };
-    me::join_world(begin.world, begin.id, begin.baton);
+    let Begin {
+        body,
+        argument,
+        world,
+        id,
+        baton,
+    } = *unsafe { Box::from_raw(begin.cast::<Begin>()) };
+    me::join_world(world, id, baton, false);
     me::wait_for_first_turn();
-    // The world is left when the last of the thread's locals has been destroyed.
-    (begin.body)(begin.argument)
+    // The world is left when the last of the thread's locals has been destroyed. Nothing is left to
+    // be dropped here, which `pthread_exit` would not do.
+    body(argument)
 }
 
 /// # Safety
@@ -124,6 +135,17 @@ pub unsafe extern "C" fn pthread_join(thread: libc::pthread_t, result: *mut *mut
     }
     // It has left the world and is about to end.
     next!(JOIN, Join, thread, result)
+}
+
+/// As the C library's, in a world too. A sanitizer has functions of all three names, which keep a
+/// list of threads; it is to see all of them or none.
+///
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pthread_detach(thread: libc::pthread_t) -> c_int {
+    next!(DETACH, Detach, thread)
 }
 
 /// # Safety

@@ -1,5 +1,7 @@
 //! Clocks, and sleeps.
 
+use super::waiting::in_kernel_form;
+use crate::kernel::files::Errno;
 use crate::me::{self, Me};
 use crate::raw;
 use std::ffi::{c_int, c_long, c_uint};
@@ -25,14 +27,16 @@ fn look(me: &Me, clock: libc::clockid_t) -> Option<u64> {
     me.inside(|kernel| {
         let now = kernel.look_at_clock();
         match clock {
-            libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_TAI => {
-                Some(kernel.wall_ns(kernel.life_of(me.id()).host))
-            }
+            libc::CLOCK_REALTIME
+            | libc::CLOCK_REALTIME_COARSE
+            | libc::CLOCK_REALTIME_ALARM
+            | libc::CLOCK_TAI => Some(kernel.wall_ns(kernel.life_of(me.id()).host)),
             // A day after the boot: a program may look back from now.
             libc::CLOCK_MONOTONIC
             | libc::CLOCK_MONOTONIC_RAW
             | libc::CLOCK_MONOTONIC_COARSE
-            | libc::CLOCK_BOOTTIME => Some(now + BOOTED_NS),
+            | libc::CLOCK_BOOTTIME
+            | libc::CLOCK_BOOTTIME_ALARM => Some(now + BOOTED_NS),
             libc::CLOCK_PROCESS_CPUTIME_ID | libc::CLOCK_THREAD_CPUTIME_ID => Some(now),
             // A thread's, by its number, which here is not the kernel's.
             _ if clock < 0 => Some(now),
@@ -58,10 +62,24 @@ pub(super) fn to_timespec(ns: u64) -> libc::timespec {
 /// The pointer is valid or null.
 pub(super) unsafe fn from_timespec(time: *const libc::timespec) -> Option<u64> {
     // SAFETY: as the caller promises.
-    let time = unsafe { time.as_ref() }?;
+    let time = (!time.is_null()).then(|| unsafe { time.read_unaligned() })?;
     let seconds = u64::try_from(time.tv_sec).ok()?;
     let ns = u64::try_from(time.tv_nsec).ok().filter(|ns| *ns < NS)?;
     Some(seconds.saturating_mul(NS).saturating_add(ns))
+}
+
+/// A time limit in nanoseconds; `None`: without.
+///
+/// # Safety
+///
+/// The pointer is valid or null.
+pub(super) unsafe fn limit(time: *const libc::timespec) -> Result<Option<u64>, Errno> {
+    if time.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: as the caller promises.
+    let limit = unsafe { from_timespec(time) };
+    limit.map(Some).ok_or(libc::EINVAL)
 }
 
 /// # Safety
@@ -70,8 +88,12 @@ pub(super) unsafe fn from_timespec(time: *const libc::timespec) -> Option<u64> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::timespec) -> c_int {
     if let Some(ns) = me::current().and_then(|me| look(me, clock)) {
-        // SAFETY: the caller passes a valid pointer.
-        unsafe { time.write(to_timespec(ns)) };
+        if time.is_null() {
+            raw::set_errno(libc::EFAULT);
+            return -1;
+        }
+        // SAFETY: the caller passes a valid pointer, null apart.
+        unsafe { time.write_unaligned(to_timespec(ns)) };
         return 0;
     }
     super::next::next!(
@@ -90,10 +112,13 @@ static NEXT_CLOCK_GETTIME: super::next::Next = super::next::Next::new(c"clock_ge
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn gettimeofday(time: *mut libc::timeval, zone: *mut libc::c_void) -> c_int {
     if let Some(ns) = me::current().and_then(|me| look(me, libc::CLOCK_REALTIME)) {
-        // SAFETY: the caller passes a valid pointer or none.
-        if let Some(time) = unsafe { time.as_mut() } {
-            time.tv_sec = (ns / NS) as libc::time_t;
-            time.tv_usec = (ns % NS / 1000) as libc::suseconds_t;
+        let now = libc::timeval {
+            tv_sec: (ns / NS) as libc::time_t,
+            tv_usec: (ns % NS / 1000) as libc::suseconds_t,
+        };
+        if !time.is_null() {
+            // SAFETY: the caller passes a valid pointer, null apart.
+            unsafe { time.write_unaligned(now) };
         }
         return 0;
     }
@@ -127,6 +152,16 @@ fn sleep_for(me: &Me, ns: u64) {
     me.sleep_until(deadline);
 }
 
+/// What a sleep is told of its length.
+///
+/// # Safety
+///
+/// The pointer is valid or null.
+unsafe fn length(time: *const libc::timespec) -> Result<u64, Errno> {
+    // SAFETY: as the caller promises.
+    unsafe { limit(time) }?.ok_or(libc::EFAULT)
+}
+
 /// # Safety
 ///
 /// As of the C function.
@@ -137,12 +172,8 @@ pub unsafe extern "C" fn nanosleep(
 ) -> c_int {
     if let Some(me) = me::current() {
         // SAFETY: the caller passes a valid pointer.
-        let Some(ns) = (unsafe { from_timespec(time) }) else {
-            raw::set_errno(libc::EINVAL);
-            return -1;
-        };
-        sleep_for(me, ns);
-        return 0;
+        let slept = unsafe { length(time) }.map(|ns| sleep_for(me, ns));
+        return raw::answer(in_kernel_form(slept.map(|()| 0))) as c_int;
     }
     // SAFETY: the arguments are the caller's.
     let answer = unsafe {
@@ -166,14 +197,22 @@ pub unsafe extern "C" fn clock_nanosleep(
     time: *const libc::timespec,
     rest: *mut libc::timespec,
 ) -> c_int {
+    if clock == libc::CLOCK_THREAD_CPUTIME_ID {
+        // By the C library, not by the kernel.
+        return libc::EINVAL;
+    }
     if let Some(me) = me::current() {
-        // SAFETY: the caller passes a valid pointer.
-        let Some(ns) = (unsafe { from_timespec(time) }) else {
+        let Some(shown) = look(me, clock) else {
             return libc::EINVAL;
+        };
+        // SAFETY: the caller passes a valid pointer.
+        let ns = match unsafe { length(time) } {
+            Ok(ns) => ns,
+            Err(number) => return number,
         };
         let ns = match flags & libc::TIMER_ABSTIME {
             0 => ns,
-            _ => ns.saturating_sub(look(me, clock).unwrap_or(0)),
+            _ => ns.saturating_sub(shown),
         };
         sleep_for(me, ns);
         return 0;
@@ -204,10 +243,14 @@ pub unsafe extern "C" fn usleep(us: c_uint) -> c_int {
 /// None that matters: there are no pointers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sleep(seconds: c_uint) -> c_uint {
-    let time = to_timespec(u64::from(seconds) * NS);
+    let mut time = to_timespec(u64::from(seconds) * NS);
+    let place = &raw mut time;
     // SAFETY: the pointer is valid.
-    unsafe { nanosleep(&raw const time, std::ptr::null_mut()) };
-    0
+    match unsafe { nanosleep(place, place) } {
+        0 => 0,
+        // A signal has come: what is left.
+        _ => time.tv_sec as c_uint,
+    }
 }
 
 /// Lets another thread of the world run.
@@ -218,11 +261,11 @@ pub unsafe extern "C" fn sleep(seconds: c_uint) -> c_uint {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn sched_yield() -> c_int {
     if let Some(me) = me::current() {
-        me.inside(|kernel| {
+        me.switch_if(|kernel| {
             kernel.look_at_clock();
             kernel.back_in_line(me.id());
+            true
         });
-        me.switch();
         return 0;
     }
     // SAFETY: no pointers.

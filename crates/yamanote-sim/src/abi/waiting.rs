@@ -90,9 +90,7 @@ pub(super) fn wait_on<R>(
 
 /// Who looks again and again lets others run now and then, and time pass.
 pub(super) fn looked_in_vain(me: &Me) {
-    if me.inside(|kernel| kernel.step(me.id())) {
-        me.switch();
-    }
+    me.switch_if(|kernel| kernel.step(me.id()));
 }
 
 /// Writes all of `bufs` by a `write` that takes what there is room for; only so much if the call

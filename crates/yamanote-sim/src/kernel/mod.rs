@@ -38,6 +38,10 @@ const STEP_NS: u64 = 200;
 /// What it takes to look at a clock: who looks until time has passed sees it pass.
 const LOOK_NS: u64 = 20;
 
+/// What would happen then does not: 292 years after the begin, of which a program that waits for
+/// ever may name any.
+const NEVER: u64 = i64::MAX as u64;
+
 /// The state of a world. Whoever has the baton has it.
 pub(crate) struct Kernel {
     /// Nanoseconds since the run began.
@@ -314,7 +318,7 @@ impl Kernel {
                 return Some(next);
             }
             let at = self.timers.next_at()?;
-            if at > self.limit {
+            if at > self.limit || at >= NEVER {
                 return None;
             }
             self.now = self.now.max(at);
@@ -356,8 +360,8 @@ impl Kernel {
     }
 
     /// Whether something is due later.
-    pub(crate) fn is_at_limit(&self) -> bool {
-        !self.timers.is_empty()
+    pub(crate) fn is_at_limit(&mut self) -> bool {
+        self.timers.next_at().is_some_and(|at| at < NEVER)
     }
 
     /// Everybody who waits, and for what.

@@ -90,8 +90,4 @@ impl Timers {
         let Reverse((_, _, place)) = self.line.pop()?;
         self.take(place)
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.places.len() == self.free.len()
-    }
 }
