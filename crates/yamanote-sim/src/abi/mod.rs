@@ -5,11 +5,14 @@
 //! what is not simulated, each makes the system call itself, or calls the C library's function,
 //! which it finds by `dlsym`. What a library calls by an instruction of its own is not seen.
 
+mod by_number;
 mod bytes;
 mod descriptors;
+mod fortified;
 pub(crate) mod futex;
 mod next;
 mod opening;
+mod others;
 mod paths;
 mod polling;
 mod process;
@@ -22,6 +25,7 @@ mod waiting;
 /// Makes sure that the linker takes these functions: whoever calls this refers to all of them.
 pub(crate) fn keep() {
     descriptors::keep();
+    fortified::keep();
     futex::keep();
     paths::keep();
     process::keep();

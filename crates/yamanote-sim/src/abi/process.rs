@@ -3,7 +3,7 @@
 use super::next::{Next, next};
 use crate::me;
 use crate::raw;
-use std::ffi::{c_int, c_long};
+use std::ffi::c_int;
 use std::hint::black_box;
 
 pub(super) fn keep() {
@@ -16,24 +16,11 @@ pub(super) fn keep() {
         posix_spawn as *const (),
         posix_spawnp as *const (),
     ));
+    super::others::keep();
 }
 
 /// How many processors a program sees.
 const PROCESSORS: u32 = 4;
-
-/// The world's answer to a call by number.
-pub(super) fn answer(number: c_long, args: [usize; 6]) -> Option<isize> {
-    match number {
-        libc::SYS_clone | libc::SYS_clone3 => Some(-libc::ENOSYS as isize),
-        libc::SYS_getpid => Some(getpid() as isize),
-        libc::SYS_pidfd_open => Some(-libc::ENOSYS as isize),
-        libc::SYS_getrusage => {
-            // SAFETY: the arguments are the caller's.
-            Some(unsafe { getrusage(args[0] as c_int, args[1] as *mut libc::rusage) } as isize)
-        }
-        _ => None,
-    }
-}
 
 /// # Safety
 ///
@@ -45,7 +32,19 @@ pub unsafe extern "C" fn sched_getaffinity(
     set: *mut libc::cpu_set_t,
 ) -> c_int {
     if me::current().is_some() {
-        // SAFETY: the caller passes so many writable bytes.
+        // The kernel writes whole words.
+        let number = match len {
+            0 => libc::EINVAL,
+            _ if len % size_of::<usize>() != 0 => libc::EINVAL,
+            _ if set.is_null() => libc::EFAULT,
+            _ if !is_known(process) => libc::ESRCH,
+            _ => 0,
+        };
+        if number != 0 {
+            raw::set_errno(number);
+            return -1;
+        }
+        // SAFETY: the caller passes so many writable bytes, which are more than one.
         unsafe {
             set.cast::<u8>().write_bytes(0, len);
             set.cast::<u8>().write((1 << PROCESSORS) - 1);
@@ -76,8 +75,22 @@ pub unsafe extern "C" fn sched_getaffinity(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getrusage(who: c_int, usage: *mut libc::rusage) -> c_int {
     if me::current().is_some() {
-        // SAFETY: the caller passes a valid pointer, and a zeroed `rusage` is one.
-        unsafe { usage.write_bytes(0, 1) };
+        let number = match who {
+            libc::RUSAGE_SELF | libc::RUSAGE_CHILDREN | libc::RUSAGE_THREAD => 0,
+            _ => libc::EINVAL,
+        };
+        let number = match usage.is_null() {
+            true if number == 0 => libc::EFAULT,
+            _ => number,
+        };
+        if number != 0 {
+            raw::set_errno(number);
+            return -1;
+        }
+        // SAFETY: the caller passes a valid pointer, null apart, and a zeroed `rusage` is one.
+        unsafe {
+            usage.cast::<u8>().write_bytes(0, size_of::<libc::rusage>());
+        }
         return 0;
     }
     // SAFETY: the arguments are the caller's.
@@ -107,6 +120,11 @@ pub extern "C" fn gettid() -> libc::pid_t {
         // SAFETY: no pointers.
         None => unsafe { raw::syscall(libc::SYS_gettid, [0; 6]) as libc::pid_t },
     }
+}
+
+/// Whether that is the number of the calling process or thread, as it is told in a world, or none.
+pub(super) fn is_known(number: libc::pid_t) -> bool {
+    number == 0 || number == getpid() || number == gettid()
 }
 
 type Fork = unsafe extern "C" fn() -> libc::pid_t;

@@ -1,7 +1,10 @@
 //! Chance, for the program.
 
+use super::bytes;
+use super::waiting::in_kernel_form;
 use crate::kernel::chance::Stream;
-use crate::me;
+use crate::kernel::files::Errno;
+use crate::me::{self, Me};
 use crate::raw;
 use std::ffi::{c_int, c_uint, c_void};
 use std::hint::black_box;
@@ -10,19 +13,19 @@ pub(super) fn keep() {
     black_box((getrandom as *const (), getentropy as *const ()));
 }
 
-/// Fills `bytes` if the calling thread is in a world.
-pub(super) fn fill(bytes: *mut u8, len: usize) -> bool {
-    let Some(me) = me::current() else {
-        return false;
-    };
-    // SAFETY: the caller of the C function passes so many writable bytes; `u8` has no invalid
-    // values, and the kernel only writes them.
-    let bytes = unsafe {
-        bytes.write_bytes(0, len);
-        std::slice::from_raw_parts_mut(bytes, len)
-    };
+/// # Safety
+///
+/// The arguments are those of the call.
+unsafe fn fill(me: &Me, place: *mut u8, len: usize, flags: c_uint) -> Result<usize, Errno> {
+    const KNOWN: c_uint = libc::GRND_NONBLOCK | libc::GRND_RANDOM | libc::GRND_INSECURE;
+    const BOTH: c_uint = libc::GRND_RANDOM | libc::GRND_INSECURE;
+    if flags & !KNOWN != 0 || flags & BOTH == BOTH {
+        return Err(libc::EINVAL);
+    }
+    // SAFETY: as the caller promises.
+    let bytes = unsafe { bytes::bytes_mut(place, len) }?;
     me.inside(|kernel| kernel.rng(Stream::Program).fill(bytes));
-    true
+    Ok(bytes.len())
 }
 
 /// # Safety
@@ -30,8 +33,11 @@ pub(super) fn fill(bytes: *mut u8, len: usize) -> bool {
 /// As of the C function.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getrandom(bytes: *mut c_void, len: usize, flags: c_uint) -> isize {
-    if fill(bytes.cast(), len) {
-        return len as isize;
+    if let Some(me) = me::current() {
+        // SAFETY: the arguments are the caller's.
+        return raw::answer(in_kernel_form(unsafe {
+            fill(me, bytes.cast(), len, flags)
+        }));
     }
     // SAFETY: the arguments are the caller's.
     let answer = unsafe {
@@ -52,9 +58,15 @@ pub unsafe extern "C" fn getentropy(bytes: *mut c_void, len: usize) -> c_int {
         raw::set_errno(libc::EIO);
         return -1;
     }
-    // SAFETY: the arguments are the caller's.
-    match unsafe { getrandom(bytes, len, 0) } {
-        n if n == len as isize => 0,
-        _ => -1,
+    let mut done = 0;
+    while done < len {
+        // SAFETY: the arguments are the caller's, less what is there already.
+        match unsafe { getrandom(bytes.wrapping_byte_add(done), len - done, 0) } {
+            // A signal, before the real kernel has any chance at all.
+            -1 if raw::errno() == libc::EINTR => {}
+            -1 => return -1,
+            n => done += n as usize,
+        }
     }
+    0
 }

@@ -4,6 +4,7 @@ use super::super::next::{Next, next};
 use super::super::waiting::simulated;
 use super::c_names_at as at;
 use crate::me;
+use crate::raw;
 use libc::{AT_FDCWD, mode_t, off_t};
 use std::ffi::{c_char, c_int, c_uint, c_void};
 use std::hint::black_box;
@@ -131,22 +132,34 @@ calls! {
     umask(mask: mode_t) -> mode_t = libc::SYS_umask, [mask];
 }
 
-/// The error number of a call, which some functions return.
-fn number_of(answer: c_int) -> c_int {
-    match answer {
-        0 => 0,
-        // SAFETY: the address is this thread's own.
-        _ => unsafe { *libc::__errno_location() },
+/// The error number of a call, which some functions return and do not leave in `errno`.
+fn number_of(call: impl FnOnce() -> isize) -> c_int {
+    let before = raw::errno();
+    match call() {
+        -1 => {
+            let number = raw::errno();
+            raw::set_errno(before);
+            number
+        }
+        _ => 0,
     }
 }
+
+type Fallocate = unsafe extern "C" fn(c_int, off_t, off_t) -> c_int;
+
+static FALLOCATE: Next = Next::new(c"posix_fallocate");
 
 /// # Safety
 ///
 /// As of the C function.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn posix_fallocate(fd: c_int, from: off_t, len: off_t) -> c_int {
+    if simulated(fd).is_none() {
+        // Where the file system cannot do it, the C library writes.
+        return next!(FALLOCATE, Fallocate, fd, from, len);
+    }
     // SAFETY: no pointers.
-    number_of(unsafe { fallocate(fd, 0, from, len) })
+    number_of(|| unsafe { fallocate(fd, 0, from, len) } as isize)
 }
 
 /// # Safety
@@ -155,7 +168,7 @@ pub unsafe extern "C" fn posix_fallocate(fd: c_int, from: off_t, len: off_t) -> 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn posix_fallocate64(fd: c_int, from: off_t, len: off_t) -> c_int {
     // SAFETY: no pointers.
-    number_of(unsafe { fallocate(fd, 0, from, len) })
+    unsafe { posix_fallocate(fd, from, len) }
 }
 
 /// # Safety
@@ -165,7 +178,7 @@ pub unsafe extern "C" fn posix_fallocate64(fd: c_int, from: off_t, len: off_t) -
 pub unsafe extern "C" fn posix_fadvise(fd: c_int, from: off_t, len: off_t, advice: c_int) -> c_int {
     let args = six(&[fd as usize, from as usize, len as usize, advice as usize]);
     // SAFETY: no pointers.
-    number_of(unsafe { super::call(libc::SYS_fadvise64, args) } as c_int)
+    number_of(|| unsafe { super::call(libc::SYS_fadvise64, args) })
 }
 
 /// # Safety
@@ -198,10 +211,14 @@ pub unsafe extern "C" fn sync() {
 pub unsafe extern "C" fn utimes(path: Path, times: *const libc::timeval) -> c_int {
     let time = |index| {
         // SAFETY: the caller passes two times.
-        let time = unsafe { *times.add(index) };
+        let time = unsafe { times.add(index).read_unaligned() };
         libc::timespec {
             tv_sec: time.tv_sec,
-            tv_nsec: time.tv_usec * 1000,
+            // What is no part of a second is none as nanoseconds either.
+            tv_nsec: match time.tv_usec {
+                0..1_000_000 => time.tv_usec * 1000,
+                _ => -1,
+            },
         }
     };
     if times.is_null() {
@@ -239,8 +256,12 @@ unsafe fn convert(answer: c_int, from: &libc::statfs, place: *mut libc::statvfs)
     to.f_ffree = from.f_ffree;
     to.f_favail = from.f_ffree;
     to.f_namemax = from.f_namelen as _;
+    if place.is_null() {
+        raw::set_errno(libc::EFAULT);
+        return -1;
+    }
     // SAFETY: as the caller promises.
-    unsafe { place.write(to) };
+    unsafe { place.write_unaligned(to) };
     0
 }
 

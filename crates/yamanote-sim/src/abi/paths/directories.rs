@@ -18,6 +18,10 @@ pub(super) fn keep() {
         fdopendir as *const (),
         readdir as *const (),
         readdir64 as *const (),
+        readdir_r as *const (),
+        readdir64_r as *const (),
+        telldir as *const (),
+        seekdir as *const (),
         closedir as *const (),
         dirfd as *const (),
         rewinddir as *const (),
@@ -44,9 +48,13 @@ struct Reader {
 ///
 /// # Safety
 ///
-/// It is an open directory, and nobody else uses it meanwhile.
+/// It is an open directory, or null. The answer must not be used after another thread of the world
+/// has run, which may use it too.
 unsafe fn ours<'a>(dir: *mut libc::DIR) -> Option<&'a mut Reader> {
     let dir = dir.cast::<Reader>();
+    if dir.is_null() {
+        return None;
+    }
     // SAFETY: an open directory of the C library is longer than a mark.
     let mark = unsafe { dir.cast::<[u64; 2]>().read_unaligned() };
     // SAFETY: made by `to_reader`.
@@ -68,6 +76,10 @@ fn to_reader(fd: c_int) -> *mut libc::DIR {
 type Open = unsafe extern "C" fn(*const c_char) -> *mut libc::DIR;
 type OpenAt = unsafe extern "C" fn(c_int) -> *mut libc::DIR;
 type Read = unsafe extern "C" fn(*mut libc::DIR) -> *mut libc::dirent64;
+type ReadR =
+    unsafe extern "C" fn(*mut libc::DIR, *mut libc::dirent64, *mut *mut libc::dirent64) -> c_int;
+type Tell = unsafe extern "C" fn(*mut libc::DIR) -> c_long;
+type Seek = unsafe extern "C" fn(*mut libc::DIR, c_long);
 type Close = unsafe extern "C" fn(*mut libc::DIR) -> c_int;
 type Rewind = unsafe extern "C" fn(*mut libc::DIR);
 type Cwd = unsafe extern "C" fn(*mut c_char, usize) -> *mut c_char;
@@ -76,6 +88,9 @@ type RealPath = unsafe extern "C" fn(*const c_char, *mut c_char) -> *mut c_char;
 static OPEN: Next = Next::new(c"opendir");
 static OPEN_AT: Next = Next::new(c"fdopendir");
 static READ: Next = Next::new(c"readdir64");
+static READ_R: Next = Next::new(c"readdir64_r");
+static TELL: Next = Next::new(c"telldir");
+static SEEK: Next = Next::new(c"seekdir");
 static CLOSE: Next = Next::new(c"closedir");
 static FD: Next = Next::new(c"dirfd");
 static REWIND: Next = Next::new(c"rewinddir");
@@ -96,7 +111,15 @@ pub unsafe extern "C" fn opendir(path: *const c_char) -> *mut libc::DIR {
         let fd = c_names_at::openat(libc::AT_FDCWD, path, flags, 0);
         match fd {
             -1 => std::ptr::null_mut(),
-            _ => fdopendir(fd),
+            _ => {
+                let dir = fdopendir(fd);
+                if dir.is_null() {
+                    let number = raw::errno();
+                    close(fd);
+                    raw::set_errno(number);
+                }
+                dir
+            }
         }
     }
 }
@@ -122,31 +145,32 @@ pub unsafe extern "C" fn fdopendir(fd: c_int) -> *mut libc::DIR {
     }
 }
 
+/// The names in a directory of ours.
+fn list(fd: c_int) -> Result<Vec<Listed>, c_int> {
+    let (me, file) = simulated(fd).ok_or(libc::EBADF)?;
+    super::on_file(me, file, false, |kernel| kernel.disk_list(file))
+}
+
+/// The next entry of a directory of ours; `None` at the end.
+///
 /// # Safety
 ///
-/// As of the C function.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn readdir64(dir: *mut libc::DIR) -> *mut libc::dirent64 {
-    // SAFETY: the arguments are the caller's.
-    let Some(reader) = (unsafe { ours(dir) }) else {
-        return next!(READ, Read, dir);
-    };
-    if reader.names.is_none() {
-        let Some((me, file)) = simulated(reader.fd) else {
-            raw::set_errno(libc::EBADF);
-            return std::ptr::null_mut();
-        };
-        match super::on_file(me, file, false, |kernel| kernel.disk_list(file)) {
-            Ok(names) => reader.names = Some(names),
-            Err(number) => {
-                raw::set_errno(number);
-                return std::ptr::null_mut();
-            }
-        }
+/// It is one of ours.
+unsafe fn next_entry(dir: *mut libc::DIR) -> Result<Option<*mut libc::dirent64>, c_int> {
+    let reader = dir.cast::<Reader>();
+    // No reference lives while the names are asked for.
+    // SAFETY: as the caller promises.
+    if unsafe { (*reader).names.is_none() } {
+        // SAFETY: as above.
+        let names = list(unsafe { (*reader).fd })?;
+        // SAFETY: as above.
+        unsafe { (*reader).names = Some(names) };
     }
+    // SAFETY: as above; no other thread runs from here on.
+    let reader = unsafe { &mut *reader };
     let names = reader.names.as_deref().unwrap_or_default();
     let Some(listed) = names.get(reader.next) else {
-        return std::ptr::null_mut();
+        return Ok(None);
     };
     reader.next += 1;
     let shown = &mut reader.shown;
@@ -159,7 +183,24 @@ pub unsafe extern "C" fn readdir64(dir: *mut libc::DIR) -> *mut libc::dirent64 {
     for (to, from) in shown.d_name.iter_mut().zip(name) {
         *to = *from as c_char;
     }
-    &raw mut reader.shown
+    Ok(Some(&raw mut reader.shown))
+}
+
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn readdir64(dir: *mut libc::DIR) -> *mut libc::dirent64 {
+    // SAFETY: the arguments are the caller's.
+    if unsafe { ours(dir) }.is_none() {
+        return next!(READ, Read, dir);
+    }
+    let before = raw::errno();
+    // SAFETY: it is one of ours.
+    let entry = unsafe { next_entry(dir) };
+    // Whether it has changed is how the end is told from an error.
+    raw::set_errno(entry.as_ref().err().copied().unwrap_or(before));
+    entry.ok().flatten().unwrap_or(std::ptr::null_mut())
 }
 
 /// # Safety
@@ -169,6 +210,74 @@ pub unsafe extern "C" fn readdir64(dir: *mut libc::DIR) -> *mut libc::dirent64 {
 pub unsafe extern "C" fn readdir(dir: *mut libc::DIR) -> *mut libc::dirent64 {
     // SAFETY: the arguments are the caller's. The two kinds of entries are one here.
     unsafe { readdir64(dir) }
+}
+
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn readdir64_r(
+    dir: *mut libc::DIR,
+    place: *mut libc::dirent64,
+    result: *mut *mut libc::dirent64,
+) -> c_int {
+    // SAFETY: the arguments are the caller's.
+    if unsafe { ours(dir) }.is_none() {
+        return next!(READ_R, ReadR, dir, place, result);
+    }
+    let before = raw::errno();
+    // SAFETY: it is one of ours.
+    let entry = unsafe { next_entry(dir) };
+    raw::set_errno(before);
+    let number = entry.as_ref().err().copied().unwrap_or(0);
+    // SAFETY: the caller passes a place for an entry, and one for its address.
+    unsafe {
+        *result = match entry {
+            Ok(Some(entry)) => {
+                place.copy_from_nonoverlapping(entry, 1);
+                place
+            }
+            _ => std::ptr::null_mut(),
+        };
+    }
+    number
+}
+
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn readdir_r(
+    dir: *mut libc::DIR,
+    place: *mut libc::dirent64,
+    result: *mut *mut libc::dirent64,
+) -> c_int {
+    // SAFETY: the arguments are the caller's. The two kinds of entries are one here.
+    unsafe { readdir64_r(dir, place, result) }
+}
+
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn telldir(dir: *mut libc::DIR) -> c_long {
+    // SAFETY: the arguments are the caller's.
+    match unsafe { ours(dir) } {
+        Some(reader) => reader.next as c_long,
+        None => next!(TELL, Tell, dir),
+    }
+}
+
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn seekdir(dir: *mut libc::DIR, place: c_long) {
+    // SAFETY: the arguments are the caller's.
+    match unsafe { ours(dir) } {
+        Some(reader) => reader.next = usize::try_from(place).unwrap_or(0),
+        None => next!(SEEK, Seek, dir, place),
+    }
 }
 
 /// # Safety
@@ -224,11 +333,19 @@ pub unsafe extern "C" fn getcwd(into: *mut c_char, len: usize) -> *mut c_char {
     }
     let mut path = [0u8; libc::PATH_MAX as usize];
     let args = [path.as_mut_ptr() as usize, path.len(), 0, 0, 0, 0];
+    if len == 0 && !into.is_null() {
+        raw::set_errno(libc::EINVAL);
+        return std::ptr::null_mut();
+    }
     // SAFETY: the pointer and the length are right.
     let n = unsafe { super::call(libc::SYS_getcwd as c_long, args) };
     let Ok(n) = usize::try_from(n) else {
         return std::ptr::null_mut();
     };
+    if len > 0 && len < n {
+        raw::set_errno(libc::ERANGE);
+        return std::ptr::null_mut();
+    }
     // SAFETY: the arguments are the caller's.
     unsafe { hand_out(&path[..n], into, len) }
 }
@@ -267,10 +384,10 @@ pub unsafe extern "C" fn realpath(path: *const c_char, into: *mut c_char) -> *mu
     let path = unsafe { CStr::from_ptr(path) }.to_bytes();
     let life = me.life();
     take_time(me, life, false);
-    let found = start(me, life, libc::AT_FDCWD, path).map_err(Stop::Errno);
-    let found = found.and_then(|start| {
+    let found = me.inside(|kernel| {
+        let start = start(kernel, life, libc::AT_FDCWD, path)?;
         let start = start.ok_or(libc::ENOENT)?;
-        me.inside(|kernel| kernel.tree(life)?.real_path(start, path))
+        kernel.tree(life)?.real_path(start, path)
     });
     let found = match found {
         Err(Stop::Real(path)) => canonical(&path),
@@ -292,8 +409,7 @@ fn canonical(path: &Path) -> Result<Vec<u8>, c_int> {
     let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| libc::EINVAL)?;
     let found = next!(REAL_PATH, RealPath, path.as_ptr(), std::ptr::null_mut());
     if found.is_null() {
-        // SAFETY: the address is this thread's own.
-        return Err(unsafe { *libc::__errno_location() });
+        return Err(raw::errno());
     }
     // SAFETY: a C string that the C library has made, for the caller to free.
     unsafe {

@@ -3,9 +3,9 @@
 //! Each call is answered by its number; the C library's names are below in `c_names` and
 //! `c_names_at`. A path that leads to what really is there goes to the real kernel, with that path.
 
-mod c_names;
-mod c_names_at;
-mod directories;
+pub(super) mod c_names;
+pub(super) mod c_names_at;
+pub(super) mod directories;
 mod names;
 mod open_files;
 mod status;
@@ -44,12 +44,16 @@ pub(super) unsafe fn answer(me: &Me, number: c_long, args: [usize; 6]) -> Option
 ///
 /// The arguments are those of the call.
 unsafe fn on_disk(me: &Me, number: c_long, args: [usize; 6]) -> Option<Result<usize, Errno>> {
+    let before = raw::errno();
     // SAFETY: as the caller promises.
-    unsafe {
+    let answer = unsafe {
         names::answer(me, number, args)
             .or_else(|| status::answer(me, number, args))
             .or_else(|| open_files::answer(me, number, args))
-    }
+    };
+    // A look at what is really there may have failed where this call has not.
+    raw::set_errno(before);
+    answer
 }
 
 /// Makes the call for one of the C library's names.
@@ -98,12 +102,14 @@ fn c_string(path: PathBuf) -> Result<CString, Errno> {
 
 /// Where a path begins: at the root, in the working directory, or in an open one. `None`: there is
 /// a real directory open.
-fn start(me: &Me, life: Life, dir: c_int, path: &[u8]) -> Result<Option<Ino>, Errno> {
+///
+/// The place is good until another thread runs: it may remove what is nowhere open.
+fn start(kernel: &mut Kernel, life: Life, dir: c_int, path: &[u8]) -> Result<Option<Ino>, Errno> {
     let dir = match path.first() {
         Some(b'/') => libc::AT_FDCWD,
         _ => dir,
     };
-    me.inside(|kernel| kernel.disk_start(life, dir))
+    kernel.disk_start(life, dir)
 }
 
 /// Where in the arguments of a call a path is.
@@ -146,12 +152,21 @@ unsafe fn by_path(
     // SAFETY: as the caller promises.
     let path = unsafe { path_at(args[at.path_index()]) }?;
     let life = me.life();
-    let Some(begin) = start(me, life, at.dir(args), path)? else {
+    let dir = at.dir(args);
+    if me
+        .inside(|kernel| start(kernel, life, dir, path))?
+        .is_none()
+    {
         // SAFETY: as the caller promises.
         return unsafe { really(number, args) };
-    };
+    }
     take_time(me, life, false);
-    match me.inside(|kernel| answer(kernel, life, begin, path)) {
+    let answer = me.inside(|kernel| {
+        // Once more: another thread may have run.
+        let begin = start(kernel, life, dir, path)?.ok_or(libc::EBADF)?;
+        answer(kernel, life, begin, path)
+    });
+    match answer {
         Ok(n) => Ok(n),
         Err(Stop::Errno(number)) => Err(number),
         Err(Stop::Real(path)) => {
@@ -180,20 +195,32 @@ unsafe fn by_two_paths(
     // SAFETY: as the caller promises.
     let (old, new) = unsafe { (path_at(args[1])?, path_at(args[3])?) };
     let life = me.life();
-    let from = start(me, life, args[0] as c_int, old)?;
-    let to = start(me, life, args[2] as c_int, new)?;
-    let (from, to) = match (from, to) {
-        (Some(from), Some(to)) => (from, to),
+    let dirs = (args[0] as c_int, args[2] as c_int);
+    let both = |kernel: &mut Kernel| {
+        let from = start(kernel, life, dirs.0, old)?;
+        Ok::<_, Errno>((from, start(kernel, life, dirs.1, new)?))
+    };
+    match me.inside(both)? {
+        (Some(_), Some(_)) => {}
         // SAFETY: as the caller promises.
         (None, None) => return unsafe { really(number, args) },
         _ => return Err(libc::EXDEV),
-    };
+    }
     take_time(me, life, false);
-    match me.inside(|kernel| answer(kernel, life, (from, old), (to, new))) {
+    let places = |kernel: &mut Kernel| match both(kernel)? {
+        (Some(from), Some(to)) => Ok((from, to)),
+        _ => Err(libc::EBADF),
+    };
+    let answer = me.inside(|kernel| {
+        let (from, to) = places(kernel)?;
+        answer(kernel, life, (from, old), (to, new))
+    });
+    match answer {
         Ok(()) => Ok(0),
         Err(Stop::Errno(number)) => Err(number),
         Err(Stop::Real(_)) => {
             let (old, new) = me.inside(|kernel| {
+                let (from, to) = places(kernel)?;
                 let tree = kernel.tree(life)?;
                 Ok::<_, Errno>((tree.real_place(from, old)?, tree.real_place(to, new)?))
             })?;

@@ -90,6 +90,10 @@ fn on_simulated(me: &Me, file: FileId, number: c_long, args: [usize; 6]) -> Resu
     let done = |()| 0;
     match number {
         libc::SYS_lseek if !is_on_disk => Err(libc::ESPIPE),
+        libc::SYS_fallocate | libc::SYS_fadvise64 | libc::SYS_sync_file_range if !is_on_disk => {
+            Err(libc::ESPIPE)
+        }
+        libc::SYS_fchdir | libc::SYS_getdents64 if !is_on_disk => Err(libc::ENOTDIR),
         _ if !is_on_disk => Err(libc::EINVAL),
         libc::SYS_fsync | libc::SYS_fdatasync => {
             on_file(me, file, true, |kernel| kernel.disk_sync(file)).map(done)
@@ -150,10 +154,12 @@ pub(crate) unsafe fn record_lock(
         libc::F_OFD_SETLKW => true,
         _ => return None,
     };
-    // SAFETY: the caller passes a valid pointer or none.
-    let Some(lock) = (unsafe { (place as *mut libc::flock).as_mut() }) else {
+    let place = place as *mut libc::flock;
+    if place.is_null() {
         return Some(Err(libc::EFAULT));
-    };
+    }
+    // SAFETY: the caller passes a valid pointer, null apart.
+    let mut lock = unsafe { place.read_unaligned() };
     let operation = match c_int::from(lock.l_type) {
         libc::F_RDLCK => libc::LOCK_SH,
         libc::F_WRLCK => libc::LOCK_EX,
@@ -166,6 +172,8 @@ pub(crate) unsafe fn record_lock(
     Some(match command {
         libc::F_GETLK | libc::F_OFD_GETLK => {
             lock.l_type = libc::F_UNLCK as _;
+            // SAFETY: as above, and it is to be written to.
+            unsafe { place.write_unaligned(lock) };
             Ok(0)
         }
         libc::F_SETLK | libc::F_SETLKW => Ok(0),

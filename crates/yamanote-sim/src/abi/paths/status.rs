@@ -76,6 +76,16 @@ fn facts_of(kernel: &mut Kernel, file: FileId) -> Result<Facts, Errno> {
     })
 }
 
+/// Of the working directory.
+fn here(me: &Me) -> Result<Facts, Errno> {
+    let life = me.life();
+    super::take_time(me, life, false);
+    me.inside(|kernel| {
+        let tree = kernel.tree(life)?;
+        Ok(tree.facts_of(tree.cwd, life.host))
+    })
+}
+
 /// # Safety
 ///
 /// The arguments are those of the call.
@@ -89,7 +99,11 @@ unsafe fn stat(
     // SAFETY: as the caller promises.
     let is_empty = args[1] == 0 || unsafe { path_at(args[1]) }.is_ok_and(<[u8]>::is_empty);
     let dir = args[0] as c_int;
-    if flags & libc::AT_EMPTY_PATH != 0 && is_empty && dir != libc::AT_FDCWD {
+    if flags & libc::AT_EMPTY_PATH != 0 && is_empty {
+        if dir == libc::AT_FDCWD {
+            let facts = here(me);
+            return Some(facts.and_then(write));
+        }
         let (me, file) = simulated(dir)?;
         let facts = on_file(me, file, false, |kernel| facts_of(kernel, file));
         return Some(facts.and_then(write));
@@ -133,7 +147,7 @@ unsafe fn write_stat(place: *mut libc::stat, facts: &Facts) -> Result<usize, Err
     (stat.st_mtime, stat.st_mtime_nsec) = parts(facts.attr.modified);
     (stat.st_ctime, stat.st_ctime_nsec) = parts(facts.attr.changed);
     // SAFETY: as the caller promises.
-    unsafe { place.write(stat) };
+    unsafe { place.write_unaligned(stat) };
     Ok(0)
 }
 
@@ -166,7 +180,7 @@ unsafe fn write_statx(place: *mut libc::statx, facts: &Facts) -> Result<usize, E
     stat.stx_dev_minor = (facts.device & 0xff) as u32;
     stat.stx_mnt_id = facts.device;
     // SAFETY: as the caller promises.
-    unsafe { place.write(stat) };
+    unsafe { place.write_unaligned(stat) };
     Ok(0)
 }
 
@@ -230,7 +244,7 @@ unsafe fn write_statfs(place: *mut libc::statfs, space: Space) -> Result<usize, 
     statfs.f_ffree = 1 << 20;
     statfs.f_namelen = 255;
     // SAFETY: as the caller promises.
-    unsafe { place.write(statfs) };
+    unsafe { place.write_unaligned(statfs) };
     Ok(0)
 }
 
@@ -307,7 +321,7 @@ unsafe fn change(me: &Me, number: c_long, args: [usize; 6]) -> Option<Result<usi
 }
 
 /// Not in every version of `libc`.
-const SYS_FCHMODAT2: c_long = 452;
+pub(super) const SYS_FCHMODAT2: c_long = 452;
 
 /// # Safety
 ///

@@ -1,11 +1,11 @@
 //! Sockets, and the names of hosts.
 
 mod address;
-mod calls;
+pub(super) mod calls;
 mod interfaces;
-mod messages;
-mod names;
-mod options;
+pub(super) mod messages;
+pub(super) mod names;
+pub(super) mod options;
 
 use super::waiting::{in_kernel_form, looked_in_vain, simulated};
 use crate::kernel::files::{Errno, FileId};
@@ -30,10 +30,18 @@ struct Asked {
     is_nonblocking: bool,
 }
 
-/// What a call on a descriptor is about; `None`: the real kernel answers it.
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.me.inside(|kernel| kernel.release(self.file));
+    }
+}
+
+/// What a call on a descriptor is about, whose file stays open until the call is over; `None`: the
+/// real kernel answers it.
 fn asked(fd: c_int) -> Option<Asked> {
     let (me, file) = simulated(fd)?;
     me.inside(|kernel| {
+        kernel.hold(file);
         Some(Asked {
             me,
             file,

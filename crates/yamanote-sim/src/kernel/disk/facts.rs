@@ -60,7 +60,7 @@ impl Tree {
         }
     }
 
-    pub(super) fn facts_of(&self, ino: Ino, host: HostId) -> Facts {
+    pub(crate) fn facts_of(&self, ino: Ino, host: HostId) -> Facts {
         let inode = self.inode(ino);
         let (links, len, pages) = match &inode.kind {
             Kind::Dir(dir) => {

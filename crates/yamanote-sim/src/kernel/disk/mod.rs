@@ -110,7 +110,10 @@ impl Kernel {
             None if dir >= super::files::FIRST => Err(libc::EBADF),
             None => Ok(None),
             Some(id) => match &self.file(id).object {
-                Object::Disk(open) => Ok(Some(open.ino)),
+                Object::Disk(open) if open.host == life.host && !self.is_stale(open) => {
+                    Ok(Some(open.ino))
+                }
+                Object::Disk(_) => Err(libc::EIO),
                 _ => Err(libc::ENOTDIR),
             },
         }
@@ -130,7 +133,10 @@ impl Kernel {
         let (least, most) = (nanos(range.start()), nanos(range.end()));
         match most {
             0 => self.now,
-            _ => self.now + self.rng(Stream::Disk).between(least.min(most), most),
+            _ => {
+                let delay = self.rng(Stream::Disk).between(least.min(most), most);
+                self.now.saturating_add(delay)
+            }
         }
     }
 
