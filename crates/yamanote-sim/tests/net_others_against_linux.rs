@@ -270,6 +270,41 @@ fn unix_datagrams() {
 }
 
 #[test]
+fn unix_datagrams_to_who_takes_none() {
+    compare(|log| {
+        let name = |what| {
+            let name = format!("yamanote-sim-{what}-{}", std::process::id());
+            UnixAddr::from_abstract_name(name).unwrap()
+        };
+        let a = UnixDatagram::bind_addr(&name("a")).unwrap();
+        let b = UnixDatagram::bind_addr(&name("b")).unwrap();
+        a.connect_addr(&name("b")).unwrap();
+        let c = UnixDatagram::unbound().unwrap();
+        log!(
+            log,
+            say(c.connect_addr(&name("a"))),
+            say(c.peer_addr().map(|_| ())),
+            say(c.send(b"x")),
+            say(c.send_to_addr(b"x", &name("a")))
+        );
+        log!(log, say(c.connect_addr(&name("b"))), say(c.send(b"x")));
+        log!(log, say(c.connect_addr(&name("a"))), say(c.send(b"y")));
+        let mut buf = [0; 4];
+        log!(log, say(b.recv(&mut buf)), say(b.recv(&mut buf)));
+        let path = format!("/tmp/yamanote-sim-stream-{}", std::process::id());
+        let listener = UnixListener::bind(&path).unwrap();
+        log!(
+            log,
+            say(c.connect(&path)),
+            say(c.send(b"z")),
+            say(b.recv(&mut buf))
+        );
+        drop(listener);
+        std::fs::remove_file(&path).unwrap();
+    });
+}
+
+#[test]
 fn options() {
     compare(|log| {
         let socket = tcp();

@@ -32,9 +32,27 @@ pub(super) fn keep() {
 }
 
 /// Slices that a vector may have.
-const MOST: usize = 1024;
+pub(super) const MOST: usize = 1024;
+/// Bytes that a call moves at most; more may be asked for.
+const MOST_BYTES: usize = 0x7fff_f000;
 
 // --- the caller's memory
+
+/// Behind the last address that a program may have.
+const END: usize = match cfg!(target_arch = "x86_64") {
+    true => 1 << 47,
+    false => 1 << 52,
+};
+
+/// So many bytes from there on, as many as a call moves at most; an error if no program can have
+/// them all.
+fn range(start: *const u8, len: usize) -> Result<usize, Errno> {
+    match (start as usize).checked_add(len) {
+        _ if start.is_null() && len > 0 => Err(libc::EFAULT),
+        Some(..=END) => Ok(len.min(MOST_BYTES)),
+        _ => Err(libc::EFAULT),
+    }
+}
 
 /// The caller's bytes.
 ///
@@ -42,12 +60,10 @@ const MOST: usize = 1024;
 ///
 /// So many can be read there, if the pointer is not null.
 pub(super) unsafe fn bytes<'a>(start: *const u8, len: usize) -> Result<&'a [u8], Errno> {
-    match (start.is_null(), isize::try_from(len)) {
-        (_, Err(_)) => Err(libc::EINVAL),
-        (_, Ok(0)) => Ok(&[]),
-        (true, _) => Err(libc::EFAULT),
-        // SAFETY: as the caller promises.
-        (false, _) => Ok(unsafe { std::slice::from_raw_parts(start, len) }),
+    match range(start, len)? {
+        0 => Ok(&[]),
+        // SAFETY: as the caller promises; it is not null.
+        len => Ok(unsafe { std::slice::from_raw_parts(start, len) }),
     }
 }
 
@@ -58,26 +74,35 @@ pub(super) unsafe fn bytes<'a>(start: *const u8, len: usize) -> Result<&'a [u8],
 ///
 /// So many can be written there, if the pointer is not null.
 pub(super) unsafe fn bytes_mut<'a>(start: *mut u8, len: usize) -> Result<&'a mut [u8], Errno> {
-    match (start.is_null(), isize::try_from(len)) {
-        (_, Err(_)) => Err(libc::EINVAL),
-        (_, Ok(0)) => Ok(&mut []),
-        (true, _) => Err(libc::EFAULT),
-        // SAFETY: as the caller promises.
-        (false, _) => Ok(unsafe { std::slice::from_raw_parts_mut(start, len) }),
+    match range(start, len)? {
+        0 => Ok(&mut []),
+        // SAFETY: as the caller promises; it is not null.
+        len => Ok(unsafe { std::slice::from_raw_parts_mut(start, len) }),
     }
 }
 
+/// Where the slices of a vector are, and how long: no more in all than a call moves.
+///
 /// # Safety
 ///
-/// So many can be read there.
-unsafe fn vectors<'a>(start: *const libc::iovec, count: usize) -> Result<&'a [libc::iovec], Errno> {
-    match count {
-        0 => Ok(&[]),
-        _ if count > MOST => Err(libc::EINVAL),
-        _ if start.is_null() => Err(libc::EFAULT),
-        // SAFETY: as the caller promises.
-        _ => Ok(unsafe { std::slice::from_raw_parts(start, count) }),
+/// So many can be read there, if the pointer is not null.
+unsafe fn vectors(start: *const libc::iovec, count: usize) -> Result<Vec<(*mut u8, usize)>, Errno> {
+    if count > MOST {
+        return Err(libc::EINVAL);
     }
+    if start.is_null() && count > 0 {
+        return Err(libc::EFAULT);
+    }
+    let mut room = MOST_BYTES;
+    let part = |index: usize| {
+        // SAFETY: as the caller promises.
+        let part = unsafe { start.add(index).read_unaligned() };
+        isize::try_from(part.iov_len).map_err(|_| libc::EINVAL)?;
+        let len = room.min(range(part.iov_base.cast(), part.iov_len)?);
+        room -= len;
+        Ok((part.iov_base.cast(), len))
+    };
+    (0..count).map(part).collect()
 }
 
 /// What a vector names, to be read from.
@@ -94,7 +119,7 @@ pub(super) unsafe fn slices<'a>(
     vectors
         .iter()
         // SAFETY: as the caller promises.
-        .map(|part| unsafe { bytes(part.iov_base.cast(), part.iov_len) }.map(IoSlice::new))
+        .map(|(start, len)| unsafe { bytes(*start, *len) }.map(IoSlice::new))
         .collect()
 }
 
@@ -112,7 +137,7 @@ pub(super) unsafe fn slices_mut<'a>(
     vectors
         .iter()
         // SAFETY: as the caller promises.
-        .map(|part| unsafe { bytes_mut(part.iov_base.cast(), part.iov_len) }.map(IoSliceMut::new))
+        .map(|(start, len)| unsafe { bytes_mut(*start, *len) }.map(IoSliceMut::new))
         .collect()
 }
 

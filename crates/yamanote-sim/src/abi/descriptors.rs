@@ -171,7 +171,7 @@ unsafe fn device_control(
     match request {
         libc::FIONBIO => {
             // SAFETY: the caller passes a valid pointer to a number.
-            let is_nonblocking = unsafe { place.read() } != 0;
+            let is_nonblocking = unsafe { place.read_unaligned() } != 0;
             me.inside(|kernel| kernel.file_mut(file).is_nonblocking = is_nonblocking);
         }
         libc::FIONREAD => {
@@ -182,7 +182,7 @@ unsafe fn device_control(
                 _ => Err(libc::ENOTTY),
             })?;
             // SAFETY: as above.
-            unsafe { place.write(c_int::try_from(available).unwrap_or(c_int::MAX)) };
+            unsafe { place.write_unaligned(c_int::try_from(available).unwrap_or(c_int::MAX)) };
         }
         libc::FIOCLEX => me.inside(|kernel| kernel.set_closes_on_exec(fd, true))?,
         libc::FIONCLEX => me.inside(|kernel| kernel.set_closes_on_exec(fd, false))?,

@@ -102,8 +102,7 @@ unsafe fn open_pipe(me: &Me, ends: *mut c_int, flags: c_int) -> Result<usize, Er
         me.inside(|kernel| kernel.open_pipe(life, is_nonblocking, closes_on_exec))?;
     // SAFETY: the caller passes a place for two.
     unsafe {
-        ends.write(reader);
-        ends.add(1).write(writer);
+        ends.cast::<[c_int; 2]>().write_unaligned([reader, writer]);
     }
     Ok(0)
 }
@@ -138,7 +137,8 @@ unsafe fn set_alarm(
         return Err(libc::EINVAL);
     }
     // SAFETY: the caller passes a valid pointer or null.
-    let new = unsafe { new.as_ref() }.ok_or(libc::EFAULT)?;
+    let new = (!new.is_null()).then(|| unsafe { new.read_unaligned() });
+    let new = new.ok_or(libc::EFAULT)?;
     // SAFETY: both are references.
     let (value, interval) = unsafe {
         let value = time::from_timespec(&raw const new.it_value);
@@ -178,7 +178,7 @@ unsafe fn get_alarm(me: &Me, file: FileId, place: *mut libc::itimerspec) -> Resu
         it_value: time::to_timespec(left),
     };
     // SAFETY: the caller passes a valid pointer, null apart.
-    unsafe { place.write(shown) };
+    unsafe { place.write_unaligned(shown) };
     Ok(0)
 }
 

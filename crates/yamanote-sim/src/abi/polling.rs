@@ -21,6 +21,9 @@ pub(super) fn keep() {
     ));
 }
 
+/// Descriptors that `poll` does not take any more: more than a process may have open.
+const MOST: usize = (1 << 20) + 1;
+
 /// Bytes of the kernel's set of signals.
 const SET: usize = 8;
 
@@ -56,27 +59,13 @@ pub(super) unsafe fn answer(
             let most = args[2] as c_int;
             // SAFETY: as the caller promises.
             let answer = unsafe {
-                let limit = limit(args[3] as *const _);
+                let limit = time::limit(args[3] as *const _);
                 limit.and_then(|limit| wait_for_events(me, epoll, args[1] as *mut _, most, limit))
             };
             Some(answer)
         }
         _ => None,
     }
-}
-
-/// Nanoseconds; `None`: without limit.
-///
-/// # Safety
-///
-/// The pointer is valid or null.
-unsafe fn limit(timeout: *const libc::timespec) -> Result<Option<u64>, Errno> {
-    if timeout.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: as the caller promises.
-    let limit = unsafe { time::from_timespec(timeout) };
-    limit.map(Some).ok_or(libc::EINVAL)
 }
 
 // --- poll
@@ -92,14 +81,18 @@ unsafe fn poll_here(
     count: usize,
     timeout: *const libc::timespec,
 ) -> Option<Result<usize, Errno>> {
+    // The kernel's is a number of 32 bits.
+    let count = count as u32 as usize;
     let fds: &mut [libc::pollfd] = match (count, start.is_null()) {
         (0, _) => &mut [],
+        (MOST.., _) => return Some(Err(libc::EINVAL)),
         (_, true) => return Some(Err(libc::EFAULT)),
-        // SAFETY: as the caller promises.
+        _ if !start.is_aligned() => return Some(Err(libc::EFAULT)),
+        // SAFETY: as the caller promises; they are aligned and not null.
         (_, false) => unsafe { std::slice::from_raw_parts_mut(start, count) },
     };
     // SAFETY: as the caller promises.
-    let limit = match unsafe { limit(timeout) } {
+    let limit = match unsafe { time::limit(timeout) } {
         Ok(limit) => limit,
         Err(error) => return Some(Err(error)),
     };
@@ -111,9 +104,14 @@ unsafe fn poll_here(
     if files.iter().all(Option::is_none) && fds.iter().zip(&files).any(is_real) {
         return None;
     }
+    let is_open: Vec<bool> = fds
+        .iter()
+        .zip(&files)
+        .map(|(entry, file)| file.is_some() || entry.fd < 0 || is_really_open(entry.fd))
+        .collect();
     let deadline = limit.map(|limit| me.inside(|kernel| kernel.now).saturating_add(limit));
     let answer = me.wait(deadline, |kernel| {
-        let found = look(kernel, fds, &files);
+        let found = look(kernel, fds, &files, &is_open);
         if found == 0 {
             for file in files.iter().flatten() {
                 kernel.wait_for(me.id(), Key::File(file.0));
@@ -129,13 +127,31 @@ unsafe fn poll_here(
     Some(Ok(answer.unwrap_or(0)))
 }
 
-/// Writes what is ready, and returns how many are. Real ones never are.
-fn look(kernel: &mut Kernel, fds: &mut [libc::pollfd], files: &[Option<FileId>]) -> usize {
+fn is_really_open(fd: c_int) -> bool {
+    // SAFETY: no pointers.
+    let flags = unsafe {
+        let get = libc::F_GETFD as usize;
+        raw::syscall(libc::SYS_fcntl, [fd as usize, get, 0, 0, 0, 0])
+    };
+    flags >= 0
+}
+
+/// Writes what is ready, and returns how many are. Real ones never are, unless they are not open.
+fn look(
+    kernel: &mut Kernel,
+    fds: &mut [libc::pollfd],
+    files: &[Option<FileId>],
+    is_open: &[bool],
+) -> usize {
     let always = libc::EPOLLERR as u32 | libc::EPOLLHUP as u32;
     let mut found = 0;
-    for (entry, file) in fds.iter_mut().zip(files) {
+    for ((entry, file), is_open) in fds.iter_mut().zip(files).zip(is_open) {
         let asked = u32::from(entry.events as u16) | always;
-        let ready = file.map_or(0, |file| kernel.poll_file(file) & asked);
+        let ready = match file {
+            Some(file) => kernel.poll_file(*file) & asked,
+            None if *is_open => 0,
+            None => u32::from(libc::POLLNVAL as u16),
+        };
         // The bits are those of `epoll`.
         entry.revents = ready as i16;
         found += usize::from(ready != 0);
@@ -167,15 +183,9 @@ unsafe fn change_epoll(
     match simulated(fd) {
         Some((_, file)) if file == epoll => return Err(libc::EINVAL),
         Some(_) => {}
-        None => {
-            // SAFETY: no pointers.
-            let flags = unsafe {
-                let get = libc::F_GETFD as usize;
-                raw::syscall(libc::SYS_fcntl, [fd as usize, get, 0, 0, 0, 0])
-            };
-            // As for a file that cannot be watched: nothing would happen at it here.
-            return Err(if flags < 0 { libc::EBADF } else { libc::EPERM });
-        }
+        // As for a file that cannot be watched: nothing would happen at it here.
+        None if is_really_open(fd) => return Err(libc::EPERM),
+        None => return Err(libc::EBADF),
     }
     me.inside(|kernel| match operation {
         libc::EPOLL_CTL_ADD => kernel.epoll_add(epoll, fd, events, data),
@@ -197,7 +207,8 @@ unsafe fn wait_for_events(
     limit: Option<u64>,
 ) -> Result<usize, Errno> {
     let most = usize::try_from(most).unwrap_or(0);
-    if most == 0 {
+    // So many that their bytes are no `int`, or none.
+    if most == 0 || most > i32::MAX as usize / size_of::<libc::epoll_event>() {
         return Err(libc::EINVAL);
     }
     if place.is_null() {
@@ -273,7 +284,7 @@ pub unsafe extern "C" fn ppoll(
 ) -> c_int {
     // The system call writes what is left there, the function does not.
     // SAFETY: the caller passes a valid pointer or null.
-    let mut copy = unsafe { timeout.as_ref() }.copied();
+    let mut copy = (!timeout.is_null()).then(|| unsafe { timeout.read_unaligned() });
     let timeout = copy
         .as_mut()
         .map_or(std::ptr::null_mut(), std::ptr::from_mut);

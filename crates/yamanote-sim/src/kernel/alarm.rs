@@ -120,7 +120,8 @@ impl Kernel {
         alarm.has_rung = false;
         let more = (now - due).checked_div(alarm.interval);
         let times = 1 + more.unwrap_or(0);
-        alarm.due = more.map(|more| due + (more + 1) * alarm.interval);
+        let interval = alarm.interval;
+        alarm.due = more.map(|more| due.saturating_add((more + 1).saturating_mul(interval)));
         scatter(&times.to_ne_bytes(), bufs);
         self.alarm_arm(id)?;
         Ok(8)

@@ -113,20 +113,16 @@ pub(super) unsafe fn write(
     place: *mut libc::sockaddr,
     len: *mut libc::socklen_t,
 ) {
-    // SAFETY: as the caller promises.
-    let Some(len) = (unsafe { len.as_mut() }) else {
-        return;
-    };
-    if place.is_null() {
+    if place.is_null() || len.is_null() {
         return;
     }
     let bytes = address.map_or(Vec::new(), bytes_of);
-    let room = bytes.len().min(*len as usize);
     // SAFETY: as the caller promises.
     unsafe {
+        let room = bytes.len().min(len.read_unaligned() as usize);
         place
             .cast::<u8>()
-            .copy_from_nonoverlapping(bytes.as_ptr(), room)
-    };
-    *len = bytes.len() as libc::socklen_t;
+            .copy_from_nonoverlapping(bytes.as_ptr(), room);
+        len.write_unaligned(bytes.len() as libc::socklen_t);
+    }
 }

@@ -79,10 +79,13 @@ pub unsafe extern "C" fn socketpair(
     if let Some(me) = me::current() {
         let life = me.life();
         let what = (domain, kind & !FLAGS, protocol);
+        if ends.is_null() {
+            return told(me, Err(libc::EFAULT)) as c_int;
+        }
         let pair = me.inside(|kernel| kernel.socket_pair(life, what, flags_of(kind)));
         let answer = pair.map(|(a, b)| {
             // SAFETY: the caller passes room for two.
-            unsafe { ends.cast::<[c_int; 2]>().write([a, b]) };
+            unsafe { ends.cast::<[c_int; 2]>().write_unaligned([a, b]) };
             0
         });
         return told(me, answer) as c_int;

@@ -140,25 +140,57 @@ pub unsafe extern "C" fn sendto(
     raw::answer(unsafe { raw::syscall(libc::SYS_sendto, args) })
 }
 
+/// Whether any control data of a message is descriptors.
+///
 /// # Safety
 ///
-/// The message is one of a call to send.
-unsafe fn send_message(it: &Asked, message: &libc::msghdr, flags: c_int) -> Result<usize, Errno> {
+/// There are as many bytes of control data as the message says, if the pointer is not null.
+unsafe fn passes_descriptors(message: &libc::msghdr) -> bool {
+    const HEADER: usize = size_of::<libc::cmsghdr>();
+    let start = message.msg_control.cast::<u8>();
+    let (mut at, end) = (0usize, message.msg_controllen);
+    while !start.is_null() && end.saturating_sub(at) >= HEADER {
+        // SAFETY: as the caller promises, and there is room for a header.
+        let header = unsafe { start.add(at).cast::<libc::cmsghdr>().read_unaligned() };
+        if header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS {
+            return true;
+        }
+        if header.cmsg_len < HEADER || header.cmsg_len > end - at {
+            break;
+        }
+        at += header
+            .cmsg_len
+            .next_multiple_of(align_of::<libc::cmsghdr>());
+    }
+    false
+}
+
+/// # Safety
+///
+/// The message is one of a call to send, or null.
+unsafe fn send_message(
+    it: &Asked,
+    message: *const libc::msghdr,
+    flags: c_int,
+) -> Result<usize, Errno> {
+    it.socket?;
+    if message.is_null() {
+        return Err(libc::EFAULT);
+    }
+    // SAFETY: as the caller promises.
+    let message = unsafe { &message.read_unaligned() };
+    if message.msg_iovlen > bytes::MOST {
+        return Err(libc::EMSGSIZE);
+    }
     // SAFETY: as the caller promises.
     let mut bufs = unsafe { bytes::slices(message.msg_iov, message.msg_iovlen) }?;
     let name = message.msg_name.cast::<libc::sockaddr>();
     let has_name = !name.is_null() && message.msg_namelen > 0;
     // SAFETY: as the caller promises.
     let to = has_name.then(|| unsafe { address::read(name, message.msg_namelen) });
-    if !message.msg_control.is_null() {
-        // SAFETY: the caller passes a message with valid control data.
-        let first = unsafe { libc::CMSG_FIRSTHDR(message).as_ref() };
-        let passes = |it: &libc::cmsghdr| {
-            it.cmsg_level == libc::SOL_SOCKET && it.cmsg_type == libc::SCM_RIGHTS
-        };
-        if first.is_some_and(passes) {
-            return Err(libc::EOPNOTSUPP);
-        }
+    // SAFETY: as the caller promises.
+    if unsafe { passes_descriptors(message) } {
+        return Err(libc::EOPNOTSUPP);
     }
     send_all(it, &mut bufs, to.transpose()?.as_ref(), flags)
 }
@@ -172,7 +204,7 @@ unsafe fn send_message(it: &Asked, message: &libc::msghdr, flags: c_int) -> Resu
 pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> isize {
     if let Some(it) = asked(fd) {
         // SAFETY: the caller passes a valid message.
-        let answer = unsafe { send_message(&it, &*message, flags) };
+        let answer = unsafe { send_message(&it, message, flags) };
         return told(it.me, answer);
     }
     let args = [fd as usize, message as usize, flags as usize, 0, 0, 0];
@@ -192,12 +224,13 @@ pub unsafe extern "C" fn sendmmsg(
 ) -> c_int {
     if let Some(it) = asked(fd) {
         let mut done = 0;
-        while done < count {
+        while done < count.min(bytes::MOST as c_uint) {
+            let entry = messages.wrapping_add(done as usize);
+            // The header is what an entry begins with.
             // SAFETY: the caller passes so many valid messages.
-            let entry = unsafe { &mut *messages.add(done as usize) };
-            // SAFETY: as above.
-            match unsafe { send_message(&it, &entry.msg_hdr, flags) } {
-                Ok(len) => entry.msg_len = len as c_uint,
+            match unsafe { send_message(&it, entry.cast(), flags) } {
+                // SAFETY: as above.
+                Ok(len) => unsafe { (&raw mut (*entry).msg_len).write_unaligned(len as c_uint) },
                 Err(error) if done == 0 => return told(it.me, Err(error)) as c_int,
                 Err(_) => break,
             }
@@ -262,12 +295,21 @@ pub unsafe extern "C" fn recvfrom(
 
 /// # Safety
 ///
-/// The message is one of a call to receive.
+/// The message is one of a call to receive, or null.
 unsafe fn receive_message(
     it: &Asked,
-    message: &mut libc::msghdr,
+    place: *mut libc::msghdr,
     flags: c_int,
 ) -> Result<usize, Errno> {
+    it.socket?;
+    if place.is_null() {
+        return Err(libc::EFAULT);
+    }
+    // SAFETY: as the caller promises.
+    let mut message = unsafe { place.read_unaligned() };
+    if message.msg_iovlen > bytes::MOST {
+        return Err(libc::EMSGSIZE);
+    }
     // SAFETY: as the caller promises.
     let mut bufs = unsafe { bytes::slices_mut(message.msg_iov, message.msg_iovlen) }?;
     let received = receive(it, &mut bufs, flags)?;
@@ -279,6 +321,8 @@ unsafe fn receive_message(
         true => libc::MSG_TRUNC,
         false => 0,
     };
+    // SAFETY: as the caller promises.
+    unsafe { place.write_unaligned(message) };
     Ok(length(&received, flags))
 }
 
@@ -291,7 +335,7 @@ unsafe fn receive_message(
 pub unsafe extern "C" fn recvmsg(fd: c_int, message: *mut libc::msghdr, flags: c_int) -> isize {
     if let Some(it) = asked(fd) {
         // SAFETY: the caller passes a valid message.
-        let answer = unsafe { receive_message(&it, &mut *message, flags) };
+        let answer = unsafe { receive_message(&it, message, flags) };
         return told(it.me, answer);
     }
     let args = [fd as usize, message as usize, flags as usize, 0, 0, 0];
@@ -315,12 +359,13 @@ pub unsafe extern "C" fn recvmmsg(
     if let Some(it) = asked(fd) {
         let mut done = 0;
         let mut flags = flags;
-        while done < count {
+        while done < count.min(bytes::MOST as c_uint) {
+            let entry = messages.wrapping_add(done as usize);
+            // The header is what an entry begins with.
             // SAFETY: the caller passes so many valid messages.
-            let entry = unsafe { &mut *messages.add(done as usize) };
-            // SAFETY: as above.
-            match unsafe { receive_message(&it, &mut entry.msg_hdr, flags) } {
-                Ok(len) => entry.msg_len = len as c_uint,
+            match unsafe { receive_message(&it, entry.cast(), flags) } {
+                // SAFETY: as above.
+                Ok(len) => unsafe { (&raw mut (*entry).msg_len).write_unaligned(len as c_uint) },
                 Err(error) if done == 0 => return told(it.me, Err(error)) as c_int,
                 Err(_) => break,
             }

@@ -1,6 +1,7 @@
 //! `getsockopt` and `setsockopt`.
 
 use super::{Asked, asked, told};
+use crate::abi::bytes::bytes;
 use crate::kernel::files::Errno;
 use crate::raw;
 use std::ffi::{c_int, c_void};
@@ -42,6 +43,54 @@ fn value_of(it: &Asked, level: c_int, name: c_int) -> Result<Vec<u8>, Errno> {
 
 /// # Safety
 ///
+/// The length is valid or null, and says how many bytes are writable, if there are any.
+unsafe fn tell_value(
+    it: &Asked,
+    (level, name): (c_int, c_int),
+    value: *mut u8,
+    len: *mut libc::socklen_t,
+) -> Result<usize, Errno> {
+    it.socket?;
+    if len.is_null() {
+        return Err(libc::EFAULT);
+    }
+    // SAFETY: as the caller promises.
+    let room = unsafe { len.read_unaligned() } as c_int;
+    let room = usize::try_from(room).map_err(|_| libc::EINVAL)?;
+    let bytes = value_of(it, level, name)?;
+    let room = bytes.len().min(room);
+    if value.is_null() && room > 0 {
+        return Err(libc::EFAULT);
+    }
+    // SAFETY: as the caller promises.
+    unsafe {
+        if room > 0 {
+            value.copy_from_nonoverlapping(bytes.as_ptr(), room);
+        }
+        len.write_unaligned(room as libc::socklen_t);
+    }
+    Ok(0)
+}
+
+/// The value that an option is set to, as far as any option looks at it.
+///
+/// # Safety
+///
+/// So many bytes can be read there, if the pointer is not null.
+unsafe fn value_at<'a>(value: *const u8, len: libc::socklen_t) -> Result<&'a [u8], Errno> {
+    /// More than the longest has.
+    const MOST: usize = 256;
+    let len = usize::try_from(len as c_int).map_err(|_| libc::EINVAL)?;
+    if value.is_null() && len < size_of::<c_int>() {
+        // Too short for a number, which is found out first.
+        return Ok(&[]);
+    }
+    // SAFETY: as the caller promises.
+    unsafe { bytes(value, len.min(MOST)) }
+}
+
+/// # Safety
+///
 /// As of the C function.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn getsockopt(
@@ -52,17 +101,8 @@ pub unsafe extern "C" fn getsockopt(
     len: *mut libc::socklen_t,
 ) -> c_int {
     if let Some(it) = asked(fd) {
-        let answer = value_of(&it, level, name).map(|bytes| {
-            // SAFETY: the caller passes a length, and so many writable bytes.
-            unsafe {
-                let room = bytes.len().min(*len as usize);
-                value
-                    .cast::<u8>()
-                    .copy_from_nonoverlapping(bytes.as_ptr(), room);
-                *len = room as libc::socklen_t;
-            }
-            0
-        });
+        // SAFETY: the caller passes a length, and so many writable bytes.
+        let answer = unsafe { tell_value(&it, (level, name), value.cast(), len) };
         return told(it.me, answer) as c_int;
     }
     let (fd, value, len) = (fd as usize, value as usize, len as usize);
@@ -83,12 +123,9 @@ pub unsafe extern "C" fn setsockopt(
     len: libc::socklen_t,
 ) -> c_int {
     if let Some(it) = asked(fd) {
-        let bytes: &[u8] = match value.is_null() {
-            true => &[],
-            // SAFETY: the caller passes so many readable bytes.
-            false => unsafe { std::slice::from_raw_parts(value.cast(), len as usize) },
-        };
         let answer = it.socket.and_then(|socket| {
+            // SAFETY: the caller passes so many readable bytes.
+            let bytes = unsafe { value_at(value.cast(), len) }?;
             it.me
                 .inside(|kernel| kernel.set_socket_option(socket, level, name, bytes))
         });

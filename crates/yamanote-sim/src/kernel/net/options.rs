@@ -171,7 +171,9 @@ fn time(value: &[u8]) -> Result<Option<u64>, Errno> {
         return Err(libc::EDOM);
     }
     let seconds = u64::try_from(seconds).unwrap_or(0);
-    let ns = seconds.saturating_mul(1_000_000_000) + us as u64 * 1000;
+    let ns = seconds
+        .saturating_mul(1_000_000_000)
+        .saturating_add(us as u64 * 1000);
     Ok((ns > 0).then_some(ns))
 }
 

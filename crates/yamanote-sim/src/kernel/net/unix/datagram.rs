@@ -101,7 +101,9 @@ impl Kernel {
         }
         let other = self.datagram_mut(target).ok_or(libc::EPROTOTYPE)?;
         if other.is_full_for(id) {
-            other.callers.push(id);
+            if !other.callers.contains(&id) {
+                other.callers.push(id);
+            }
             return Err(libc::EAGAIN);
         }
         other.queue.push_back(Message {

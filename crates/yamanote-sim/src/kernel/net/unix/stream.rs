@@ -40,10 +40,13 @@ impl Kernel {
             _ => return Err(libc::EINVAL),
         };
         let other = self.unix_named(id, name)?;
-        if let Some(datagram) = self.datagram_mut(id) {
-            datagram.peer = Some(other);
-            let is_datagram = self.datagram(other).is_some();
-            return is_datagram.then_some(()).ok_or(libc::EPROTOTYPE);
+        if self.datagram(id).is_some() {
+            let theirs = self.datagram(other).ok_or(libc::EPROTOTYPE)?.peer;
+            if theirs.is_some_and(|peer| peer != id) {
+                return Err(libc::EPERM);
+            }
+            self.datagram_mut(id).ok_or(libc::EBADF)?.peer = Some(other);
+            return Ok(());
         }
         let listener = self.stream(other).ok_or(libc::EPROTOTYPE)?;
         let State::Listening { backlog } = listener.state else {
@@ -59,7 +62,9 @@ impl Kernel {
         }
         if listener.queue.len() > backlog {
             let listener = self.stream_mut(other).ok_or(libc::ECONNREFUSED)?;
-            listener.callers.push(id);
+            if !listener.callers.contains(&id) {
+                listener.callers.push(id);
+            }
             return Err(libc::EAGAIN);
         }
         let life = self.socket(other)?.life;
