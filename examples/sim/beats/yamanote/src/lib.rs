@@ -1,0 +1,2 @@
+//! See `tests/sim.rs`.
+#![forbid(unsafe_code)]
