@@ -93,7 +93,16 @@ pub(crate) struct Watchdog {
 struct Registry {
     runtimes: Vec<Watched>,
     next_number: u64,
-    has_thread: bool,
+    /// How the thread rests after its last look; `None`: there is no thread.
+    rest: Option<Rest>,
+}
+
+impl Registry {
+    /// Of all runtimes, also of those that are idle: they do not call the thread while it is up.
+    fn shortest_limit(&self) -> Option<Duration> {
+        let limits = self.runtimes.iter().map(|watched| watched.settings.limit);
+        limits.min()
+    }
 }
 
 struct Watched {
@@ -164,6 +173,7 @@ impl Watchdog {
         workers: Weak<dyn Workers>,
         settings: Settings,
     ) -> Registration {
+        let limit = settings.limit;
         let mut registry = self.lock();
         let number = registry.next_number;
         registry.next_number += 1;
@@ -173,13 +183,16 @@ impl Watchdog {
             settings,
             sightings: Vec::new(),
         });
-        let has_thread = registry.has_thread;
+        let rest = registry.rest;
         drop(registry);
-        match has_thread {
-            // Its limit may be shorter than the others.
-            true => self.call(),
-            // The runtime's workers start later.
-            false => self.rouser.lie_down(),
+        match rest {
+            // The runtime's workers start later, and one of them gets it up.
+            None => self.rouser.lie_down(),
+            // It lies: likewise.
+            Some(Rest::Unlimited) => {}
+            // A call costs two switches of threads, which is much for a short runtime.
+            Some(rest) if rest.limit() <= Some(limit) => {}
+            Some(_) => self.call(),
         }
         Registration {
             watchdog: self,
@@ -195,12 +208,12 @@ impl Watchdog {
     /// Somebody has woken up.
     fn get_up(&'static self) {
         let mut registry = self.lock();
-        if registry.has_thread {
+        if registry.rest.is_some() {
             drop(registry);
             self.call();
         } else if !registry.runtimes.is_empty() {
             // If it is refused nobody asks again and again: it does not lie.
-            registry.has_thread = self.start().is_ok();
+            registry.rest = self.start().is_ok().then_some(Rest::BEFORE_THE_FIRST_LOOK);
         }
     }
 
@@ -251,39 +264,32 @@ impl Watchdog {
     fn look(&self, now: Instant, is_late: bool, rest: Rest) -> (Option<Rest>, Vec<Told>) {
         let mut registry = self.lock();
         let mut findings = Vec::new();
-        let mut shortest: Option<Duration> = None;
+        let mut is_active = false;
         for watched in &mut registry.runtimes {
-            if watched.look(now, is_late, &mut findings) {
-                let limit = watched.settings.limit;
-                shortest = Some(shortest.map_or(limit, |shortest| shortest.min(limit)));
-            }
+            is_active |= watched.look(now, is_late, &mut findings);
         }
-        let next = match shortest {
-            Some(limit) => Some(Rest::Limited(limit)),
-            None if !registry.runtimes.is_empty() => Some(self.lie_down(&registry)),
+        let next = match registry.shortest_limit() {
+            Some(limit) if is_active => Some(Rest::Limited(limit)),
+            Some(limit) => Some(self.lie_down(&registry, limit)),
             None if rest != Rest::Lingering => Some(Rest::Lingering),
             None => {
-                registry.has_thread = false;
                 // For whoever is watched next.
                 self.rouser.lie_down();
                 None
             }
         };
+        registry.rest = next;
         (next, findings)
     }
 
     /// See "Idle programs".
-    fn lie_down(&self, registry: &Registry) -> Rest {
+    fn lie_down(&self, registry: &Registry, shortest_limit: Duration) -> Rest {
         self.rouser.lie_down();
-        let awake = registry
-            .runtimes
-            .iter()
-            .filter(|watched| watched.is_awake());
-        match awake.map(|watched| watched.settings.limit).min() {
-            None => Rest::Unlimited,
-            Some(limit) => {
+        match registry.runtimes.iter().any(Watched::is_awake) {
+            false => Rest::Unlimited,
+            true => {
                 self.rouser.stay_up();
-                Rest::Limited(limit)
+                Rest::Limited(shortest_limit)
             }
         }
     }
@@ -304,6 +310,9 @@ enum Rest {
 }
 
 impl Rest {
+    /// The thread is about to look.
+    const BEFORE_THE_FIRST_LOOK: Rest = Rest::Limited(Duration::ZERO);
+
     fn limit(self) -> Option<Duration> {
         match self {
             Rest::Limited(limit) => Some(limit),
@@ -437,9 +446,12 @@ impl Drop for Registration {
         let mut registry = self.watchdog.lock();
         let number = self.number;
         registry.runtimes.retain(|watched| watched.number != number);
-        let is_last = registry.has_thread && registry.runtimes.is_empty();
+        // The thread ends with the last of them, and so must not sleep for long. It need not know at
+        // once: the next runtime may come soon.
+        let sleeps_long = |rest: Rest| rest.limit().is_none_or(|limit| limit > LINGER);
+        let is_missed = registry.runtimes.is_empty() && registry.rest.is_some_and(sleeps_long);
         drop(registry);
-        if is_last {
+        if is_missed {
             self.watchdog.call();
         }
     }
