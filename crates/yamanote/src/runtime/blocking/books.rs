@@ -45,6 +45,9 @@ struct Page<J> {
     /// Of the threads, those that have been started for a job and have not come for it yet.
     coming: usize,
     closed: bool,
+    /// The shutdown waits until there are no more threads than this. Nobody else is told of an end:
+    /// each tells costs a system call, whether or not somebody waits.
+    awaited: Option<usize>,
 }
 
 struct Entry<J> {
@@ -126,6 +129,7 @@ impl<J> Books<J> {
                 leaving: 0,
                 coming: 0,
                 closed: false,
+                awaited: None,
             }),
             work: Condvar::new(),
             ended: Condvar::new(),
@@ -163,9 +167,7 @@ impl<J> Books<J> {
         page.threads -= 1;
         page.coming -= 1;
         let stranded = page.strand(&coming);
-        if page.closed {
-            self.ended.notify_all();
-        }
+        self.tell_of_end(page);
         stranded
     }
 
@@ -206,7 +208,14 @@ impl<J> Books<J> {
         let mut page = self.lock();
         page.leave_stage(stage);
         page.threads -= 1;
-        if page.closed {
+        self.tell_of_end(page);
+    }
+
+    /// There is a thread less.
+    fn tell_of_end(&self, page: MutexGuard<'_, Page<J>>) {
+        let is_awaited = page.awaited.is_some_and(|left| page.threads <= left);
+        drop(page);
+        if is_awaited {
             self.ended.notify_all();
         }
     }
@@ -216,16 +225,23 @@ impl<J> Books<J> {
     pub(super) fn close(&self, own: usize, timeout: Option<Duration>) -> bool {
         let mut page = self.lock();
         page.closed = true;
-        self.work.notify_all();
+        if page.idle + page.promised > 0 {
+            self.work.notify_all();
+        }
+        if page.threads <= own || timeout == Some(Duration::ZERO) {
+            return page.threads <= own;
+        }
         let start = Instant::now();
-        while page.threads > own {
+        page.awaited = Some(own);
+        loop {
             let left = timeout.map(|timeout| timeout.saturating_sub(start.elapsed()));
-            if left == Some(Duration::ZERO) {
-                return false;
+            let has_time = left != Some(Duration::ZERO);
+            if page.threads <= own || !has_time {
+                page.awaited = None;
+                return page.threads <= own;
             }
             page = self.wait(&self.ended, page, left).0;
         }
-        true
     }
 
     pub(super) fn counts(&self) -> Counts {

@@ -74,10 +74,16 @@ impl BlockingPool {
     pub(crate) fn shutdown(&mut self, timeout: Option<Duration>) {
         let pool = &self.spawner.pool;
         let own = usize::from(thread::is_of(pool));
+        let all = timeout.is_none().then(|| {
+            let _ = pool.books.close(own, Some(Duration::ZERO));
+            // Joined here, they need not join each other.
+            pool.take_handles()
+        });
         let ended = pool.books.close(own, timeout);
-        let handles = mem::take(&mut *pool.handles());
+        // All of them, or what was being started meanwhile.
+        let rest = pool.take_handles();
         if ended {
-            handles.join_all();
+            all.into_iter().chain([rest]).for_each(Handles::join_all);
         }
     }
 }
@@ -218,6 +224,17 @@ impl Pool {
         unpoisoned(self.handles.lock())
     }
 
+    /// Those of the threads that there are; who takes them joins them, or leaves them alone.
+    fn take_handles(&self) -> Handles {
+        let mut handles = self.handles();
+        // A thread that is being started gets a number of its own all the same.
+        let none = Handles {
+            next_thread: handles.next_thread,
+            ..Handles::default()
+        };
+        mem::replace(&mut *handles, none)
+    }
+
     fn submit(self: &Arc<Pool>, job: Job) -> Result<(), Refused> {
         let kind = job.kind();
         match self.books.add(job, kind) {
@@ -277,7 +294,7 @@ impl Handles {
 
     /// Notes the end of a thread; returns the one to be joined by it.
     fn retire(&mut self, number: u64) -> Option<std::thread::JoinHandle<()>> {
-        // Not there if the shutdown has given up waiting.
+        // Not there if the shutdown has taken it.
         let own = self.running.remove(&number)?;
         self.ended.replace(own)
     }

@@ -129,8 +129,14 @@ impl<C> Handover<C> {
 
     /// Threads no longer wait; cores that are or will be here are still served.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
-        self.changed.notify_all();
+        let has_waiting = {
+            let mut state = self.lock();
+            state.closed = true;
+            state.waiting > 0
+        };
+        if has_waiting {
+            self.changed.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<C>> {

@@ -4,7 +4,8 @@
 //!    in its queue. A task's future is dropped by exactly one of them; one that is being polled, by
 //!    its own thread after that poll.
 //! 2. The last worker to come this far shuts the driver down: no task can submit an operation any
-//!    more. The others wait, because what they have submitted ends with their threads.
+//!    more. The others wait if an operation is alive, because what they have submitted ends with
+//!    their threads.
 //! 3. All threads end.
 #![forbid(unsafe_code)]
 
@@ -23,7 +24,7 @@ impl Worker<'_> {
         self.drop_queued();
         if self.shared.retirement.arrive(1) {
             shut_driver_down(&self.shared);
-        } else {
+        } else if self.shared.driver().live_ops() > 0 {
             self.shared.retirement.wait();
         }
         self.drop_queued();

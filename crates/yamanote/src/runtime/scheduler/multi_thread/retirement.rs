@@ -12,6 +12,8 @@ pub(super) struct Retirement {
 
 struct State {
     working: usize,
+    /// Of the others, those that wait: a call costs a system call, also if there is none.
+    waiting: usize,
     driver_is_down: bool,
 }
 
@@ -20,6 +22,7 @@ impl Retirement {
         Retirement {
             state: Mutex::new(State {
                 working: workers,
+                waiting: 0,
                 driver_is_down: false,
             }),
             over: Condvar::new(),
@@ -37,6 +40,7 @@ impl Retirement {
     /// Until [`finish`](Self::finish).
     pub(super) fn wait(&self) {
         let mut state = self.lock();
+        state.waiting += 1;
         while !state.driver_is_down {
             state = unpoisoned(self.over.wait(state));
         }
@@ -44,8 +48,14 @@ impl Retirement {
 
     /// The last worker has shut the driver down.
     pub(super) fn finish(&self) {
-        self.lock().driver_is_down = true;
-        self.over.notify_all();
+        let has_waiting = {
+            let mut state = self.lock();
+            state.driver_is_down = true;
+            state.waiting > 0
+        };
+        if has_waiting {
+            self.over.notify_all();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -327,6 +327,10 @@ impl Wheel {
 
     /// Fires everything, due or not, because nobody will turn this wheel again.
     pub(crate) fn clear(&mut self, out: &mut WakeList) {
+        // Most runtimes that go have none, and there are many lists.
+        if self.listed == 0 {
+            return;
+        }
         for list in 0..LISTS {
             while self.heads[list] != NIL {
                 let index = self.heads[list];
