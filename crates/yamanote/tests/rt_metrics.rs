@@ -73,6 +73,26 @@ fn time_between_two_calls_is_not_busy() {
     assert!(metrics.worker_total_busy_duration(0) - before < Duration::from_millis(200));
 }
 
+/// A future that is ready at its first poll is timed, too, whichever clock that is done by: after
+/// many calls it is a cheaper one.
+#[test]
+fn the_first_poll_is_busy_time() {
+    let rt = current_thread();
+    let metrics = rt.metrics();
+    for _ in 0..3 {
+        for _ in 0..3_000 {
+            rt.block_on(async {});
+        }
+        let before = metrics.worker_total_busy_duration(0);
+        let start = std::time::Instant::now();
+        rt.block_on(async { std::thread::sleep(Duration::from_millis(20)) });
+        let busy = metrics.worker_total_busy_duration(0) - before;
+        let most = start.elapsed();
+        assert!(busy >= Duration::from_millis(19), "{busy:?}");
+        assert!(busy <= most + most / 100, "{busy:?} of {most:?}");
+    }
+}
+
 /// An idle worker is parked once, however often it wakes to see whether others need help; the count
 /// is odd meanwhile, and even when that has ended.
 #[test]

@@ -330,6 +330,7 @@ impl Runtime {
 struct LeaveOps<'a>(&'a Handle);
 
 impl Drop for LeaveOps<'_> {
+    #[inline]
     fn drop(&mut self) {
         // A current-thread scheduler has one slot.
         if let Some(caretaker) = self.0.driver_handle().leave_ops(0) {

@@ -36,6 +36,16 @@ impl Reading {
         }
     }
 
+    /// Nanoseconds from this until now, by the same clock.
+    #[inline]
+    pub(crate) fn elapsed_ns(self) -> u64 {
+        let now = match self {
+            Reading::Ticks(_) => Reading::Ticks(counter::read()),
+            Reading::Instant(_) => Reading::Instant(Instant::now()),
+        };
+        now.ns_since(self).unwrap_or(u64::MAX)
+    }
+
     /// Nanoseconds from `earlier` to this. `None` if the clock has become another in between.
     pub(crate) fn ns_since(self, earlier: Reading) -> Option<u64> {
         match (earlier, self) {
@@ -124,6 +134,7 @@ mod tests {
             let (before, from) = (Instant::now(), Reading::now());
             std::thread::sleep(Duration::from_millis(30));
             let (to, after) = (Reading::now(), Instant::now());
+            assert!(from.elapsed_ns() >= to.ns_since(from).expect("one clock"));
             let ns = u128::from(to.ns_since(from).expect("one clock"));
             let most = (after - before).as_nanos();
             assert!(

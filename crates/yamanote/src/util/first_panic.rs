@@ -37,12 +37,18 @@ impl FirstPanic {
 
     /// Panics if one of the calls did. If the thread is unwinding already, that would be one panic
     /// too many, and it is swallowed.
+    #[inline]
     pub(crate) fn resume(self) {
         if let Some(payload) = self.0 {
-            match std::thread::panicking() {
-                true => drop_payload(payload),
-                false => resume_unwind(payload),
-            }
+            resume(payload);
         }
+    }
+}
+
+#[cold]
+fn resume(payload: Payload) {
+    match std::thread::panicking() {
+        true => drop_payload(payload),
+        false => resume_unwind(payload),
     }
 }

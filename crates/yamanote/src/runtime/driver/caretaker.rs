@@ -39,7 +39,14 @@ impl Driver {
 
     /// To be called by a thread that no longer drives `slot`, which then has somebody
     /// [run](Caretaker::run) what it gets.
+    #[inline]
     pub(crate) fn leave_ops(self: &Arc<Self>, slot: usize) -> Option<Caretaker> {
+        // Without a waker there has never been a ring: so it is after each short `block_on`.
+        self.slots[slot].ring_waker.get()?;
+        self.leave_ops_of_ring(slot)
+    }
+
+    fn leave_ops_of_ring(self: &Arc<Self>, slot: usize) -> Option<Caretaker> {
         if !self.has_ops(slot) {
             return None;
         }

@@ -36,6 +36,7 @@ use ring::Ring;
 use slot::{Refusal, RingState, Slot};
 use std::cell::Cell;
 use std::io;
+use std::ptr;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Acquire, Relaxed},
@@ -81,8 +82,8 @@ pub(crate) struct Driver {
 }
 
 thread_local! {
-    /// Which slot of which driver this thread holds.
-    static LOCAL: Cell<Option<(*const Driver, usize)>> = const { Cell::new(None) };
+    /// Which slot of which driver this thread holds; null for none.
+    static LOCAL: Cell<(*const Driver, usize)> = const { Cell::new((ptr::null(), 0)) };
 }
 
 impl Driver {
@@ -185,11 +186,12 @@ impl Driver {
     }
 
     /// Makes this thread the owner of `slot` until the guard is dropped.
+    #[inline]
     pub(crate) fn enter_slot(self: &Arc<Self>, slot: usize) -> SlotGuard {
         self.assert_not_forked();
         self.slots[slot].change_owner();
         SlotGuard {
-            before: LOCAL.replace(Some((Arc::as_ptr(self), slot))),
+            before: LOCAL.replace((Arc::as_ptr(self), slot)),
             _not_send: std::marker::PhantomData,
         }
     }
@@ -197,8 +199,8 @@ impl Driver {
     /// The slot of this driver that this thread holds.
     pub(crate) fn local_slot(&self) -> Option<usize> {
         // Not there only while the thread's locals are destroyed; such a thread holds no slot.
-        match LOCAL.try_with(Cell::get).ok()?? {
-            (driver, slot) if std::ptr::eq(driver, self) => Some(slot),
+        match LOCAL.try_with(Cell::get).ok()? {
+            (driver, slot) if ptr::eq(driver, self) => Some(slot),
             _ => None,
         }
     }
@@ -304,7 +306,7 @@ fn uring_usable() -> io::Result<()> {
 
 /// Ends this thread's ownership of a slot, and restores what it held before.
 pub(crate) struct SlotGuard {
-    before: Option<(*const Driver, usize)>,
+    before: (*const Driver, usize),
     _not_send: std::marker::PhantomData<*const ()>,
 }
 

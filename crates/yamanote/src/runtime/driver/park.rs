@@ -111,6 +111,7 @@ impl Driver {
     }
 
     /// Hands to the kernel what was pushed, and looks at nothing.
+    #[inline]
     pub(crate) fn submit(&self, slot: usize) {
         if let Some(mut ring) = self.slots[slot].existing_ring() {
             if ring.needs_enter() {

@@ -121,6 +121,7 @@ impl Slot {
     }
 
     /// The ring, if this slot has one; does not make one.
+    #[inline]
     pub(super) fn existing_ring(&self) -> Option<RingGuard<'_>> {
         // Without a waker there has never been a ring, and its lock need not be touched.
         self.ring_waker.get()?;
@@ -145,6 +146,7 @@ impl Slot {
     /// This thread takes the slot. The poll that tells the ring of sockets belongs to the thread
     /// that armed it: it tells late while that thread computes, and not at all while that thread
     /// waits for a disk. So a new owner arms a poll of its own, at its next park.
+    #[inline]
     pub(super) fn change_owner(&self) {
         let this = ThreadNumber::current().get();
         let before = self.last_owner.load(Relaxed);

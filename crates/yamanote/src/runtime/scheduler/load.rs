@@ -74,6 +74,11 @@ impl Load {
         self.accounted_ns.set(now_ns);
     }
 
+    /// The worker has been busy for so long, beside what is accounted for otherwise.
+    pub(crate) fn add_busy(&self, ns: u64) {
+        self.busy_ns.add(ns);
+    }
+
     /// The worker has been idle until `now`.
     pub(crate) fn resume(&self, now: Instant) {
         self.accounted_ns.set(self.ns(now));
@@ -120,6 +125,8 @@ mod tests {
         load.resume(after(100));
         load.account(after(101));
         assert_eq!(load.busy(), Duration::from_millis(6));
+        load.add_busy(1_000_000);
+        assert_eq!(load.busy(), Duration::from_millis(7));
     }
 
     /// An odd number means that the worker sleeps.

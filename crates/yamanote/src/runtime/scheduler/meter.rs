@@ -85,14 +85,17 @@ impl Meter {
         }
     }
 
-    /// This thread is the worker from now on.
-    pub(crate) fn note_thread(&self) {
+    /// This thread is the worker from now on. Returns whether it was not the last one to be it.
+    #[inline]
+    pub(crate) fn note_thread(&self) -> bool {
         let number = ThreadNumber::current().get();
         // A thread that comes again, as with each short `block_on`, leaves the lock alone.
-        if self.thread_number.get() != number {
+        let is_new = self.thread_number.get() != number;
+        if is_new {
             self.thread_number.set(number);
             *unpoisoned(self.thread.lock()) = Some(thread::current().id());
         }
+        is_new
     }
 
     /// The thread that is the worker, or was last.

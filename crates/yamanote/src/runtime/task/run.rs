@@ -163,7 +163,7 @@ unsafe fn poll<F: Future, S: Schedule>(task: NonNull<Header>) -> Poll<()> {
             match TASK_DUMPS {
                 true => {
                     // Whoever drives biased tasks collects anyway.
-                    let _collecting = (!S::IS_BIASED).then(|| Collecting::begin(Vec::new()));
+                    let _collecting = (!S::IS_BIASED).then(|| Collecting::begin(&mut Vec::new()));
                     tracers::poll(id, future, cx)
                 }
                 false => future.poll(cx),

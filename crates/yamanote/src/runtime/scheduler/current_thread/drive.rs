@@ -37,6 +37,7 @@ use crate::runtime::stall::{Polled, Polling};
 use crate::runtime::task::NearTo;
 use crate::simulation;
 use crate::sys::thread;
+use crate::sys::ticks::{Reading, calibrate};
 use crate::util::coop::{self, BetweenPolls};
 use crate::util::defer::Collecting;
 use crate::util::first_panic::FirstPanic;
@@ -48,6 +49,10 @@ const YIELDS: u32 = 32;
 /// thread blocks.
 const EARLY_YIELDS: u32 = 4;
 
+/// Of this many drives, one has the cheap clock learn how fast it goes. Only a program that enters
+/// `block_on` often can gain by it, and the first lesson takes long.
+const LEARNS_CLOCK: u32 = 1024;
+
 /// This thread runs the scheduler. Dropping it puts the core back on its seat.
 pub(super) struct Driving<'a> {
     shared: &'a Shared,
@@ -58,7 +63,7 @@ pub(super) struct Driving<'a> {
     core: Option<Box<Core>>,
     near: Option<NearTo>,
     /// The tasks that have yielded. Ended before the queue is left, because it wakes them.
-    yielded: Option<Collecting>,
+    yielded: Collecting,
     tick: u32,
     next_injected: u32,
     tally: Tally,
@@ -73,21 +78,26 @@ pub(super) struct Driving<'a> {
     /// Left before the core is put back, because the next thread then enters it.
     slot: Option<SlotGuard>,
     between_polls: BetweenPolls,
+    /// When it began, as long as nothing was done but the first poll of the main future. For a
+    /// `block_on` that ends with it the exact time would cost as much as all the rest.
+    entered: Option<Reading>,
 }
 
 impl<'a> Driving<'a> {
     pub(super) fn start(shared: &'a Shared, mut core: Box<Core>) -> Self {
         local::swap(&mut core);
         let near_key = core.near_key.take().expect("it lies on the seat");
-        shared.load().resume(Instant::now());
-        shared.meter().note_thread();
-        shared.polling.enter(thread::id());
+        let drives = core.drives.wrapping_add(1);
+        core.drives = drives;
+        if shared.meter().note_thread() {
+            shared.polling.enter(thread::id());
+        }
         shared.polling.wake_up();
         Driving {
             shared,
             polling: &shared.polling,
             near: Some(near_key.come_near()),
-            yielded: Some(Collecting::begin(mem::take(&mut core.yielded))),
+            yielded: Collecting::begin(&mut core.yielded),
             tick: core.tick,
             next_injected: core.next_injected,
             tally: mem::take(&mut core.tally),
@@ -99,6 +109,7 @@ impl<'a> Driving<'a> {
             streak: 0,
             slot: Some(shared.driver().enter_slot(SLOT)),
             between_polls: BetweenPolls::begin(),
+            entered: Some(read_clock(drives)),
         }
     }
 
@@ -133,6 +144,9 @@ impl<'a> Driving<'a> {
                     return output;
                 }
                 main_yielded = shared.main_woken.is_set();
+                if self.entered.is_some() {
+                    self.account_first_poll();
+                }
             }
             if self.run_tasks() {
                 self.ask_kernel();
@@ -146,6 +160,15 @@ impl<'a> Driving<'a> {
             } else {
                 self.park();
             }
+        }
+    }
+
+    /// From here on busy time is what passes between two looks at the clock.
+    #[cold]
+    fn account_first_poll(&mut self) {
+        if let Some(entered) = self.entered.take() {
+            self.shared.load().add_busy(entered.elapsed_ns());
+            self.shared.load().resume(Instant::now());
         }
     }
 
@@ -197,23 +220,19 @@ impl<'a> Driving<'a> {
         Some(task)
     }
 
-    fn yielded(&self) -> &Collecting {
-        self.yielded.as_ref().expect("taken in the drop only")
-    }
-
     fn has_yielded(&self) -> bool {
-        !self.yielded().is_empty()
+        !self.yielded.is_empty()
     }
 
     /// Wakes them for the last time.
     fn end_yielded(&mut self) {
-        if let (Some(yielded), Some(core)) = (self.yielded.take(), &mut self.core) {
-            core.yielded = yielded.end();
+        if let Some(core) = &mut self.core {
+            self.yielded.end(&mut core.yielded);
         }
     }
 
     fn wake_yielded(&self) {
-        self.yielded().wake_all();
+        self.yielded.wake_all();
     }
 
     /// A turn of the driver without blocking, for a thread that has something to do.
@@ -240,7 +259,7 @@ impl<'a> Driving<'a> {
         if has_yielded {
             self.streak = self.streak.saturating_add(1);
             self.yields += 1;
-            if self.streak <= EARLY_YIELDS || self.yields >= YIELDS || self.yielded().take_spent() {
+            if self.streak <= EARLY_YIELDS || self.yields >= YIELDS || self.yielded.take_spent() {
                 return self.ask_kernel();
             }
         }
@@ -298,7 +317,7 @@ impl<'a> Driving<'a> {
             self.yields = 0;
             self.streak = 0;
             local::free_excess();
-            self.yielded().free_excess();
+            self.yielded.free_excess();
             self.publish_tally();
             self.shared.load().park(self.tally.polls);
             self.shared.polling.fall_asleep();
@@ -337,6 +356,18 @@ impl<'a> Driving<'a> {
     }
 }
 
+/// The time for the `drives`th drive of a scheduler.
+#[inline]
+fn read_clock(drives: u32) -> Reading {
+    let now = Reading::now();
+    if drives % LEARNS_CLOCK == 0 {
+        if let Reading::Instant(now) = now {
+            calibrate(now);
+        }
+    }
+    now
+}
+
 /// Polls a future given to `block_on`.
 pub(super) fn poll_main<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<F::Output> {
     simulation::step();
@@ -346,17 +377,22 @@ pub(super) fn poll_main<F: Future>(future: Pin<&mut F>, cx: &mut Context<'_>) ->
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         let mut panics = FirstPanic::default();
-        // This wakes what yielded in the last poll of the main future, usually that future itself.
-        // It is over, which is no reason for a paused clock to wait.
-        let had_news = self.shared.has_news();
-        panics.catch(|| self.end_yielded());
-        if !had_news {
-            self.shared.take_news();
+        if !self.yielded.end_if_bare() {
+            // This wakes what yielded in the last poll of the main future, usually that future
+            // itself. It is over, which is no reason for a paused clock to wait.
+            let had_news = self.shared.has_news();
+            panics.catch(|| self.end_yielded());
+            if !had_news {
+                self.shared.take_news();
+            }
         }
         // A poll that panicked has not ended by itself.
         self.shared.polling.end();
         self.shared.polling.fall_asleep();
-        self.shared.load().account(Instant::now());
+        match self.entered.take() {
+            Some(entered) => self.shared.load().add_busy(entered.elapsed_ns()),
+            None => self.shared.load().account(Instant::now()),
+        }
         self.publish_tally();
         drop(self.slot.take());
         local::free_excess();

@@ -46,6 +46,8 @@ pub(super) struct Core {
     pub(super) polling: Option<Arc<Polling>>,
     /// The tasks that have yielded are collected in here. Empty while nobody drives.
     pub(super) yielded: Vec<Waker>,
+    /// Counts how often a thread began to drive.
+    pub(super) drives: u32,
     /// Counts looks for a task.
     pub(super) tick: u32,
     /// The look that asks the injection queue first.
@@ -107,6 +109,7 @@ impl Shared {
                 near_key: Some(near_key),
                 polling: Some(polling.clone()),
                 yielded: Vec::new(),
+                drives: 0,
                 tick: 0,
                 next_injected: global_queue_interval(&config),
                 tally: Tally::default(),
