@@ -446,8 +446,8 @@ impl Drop for Registration {
         let mut registry = self.watchdog.lock();
         let number = self.number;
         registry.runtimes.retain(|watched| watched.number != number);
-        // The thread ends with the last of them, and so must not sleep for long. It need not know at
-        // once: the next runtime may come soon.
+        // The thread ends with the last of them, and so must not sleep for long. It need not know
+        // at once: the next runtime may come soon.
         let sleeps_long = |rest: Rest| rest.limit().is_none_or(|limit| limit > LINGER);
         let is_missed = registry.runtimes.is_empty() && registry.rest.is_some_and(sleeps_long);
         drop(registry);
