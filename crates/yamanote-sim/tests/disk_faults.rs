@@ -3,7 +3,7 @@
 mod support;
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
@@ -46,6 +46,43 @@ fn a_sync_that_fails_leaves_clean_pages_that_are_lost() {
         file.sync_all().unwrap();
         disk::cut(HOST);
         assert_eq!(fs::read("/tmp/f").unwrap(), b"");
+    });
+}
+
+/// The length is written with whatever is written next, also if that is nothing new.
+#[test]
+fn a_write_over_what_a_failed_sync_left_is_kept_with_its_length() {
+    world(1, || {
+        let mut file = File::create("/tmp/f").unwrap();
+        disk::sync(HOST);
+        disk::change(HOST, |settings| settings.sync_fails = 1.0);
+        file.write_all(b"again").unwrap();
+        assert_eq!(number(file.sync_all()), Some(libc::EIO));
+        disk::change(HOST, |settings| {
+            settings.sync_fails = 0.0;
+            settings.crash_keeps = Keeps::Synced;
+        });
+        file.rewind().unwrap();
+        file.write_all(b"again").unwrap();
+        file.sync_all().unwrap();
+        disk::cut(HOST);
+        assert_eq!(fs::read("/tmp/f").unwrap(), b"again");
+    });
+    world(1, || {
+        let mut file = File::create("/tmp/f").unwrap();
+        file.write_all(b"a long one").unwrap();
+        disk::sync(HOST);
+        disk::change(HOST, |settings| settings.sync_fails = 1.0);
+        file.set_len(1).unwrap();
+        assert_eq!(number(file.sync_all()), Some(libc::EIO));
+        disk::change(HOST, |settings| {
+            settings.sync_fails = 0.0;
+            settings.crash_keeps = Keeps::Synced;
+        });
+        file.set_len(1).unwrap();
+        file.sync_all().unwrap();
+        disk::cut(HOST);
+        assert_eq!(fs::read("/tmp/f").unwrap(), b"a");
     });
 }
 

@@ -121,8 +121,9 @@ impl Data {
             done += part;
         }
         let end = at + bytes.len() as u64;
-        if !bytes.is_empty() && end > self.len() {
-            self.len.set(stamp, end);
+        // A length that a failed sync has left behind is written with the next change.
+        if !bytes.is_empty() && (end > self.len() || self.len.is_adrift()) {
+            self.len.set(stamp, end.max(self.len()));
         }
     }
 
@@ -144,7 +145,7 @@ impl Data {
         if len < self.len() {
             self.punch(len, u64::MAX, stamp);
         }
-        if len != self.len() {
+        if len != self.len() || self.len.is_adrift() {
             self.len.set(stamp, len);
         }
     }

@@ -43,6 +43,11 @@ impl<T: Clone> Versions<T> {
         !self.pending.is_empty()
     }
 
+    /// Whether it is something in memory only.
+    pub(super) fn is_adrift(&self) -> bool {
+        self.adrift.is_some()
+    }
+
     /// Whether nothing but the durable value is remembered.
     pub(super) fn is_settled(&self) -> bool {
         self.pending.is_empty() && self.adrift.is_none()
