@@ -3,6 +3,7 @@
 
 use crate::inside;
 use crate::kernel::host::{HostId, Life};
+use crate::kernel::trap::Moment;
 use std::net::Ipv4Addr;
 
 /// A new host, which is down.
@@ -53,6 +54,7 @@ pub fn start(host: HostId, program: impl FnOnce() + Send + 'static) -> Life {
         let entry = kernel.host_mut(host);
         assert!(!entry.is_up, "host {:?} is up", entry.name);
         entry.is_up = true;
+        entry.has_crashed = false;
         entry.life += 1;
         let number = entry.life;
         let name = entry.name.clone();
@@ -68,16 +70,17 @@ pub fn start(host: HostId, program: impl FnOnce() + Send + 'static) -> Life {
 
 /// The host ends its life: what its threads do from now on reaches nobody.
 pub fn crash(host: HostId) {
-    inside().inside(|kernel| {
-        let entry = kernel.host_mut(host);
-        if std::mem::take(&mut entry.is_up) {
-            let number = u64::from(entry.life);
-            kernel.note(host, "crash", &[number], String::new);
-            let number = number as u32;
-            kernel.life_crashed(Life { host, number });
-            kernel.disk_crash(host);
-        }
-    });
+    inside().inside(|kernel| kernel.crash_host(host));
+}
+
+/// Has the host crash by itself at the next such moment; `None`: not any more.
+pub fn crash_at(host: HostId, moment: Option<Moment>) {
+    inside().inside(|kernel| kernel.set_trap(host, moment));
+}
+
+/// Whether the host's last life has ended in a crash, and no other has begun.
+pub fn has_crashed(host: HostId) -> bool {
+    inside().inside(|kernel| kernel.host(host).has_crashed)
 }
 
 /// The life ends in good order, if it has not ended yet: its program has come to its end.

@@ -34,6 +34,7 @@ pub use kernel::chance::{Rng, Stream};
 pub use kernel::host::{HostId, Life};
 pub use kernel::order::Order;
 pub use kernel::trace::{Event, Listener, Record, Trace};
+pub use kernel::trap::Moment;
 pub use world::{Config, World, adopt, describe_by, run};
 
 use std::time::Duration;

@@ -1,6 +1,7 @@
 //! Hosts: what a crash takes down at once.
 #![forbid(unsafe_code)]
 
+use super::trap::Trap;
 use std::net::Ipv4Addr;
 
 /// Numbers a host, in the order in which they were made. Host 0 is the experiment itself.
@@ -31,4 +32,7 @@ pub(crate) struct Host {
     pub(crate) is_paused: bool,
     /// What its wall clock is ahead of the others', in nanoseconds.
     pub(crate) skew_ns: i64,
+    /// Its last life has ended in a crash.
+    pub(crate) has_crashed: bool,
+    pub(crate) trap: Option<Trap>,
 }

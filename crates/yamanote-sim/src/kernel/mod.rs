@@ -19,6 +19,7 @@ pub(crate) mod table;
 pub(crate) mod thread;
 pub(crate) mod timers;
 pub(crate) mod trace;
+pub(crate) mod trap;
 mod waiters;
 
 use self::chance::{Chance, Rng, Stream};
@@ -132,6 +133,8 @@ impl Kernel {
             is_up: id == HostId::DRIVER,
             is_paused: false,
             skew_ns: 0,
+            has_crashed: false,
+            trap: None,
         });
         let address = self.host(id).address;
         self.note(id, "host", &[], || format!("name={name} address={address}"));

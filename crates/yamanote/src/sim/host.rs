@@ -5,18 +5,20 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use yamanote_sim::{HostId, hosts};
+use yamanote_sim::{HostId, Moment, Rng, Stream, hosts, with_rng};
 
 use super::disk::Disk;
 use super::ended::Kind;
 use super::program::{Beginning, Flavour, Program};
-use super::running::{self, Running};
+use super::running::{self, Running, Tell};
 use crate::sync::Notify;
+use crate::task::JoinHandle;
 use crate::util::poison::unpoisoned;
 
 /// A machine of a simulation: see [`Sim::host`](super::Sim::host). A handle: clones are the same
@@ -36,10 +38,12 @@ struct State {
 struct Inner {
     program: Option<Arc<Program>>,
     flavour: Flavour,
-    /// Of the present life.
+    /// Of the present life, or the last.
     crash: Arc<Notify>,
-    /// It has crashed since it last began.
-    has_crashed: bool,
+    /// How long after its end a program is started again by itself.
+    restarts_after: Option<RangeInclusive<Duration>>,
+    /// Waits for that end.
+    supervisor: Option<JoinHandle<()>>,
     /// Counts pauses, so that the end of one ends no other.
     pauses: u64,
 }
@@ -54,7 +58,8 @@ impl Host {
                 program: None,
                 flavour: Flavour::MultiThread { workers: 2 },
                 crash: Arc::default(),
-                has_crashed: false,
+                restarts_after: None,
+                supervisor: None,
                 pauses: 0,
             }),
         };
@@ -116,6 +121,17 @@ impl Host {
         self
     }
 
+    /// From its next start on, a supervisor looks after its program, as systemd does if it is told
+    /// to: when the program ends by itself, it is [started](Self::start) again after a time in this
+    /// range. That is for programs that end when their disk fails. What has crashed stays down.
+    ///
+    /// The handle that `start` returns tells of the first end.
+    #[must_use = "it is the same host, to go on with"]
+    pub fn restarts_after(self, range: RangeInclusive<Duration>) -> Host {
+        self.lock().restarts_after = Some(range);
+        self
+    }
+
     /// Starts the host with a program: the closure is called, and its future is run to its end, on
     /// a runtime of its own. A [restart](Self::restart) calls the closure again.
     ///
@@ -136,8 +152,7 @@ impl Host {
         let end = tell.clone();
         let begin = Box::new(move || {
             let tell = tell.clone();
-            let future = program();
-            let future = async move { tell.leave(Ok(future.await)) };
+            let future = leave(tell, program());
             Box::pin(future) as std::pin::Pin<Box<dyn Future<Output = ()>>>
         });
         self.replace(Program::new(begin, true, end));
@@ -161,8 +176,7 @@ impl Host {
         let mut future = Some(future);
         let begin = Box::new(move || {
             let tell = tell.clone();
-            let future = future.take().expect("a host that is not restarted");
-            let future = async move { tell.leave(Ok(future.await)) };
+            let future = leave(tell, future.take().expect("a host that is not restarted"));
             Box::pin(future) as std::pin::Pin<Box<dyn Future<Output = ()>>>
         });
         self.replace(Program::new(begin, false, end));
@@ -184,17 +198,26 @@ impl Host {
     #[track_caller]
     fn begin(&self) -> Arc<Notify> {
         let mut inner = self.lock();
+        // What is left of a life that the machine has ended.
+        inner.crash.notify_one();
         let program = inner.program.clone();
         inner.crash = Arc::default();
-        inner.has_crashed = false;
+        let ended = Arc::new(Notify::new());
         let beginning = Beginning {
             name: self.state.name.clone(),
             program: program.expect("a host that is started has a program"),
             flavour: inner.flavour,
             crash: inner.crash.clone(),
             begun: Arc::default(),
+            ended: ended.clone(),
         };
+        let after = inner.restarts_after.clone();
+        let supervisor = after.map(|after| crate::spawn(self.clone().supervise(ended, after)));
+        let before = std::mem::replace(&mut inner.supervisor, supervisor);
         drop(inner);
+        if let Some(before) = before {
+            before.abort();
+        }
         let begun = beginning.begun.clone();
         beginning.start(self.state.id);
         begun
@@ -210,12 +233,30 @@ impl Host {
     ///
     /// A thread that waits outside of the runtime never runs again.
     pub fn crash(&self) {
-        if self.is_up() {
-            hosts::crash(self.state.id);
-            let mut inner = self.lock();
-            inner.has_crashed = true;
-            inner.crash.notify_one();
+        hosts::crash(self.state.id);
+        if hosts::has_crashed(self.state.id) {
+            self.lock().crash.notify_one();
         }
+    }
+
+    /// Crashes the host at the next such moment: when what a program has written is not synced. If
+    /// there is none for a time, nothing happens. Whether there was one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the host does not crash by this any more.
+    pub async fn crash_at(&self, moment: Moment, within: Duration) -> bool {
+        if !self.is_up() {
+            return false;
+        }
+        let trap = Trap { host: self };
+        hosts::crash_at(self.state.id, Some(moment));
+        let end = yamanote_sim::now().saturating_add(within);
+        while self.is_up() && yamanote_sim::now() < end {
+            crate::time::sleep(LOOKS).await;
+        }
+        drop(trap);
+        hosts::has_crashed(self.state.id)
     }
 
     /// Runs the host's program again, from its beginning. A host that is up crashes before.
@@ -282,12 +323,28 @@ impl Host {
         hosts::set_paused(self.state.id, is_paused);
     }
 
-    /// Starts it if it has crashed, and has something that can be run again.
-    pub(super) fn restart_if_crashed(&self) {
+    /// Whether it has a program that can be started again.
+    pub(super) fn is_repeatable(&self) -> bool {
         let inner = self.lock();
-        let program = inner.program.as_ref();
-        if inner.has_crashed && program.is_some_and(|it| it.is_repeatable) {
-            drop(inner);
+        inner.program.as_ref().is_some_and(|it| it.is_repeatable)
+    }
+
+    /// Starts it if it has crashed, or has ended and is supervised.
+    pub(super) fn restart_if_down(&self) {
+        let is_supervised = self.lock().restarts_after.is_some();
+        let is_meant_to_be_up = is_supervised || hosts::has_crashed(self.state.id);
+        if !self.is_up() && is_meant_to_be_up && self.is_repeatable() {
+            self.begin();
+        }
+    }
+
+    async fn supervise(self, ended: Arc<Notify>, after: RangeInclusive<Duration>) {
+        ended.notified().await;
+        let nanos = |time: &Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        let (least, most) = (nanos(after.start()), nanos(after.end()));
+        let wait = with_rng(Stream::Chaos, |rng: &mut Rng| rng.between(least, most));
+        crate::time::sleep(Duration::from_nanos(wait)).await;
+        if !self.is_up() && !hosts::has_crashed(self.state.id) && self.is_repeatable() {
             self.begin();
         }
     }
@@ -311,6 +368,31 @@ impl Host {
     /// behind if they are negative. What measures time (`Instant`, timers) is not moved.
     pub fn skew(&self, nanoseconds: i64) {
         hosts::set_skew(self.state.id, nanoseconds);
+    }
+}
+
+/// Between two looks of [`Host::crash_at`].
+const LOOKS: Duration = Duration::from_millis(1);
+
+/// A host that is to crash; no more when this is dropped.
+struct Trap<'a> {
+    host: &'a Host,
+}
+
+impl Drop for Trap<'_> {
+    fn drop(&mut self) {
+        hosts::crash_at(self.host.id(), None);
+        if hosts::has_crashed(self.host.id()) {
+            self.host.lock().crash.notify_one();
+        }
+    }
+}
+
+/// A program, which leaves its value if it ends before its life.
+async fn leave<F: Future>(tell: Tell<F::Output>, program: F) {
+    let value = program.await;
+    if hosts::is_alive(hosts::current_life()) {
+        tell.leave(Ok(value));
     }
 }
 

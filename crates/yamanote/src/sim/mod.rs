@@ -46,7 +46,10 @@
 //! - [`Host::pause`] holds a host for a time, as a long collection of garbage or a stopped virtual
 //!   machine would; [`Host::skew`] puts its wall clock wrong.
 //! - [`Sim::net`] partitions, delays, loses; [`Host::disk`] fails, fills up, is slow.
-//! - [`Sim::chaos`] has all of that happen as the seed says, until [`Sim::heal`].
+//! - [`Host::crash_at`] crashes a host when that hurts: in a write, or when it has told others of
+//!   what is not synced. [`Host::restarts_after`] is the supervisor of a program that ends.
+//! - [`Sim::chaos`] has all of that happen as the seed says, until [`Sim::heal`]; [`Sim::storm`] is
+//!   both, and waits.
 //!
 //! The test itself, the *experiment*, runs outside of all hosts: no fault reaches it.
 //!
@@ -130,7 +133,7 @@ pub use running::Running;
 pub use yamanote_macros::sim_test as test;
 pub use yamanote_marks::{always, buggify, sometimes};
 pub use yamanote_sim::disk::{Keeps, Tear, WriteError};
-pub use yamanote_sim::{Order, Rng};
+pub use yamanote_sim::{Moment, Order, Rng};
 
 #[doc(inline)]
 pub use yamanote_sim::{note, now};

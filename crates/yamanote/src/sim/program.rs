@@ -95,6 +95,8 @@ pub(super) struct Beginning {
     pub(super) crash: Arc<Notify>,
     /// Told when the program has begun.
     pub(super) begun: Arc<Notify>,
+    /// Told when it has ended by itself.
+    pub(super) ended: Arc<Notify>,
 }
 
 /// For how long the end of a program waits for what runs on the blocking pool.
@@ -126,14 +128,20 @@ impl Beginning {
         }));
         if let Err(panic) = ended {
             let message = panic_text(&*panic).to_owned();
-            self.program.give_up(&self.name, Kind::Panicked(message));
+            if hosts::is_alive(life) {
+                self.program.give_up(&self.name, Kind::Panicked(message));
+            }
         }
         match crashed.into_inner() {
             true => runtime.shutdown_background(),
             false => runtime.shutdown_timeout(LAST_JOBS),
         }
+        let by_itself = hosts::is_alive(life);
         hosts::end(life);
         self.program.tell();
+        if by_itself {
+            self.ended.notify_one();
+        }
     }
 }
 

@@ -54,6 +54,22 @@ impl Tree {
         losses
     }
 
+    /// The stamp of the last change.
+    pub(crate) fn last_change(&self) -> u64 {
+        self.stamp
+    }
+
+    /// Whether a change of a name or of contents is not durable that is younger than a stamp.
+    pub(crate) fn is_pending_since(&self, stamp: u64) -> bool {
+        let mut stamps: Vec<u64> = self.journal.ops.iter().map(|op| op.stamp).collect();
+        for inode in self.inodes.values() {
+            if let Kind::File(data) = &inode.kind {
+                data.stamps(&mut stamps);
+            }
+        }
+        stamps.iter().any(|at| *at > stamp)
+    }
+
     /// Everything is durable.
     pub(crate) fn sync_everything(&mut self) {
         self.sync_all_names();

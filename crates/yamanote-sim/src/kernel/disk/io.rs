@@ -8,6 +8,7 @@ use super::tree::{Ino, Kind};
 use crate::kernel::Kernel;
 use crate::kernel::chance::Stream;
 use crate::kernel::files::{Errno, FileId, Object, total};
+use crate::kernel::trap::Moment;
 use std::io::{IoSlice, IoSliceMut};
 
 /// The most bytes of a file.
@@ -133,6 +134,8 @@ impl Kernel {
         });
         if target.flags & libc::O_DSYNC != 0 {
             self.sync_inode(host, ino)?;
+        } else {
+            self.come_by(host, Moment::Write);
         }
         Ok(n)
     }

@@ -31,6 +31,7 @@ use super::chance::Stream;
 use super::files::{Errno, FileId, Object};
 use super::host::{HostId, Life};
 use super::thread::Key;
+use super::trap::Moment;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -170,18 +171,21 @@ impl Kernel {
         self.disk.hosts.insert(host, disk);
     }
 
-    /// Notes what was done to a name.
+    /// Notes what was done to a name, after which the host may crash.
     pub(crate) fn note_name(&mut self, life: Life, code: &'static str, path: &[u8]) {
         self.note(life.host, code, &[hash_of(path)], || {
             format!("path={}", String::from_utf8_lossy(path))
         });
+        self.come_by(life.host, Moment::Write);
     }
 
+    /// As `note_name`, of two names.
     pub(crate) fn note_names(&mut self, life: Life, code: &'static str, old: &[u8], new: &[u8]) {
         self.note(life.host, code, &[hash_of(old), hash_of(new)], || {
             let (old, new) = (String::from_utf8_lossy(old), String::from_utf8_lossy(new));
             format!("from={old} to={new}")
         });
+        self.come_by(life.host, Moment::Write);
     }
 
     /// The description's disk file, for a life that is not over.

@@ -7,6 +7,7 @@ use super::{Kind, Received, Socket, SocketId, tcp, udp, unix};
 use crate::kernel::Kernel;
 use crate::kernel::files::{Errno, FileId, Object};
 use crate::kernel::host::Life;
+use crate::kernel::trap::Moment;
 use std::io::{IoSlice, IoSliceMut};
 use std::net::SocketAddr;
 
@@ -377,7 +378,8 @@ impl Kernel {
         if socket.is_cut_off {
             return Err(libc::EPIPE);
         }
-        match (&socket.kind, to) {
+        let host = socket.life.host;
+        let sent = match (&socket.kind, to) {
             (Kind::Tcp(_), _) => self.tcp_write(id, bufs),
             (Kind::Udp(_), None) => self.udp_send(id, bufs, None),
             (Kind::Udp(_), Some(Address::Inet(to))) => {
@@ -386,7 +388,11 @@ impl Kernel {
             }
             (Kind::Udp(_), Some(_)) => Err(libc::EAFNOSUPPORT),
             (Kind::Stream(_) | Kind::Datagram(_), to) => self.unix_send(id, bufs, to),
+        };
+        if sent.is_ok() {
+            self.come_by(host, Moment::Send);
         }
+        sent
     }
 
     /// `EAGAIN` when it would wait.

@@ -6,6 +6,8 @@ mod fault;
 
 pub use fault::FaultKind;
 
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -30,9 +32,20 @@ pub struct Chaos {
     during: Duration,
     every: Duration,
     longest: Duration,
+    /// Of some kinds: least and most.
+    lengths: BTreeMap<FaultKind, (Duration, Duration)>,
     kinds: Vec<FaultKind>,
+    /// Who may be hit; `None`: all.
+    hit: Option<Vec<String>>,
     spared: Vec<String>,
+    /// Between whom the network may fail; `None`: all.
+    cut: Option<Vec<String>>,
     most_down: usize,
+    most_skew: Duration,
+    slowest_link: Duration,
+    slowest_disk: Duration,
+    most_lost: f64,
+    most_failing: f64,
 }
 
 impl Default for Chaos {
@@ -42,16 +55,26 @@ impl Default for Chaos {
 }
 
 impl Chaos {
-    /// All kinds of faults, for a minute, one in three seconds or so, none for longer than ten
-    /// seconds, to any number of hosts.
+    /// All kinds of faults but [lying syncs](FaultKind::LyingSync), for a minute, one in three
+    /// seconds or so, none for longer than ten seconds, to any number of hosts.
     pub fn new() -> Chaos {
+        let mut kinds = FaultKind::ALL.to_vec();
+        kinds.retain(|kind| *kind != FaultKind::LyingSync);
         Chaos {
             during: Duration::from_secs(60),
             every: Duration::from_secs(3),
             longest: Duration::from_secs(10),
-            kinds: FaultKind::ALL.to_vec(),
+            lengths: BTreeMap::new(),
+            kinds,
+            hit: None,
             spared: Vec::new(),
+            cut: None,
             most_down: usize::MAX,
+            most_skew: Duration::from_secs(5),
+            slowest_link: Duration::from_millis(500),
+            slowest_disk: Duration::from_millis(200),
+            most_lost: 0.3,
+            most_failing: 1.0,
         }
     }
 
@@ -76,10 +99,29 @@ impl Chaos {
         self
     }
 
+    /// A fault of that kind lasts for a time in this range, however long the others do. For
+    /// crashes it is how long the host is down.
+    #[must_use]
+    pub fn lasting(mut self, kind: FaultKind, range: RangeInclusive<Duration>) -> Chaos {
+        self.lengths.insert(kind, range.into_inner());
+        self
+    }
+
     /// Only these kinds.
     #[must_use]
     pub fn only(mut self, kinds: impl IntoIterator<Item = FaultKind>) -> Chaos {
         self.kinds = kinds.into_iter().collect();
+        self
+    }
+
+    /// These kinds too.
+    #[must_use]
+    pub fn and(mut self, kinds: impl IntoIterator<Item = FaultKind>) -> Chaos {
+        for kind in kinds {
+            if !self.kinds.contains(&kind) {
+                self.kinds.push(kind);
+            }
+        }
         self
     }
 
@@ -88,6 +130,21 @@ impl Chaos {
     pub fn without(mut self, kinds: impl IntoIterator<Item = FaultKind>) -> Chaos {
         let kinds: Vec<FaultKind> = kinds.into_iter().collect();
         self.kinds.retain(|kind| !kinds.contains(kind));
+        self
+    }
+
+    /// Crashes, pauses, wrong clocks and faults of disks happen to these hosts only. If it is not
+    /// said: to all. A host whose program runs [once](super::Host::run) never crashes.
+    #[must_use]
+    pub fn hit(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Chaos {
+        self.hit = Some(hosts.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Partitions and holds are between these hosts only. If it is not said: between all.
+    #[must_use]
+    pub fn cut(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Chaos {
+        self.cut = Some(hosts.into_iter().map(Into::into).collect());
         self
     }
 
@@ -102,6 +159,41 @@ impl Chaos {
     #[must_use]
     pub fn most_down(mut self, hosts: usize) -> Chaos {
         self.most_down = hosts;
+        self
+    }
+
+    /// No wall clock is further ahead or behind. The default is five seconds.
+    #[must_use]
+    pub fn most_skew(mut self, time: Duration) -> Chaos {
+        self.most_skew = time;
+        self
+    }
+
+    /// No packet takes longer. The default is half a second.
+    #[must_use]
+    pub fn slowest_link(mut self, time: Duration) -> Chaos {
+        self.slowest_link = time;
+        self
+    }
+
+    /// No call of a slow disk takes longer. The default is 200 ms.
+    #[must_use]
+    pub fn slowest_disk(mut self, time: Duration) -> Chaos {
+        self.slowest_disk = time;
+        self
+    }
+
+    /// No packet is more likely to be lost. The default is 0.3.
+    #[must_use]
+    pub fn most_lost(mut self, probability: f64) -> Chaos {
+        self.most_lost = probability.clamp(0.0, 1.0);
+        self
+    }
+
+    /// No call of a disk is more likely to fail, or to lie. The default is 1.
+    #[must_use]
+    pub fn most_failing(mut self, probability: f64) -> Chaos {
+        self.most_failing = probability.clamp(0.0, 1.0);
         self
     }
 }
@@ -130,9 +222,18 @@ impl Sim {
         self.keep_faults(begin(self, &chaos));
     }
 
+    /// Has [`chaos`](Self::chaos), waits until its time is over, and [heals](Self::heal).
+    pub async fn storm(&self, chaos: Chaos) {
+        let time = chaos.during;
+        self.chaos(chaos);
+        self.sleep(time).await;
+        self.heal();
+    }
+
     /// Ends all that is wrong: [`chaos`](Self::chaos), partitions, holds, what was set for links
-    /// and disks, pauses, wrong clocks. Hosts that are down are restarted if they had a program
-    /// that can be. [`buggify`](super::buggify) is false from now on.
+    /// and disks, pauses, wrong clocks. Hosts that have crashed are restarted if they had a program
+    /// that can be, and so are those that have ended and have a
+    /// [supervisor](super::Host::restarts_after). [`buggify`](super::buggify) is false from now on.
     ///
     /// What comes after it is the test of liveness: the program has no excuse any more.
     pub fn heal(&self) {
@@ -144,7 +245,8 @@ impl Sim {
             host.disk().heal();
             host.resume();
             host.skew(0);
-            host.restart_if_crashed();
+            yamanote_sim::hosts::crash_at(host.id(), None);
+            host.restart_if_down();
         }
     }
 }
@@ -187,7 +289,11 @@ fn begin(sim: &Sim, chaos: &Chaos) -> Vec<JoinHandle<()>> {
 }
 
 async fn happen(sim: Sim, number: usize, planned: Planned) {
-    let Planned { at, length, fault } = planned;
+    let Planned {
+        at,
+        length,
+        mut fault,
+    } = planned;
     crate::time::sleep(at.saturating_sub(sim.now())).await;
     let end = sim.now() + length;
     let (text, end_ns) = (fault.fields(), end.as_nanos());
@@ -197,7 +303,21 @@ async fn happen(sim: Sim, number: usize, planned: Planned) {
         &format!("id={number} {text} until={end_ns}"),
     );
     fault.begin(&sim);
-    crate::time::sleep(length).await;
+    if let Some(moment) = fault.kind.moment() {
+        // It is down for as long as it was meant to be.
+        let host = sim.host(&fault.these[0]);
+        if host.crash_at(moment, fault::WAITS).await {
+            crate::time::sleep(length).await;
+        }
+    } else {
+        let next = std::mem::take(&mut fault.next);
+        let part = length / (next.len() as u32 + 1);
+        for sides in next {
+            crate::time::sleep(part).await;
+            fault.shift(&sim, sides);
+        }
+        crate::time::sleep(end.saturating_sub(sim.now())).await;
+    }
     fault.end(&sim);
     note_as(HostId::DRIVER, "over", &format!("id={number}"));
 }
