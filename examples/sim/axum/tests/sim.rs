@@ -4,13 +4,12 @@
 mod work;
 
 use bank::{Bug, Client};
-use faults::{Fault, Storm};
 use std::io;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use work::START;
-use yamanote::sim::Sim;
+use yamanote::sim::{Chaos, FaultKind, Sim};
 
 const CLIENTS: [&str; 3] = ["komagome", "tabata", "nippori"];
 
@@ -29,8 +28,27 @@ async fn audit() {
     }
 }
 
-async fn experiment(sim: Sim, bug: Option<Bug>) {
-    sim.host("bank").start(move || bank(bug));
+/// What may happen to the bank, and between it and those who pay.
+fn all() -> Chaos {
+    let chaos = Chaos::new().hit(["bank"]);
+    let chaos = chaos.cut(["bank"].into_iter().chain(CLIENTS));
+    let chaos = chaos.without([FaultKind::Duplicates, FaultKind::Reorder]);
+    let chaos = chaos.during(Duration::from_secs(10));
+    chaos
+        .every(Duration::from_millis(500))
+        .longest(Duration::from_secs(3))
+}
+
+/// The same without a disk that fails: the mistakes are about something else.
+fn with_a_good_disk() -> Chaos {
+    all().without(FaultKind::DISK.iter().copied())
+}
+
+async fn experiment(sim: Sim, chaos: Chaos, bug: Option<Bug>) {
+    // A bank that cannot read its journal ends.
+    let back = Duration::from_millis(10)..=Duration::from_secs(1);
+    let host = sim.host("bank").restarts_after(back);
+    host.start(move || bank(bug));
     let client = || Client::new("bank:80", None);
     let opening = async move { work::open_shared(&client()).await };
     let opened = timeout(Duration::from_secs(10), sim.host("teller").run(opening)).await;
@@ -44,20 +62,7 @@ async fn experiment(sim: Sim, bug: Option<Bug>) {
             sim.host(name).run(pay)
         })
         .collect();
-    let storm = Storm {
-        nodes: &["bank"],
-        hosts: &["bank", "komagome", "tabata", "nippori"],
-        faults: &[
-            Fault::Partition,
-            Fault::OneWay,
-            Fault::Hold,
-            Fault::Crash,
-            Fault::Pause,
-            Fault::SlowDisk,
-        ],
-        time: Duration::from_secs(10),
-    };
-    storm.rage(&sim).await;
+    sim.storm(chaos).await;
     for client in paying {
         let paid = timeout(Duration::from_secs(60), client).await;
         paid.expect("everybody is answered in the end")
@@ -70,41 +75,59 @@ async fn experiment(sim: Sim, bug: Option<Bug>) {
 
 #[yamanote::sim::test(seeds = 100)]
 async fn money_moves_once(sim: Sim) {
-    experiment(sim, None).await;
+    experiment(sim, all(), None).await;
+}
+
+#[yamanote::sim::test(seeds = 100)]
+async fn a_disk_that_fails_loses_nothing(sim: Sim) {
+    let crashes = [
+        FaultKind::Crash,
+        FaultKind::CrashAtWrite,
+        FaultKind::CrashAtSend,
+    ];
+    let chaos = all().only(FaultKind::DISK.iter().copied().chain(crashes));
+    experiment(sim, chaos, None).await;
+}
+
+#[yamanote::sim::test(seeds = 100)]
+#[should_panic]
+async fn finds_a_disk_that_lies(sim: Sim) {
+    let chaos = with_a_good_disk().and([FaultKind::LyingSync]);
+    experiment(sim, chaos, None).await;
 }
 
 #[yamanote::sim::test(seeds = 100)]
 #[should_panic]
 async fn finds_a_transfer_applied_twice(sim: Sim) {
-    experiment(sim, Some(Bug::AppliedTwice)).await;
+    experiment(sim, with_a_good_disk(), Some(Bug::AppliedTwice)).await;
 }
 
 #[yamanote::sim::test(seeds = 100)]
 #[should_panic]
 async fn finds_forgotten_keys(sim: Sim) {
-    experiment(sim, Some(Bug::KeysForgotten)).await;
+    experiment(sim, with_a_good_disk(), Some(Bug::KeysForgotten)).await;
 }
 
 #[yamanote::sim::test(seeds = 100)]
 #[should_panic]
 async fn finds_a_missing_sync(sim: Sim) {
-    experiment(sim, Some(Bug::NotSynced)).await;
+    experiment(sim, with_a_good_disk(), Some(Bug::NotSynced)).await;
 }
 
 #[yamanote::sim::test(seeds = 100)]
 #[should_panic]
 async fn finds_a_deadlock_of_two_locks(sim: Sim) {
-    experiment(sim, Some(Bug::LockOrder)).await;
+    experiment(sim, with_a_good_disk(), Some(Bug::LockOrder)).await;
 }
 
 #[yamanote::sim::test(seeds = 100)]
 #[should_panic]
 async fn finds_half_a_transfer(sim: Sim) {
-    experiment(sim, Some(Bug::HalfATransfer)).await;
+    experiment(sim, with_a_good_disk(), Some(Bug::HalfATransfer)).await;
 }
 
 #[yamanote::sim::test(seeds = 100)]
 #[should_panic]
 async fn finds_a_forgotten_timeout(sim: Sim) {
-    experiment(sim, Some(Bug::NoTimeout)).await;
+    experiment(sim, with_a_good_disk(), Some(Bug::NoTimeout)).await;
 }

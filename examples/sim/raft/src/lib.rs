@@ -30,6 +30,9 @@ pub enum Bug {
     VoteNotSynced,
     /// The log is read without looking at its checksums.
     TornWrite,
+    /// A node that is started again after a failed sync trusts what it reads: the kernel has it in
+    /// memory, says at the next sync that all is well, and does not have it on the disk.
+    TrustsTheCache,
     /// A leader reads without asking the others whether it is one still.
     LocalRead,
     /// A call that is made again is done again.

@@ -56,7 +56,7 @@ impl Log {
         file.set_len(at).await?;
         file.sync_all().await?;
         files::sync_folder(&path).await?;
-        Ok(Log {
+        let mut log = Log {
             folder: folder.to_owned(),
             entries: Arc::new(Mutex::new(entries)),
             purged,
@@ -64,7 +64,13 @@ impl Log {
             file,
             at,
             bug,
-        })
+        };
+        if bug != Some(Bug::TrustsTheCache) {
+            // A sync may have failed before this start. Then what was read may be in memory alone,
+            // and no sync writes it any more.
+            log.rewrite().await?;
+        }
+        Ok(log)
     }
 
     async fn write(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {

@@ -3,14 +3,13 @@
 
 mod work;
 
-use faults::{Fault, Storm};
 use lease::{Bug, TERM};
 use std::io;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use work::Resource;
-use yamanote::sim::Sim;
+use yamanote::sim::{Chaos, FaultKind, Sim};
 
 async fn server() -> io::Result<()> {
     let listener = TcpListener::bind("0.0.0.0:6379").await?;
@@ -30,6 +29,17 @@ async fn workers(name: &'static str, resource: Resource, bug: Option<Bug>) {
     }
 }
 
+/// Who works, and who gives leases. Only the latter crashes: the others work once.
+const HOSTS: [&str; 4] = ["redis", "kanda", "tokyo", "yurakucho"];
+
+const KINDS: &[FaultKind] = &[
+    FaultKind::Partition,
+    FaultKind::OneWay,
+    FaultKind::Hold,
+    FaultKind::Crash,
+    FaultKind::Skew,
+];
+
 async fn experiment(sim: Sim, bug: Option<Bug>) {
     sim.host("redis").start(server);
     let resource = Resource::default();
@@ -37,19 +47,14 @@ async fn experiment(sim: Sim, bug: Option<Bug>) {
         .into_iter()
         .map(|name| sim.host(name).run(workers(name, resource.clone(), bug)))
         .collect();
-    let storm = Storm {
-        nodes: &["redis"],
-        hosts: &["redis", "kanda", "tokyo", "yurakucho"],
-        faults: &[
-            Fault::Partition,
-            Fault::OneWay,
-            Fault::Hold,
-            Fault::Crash,
-            Fault::Skew,
-        ],
-        time: Duration::from_secs(10),
-    };
-    storm.rage(&sim).await;
+    let chaos = Chaos::new().only(KINDS.iter().copied()).hit(HOSTS);
+    let chaos = chaos.cut(HOSTS);
+    let chaos = chaos.during(Duration::from_secs(10));
+    let chaos = chaos.most_skew(Duration::from_secs(2));
+    let chaos = chaos
+        .every(Duration::from_millis(500))
+        .longest(Duration::from_secs(2));
+    sim.storm(chaos).await;
     for workers in working {
         let worked = timeout(Duration::from_secs(120), workers).await;
         worked

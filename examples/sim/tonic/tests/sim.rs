@@ -3,14 +3,13 @@
 
 mod work;
 
-use faults::{Fault, Storm};
 use line::{BACKLOG, Bug, Gauges};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
-use yamanote::sim::Sim;
+use yamanote::sim::{Chaos, FaultKind, Sim};
 
 const LINE: &str = "line:7000";
 
@@ -18,6 +17,8 @@ async fn serve(gauges: Arc<Gauges>, bug: Option<Bug>) {
     let listener = TcpListener::bind("0.0.0.0:7000").await.expect("free");
     line::serve(listener, gauges, bug).await.expect("no error");
 }
+
+const KINDS: &[FaultKind] = &[FaultKind::Partition, FaultKind::OneWay, FaultKind::Hold];
 
 async fn experiment(sim: Sim, bug: Option<Bug>) {
     let gauges = Arc::new(Gauges::default());
@@ -32,13 +33,13 @@ async fn experiment(sim: Sim, bug: Option<Bug>) {
         }
     });
     let repairing = sim.host("okachimachi").run(work::repairs(LINE));
-    let storm = Storm {
-        nodes: &["line"],
-        hosts: &["line", "uguisudani", "ueno", "okachimachi"],
-        faults: &[Fault::Partition, Fault::OneWay, Fault::Hold],
-        time: Duration::from_secs(8),
-    };
-    storm.rage(&sim).await;
+    let chaos = Chaos::new().only(KINDS.iter().copied()).hit(["line"]);
+    let chaos = chaos.cut(["line", "uguisudani", "ueno", "okachimachi"]);
+    let chaos = chaos.during(Duration::from_secs(8));
+    let chaos = chaos
+        .every(Duration::from_millis(500))
+        .longest(Duration::from_secs(2));
+    sim.storm(chaos).await;
     let free = sim.host("akihabara").run(work::crews_are_free(LINE));
     for (what, running) in [("watch", watching), ("ride", riding), ("repair", repairing)] {
         let ended = timeout(Duration::from_secs(120), running).await;

@@ -3,19 +3,25 @@
 
 mod work;
 
-use faults::{Fault, Storm};
 use jobs::Bug;
 use std::io;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use yamanote::sim::Sim;
+use yamanote::sim::{Chaos, FaultKind, Sim};
 
 async fn service(stop: CancellationToken, bug: Option<Bug>) -> io::Result<()> {
     let listener = TcpListener::bind("0.0.0.0:7000").await?;
     jobs::serve(listener, stop, bug).await
 }
+
+const KINDS: &[FaultKind] = &[
+    FaultKind::Partition,
+    FaultKind::OneWay,
+    FaultKind::Hold,
+    FaultKind::Pause,
+];
 
 async fn experiment(sim: Sim, bug: Option<Bug>) {
     let stop = CancellationToken::new();
@@ -30,13 +36,13 @@ async fn experiment(sim: Sim, bug: Option<Bug>) {
         .map(|(name, me)| sim.host(name).run(work::ask("service:7000", me, 60)))
         .collect();
     let staying = sim.host("komagome").run(work::stays("service:7000"));
-    let storm = Storm {
-        nodes: &["service"],
-        hosts: &["service", "ikebukuro", "otsuka", "sugamo"],
-        faults: &[Fault::Partition, Fault::OneWay, Fault::Hold, Fault::Pause],
-        time: Duration::from_secs(5),
-    };
-    storm.rage(&sim).await;
+    let chaos = Chaos::new().only(KINDS.iter().copied()).hit(["service"]);
+    let chaos = chaos.cut(["service", "ikebukuro", "otsuka", "sugamo"]);
+    let chaos = chaos.during(Duration::from_secs(5));
+    let chaos = chaos
+        .every(Duration::from_millis(500))
+        .longest(Duration::from_secs(2));
+    sim.storm(chaos).await;
     for client in asking {
         let asked = timeout(Duration::from_secs(120), client).await;
         asked.expect("every job is done").expect("no panic");

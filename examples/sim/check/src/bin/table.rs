@@ -2,7 +2,7 @@
 //! its own. Prints the table of `README.md`. Run in this workspace's folder:
 //!
 //! ```console
-//! $ cargo run --release -p faults --bin table [tries]
+//! $ cargo run --release -p check --bin table [tries]
 //! ```
 #![forbid(unsafe_code)]
 
@@ -10,9 +10,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-const PACKAGES: [(&str, &str); 5] = [
+const PACKAGES: [(&str, &str); 6] = [
     ("raft", "kv"),
     ("axum", "bank"),
+    ("board", "board"),
     ("tonic", "line"),
     ("redis", "lease"),
     ("util", "jobs"),
