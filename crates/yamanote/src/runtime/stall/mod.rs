@@ -21,3 +21,6 @@ pub(crate) use polling::{Polled, Polling};
 pub(crate) use rouser::Rouser;
 pub use stack::Stack;
 pub(crate) use watchdog::{Finding, Registration, Settings, Watchdog, Workers};
+
+#[cfg(all(test, loom))]
+mod loom_tests;

@@ -1,7 +1,7 @@
 //! How a worker that wakes up gets the watchdog up.
 #![forbid(unsafe_code)]
 
-use std::sync::atomic::{
+use crate::loom::sync::atomic::{
     AtomicBool,
     Ordering::{Relaxed, SeqCst},
     fence,
@@ -46,6 +46,11 @@ impl Rouser {
         self.lies.store(true, Relaxed); // the fence
         // Pairs with the fence in `rouse`.
         fence(SeqCst);
+    }
+
+    #[cfg(all(test, loom))]
+    pub(super) fn lies(&self) -> bool {
+        self.lies.load(Relaxed) // when all is over
     }
 
     /// It does not lie, or not any more.
