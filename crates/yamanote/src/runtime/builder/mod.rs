@@ -4,6 +4,7 @@
 mod build;
 mod poll_times;
 mod stalls;
+mod threads;
 unstable! {
     #[cfg(feature = "schedule-latency")]
     mod schedule_latency;
@@ -87,11 +88,30 @@ pub struct Builder {
 impl Builder {
     /// Settings for a runtime that runs its tasks on the threads that call
     /// [`Runtime::block_on`](super::Runtime::block_on), one thread at a time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_current_thread().enable_all().build().unwrap();
+    /// assert_eq!(rt.block_on(async { 6 * 7 }), 42);
+    /// ```
     pub fn new_current_thread() -> Builder {
         Builder::new(RuntimeFlavor::CurrentThread)
     }
 
     /// Settings for a runtime with worker threads of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_multi_thread().enable_all().build().unwrap();
+    /// let task = rt.spawn(async { 6 * 7 });
+    /// assert_eq!(rt.block_on(task).unwrap(), 42);
+    /// ```
     pub fn new_multi_thread() -> Builder {
         Builder::new(RuntimeFlavor::MultiThread)
     }
@@ -209,6 +229,22 @@ impl Builder {
 
     /// Enables I/O and time: [`enable_io`](Self::enable_io) and [`enable_time`](Self::enable_time).
     /// Off by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use yamanote::net::TcpListener;
+    /// use yamanote::runtime::Builder;
+    /// use yamanote::time::timeout;
+    ///
+    /// let rt = Builder::new_current_thread().enable_all().build().unwrap();
+    /// rt.block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    ///     let nobody_came = timeout(Duration::from_millis(1), listener.accept()).await;
+    ///     assert!(nobody_came.is_err());
+    /// });
+    /// ```
     pub fn enable_all(&mut self) -> &mut Self {
         self.enable_io().enable_time()
     }
@@ -232,6 +268,19 @@ impl Builder {
     /// # Panics
     ///
     /// [`build`](Self::build) panics if this is set for a multi-thread runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use yamanote::runtime::Builder;
+    /// use yamanote::time::sleep;
+    ///
+    /// let rt = Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    /// let start = Instant::now();
+    /// rt.block_on(async { sleep(Duration::from_secs(3600)).await });
+    /// assert!(start.elapsed() < Duration::from_secs(60));
+    /// ```
     pub fn start_paused(&mut self, start_paused: bool) -> &mut Self {
         self.start_paused = start_paused;
         self
@@ -280,157 +329,26 @@ impl Builder {
         self
     }
 
-    /// How many workers a multi-thread runtime has. The default is the value of the environment
-    /// variable `TOKIO_WORKER_THREADS`, or else the number of processors this process may use. A
-    /// current-thread runtime ignores it.
-    ///
-    /// # Panics
-    ///
-    /// When `val` is zero.
-    #[track_caller]
-    pub fn worker_threads(&mut self, val: usize) -> &mut Self {
-        assert!(val > 0, "Worker threads cannot be set to 0");
-        self.worker_threads = Some(val);
-        self
-    }
-
-    /// At most this many threads run blocking jobs. The default is 512. Workers do not count.
-    ///
-    /// Jobs above the limit wait in a queue without bound, so a low limit can make a program wait
-    /// for itself: a job that waits for another job needs a second thread.
-    ///
-    /// # Panics
-    ///
-    /// When `val` is zero.
-    #[track_caller]
-    pub fn max_blocking_threads(&mut self, val: usize) -> &mut Self {
-        assert!(val > 0, "Max blocking threads cannot be set to 0");
-        self.max_blocking_threads = val;
-        self
-    }
-
-    /// How long a thread for blocking jobs stays around without one. The default is 10 seconds.
-    pub fn thread_keep_alive(&mut self, duration: Duration) -> &mut Self {
-        self.keep_alive = duration;
-        self
-    }
-
-    /// The name of the runtime's threads. The default is "tokio-rt-worker".
-    ///
-    /// No thread can have a name with a zero byte: [`build`](Self::build) of a multi-thread runtime
-    /// fails then, and so does the first blocking job of a current-thread one.
-    pub fn thread_name(&mut self, val: impl Into<String>) -> &mut Self {
-        let name = val.into();
-        self.thread_name = Arc::new(move || name.clone());
-        self
-    }
-
-    /// Names each of the runtime's threads by calling `f`.
-    ///
-    /// If `f` panics, the thread cannot be had, as if the system refused it; see also
-    /// [`thread_name`](Self::thread_name).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::atomic::{AtomicUsize, Ordering};
-    /// use yamanote::runtime::Builder;
-    ///
-    /// let rt = Builder::new_multi_thread()
-    ///     .thread_name_fn(|| {
-    ///         static NEXT: AtomicUsize = AtomicUsize::new(0);
-    ///         format!("my-pool-{}", NEXT.fetch_add(1, Ordering::Relaxed))
-    ///     })
-    ///     .build()
-    ///     .unwrap();
-    /// # drop(rt);
-    /// ```
-    pub fn thread_name_fn<F>(&mut self, f: F) -> &mut Self
-    where
-        F: Fn() -> String + Send + Sync + 'static,
-    {
-        self.thread_name = Arc::new(f);
-        self
-    }
-
     /// The name of the runtime, which [`Handle::name`](super::Handle::name) returns. None by
     /// default.
     ///
     /// # Panics
     ///
     /// When the name is blank.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_current_thread().name("requests").build().unwrap();
+    /// assert_eq!(rt.handle().name(), Some("requests"));
+    /// ```
     #[track_caller]
     pub fn name(&mut self, val: impl Into<String>) -> &mut Self {
         let name = val.into();
         assert!(!name.trim().is_empty(), "runtime name shouldn't be empty");
         self.name = Some(name);
-        self
-    }
-
-    /// The stack size of the runtime's threads in bytes. The default is the standard library's,
-    /// 2 MiB unless `RUST_MIN_STACK` says otherwise. The threads that call `block_on` are not the
-    /// runtime's.
-    pub fn thread_stack_size(&mut self, val: usize) -> &mut Self {
-        self.thread_stack_size = Some(val);
-        self
-    }
-
-    /// Calls `f` on each of the runtime's threads, workers and blocking ones, after it has started
-    /// and before it does anything else.
-    pub fn on_thread_start<F>(&mut self, f: F) -> &mut Self
-    where
-        F: Fn() + Send + Sync + 'static,
-    {
-        self.after_start = Some(Arc::new(f));
-        self
-    }
-
-    /// Calls `f` on each of the runtime's threads, workers and blocking ones, before it ends.
-    pub fn on_thread_stop<F>(&mut self, f: F) -> &mut Self
-    where
-        F: Fn() + Send + Sync + 'static,
-    {
-        self.before_stop = Some(Arc::new(f));
-        self
-    }
-
-    /// Calls `f` on a thread that runs tasks before it blocks because there are none.
-    ///
-    /// `f` may make a task runnable or wake the future in `block_on`; then the thread does not
-    /// block.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use std::sync::atomic::{AtomicUsize, Ordering};
-    /// use yamanote::runtime::Builder;
-    ///
-    /// let parks = Arc::new(AtomicUsize::new(0));
-    /// let counter = parks.clone();
-    /// let rt = Builder::new_current_thread()
-    ///     .on_thread_park(move || {
-    ///         counter.fetch_add(1, Ordering::Relaxed);
-    ///     })
-    ///     .build()
-    ///     .unwrap();
-    /// let answer = rt.spawn_blocking(|| 42);
-    /// assert_eq!(rt.block_on(answer).unwrap(), 42);
-    /// ```
-    pub fn on_thread_park<F>(&mut self, f: F) -> &mut Self
-    where
-        F: Fn() + Send + Sync + 'static,
-    {
-        self.before_park = Some(Arc::new(f));
-        self
-    }
-
-    /// Calls `f` on a thread that runs tasks after it has stopped blocking, and before it runs any.
-    pub fn on_thread_unpark<F>(&mut self, f: F) -> &mut Self
-    where
-        F: Fn() + Send + Sync + 'static,
-    {
-        self.after_unpark = Some(Arc::new(f));
         self
     }
 
@@ -442,6 +360,16 @@ impl Builder {
     /// # Panics
     ///
     /// When `val` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// // Tasks compute for a millisecond at a time, and sockets are not to wait for sixty of them.
+    /// let rt = Builder::new_multi_thread().event_interval(4).enable_all().build().unwrap();
+    /// # drop(rt);
+    /// ```
     #[track_caller]
     pub fn event_interval(&mut self, val: u32) -> &mut Self {
         assert!(val > 0, "event_interval must be greater than 0");
@@ -459,6 +387,15 @@ impl Builder {
     /// # Panics
     ///
     /// When `val` is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use yamanote::runtime::Builder;
+    ///
+    /// let rt = Builder::new_current_thread().global_queue_interval(7).build().unwrap();
+    /// # drop(rt);
+    /// ```
     #[track_caller]
     pub fn global_queue_interval(&mut self, val: u32) -> &mut Self {
         assert!(val > 0, "global_queue_interval must be greater than 0");
