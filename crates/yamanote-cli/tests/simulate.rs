@@ -4,7 +4,7 @@
 mod project_support;
 
 use project_support::{Project, REPOSITORY, files, write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use yamanote_test::{Capability, require};
 
@@ -78,8 +78,12 @@ fn project() -> Project {
 }
 
 fn simulate(project: &Project, args: &[&str]) -> Output {
+    simulate_in(&project.path(), args)
+}
+
+fn simulate_in(directory: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_yamanote"))
-        .current_dir(project.path())
+        .current_dir(directory)
         .args(["sim", "--offline"])
         .args(args)
         .env_remove("RUSTFLAGS")
@@ -165,4 +169,220 @@ fn tests_are_simulated_and_the_project_stays_as_it_is() {
 
     let output = simulate(&project, &["--only", "an_hour", "--seed", "7", "--check"]);
     assert!(output.status.success(), "{output:?}");
+}
+
+const TOKIO: &str = "tokio = { version = \"1\", features = [\"rt\"] }";
+
+/// A project whose tests ask for this Yamanote, with the registry's Tokio in its lock file.
+fn asking(yamanote: &str) -> Project {
+    let rest = format!("[target.'cfg(yamanote_sim)'.dev-dependencies]\n{yamanote}");
+    Project::new(TOKIO, &rest).with_tokios_lock()
+}
+
+fn at(path: &Path) -> String {
+    format!(
+        "yamanote = {{ path = \"{}\", features = [\"sim\"] }}",
+        path.display()
+    )
+}
+
+fn here() -> PathBuf {
+    let path = Path::new(REPOSITORY).join("crates/yamanote");
+    path.canonicalize().unwrap()
+}
+
+/// Has Cargo choose what the tests in this directory are built from, without a build: there is no
+/// such package. What is Yamanote and what is Tokio then is the same repository's.
+#[track_caller]
+fn is_resolved(project: &Project, directory: &Path) {
+    let before = own_files(project);
+    let output = simulate_in(directory, &["--", "--package", "no-such-package"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("no-such-package` did not match any packages"),
+        "{errors}"
+    );
+    assert!(own_files(project) == before, "the project was changed");
+    let copy = project.path().join("target/yamanote-sim/source");
+    let copy = copy.join(directory.strip_prefix("/").unwrap());
+    let tokio = tokio(&copy);
+    assert!(
+        tokio.starts_with("tokio v1.54.99 (") && tokio.contains("crates/tokio)"),
+        "{tokio}"
+    );
+    let lock = project.path().join("target/yamanote-sim/source");
+    let lock = lock
+        .join(project.path().strip_prefix("/").unwrap())
+        .join("Cargo.lock");
+    let lock = std::fs::read_to_string(lock).unwrap();
+    assert_eq!(lock.matches("name = \"yamanote\"\n").count(), 1, "{lock}");
+}
+
+#[track_caller]
+fn refused(project: &Project) -> String {
+    let before = own_files(project);
+    let output = simulate(project, &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(own_files(project) == before, "the project was changed");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn yamanote_is_found_wherever_the_tests_have_it_from() {
+    if !require(Capability::RegistryTokio) {
+        return;
+    }
+    // By a path from the project, as a repository beside it has one.
+    let project = asking("");
+    let up = "../".repeat(project.path().components().count() - 1);
+    let way = format!("{up}{}", here().strip_prefix("/").unwrap().display());
+    project.append(
+        "Cargo.toml",
+        &format!("[dev-dependencies]\n{}", at(Path::new(&way))),
+    );
+    project.cargo(&["update", "--workspace"]);
+    is_resolved(&project, &project.path());
+    // Without a lock file.
+    std::fs::remove_file(project.path().join("Cargo.lock")).unwrap();
+    is_resolved(&project, &project.path());
+    assert!(!project.path().join("Cargo.lock").exists());
+
+    // From the registry: the same that stands for Tokio, released or not.
+    let project = asking("yamanote = { version = \"0.1\", features = [\"sim\"] }");
+    is_resolved(&project, &project.path());
+
+    // Switched already.
+    let project = asking(&at(&here()));
+    let shim = here().join("../tokio").canonicalize().unwrap();
+    let patch = format!(
+        "[patch.crates-io]\ntokio = {{ path = \"{}\" }}",
+        shim.display()
+    );
+    project.append("Cargo.toml", &patch);
+    let project = project.with_our_lock();
+    project.cargo(&["update", "--workspace"]);
+    is_resolved(&project, &project.path());
+    std::fs::remove_file(project.path().join("Cargo.lock")).unwrap();
+    is_resolved(&project, &project.path());
+}
+
+#[test]
+fn a_member_of_a_workspace_is_a_project() {
+    if !require(Capability::RegistryTokio) {
+        return;
+    }
+    let project = Project::new("", "members = [\"member\"]").with_tokios_lock();
+    let member = project.path().join("member");
+    let manifest = format!(
+        "[package]\nname = \"member\"\nversion = \"0.1.0\"\nedition = \"2021\"\n[dependencies]\n\
+         {TOKIO}\n[dev-dependencies]\n{}\n",
+        at(&here())
+    );
+    write(&member.join("Cargo.toml"), &manifest);
+    write(&member.join("src/lib.rs"), "");
+    project.cargo(&["update", "--workspace"]);
+    is_resolved(&project, &member);
+    is_resolved(&project, &project.path());
+}
+
+#[test]
+fn what_cannot_be_simulated_is_told_what_to_do() {
+    if !require(Capability::RegistryTokio) {
+        return;
+    }
+    let project = asking("");
+    let why = refused(&project);
+    assert!(
+        why.contains("no package here depends on yamanote") && why.contains("features = [\"sim\"]"),
+        "{why}"
+    );
+    // Somebody else's Tokio.
+    let project = asking(&at(&here()));
+    let other = project.package("other", "1.99.0", "[features]\nrt = []");
+    let manifest = std::fs::read_to_string(other.join("Cargo.toml")).unwrap();
+    write(
+        &other.join("Cargo.toml"),
+        &manifest.replacen("\"other\"", "\"tokio\"", 1),
+    );
+    project.append(
+        "Cargo.toml",
+        "[patch.crates-io]\ntokio = { path = \"../other\" }",
+    );
+    project.cargo(&["update", "--workspace"]);
+    let why = refused(&project);
+    let place = format!(
+        " in {}/Cargo.toml; take that out first",
+        project.path().display()
+    );
+    assert!(
+        why.contains("tokio is patched already") && why.contains(&place),
+        "{why}"
+    );
+}
+
+/// The repository of the tests' Yamanote is that of the Tokio's.
+#[test]
+fn a_repository_is_taken_for_both() {
+    let project = asking("").with_tokio("1.54.1");
+    std::fs::remove_file(project.path().join("Cargo.lock")).unwrap();
+    let registry = project.directory.path().join("registry");
+    let config = format!(
+        "[source.crates-io]\nreplace-with = \"here\"\n[source.here]\ndirectory = \"{}\"",
+        registry.display()
+    );
+    write(
+        &project.directory.path().join(".cargo/config.toml"),
+        &config,
+    );
+    let repository = project.directory.path().join("repository");
+    for (name, version, rest) in [
+        ("yamanote", "0.1.0", "[features]\nsim = []"),
+        (
+            "tokio",
+            "1.54.99",
+            "[features]\nrt = []\n[target.'cfg(target_os = \"linux\")'.dependencies]\n\
+             yamanote = { path = \"../yamanote\" }",
+        ),
+    ] {
+        let package = project.package(&format!("repository/crates/{name}"), version, rest);
+        let manifest = std::fs::read_to_string(package.join("Cargo.toml")).unwrap();
+        let manifest = manifest.replacen(&format!("repository/crates/{name}"), name, 1);
+        write(&package.join("Cargo.toml"), &manifest);
+    }
+    for args in [
+        &["init", "-q", "-b", "main"][..],
+        &["add", "."],
+        &["commit", "-qm", "all"],
+    ] {
+        let mut git = Command::new("git");
+        git.current_dir(&repository);
+        git.args(["-c", "user.name=n", "-c", "user.email=e@x.y"])
+            .args(args);
+        assert!(git.status().unwrap().success());
+    }
+    let url = format!("file://{}", repository.display());
+    let asked =
+        format!("yamanote = {{ git = \"{url}\", branch = \"main\", features = [\"sim\"] }}");
+    project.append("Cargo.toml", &format!("[dev-dependencies]\n{asked}"));
+    // Nothing is on a network here, but Cargo fetches nothing offline.
+    let home = project.directory.path().join("home");
+    let output = Command::new(env!("CARGO_BIN_EXE_yamanote"))
+        .current_dir(project.path())
+        .args(["sim", "--", "--package", "no-such-package"])
+        .env("CARGO_HOME", &home)
+        .env_remove("CARGO_PKG_NAME")
+        .env_remove("CARGO_TARGET_DIR")
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        errors.contains("no-such-package` did not match any packages"),
+        "{errors}"
+    );
+    let copy = project.path().join("target/yamanote-sim/source");
+    let copy = copy.join(project.path().strip_prefix("/").unwrap());
+    let lock = std::fs::read_to_string(copy.join("Cargo.lock")).unwrap();
+    let source = format!("source = \"git+{url}?branch=main#");
+    assert_eq!(lock.matches(&source).count(), 2, "{lock}");
+    assert!(!project.path().join("Cargo.lock").exists());
 }

@@ -1,9 +1,9 @@
-//! The copy of the project, and the test programs that are built from it.
+//! The test programs that are built from the copy of a project.
 #![forbid(unsafe_code)]
 
 use super::Args;
+use super::stand_in;
 use crate::doctor::project::Cargo;
-use crate::switch::{self, Origin};
 use crate::trial::copy;
 use serde_json::Value;
 use std::fs;
@@ -21,12 +21,10 @@ pub struct Program {
 pub fn build(args: &Args, dir: &Path, place: &Path) -> Result<Vec<Program>, String> {
     let source = place.join("source");
     let tree = copy::refresh(dir, &source)?;
-    let (origin, yamanote) = match own_yamanote(&tree)? {
-        Some(path) => (Origin::at(&path), None),
-        None => (args.origin.clone(), args.origin.directory()),
-    };
-    let manifest = tree_manifest(&tree)?;
-    switch::switch(&tree, &origin, args.offline)?;
+    stand_in::put(args, &tree).map_err(|why| {
+        // The copy has the paths of the original below its own.
+        why.replace(&source.display().to_string(), "")
+    })?;
     let mut cargo = Cargo::new(&tree, &[]).command("cargo");
     cargo.args([
         "test",
@@ -36,11 +34,6 @@ pub fn build(args: &Args, dir: &Path, place: &Path) -> Result<Vec<Program>, Stri
     ]);
     if args.offline {
         cargo.arg("--offline");
-    }
-    if let Some(yamanote) = yamanote.filter(|_| manifest.contains("yamanote")) {
-        let path = yamanote.join("../yamanote");
-        let path = Value::from(path.to_string_lossy());
-        cargo.args(["--config", &format!("patch.crates-io.yamanote.path={path}")]);
     }
     set_flags(&mut cargo, &tree);
     cargo.args(&args.cargo);
@@ -67,31 +60,6 @@ fn program(message: &Value) -> Option<Program> {
         path: path.into(),
         directory: manifest.parent().unwrap_or(Path::new("/")).to_owned(),
     })
-}
-
-/// The repository that the project names by a path as its `yamanote`: it has been copied with it.
-fn own_yamanote(tree: &Path) -> Result<Option<PathBuf>, String> {
-    let workspace = Cargo::new(tree, &[]).workspace()?;
-    let packages = workspace.members["packages"].as_array();
-    let packages = packages.into_iter().flatten();
-    let mut dependencies =
-        packages.flat_map(|it| it["dependencies"].as_array().into_iter().flatten());
-    let found = dependencies.find(|it| it["name"] == "yamanote" && it["path"].is_string());
-    let path = found.and_then(|it| it["path"].as_str()).map(Path::new);
-    Ok(path.and_then(|it| Some(it.parent()?.join("tokio"))))
-}
-
-fn tree_manifest(tree: &Path) -> Result<String, String> {
-    let root = Cargo::new(tree, &[]).workspace()?.root;
-    let mut text = String::new();
-    for file in [
-        tree.join("Cargo.toml"),
-        root.join("Cargo.toml"),
-        root.join("Cargo.lock"),
-    ] {
-        text.push_str(&fs::read_to_string(file).unwrap_or_default());
-    }
-    Ok(text)
 }
 
 /// The cfg that tests of this kind are compiled under, beside the flags that the project has.

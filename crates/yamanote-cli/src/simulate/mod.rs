@@ -7,6 +7,7 @@
 mod build;
 mod runs;
 mod shrink;
+mod stand_in;
 
 use crate::doctor::project::{self, Cargo};
 use crate::output;

@@ -55,12 +55,32 @@ impl Origin {
         }
     }
 
-    /// The same as far as it is a directory here.
-    pub fn directory(&self) -> Option<PathBuf> {
-        match yamanote(self) {
-            Ok(Source::Path { directory, .. }) => Some(directory),
-            _ => None,
-        }
+    /// The repository of a package, as Cargo names its source; `None` if that is no repository.
+    pub fn of_source(source: &str) -> Option<Origin> {
+        let source = source.strip_prefix("git+")?;
+        let source = source.split('#').next().unwrap_or(source);
+        let (url, at) = source.split_once('?').unwrap_or((source, ""));
+        let at = at.split_once('=');
+        let named = |name: &str| at.filter(|it| it.0 == name).map(|it| it.1.to_owned());
+        Some(Origin {
+            path: None,
+            git: Some(url.to_owned()),
+            rev: named("rev"),
+            tag: named("tag"),
+            branch: named("branch"),
+        })
+    }
+
+    /// The package `yamanote` of the same, as the value of a dependency.
+    pub fn runtime(&self) -> Result<String, String> {
+        let source = match yamanote(self)? {
+            Source::Path { directory, .. } => Source::Path {
+                directory: directory.join("../yamanote"),
+                is_relative: false,
+            },
+            source => source,
+        };
+        Ok(source.entry(Path::new("/"), None))
     }
 }
 
@@ -194,6 +214,23 @@ mod tests {
         );
         assert_eq!(way("/a", "/a/b"), Path::new("b"));
         assert_eq!(way("/a/b/c", "/a"), Path::new("../.."));
+    }
+
+    #[test]
+    fn a_repository_is_found_in_the_name_of_a_source() {
+        let entry = |source: &str| {
+            let origin = Origin::of_source(source)?;
+            origin.runtime().ok()
+        };
+        assert_eq!(
+            entry("git+file:///a/b?branch=main").as_deref(),
+            Some("{ git = \"file:///a/b\", branch = \"main\" }")
+        );
+        assert_eq!(
+            entry("git+https://x.y/z#0123").as_deref(),
+            Some("{ git = \"https://x.y/z\" }")
+        );
+        assert_eq!(entry("registry+https://x.y/z"), None);
     }
 
     #[test]

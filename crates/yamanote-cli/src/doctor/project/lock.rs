@@ -36,6 +36,11 @@ impl Lock {
         let fits = |it: &Version| *version == VersionReq::STAR || version.matches(it);
         self.packages.iter().any(|it| it.0 == name && fits(&it.1))
     }
+
+    /// How many packages have this name.
+    pub fn count(&self, name: &str) -> usize {
+        self.packages.iter().filter(|it| it.0 == name).count()
+    }
 }
 
 impl Tokio {
