@@ -118,6 +118,11 @@ impl Net {
         self.between((&these, &those), machine::repair);
     }
 
+    /// Undoes partitions of what these hosts send to those.
+    pub(super) fn repair_one_way(&self, from: impl Names, to: impl Names) {
+        self.between((&from, &to), machine::repair_one_way);
+    }
+
     /// What is sent between these hosts and those, and what is on its way, is kept until
     /// [`release`](Self::release).
     pub fn hold(&self, these: impl Names, those: impl Names) {

@@ -202,20 +202,28 @@ impl Fault {
         }
     }
 
-    pub(super) fn end(&self, sim: &Sim) {
+    /// Ends it, but for what it has in common with `others`, which go on.
+    pub(super) fn end(&self, sim: &Sim, others: &[Fault]) {
         let net = sim.net();
         let host = || sim.host(&self.these[0]);
+        let alike = || others.iter().filter(|other| self.is_like(other));
         match self.kind {
+            // The last one ends it.
+            kind if (kind.takes_down() || kind == FaultKind::Hold) && alike().next().is_some() => {
+                return;
+            }
             FaultKind::Crash | FaultKind::CrashAtSend => host().restart_if_down(),
             FaultKind::CrashAtWrite => {
                 host().disk().tear(Settings::default().tear);
                 host().restart_if_down();
             }
             FaultKind::Pause => host().hold(false),
-            FaultKind::Partition | FaultKind::Shift | FaultKind::OneWay => {
-                net.repair(&self.these, &self.those);
-            }
             FaultKind::Hold => net.release(&self.these, &self.those),
+            FaultKind::Partition | FaultKind::Shift | FaultKind::OneWay => {
+                let kept: Vec<_> = alike().flat_map(Fault::cuts).collect();
+                let cuts = self.cuts().into_iter().filter(|cut| !kept.contains(cut));
+                return cuts.for_each(|(from, to)| net.repair_one_way(from, to));
+            }
             FaultKind::SlowLinks => {
                 let (least, most) = (Duration::from_micros(500), Duration::from_millis(2));
                 net.all().latency(least..=most);
@@ -254,18 +262,50 @@ impl Fault {
                 host().disk().sync_lies(0.0);
             }
         }
+        // What was set for both is set again as the others have it.
+        alike().for_each(|other| other.begin(sim));
     }
 
-    /// Goes on to the next sides: they are cut, and what the ones before were is repaired.
-    pub(super) fn shift(&mut self, sim: &Sim, (these, those): Sides) {
-        sim.net().partition(&these, &those);
-        let is_apart = |a: &String, b: &String| these.contains(a) != these.contains(b);
-        for one in &self.these {
-            for other in self.those.iter().filter(|other| !is_apart(one, other)) {
-                sim.net().repair(one, other);
+    /// Whether both change the same thing, so that to undo one may undo the other.
+    fn is_like(&self, other: &Fault) -> bool {
+        use FaultKind::{Hold, OneWay, Partition, Shift};
+        let is_cut = |kind| matches!(kind, Partition | Shift | OneWay);
+        let has_same_hosts = (&self.these, &self.those) == (&other.these, &other.those);
+        if is_cut(self.kind) {
+            return is_cut(other.kind);
+        }
+        if self.kind == Hold {
+            let is_reverse = (&self.these, &self.those) == (&other.those, &other.these);
+            return other.kind == Hold && (has_same_hosts || is_reverse);
+        }
+        let crash = self.kind.crashes() && other.kind.crashes();
+        (self.kind == other.kind || crash) && has_same_hosts
+    }
+
+    /// The links that are cut, each in its direction.
+    fn cuts(&self) -> Vec<(&String, &String)> {
+        let mut cuts = Vec::new();
+        for this in &self.these {
+            for that in &self.those {
+                cuts.push((this, that));
+                if self.kind != FaultKind::OneWay {
+                    cuts.push((that, this));
+                }
             }
         }
-        (self.these, self.those) = (these, those);
+        cuts
+    }
+
+    /// Goes on to the next sides, but for what it has in common with `others`: what is apart now is
+    /// cut before what was is repaired.
+    pub(super) fn shift(&mut self, sim: &Sim, (these, those): Sides, others: &[Fault]) {
+        let mut next = self.clone();
+        (next.these, next.those) = (these, those);
+        next.begin(sim);
+        let mut others = others.to_vec();
+        others.push(next.clone());
+        self.end(sim, &others);
+        *self = next;
     }
 
     /// How far a clock is ahead, in milliseconds.

@@ -231,13 +231,14 @@ impl Sim {
     }
 
     /// Ends all that is wrong: [`chaos`](Self::chaos), partitions, holds, what was set for links
-    /// and disks, pauses, wrong clocks. Hosts that have crashed are restarted if they had a program
-    /// that can be, and so are those that have ended and have a
+    /// and disks, pauses, wrong clocks. Hosts that have crashed are restarted if their programs can
+    /// be; those whose processes have ended are if they have a
     /// [supervisor](super::Host::restarts_after). [`buggify`](super::buggify) is false from now on.
     ///
     /// What comes after it is the test of liveness: the program has no excuse any more.
     pub fn heal(&self) {
         self.take_faults().iter().for_each(JoinHandle::abort);
+        unpoisoned(UNDER_WAY.lock()).clear();
         marks::heal();
         self.net().heal();
         self.net().calm();
@@ -267,6 +268,9 @@ pub(super) fn drawn() -> Vec<String> {
     unpoisoned(DRAWN.lock()).clone()
 }
 
+/// The faults that have begun and not ended, with their numbers.
+static UNDER_WAY: Mutex<Vec<(usize, Fault)>> = Mutex::new(Vec::new());
+
 /// Draws the faults, and has them happen. The tasks end with the last of them.
 fn begin(sim: &Sim, chaos: &Chaos) -> Vec<JoinHandle<()>> {
     let seed = with_rng(Stream::Chaos, Rng::next);
@@ -288,6 +292,13 @@ fn begin(sim: &Sim, chaos: &Chaos) -> Vec<JoinHandle<()>> {
     tasks
 }
 
+/// Those under way but for that one, which is not any more.
+fn others(number: usize) -> Vec<Fault> {
+    let mut under_way = unpoisoned(UNDER_WAY.lock());
+    under_way.retain(|(other, _)| *other != number);
+    under_way.iter().map(|(_, fault)| fault.clone()).collect()
+}
+
 async fn happen(sim: Sim, number: usize, planned: Planned) {
     let Planned {
         at,
@@ -302,6 +313,7 @@ async fn happen(sim: Sim, number: usize, planned: Planned) {
         "fault",
         &format!("id={number} {text} until={end_ns}"),
     );
+    unpoisoned(UNDER_WAY.lock()).push((number, fault.clone()));
     fault.begin(&sim);
     if let Some(moment) = fault.kind.moment() {
         // It is down for as long as it was meant to be.
@@ -314,10 +326,12 @@ async fn happen(sim: Sim, number: usize, planned: Planned) {
         let part = length / (next.len() as u32 + 1);
         for sides in next {
             crate::time::sleep(part).await;
-            fault.shift(&sim, sides);
+            let others = others(number);
+            fault.shift(&sim, sides, &others);
+            unpoisoned(UNDER_WAY.lock()).push((number, fault.clone()));
         }
         crate::time::sleep(end.saturating_sub(sim.now())).await;
     }
-    fault.end(&sim);
+    fault.end(&sim, &others(number));
     note_as(HostId::DRIVER, "over", &format!("id={number}"));
 }
