@@ -85,13 +85,7 @@ pub fn has_crashed(host: HostId) -> bool {
 
 /// The life ends in good order, if it has not ended yet: its program has come to its end.
 pub fn end(life: Life) {
-    inside().inside(|kernel| {
-        if !kernel.is_over(life) {
-            kernel.host_mut(life.host).is_up = false;
-            let number = u64::from(life.number);
-            kernel.note(life.host, "end", &[number], String::new);
-        }
-    });
+    inside().inside(|kernel| kernel.end_life(life, "end", &[], String::new));
 }
 
 /// Lets the threads of the host run, or not. Its clocks go on.

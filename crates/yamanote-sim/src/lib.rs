@@ -28,6 +28,7 @@ pub mod disk;
 pub mod hosts;
 pub mod net;
 pub mod processes;
+pub mod signals;
 
 pub use baton::Threads;
 pub use kernel::chance::{Rng, Stream};
@@ -35,8 +36,9 @@ pub use kernel::host::{HostId, Life};
 pub use kernel::order::Order;
 pub use kernel::trace::{Event, Listener, Record, Trace};
 pub use kernel::trap::Moment;
-pub use world::{Config, World, adopt, describe_by, run};
+pub use world::{Config, World, adopt, run};
 
+use std::panic::Location;
 use std::time::Duration;
 
 /// Whether the calling thread is in a world.
@@ -50,6 +52,15 @@ pub fn is_inside() -> bool {
 pub fn step() {
     if let Some(me) = me::current() {
         me.switch_if(|kernel| kernel.step(me.id()));
+    }
+}
+
+/// As [`step`], before the poll of a task that was spawned there.
+#[inline]
+pub fn step_before(spawned_at: &'static Location<'static>) {
+    if let Some(me) = me::current() {
+        step();
+        me.world().note_poll(me.id(), spawned_at);
     }
 }
 

@@ -140,7 +140,7 @@ impl Me {
 
     /// As [`Me::inside`], of a thread that is inside.
     fn with_kernel<R>(&self, f: impl FnOnce(&mut Kernel) -> R) -> R {
-        self.world.count_progress();
+        self.world.count_progress(self.id);
         // SAFETY: this thread has the baton: it was not inside before it entered, and since then
         // it has not handed the baton on without waiting for it. It is here once, because `f` is
         // not called by what has entered already.

@@ -1,16 +1,19 @@
 //! A simulated machine from outside: how it begins, what watches it, how it ends.
 
 use crate::baton::{Baton, Threads};
-use crate::kernel::Kernel;
 use crate::kernel::host::{HostId, Life};
 use crate::kernel::order::Order;
 use crate::kernel::thread::{State, ThreadId};
 use crate::kernel::trace::{Record, Trace};
+use crate::kernel::{Kernel, Labels};
 use crate::me;
 use crate::raw;
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::panic::Location;
+use std::sync::atomic::{
+    AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering::Relaxed, Ordering::SeqCst,
+};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What a run is made from.
@@ -46,26 +49,19 @@ impl Config {
     }
 }
 
-/// Says more about what runs, for a run that does not go on. Set once, by the runtime.
-static DESCRIBE: OnceLock<fn() -> String> = OnceLock::new();
-
-/// What is printed when a thread neither waits nor lets others run.
-pub fn describe_by(describe: fn() -> String) {
-    let _ = DESCRIBE.set(describe);
-}
-
-fn describe() -> String {
-    DESCRIBE
-        .get()
-        .map_or_else(String::new, |describe| describe())
-}
-
 /// A simulated machine.
 pub struct World {
     /// Of the thread that has the baton.
     kernel: UnsafeCell<Kernel>,
     /// Changes whenever something happens. Relaxed: it is only compared with itself.
     progress: AtomicU64,
+    /// The thread that has made progress last. Relaxed, as what follows is: a watch reads it when
+    /// there has been none for long.
+    last: AtomicU32,
+    /// The thread that has last begun to poll a task, and where that was spawned.
+    poller: AtomicU32,
+    polled: AtomicPtr<Location<'static>>,
+    labels: Labels,
     /// 1 when the run is over, which wakes the watch.
     is_over: AtomicU32,
     patience: Duration,
@@ -88,8 +84,46 @@ impl World {
         unsafe { &mut *self.kernel.get() }
     }
 
-    pub(crate) fn count_progress(&self) {
+    pub(crate) fn count_progress(&self, thread: ThreadId) {
+        self.last.store(thread.0, Relaxed);
         self.progress.fetch_add(1, Relaxed);
+    }
+
+    /// The thread polls a task that was spawned there.
+    pub(crate) fn note_poll(&self, thread: ThreadId, spawned_at: &'static Location<'static>) {
+        self.poller.store(thread.0, Relaxed);
+        let place = std::ptr::from_ref(spawned_at).cast_mut();
+        self.polled.store(place, Relaxed);
+    }
+
+    /// Which thread does not go on.
+    fn describe_last(&self) -> String {
+        let last = self.last.load(Relaxed);
+        let labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((host, thread)) = labels.get(last as usize) else {
+            return String::new();
+        };
+        let mut text = format!("host {host:?}, thread {last} {thread:?}");
+        // SAFETY: null, or a location, which lives as long as the program.
+        let polled = unsafe { self.polled.load(Relaxed).as_ref() };
+        if let (Some(place), true) = (polled, self.poller.load(Relaxed) == last) {
+            text.push_str(&format!(
+                ": the last task that it polled was spawned at {place}"
+            ));
+        }
+        text
+    }
+
+    /// What a program has to know that knows nothing of the simulation.
+    fn about_others(&self) -> &'static str {
+        match self.is_adopted() {
+            false => "",
+            true => {
+                "\n(the simulation began when the first runtime was built: threads that are older \
+                 are outside of it. What they wake in it is not heard, and they are waited for in \
+                 real time)"
+            }
+        }
     }
 
     /// Nobody can run, and nothing is due: the run ends here, and with it the process, because
@@ -97,16 +131,8 @@ impl World {
     pub(crate) fn nobody_can_run(&self) -> ! {
         // SAFETY: the caller had the baton and nobody has got it since.
         let kernel = unsafe { self.kernel() };
-        let waiting = kernel.describe_waiting();
-        if kernel.is_at_limit() {
-            let limit = Duration::from_nanos(kernel.limit);
-            self.fail(&format!(
-                "the run takes longer than {limit:?} of virtual time\n{waiting}"
-            ))
-        }
-        self.fail(&format!(
-            "deadlock: nobody can run, and nothing is due\n{waiting}"
-        ))
+        let why = kernel.why_nobody_runs();
+        self.fail(&format!("{}{}", why.trim_end(), self.about_others()))
     }
 
     /// Ends the process with a message and the exit code of a failed test.
@@ -139,9 +165,11 @@ impl World {
             in_vain += 1;
             if in_vain == LOOKS {
                 self.fail(&format!(
-                    "a thread has neither waited nor let others run for {:?} of real time\n{}",
+                    "a thread has neither waited nor let others run for {:?} of real time: a loop \
+                     without an end, or a call that the machine does not answer\n  {}{}",
                     self.patience,
-                    describe()
+                    self.describe_last(),
+                    self.about_others()
                 ));
             }
         }
@@ -195,6 +223,9 @@ pub fn run<R: Send + 'static>(
     ended.expect("the experiment's panic was caught")
 }
 
+/// Programs that were adopted.
+static ADOPTIONS: AtomicU32 = AtomicU32::new(0);
+
 /// The calling thread becomes the only one of the only host of a new world, until it ends. For a
 /// program that is to be simulated without knowing it.
 ///
@@ -210,8 +241,11 @@ pub fn adopt(config: Config) {
     let me = me::current().expect("joined above");
     me.inside(|kernel| {
         let host = kernel.add_host("localhost");
-        kernel.host_mut(host).is_up = true;
-        kernel.thread_mut(me.id()).life = Life { host, number: 0 };
+        // Relaxed: only the number matters. Lives of worlds side by side are told apart by it.
+        let number = ADOPTIONS.fetch_add(1, Relaxed);
+        let entry = kernel.host_mut(host);
+        (entry.is_up, entry.life) = (true, number);
+        kernel.thread_mut(me.id()).life = Life { host, number };
     });
 }
 
@@ -236,9 +270,14 @@ impl World {
         let first = kernel.add_thread(Life { host, number: 0 }, "sim".to_owned());
         kernel.thread_mut(first).state = State::Running;
         let baton = kernel.thread(first).baton.clone();
+        let labels = kernel.labels.clone();
         let world = Arc::new(World {
             kernel: UnsafeCell::new(kernel),
             progress: AtomicU64::new(0),
+            last: AtomicU32::new(0),
+            poller: AtomicU32::new(0),
+            polled: AtomicPtr::default(),
+            labels,
             is_over: AtomicU32::new(0),
             ends_with_first: AtomicBool::new(false),
             patience: config.patience,
@@ -258,6 +297,12 @@ impl World {
         // SeqCst: its partner is the load in `is_over_within`.
         self.is_over.store(1, SeqCst);
         raw::wake_all(&self.is_over);
+    }
+
+    /// Whether it is a program that knows nothing of it, whose process is the real one.
+    pub(crate) fn is_adopted(&self) -> bool {
+        // SeqCst, without need of an order: written before any thread has joined.
+        self.ends_with_first.load(SeqCst)
     }
 
     /// The thread of that number leaves. True if that is the end of the world.

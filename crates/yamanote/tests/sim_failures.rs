@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use yamanote::io::AsyncWriteExt;
+use yamanote::net::{TcpListener, TcpStream};
 use yamanote::sim::{self, Sim};
 use yamanote::time::sleep;
 
@@ -74,9 +76,12 @@ fn a_deadlock_is_found() {
 #[ignore = "it fails"]
 async fn endless_poll(sim: Sim) {
     let run = sim.host("h").start(|| async {
-        loop {
-            std::hint::spin_loop();
-        }
+        let task = yamanote::spawn(async {
+            loop {
+                std::hint::spin_loop();
+            }
+        });
+        task.await.unwrap()
     });
     run.await.unwrap();
 }
@@ -116,25 +121,85 @@ fn a_poll_that_never_ends_is_found() {
     fails(
         "endless_poll",
         &[],
-        &["a thread has neither waited nor let others run"],
+        &[
+            "a thread has neither waited nor let others run",
+            "host \"h\", thread ",
+            "the last task that it polled was spawned at crates/yamanote/tests/sim_failures.rs:",
+        ],
     );
 }
 
 #[sim::test(seeds = 1)]
 #[ignore = "it fails"]
 async fn an_exit(sim: Sim) {
-    sim.host("h")
-        .start(|| async { std::process::exit(3) })
-        .await
-        .unwrap()
+    sim.sleep(SECOND).await;
+    std::process::exit(3)
 }
 
 #[test]
-fn a_program_that_leaves_the_process_is_found() {
+fn an_experiment_that_leaves_the_process_is_found() {
     fails(
         "an_exit",
         &[],
-        &["a program has left the process, with code 3"],
+        &["the experiment has left the process, with code 3"],
+    );
+}
+
+#[test]
+#[ignore = "it fails"]
+fn an_older_thread() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        std::thread::sleep(SECOND);
+        let _ = sender.send(());
+    });
+    let runtime = yamanote::runtime::Builder::new_current_thread().build();
+    runtime
+        .unwrap()
+        .block_on(async { receiver.recv() })
+        .unwrap();
+}
+
+/// In a program that is simulated without knowing it.
+#[test]
+fn a_wait_for_an_older_thread_is_explained() {
+    let (output, _) = run("an_older_thread", &[("YAMANOTE_DRIVER", "sim")]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success(), "{text}");
+    for words in ["deadlock: ", "threads that are older are outside of it"] {
+        assert!(text.contains(words), "{words:?} is not in\n{text}");
+    }
+}
+
+#[sim::test(seeds = 1)]
+#[ignore = "it fails"]
+async fn a_stuck_sender(sim: Sim) {
+    sim.host("reader").start(|| async {
+        let listener = TcpListener::bind("0.0.0.0:80").await.unwrap();
+        let _stream = listener.accept().await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    sim.sleep(SECOND).await;
+    let run = sim.host("writer").start(|| async {
+        let mut stream = TcpStream::connect("reader:80").await.unwrap();
+        loop {
+            stream.write_all(&[1; 10_000]).await.unwrap();
+        }
+    });
+    run.await.unwrap();
+}
+
+/// The machine asks for ever whether there is room, and nobody will ever run.
+#[test]
+fn a_sender_that_is_stuck_is_a_deadlock() {
+    fails(
+        "a_stuck_sender",
+        &[],
+        &[
+            "deadlock: nobody can run. For ",
+            "host \"writer\", connection ",
+            " bytes that the peer has not taken",
+        ],
     );
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
-use yamanote::net::{TcpListener, TcpStream, UdpSocket};
+use yamanote::net::{TcpListener, TcpStream, UdpSocket, UnixDatagram};
 use yamanote::sim::{self, Chaos, FaultKind, Keeps, Sim};
 use yamanote::time::{sleep, timeout};
 
@@ -208,4 +208,33 @@ async fn a_counter_never_goes_back_under_chaos(sim: Sim) {
         seen.windows(2).any(|pair| pair[0] + 1 < pair[1]),
         "an answer was lost"
     );
+}
+
+/// Who waits for room at a peer, and is connected to another, waits there no more.
+#[sim::test(seeds = 20)]
+async fn a_datagram_socket_that_waits_is_connected_elsewhere(sim: Sim) {
+    let run = sim.host("a").start(|| async {
+        let full = UnixDatagram::bind("/full").unwrap();
+        let free = UnixDatagram::bind("/free").unwrap();
+        let client = Arc::new(UnixDatagram::unbound().unwrap());
+        client.connect("/full").unwrap();
+        let sender = client.clone();
+        let sender = yamanote::spawn(async move {
+            for n in 0..20 {
+                sender.send(&[n]).await.unwrap();
+            }
+        });
+        sleep(SECOND).await;
+        assert!(!sender.is_finished());
+        client.connect("/free").unwrap();
+        let mut buf = [0; 8];
+        let mut read = |from: &UnixDatagram| from.try_recv(&mut buf).map(|_| buf[0]).ok();
+        sleep(SECOND).await;
+        let mut first = Vec::from_iter(std::iter::from_fn(|| read(&full)));
+        let rest = std::iter::from_fn(|| read(&free));
+        first.extend(rest);
+        assert_eq!(first, (0..20).collect::<Vec<u8>>());
+        sender.await.unwrap();
+    });
+    run.await.unwrap();
 }

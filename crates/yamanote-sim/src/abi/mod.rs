@@ -8,6 +8,7 @@
 mod by_number;
 mod bytes;
 mod descriptors;
+mod ending;
 mod fortified;
 pub(crate) mod futex;
 mod next;
@@ -25,6 +26,7 @@ mod waiting;
 /// Makes sure that the linker takes these functions: whoever calls this refers to all of them.
 pub(crate) fn keep() {
     descriptors::keep();
+    ending::keep();
     fortified::keep();
     futex::keep();
     paths::keep();

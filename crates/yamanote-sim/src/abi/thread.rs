@@ -161,7 +161,7 @@ pub unsafe extern "C" fn pthread_setname_np(
         let text = unsafe { std::ffi::CStr::from_ptr(name) }.to_string_lossy();
         // SAFETY: no pointers.
         if thread == unsafe { libc::pthread_self() } {
-            me.inside(|kernel| kernel.thread_mut(me.id()).name = text.into_owned());
+            me.inside(|kernel| kernel.name_thread(me.id(), text.into_owned()));
         }
     }
     next!(NAME, Name, thread, name)

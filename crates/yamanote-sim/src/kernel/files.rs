@@ -49,6 +49,8 @@ pub(crate) enum Object {
     Pipe(PipeEnd),
     Socket(SocketId),
     Disk(disk::Open),
+    /// What a process had open that has ended.
+    Gone,
 }
 
 /// An open file.
@@ -213,8 +215,24 @@ impl Kernel {
             Object::Pipe(end) => self.pipe_close(id, end),
             Object::Socket(socket) => self.socket_close(socket),
             Object::Disk(open) => self.disk_close(id, open),
+            Object::Gone => {}
         }
         self.wake(Key::File(id.0), usize::MAX);
+    }
+
+    /// A process has ended: its sockets are closed, as the kernel does that. What else it had open
+    /// concerned nobody but itself; its descriptors stay, for its destructors to close.
+    pub(crate) fn life_ended(&mut self, life: Life) {
+        let files = &self.files.files;
+        let sockets = files.iter().filter_map(|(id, file)| match file.object {
+            Object::Socket(socket) if file.life == life => Some((id, socket)),
+            _ => None,
+        });
+        for (id, socket) in sockets.collect::<Vec<_>>() {
+            self.file_mut(id).object = Object::Gone;
+            self.socket_close(socket);
+            self.wake(Key::File(id.0), usize::MAX);
+        }
     }
 
     // --- descriptors
@@ -290,6 +308,7 @@ impl Kernel {
             Object::Pipe(end) => self.pipe_readiness(end),
             Object::Socket(socket) => self.socket_readiness(*socket),
             Object::Disk(_) => (libc::EPOLLIN | libc::EPOLLOUT) as u32,
+            Object::Gone => 0,
         }
     }
 
@@ -301,6 +320,7 @@ impl Kernel {
     ) -> Result<usize, Errno> {
         match &mut self.file_mut(id).object {
             Object::Epoll(_) | Object::Disk(_) => Err(libc::EINVAL),
+            Object::Gone => Err(libc::EIO),
             Object::Alarm(_) => self.alarm_read(id, bufs),
             Object::Counter(_) => self.counter_read(id, bufs),
             Object::Pipe(end) => {
@@ -318,6 +338,7 @@ impl Kernel {
     pub(crate) fn write_file(&mut self, id: FileId, bufs: &[IoSlice<'_>]) -> Result<usize, Errno> {
         match &mut self.file_mut(id).object {
             Object::Epoll(_) | Object::Disk(_) | Object::Alarm(_) => Err(libc::EINVAL),
+            Object::Gone => Err(libc::EIO),
             Object::Counter(_) => self.counter_write(id, bufs),
             Object::Pipe(end) => {
                 let end = *end;

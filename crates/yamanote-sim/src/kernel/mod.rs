@@ -32,7 +32,8 @@ use self::waiters::Waiters;
 use crate::baton::{Baton, Threads};
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What a step of a runtime takes, in nanoseconds of virtual time.
 const STEP_NS: u64 = 200;
@@ -42,6 +43,13 @@ const LOOK_NS: u64 = 20;
 /// What would happen then does not: 292 years after the begin, of which a program that waits for
 /// ever may name any.
 const NEVER: u64 = i64::MAX as u64;
+
+/// For how long nothing but the machine's own timers is to be due before that is a deadlock: longer
+/// than any that TCP ends a connection with.
+const HOPELESS_NS: u64 = 4 * 3600 * 1_000_000_000;
+
+/// The host and the name of each thread, in the order of their numbers.
+pub(crate) type Labels = Arc<Mutex<Vec<(String, String)>>>;
 
 /// The state of a world. Whoever has the baton has it.
 pub(crate) struct Kernel {
@@ -54,6 +62,10 @@ pub(crate) struct Kernel {
     pub(crate) files: files::Files,
     pub(crate) net: net::Net,
     pub(crate) disk: disk::Disk,
+    /// Hosts and threads by name, for who watches from outside.
+    pub(crate) labels: Labels,
+    /// When a thread last began to run.
+    last_run: u64,
     /// The host of threads to be made, if it is not their maker's.
     pub(crate) next_life: Option<Life>,
     run_by: Threads,
@@ -83,6 +95,8 @@ impl Kernel {
             files: files::Files::default(),
             net: net::Net::default(),
             disk: disk::Disk::default(),
+            labels: Labels::default(),
+            last_run: 0,
             next_life: None,
             run_by,
             line: Line::new(order),
@@ -160,6 +174,29 @@ impl Kernel {
         !host.is_up || host.life != life.number
     }
 
+    /// The process that the life is ends, if it has not ended yet: what it had open is closed, and
+    /// the disk keeps what was written. False if it had.
+    pub(crate) fn end_life(
+        &mut self,
+        life: Life,
+        code: &'static str,
+        how: &[u64],
+        what: impl FnOnce() -> String,
+    ) -> bool {
+        if self.is_over(life) {
+            return false;
+        }
+        self.host_mut(life.host).is_up = false;
+        let numbers: Vec<u64> = [u64::from(life.number)]
+            .iter()
+            .chain(how)
+            .copied()
+            .collect();
+        self.note(life.host, code, &numbers, what);
+        self.life_ended(life);
+        true
+    }
+
     /// The host's clock on the wall, in nanoseconds since 1970.
     pub(crate) fn wall_ns(&self, host: HostId) -> u64 {
         /// 2026-01-01T00:00:00Z.
@@ -172,6 +209,10 @@ impl Kernel {
     /// A thread that can run, once it is there.
     pub(crate) fn add_thread(&mut self, life: Life, name: String) -> ThreadId {
         let id = ThreadId(self.threads.len() as u32);
+        let label = (self.host(life.host).name.clone(), name.clone());
+        let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        labels.push(label);
+        drop(labels);
         self.threads.push(Thread {
             life,
             name,
@@ -191,6 +232,13 @@ impl Kernel {
 
     pub(crate) fn thread_mut(&mut self, id: ThreadId) -> &mut Thread {
         &mut self.threads[id.0 as usize]
+    }
+
+    pub(crate) fn name_thread(&mut self, id: ThreadId, name: String) {
+        let mut labels = self.labels.lock().unwrap_or_else(PoisonError::into_inner);
+        labels[id.0 as usize].1.clone_from(&name);
+        drop(labels);
+        self.thread_mut(id).name = name;
     }
 
     pub(crate) fn life_of(&self, id: ThreadId) -> Life {
@@ -316,12 +364,15 @@ impl Kernel {
         loop {
             self.fire_due();
             if let Some(next) = self.line.pick(self.chance.of(Stream::Order)) {
+                self.last_run = self.now;
                 self.thread_mut(next).state = State::Running;
                 self.trace.mix(self.now, next.0.into());
                 return Some(next);
             }
             let at = self.timers.next_at()?;
-            if at > self.limit || at >= NEVER {
+            let is_long = at.saturating_sub(self.last_run) > HOPELESS_NS;
+            let is_in_vain = is_long && !self.timers.end_a_wait();
+            if at > self.limit || at >= NEVER || is_in_vain {
                 return None;
             }
             self.now = self.now.max(at);
@@ -362,9 +413,45 @@ impl Kernel {
         }
     }
 
-    /// Whether something is due later.
-    pub(crate) fn is_at_limit(&mut self) -> bool {
-        self.timers.next_at().is_some_and(|at| at < NEVER)
+    /// Why nobody runs any more.
+    pub(crate) fn why_nobody_runs(&mut self) -> String {
+        let idle = Duration::from_nanos(self.now - self.last_run);
+        let next = self.timers.next_at().filter(|at| *at < NEVER);
+        let why = match next {
+            None => "deadlock: nobody can run, and nothing is due".to_owned(),
+            Some(at) if at > self.limit => {
+                let limit = Duration::from_nanos(self.limit);
+                let idle = match idle.as_secs() {
+                    0..10 => String::new(),
+                    _ => format!(", and nobody has run in the last {idle:?}"),
+                };
+                format!("the run takes longer than {limit:?} of virtual time{idle}")
+            }
+            Some(_) => format!(
+                "deadlock: nobody can run. For {idle:?} of virtual time nothing was due but timers \
+                 of the machine, such as those by which TCP tries again, which wake nobody"
+            ),
+        };
+        let waiting = self.describe_waiting();
+        let connections = self.describe_connections();
+        format!("{why}\n{waiting}{connections}")
+    }
+
+    /// Connections that do not get rid of their bytes.
+    fn describe_connections(&self) -> String {
+        let mut text = String::new();
+        for it in self.tcp_connections() {
+            if it.unsent > 0 || it.unread > 0 {
+                let host = &self.host(it.host).name;
+                let (local, peer, unsent, unread) = (it.local, it.peer, it.unsent, it.unread);
+                let _ = writeln!(
+                    text,
+                    "  host {host:?}, connection {local} to {peer}: {unsent} bytes that the peer has \
+                     not taken, {unread} that the program has not read"
+                );
+            }
+        }
+        text
     }
 
     /// Everybody who waits, and for what.

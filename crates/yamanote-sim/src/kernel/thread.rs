@@ -51,4 +51,6 @@ pub(crate) enum Key {
     Thread(ThreadId),
     /// Time alone.
     Time,
+    /// Nothing: its process has ended.
+    Never,
 }

@@ -90,4 +90,10 @@ impl Timers {
         let Reverse((_, _, place)) = self.line.pop()?;
         self.take(place)
     }
+
+    /// Whether a thread will run, if only because it has waited long enough.
+    pub(super) fn end_a_wait(&self) -> bool {
+        let mut timers = self.places.iter().flatten();
+        timers.any(|(_, timer)| matches!(timer, Timer::Timeout(_)))
+    }
 }

@@ -11,12 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use yamanote_sim::signals::{self, Effect, End};
 use yamanote_sim::{HostId, Moment, Rng, Stream, hosts, with_rng};
 
 use super::disk::Disk;
 use super::ended::Kind;
 use super::program::{Beginning, Flavour, Program};
 use super::running::{self, Running, Tell};
+use crate::signal::unix::SignalKind;
 use crate::sync::Notify;
 use crate::task::JoinHandle;
 use crate::util::poison::unpoisoned;
@@ -38,7 +40,8 @@ struct State {
 struct Inner {
     program: Option<Arc<Program>>,
     flavour: Flavour,
-    /// Of the present life, or the last.
+    /// Of the present life, or the last: told at a crash, or if its process ends before its
+    /// program does.
     crash: Arc<Notify>,
     /// How long after its end a program is started again by itself.
     restarts_after: Option<RangeInclusive<Duration>>,
@@ -288,6 +291,73 @@ impl Host {
         self.crash();
         crate::time::sleep(down_for).await;
         self.restart().await;
+    }
+
+    /// Sends a signal to the host's process.
+    ///
+    /// Whoever listens there by [`signal`](crate::signal::unix::signal) or
+    /// [`ctrl_c`](crate::signal::ctrl_c) hears it; nobody else does. If nobody ever has listened
+    /// since the program began, it does what it does by default: `SIGINT`, `SIGTERM`, `SIGKILL` and
+    /// most others end the process, `SIGSTOP` and its like [pause](Self::pause) the host until
+    /// `SIGCONT`, and `SIGPIPE`, `SIGCHLD`, `SIGWINCH` and `SIGURG` do nothing. Nothing happens if
+    /// nothing runs.
+    ///
+    /// A process ends otherwise than by a [crash](Self::crash): the kernel closes its connections,
+    /// so that peers are told, and the disk keeps all that was written, synced or not. Its futures
+    /// are dropped where they wait. The [handle](Running) answers with
+    /// [`Ended::signal`](super::Ended::signal). [`restart`](Self::restart) runs the program again;
+    /// [`Sim::heal`](super::Sim::heal) does not.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such signal.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    /// use yamanote::signal::unix::SignalKind;
+    /// use yamanote::sim::Sim;
+    /// # async fn serve_until_told_to_stop() {}
+    ///
+    /// #[yamanote::sim::test]
+    /// async fn it_stops_in_good_order(sim: Sim) {
+    ///     let server = sim.host("server");
+    ///     let run = server.start(serve_until_told_to_stop);
+    ///     sim.sleep(Duration::from_secs(5)).await;
+    ///     server.signal(SignalKind::terminate());
+    ///     run.await.unwrap();
+    /// }
+    /// ```
+    pub fn signal(&self, kind: SignalKind) {
+        let effect = signals::send(self.state.id, kind.as_raw_value());
+        if matches!(effect, Effect::Stopped | Effect::Continued) {
+            // No pause that is on ends that one.
+            self.lock().pauses += 1;
+        }
+    }
+
+    /// Interrupts the host's program as the user does at a terminal: [`signal`](Self::signal) with
+    /// `SIGINT`.
+    pub fn ctrl_c(&self) {
+        self.signal(SignalKind::interrupt());
+    }
+
+    /// Its process has ended before its program has.
+    pub(super) fn has_ended(&self, how: End) {
+        let (crash, program) = {
+            let inner = self.lock();
+            (inner.crash.clone(), inner.program.clone())
+        };
+        if let Some(program) = program {
+            let kind = match how {
+                End::Exit(code) => Kind::Exited(code),
+                End::Signal(signal) => Kind::Signalled(signal),
+            };
+            program.give_up(self.name(), kind);
+            program.tell();
+        }
+        crash.notify_one();
     }
 
     /// Nothing runs there for a time, and then goes on as if nothing had been, but for the clocks.

@@ -1,10 +1,10 @@
-//! Panics on the hosts of a simulation.
+//! Programs that do not come to their end: panics on the hosts of a simulation, exits, signals.
 #![forbid(unsafe_code)]
 
 use std::io::Write as _;
 use std::panic::{self, PanicHookInfo};
 
-use yamanote_sim::{HostId, hosts};
+use yamanote_sim::{HostId, hosts, signals};
 
 use super::ended::panic_text;
 use super::experiment::Sim;
@@ -30,6 +30,15 @@ pub(super) fn watch(sim: Sim) {
         before(info);
         tell(&sim, life.host, info);
     }));
+}
+
+/// From now on hosts of `sim` are told when their processes end before their programs do.
+pub(super) fn watch_ends(sim: Sim) {
+    signals::tell_ends_by(move |life, how| {
+        if let Some(host) = sim.host_of(life.host) {
+            host.has_ended(how);
+        }
+    });
 }
 
 fn tell(sim: &Sim, host: HostId, info: &PanicHookInfo<'_>) {

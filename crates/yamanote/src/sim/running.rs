@@ -17,8 +17,9 @@ use crate::util::poison::unpoisoned;
 ///
 /// # Errors
 ///
-/// [`Ended`] if the program panics on a host that
-/// [may](super::Host::allow_panics), or the host is given another program.
+/// [`Ended`] if the program panics on a host that [may](super::Host::allow_panics), its process
+/// ends by [`std::process::exit`], an abort or a [signal](super::Host::signal), or the host is
+/// given another program.
 ///
 /// # Cancel safety
 ///

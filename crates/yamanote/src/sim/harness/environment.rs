@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::Test;
+use crate::simulation;
 
 /// Names the test that the process is the zygote of.
 pub(super) const ZYGOTE: &str = "YAMANOTE_SIM_ZYGOTE";
@@ -67,7 +68,8 @@ pub(super) fn is_zygote(test: &Test) -> bool {
 pub(in crate::sim) fn without() -> Vec<usize> {
     let text = env::var(WITHOUT).unwrap_or_default();
     let parts = text.split(',').map(str::trim).filter(|it| !it.is_empty());
-    parts.map(|part| parsed(WITHOUT, part)).collect()
+    let number = |part| simulation::parsed(WITHOUT, part).unwrap_or_else(|error| panic!("{error}"));
+    parts.map(number).collect()
 }
 
 /// As `/proc` has them: `0-3,7`.
@@ -91,17 +93,8 @@ fn directory() -> PathBuf {
     target.map_or_else(env::temp_dir, PathBuf::from).join("sim")
 }
 
-/// An empty variable counts as unset.
 fn number<T: FromStr<Err: Display>>(variable: &str) -> Option<T> {
-    let text = env::var(variable).ok().filter(|it| !it.is_empty())?;
-    Some(parsed(variable, &text))
-}
-
-fn parsed<T: FromStr<Err: Display>>(variable: &str, text: &str) -> T {
-    match text.parse() {
-        Ok(number) => number,
-        Err(error) => panic!("{variable}: {text:?}: {error}"),
-    }
+    simulation::number(variable).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn is_on(variable: &str) -> bool {

@@ -50,6 +50,7 @@ where
     let (answer, trace) = yamanote_sim::run(config, move || {
         let sim = Sim::new(seed);
         panics::watch(sim.clone());
+        panics::watch_ends(sim.clone());
         let ended = catch_unwind(AssertUnwindSafe(|| experience(&sim, experiment)));
         let failure = ended.unwrap_or_else(|panic| Some(panic_text(&*panic).to_owned()));
         (failure, yamanote_sim::now(), chaos::drawn())

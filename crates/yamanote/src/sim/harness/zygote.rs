@@ -215,7 +215,9 @@ where
                 format!("the run takes longer than {limit} s of real time")
             }
             (End::Signal(signal), _) => format!("the process was ended by signal {signal}"),
-            (End::Exit(code), _) => format!("a program has left the process, with code {code}"),
+            (End::Exit(code), _) => {
+                format!("the experiment has left the process, with code {code}")
+            }
         }
     }
 

@@ -251,7 +251,7 @@ impl LocalSet {
                 };
                 let task = self.shared.tasks.assert_owner(task);
                 inside.begin(task.meta().into());
-                simulation::step();
+                simulation::step_before(task.meta().spawned_at);
                 coop::budget(|| task.run());
             }
             true

@@ -35,6 +35,10 @@ impl Kernel {
             Address::Unspecified => {
                 let datagram = self.datagram_mut(id).ok_or(libc::EINVAL)?;
                 datagram.peer = None;
+                // Who waits for room at the peer that was waits there no more: as on Linux if that
+                // is by a poll. A call that waits goes on with the new peer; on Linux it would wait
+                // for the old one still.
+                self.socket_changed(id, OUT);
                 return Ok(());
             }
             _ => return Err(libc::EINVAL),
@@ -46,6 +50,7 @@ impl Kernel {
                 return Err(libc::EPERM);
             }
             self.datagram_mut(id).ok_or(libc::EBADF)?.peer = Some(other);
+            self.socket_changed(id, OUT);
             return Ok(());
         }
         let listener = self.stream(other).ok_or(libc::EPROTOTYPE)?;

@@ -21,6 +21,7 @@ use std::sync::{Mutex, MutexGuard};
 use super::registry;
 use crate::runtime::driver::Driver;
 use crate::runtime::driver::readiness::{Answer, Bell};
+use crate::simulation::PerProcess;
 use crate::sys::fork::Origin;
 use crate::util::poison::unpoisoned;
 
@@ -41,10 +42,11 @@ impl HungBell {
     }
 }
 
-static HUNG: Mutex<Vec<HungBell>> = Mutex::new(Vec::new());
+static HUNG: PerProcess<Mutex<Vec<HungBell>>> =
+    PerProcess::new(Mutex::new(Vec::new()), || Mutex::new(Vec::new()));
 
 fn lock() -> MutexGuard<'static, Vec<HungBell>> {
-    unpoisoned(HUNG.lock())
+    unpoisoned(HUNG.get().lock())
 }
 
 /// Puts `fd`, which is never closed, into the set of every runtime, present and future. Whichever

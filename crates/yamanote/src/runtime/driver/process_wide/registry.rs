@@ -5,14 +5,18 @@
 #![forbid(unsafe_code)]
 
 use crate::runtime::driver::Driver;
+use crate::simulation::Process;
 use crate::util::poison::unpoisoned;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
-static DRIVERS: Mutex<BTreeMap<u64, Weak<Driver>>> = Mutex::new(BTreeMap::new());
+/// Each with the process that it is of: a simulation has more than one.
+type Drivers = BTreeMap<u64, (Process, Weak<Driver>)>;
 
-fn lock() -> MutexGuard<'static, BTreeMap<u64, Weak<Driver>>> {
+static DRIVERS: Mutex<Drivers> = Mutex::new(BTreeMap::new());
+
+fn lock() -> MutexGuard<'static, Drivers> {
     unpoisoned(DRIVERS.lock())
 }
 
@@ -29,18 +33,21 @@ impl DriverId {
 
     /// The driver, if its runtime, or something else that holds it, still exists.
     pub(crate) fn find(self) -> Option<Arc<Driver>> {
-        lock().get(&self.0)?.upgrade()
+        lock().get(&self.0)?.1.upgrade()
     }
 }
 
-/// All drivers. The caller may be left with the last use of one.
+/// All drivers of the process. The caller may be left with the last use of one.
 pub(crate) fn all() -> Vec<Arc<Driver>> {
-    lock().values().filter_map(Weak::upgrade).collect()
+    let here = Process::here();
+    let drivers = lock();
+    let ours = drivers.values().filter(|(process, _)| *process == here);
+    ours.filter_map(|(_, driver)| driver.upgrade()).collect()
 }
 
 impl Driver {
     pub(crate) fn register(self: &Arc<Self>) {
-        lock().insert(self.id.0, Arc::downgrade(self));
+        lock().insert(self.id.0, (Process::here(), Arc::downgrade(self)));
     }
 }
 

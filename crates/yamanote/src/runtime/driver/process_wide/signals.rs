@@ -16,6 +16,9 @@
 //! followed by a ring that nobody has answered yet. If two runtimes hear the same ring, one of them
 //! finds the bits and the other nothing.
 //!
+//! A simulated process has listeners and a bell of its own, and no handlers: who sends it a signal
+//! asks [`hear`].
+//!
 //! Handlers stay for ever, as Tokio documents: when nobody listens any more, the signal's default
 //! action does not come back.
 #![forbid(unsafe_code)]
@@ -24,26 +27,40 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering::Acquire};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Release};
 use std::sync::{Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker, ready};
 
 use super::bells;
 use crate::runtime::driver::Driver;
 use crate::runtime::driver::readiness::Bell;
+use crate::simulation::{self, PerProcess, Process};
 use crate::sys;
 use crate::util::coop;
 use crate::util::poison::unpoisoned;
 use crate::util::wake_list::WakeList;
 
-/// One bit for each signal that has arrived and is not delivered yet.
-static PENDING: AtomicU64 = AtomicU64::new(0);
+static SIGNALS: PerProcess<Signals> = PerProcess::new(Signals::new(), Signals::new);
 
-/// What the handlers ring.
-static BELL: OnceLock<OwnedFd> = OnceLock::new();
+/// The signals of a process.
+struct Signals {
+    /// One bit for each signal that has arrived and is not delivered yet.
+    pending: AtomicU64,
+    /// What the handlers ring.
+    bell: OnceLock<OwnedFd>,
+    /// Linux has signals from 1 to 64.
+    kinds: [Kind; 64],
+}
 
-/// Linux has signals from 1 to 64.
-static KINDS: [Kind; 64] = [const { Kind::new() }; 64];
+impl Signals {
+    const fn new() -> Signals {
+        Signals {
+            pending: AtomicU64::new(0),
+            bell: OnceLock::new(),
+            kinds: [const { Kind::new() }; 64],
+        }
+    }
+}
 
 /// All there is to one signal.
 struct Kind {
@@ -103,12 +120,13 @@ impl Kind {
 fn deliver(wakers: &mut WakeList) -> bool {
     // Pairs with the Release in the handler (`sys/signal.rs`): whoever learns of a signal sees what
     // the thread that raised it did before.
-    let mut pending = PENDING.swap(0, Acquire);
+    let signals = SIGNALS.get();
+    let mut pending = signals.pending.swap(0, Acquire);
     let mut somebody_waited = false;
     while pending != 0 {
         let index = pending.trailing_zeros() as usize;
         pending &= pending - 1;
-        let kind = &KINDS[index];
+        let kind = &signals.kinds[index];
         somebody_waited |= kind.deliver(wakers);
         if let Some(reaction) = kind.reaction.get() {
             reaction();
@@ -132,12 +150,29 @@ pub(crate) fn listen(signal: i32, driver: &Driver) -> io::Result<Listener> {
     if driver.is_shutdown() {
         return Err(io::Error::other("signal driver gone"));
     }
-    let Some(kind) = KINDS.get(signal as usize - 1) else {
+    let signals = SIGNALS.get();
+    let Some(kind) = signals.kinds.get(signal as usize - 1) else {
         return Err(io::Error::other("signal too large"));
     };
     let bell = heard_bell(driver)?;
-    install(signal, kind, bell)?;
+    install(signal, signals, bell)?;
     Ok(kind.listener())
+}
+
+/// A signal of a simulated process: tells its listeners as the handler would. False if there is no
+/// handler.
+fn hear(process: Process, signal: i32) -> bool {
+    let Some(signals) = SIGNALS.of(process) else {
+        return false;
+    };
+    let is_installed = signals.kinds[signal as usize - 1].handler.get() == Some(&Ok(()));
+    if let (true, Some(bell)) = (is_installed, signals.bell.get()) {
+        // Pairs with the Acquire of the swap in `deliver`.
+        signals.pending.fetch_or(1 << (signal - 1), Release);
+        let _ = sys::eventfd::add_one(bell);
+        return true;
+    }
+    false
 }
 
 /// Takes from the kernel, for the users of `driver`, what listening to SIGCHLD needs beside the
@@ -151,9 +186,10 @@ pub(crate) fn prepare_for_children(driver: &Driver) -> io::Result<()> {
 /// Has whatever runtime is driven call `reaction` when a child exits, if the handler can be put in
 /// place. Always the same function.
 pub(super) fn react_to_child_signal(reaction: fn()) -> io::Result<()> {
-    let kind = &KINDS[libc::SIGCHLD as usize - 1];
+    let signals = SIGNALS.get();
+    let kind = &signals.kinds[libc::SIGCHLD as usize - 1];
     kind.reaction.get_or_init(|| reaction);
-    install(libc::SIGCHLD, kind, bell()?)
+    install(libc::SIGCHLD, signals, bell()?)
 }
 
 /// The bell, which the runtime of `driver` hears.
@@ -164,18 +200,25 @@ fn heard_bell(driver: &Driver) -> io::Result<&'static OwnedFd> {
 }
 
 fn bell() -> io::Result<&'static OwnedFd> {
-    if let Some(bell) = BELL.get() {
+    let place = &SIGNALS.get().bell;
+    if let Some(bell) = place.get() {
         return Ok(bell);
     }
     let fresh = sys::eventfd::new()?;
-    let bell = BELL.get_or_init(|| fresh);
+    let bell = place.get_or_init(|| fresh);
     bells::hang(Bell::Signals, bell.as_raw_fd(), deliver);
     Ok(bell)
 }
 
-fn install(signal: i32, kind: &Kind, bell: &'static OwnedFd) -> io::Result<()> {
+fn install(signal: i32, signals: &'static Signals, bell: &'static OwnedFd) -> io::Result<()> {
+    let kind = &signals.kinds[signal as usize - 1];
     let installed = kind.handler.get_or_init(|| {
-        sys::signal::note_and_ring(signal, &PENDING, bell).map_err(|error| error.raw_os_error())
+        if simulation::is_inside() {
+            simulation::hear_signals_by(hear);
+            return Ok(());
+        }
+        sys::signal::note_and_ring(signal, &signals.pending, bell)
+            .map_err(|error| error.raw_os_error())
     });
     installed.map_err(|errno| match errno {
         Some(errno) => io::Error::from_raw_os_error(errno),

@@ -134,7 +134,7 @@ impl<'a> Driving<'a> {
                 self.polls += 1;
                 self.polling.begin(main);
                 let poll = || future.as_mut().poll(&mut cx);
-                simulation::step();
+                simulation::step_before(called_at);
                 let (polled, _) = self.between_polls.poll(poll);
                 self.polling.end_begun();
                 if let Poll::Ready(output) = polled {
@@ -188,7 +188,7 @@ impl<'a> Driving<'a> {
             self.poll_timer.begin(self.tick);
             let waited = (shared.latency).measure(&task, || shared.meter().latencies.as_ref());
             polling.begin(task.meta().into());
-            simulation::step();
+            simulation::step_before(task.meta().spawned_at);
             self.between_polls.poll(|| match shared.is_plain {
                 true => task.run(),
                 false => shared.run_watched(task, waited),

@@ -80,7 +80,7 @@ impl Worker<'_> {
         let waits = || self.public().meter.latencies.as_ref();
         let waited = self.shared.latency.measure(&task, waits);
         self.public().pace.polling().begin(task.meta().into());
-        simulation::step();
+        simulation::step_before(task.meta().spawned_at);
         let poll = || match self.shared.hooks() {
             None => task.run(),
             Some(hooks) => hooks.run_contained(task, waited),
