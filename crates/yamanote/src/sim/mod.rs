@@ -43,6 +43,8 @@
 //!   may be lost or torn.
 //! - [`Host::restart`] runs the program again, on what the disk has kept; [`Host::bounce`] does
 //!   both.
+//! - [`Host::signal`] and [`Host::ctrl_c`] send the program a signal, which ends its process if it
+//!   does not listen.
 //! - [`Host::pause`] holds a host for a time, as a long collection of garbage or a stopped virtual
 //!   machine would; [`Host::skew`] puts its wall clock wrong.
 //! - [`Sim::net`] partitions, delays, loses; [`Host::disk`] fails, fills up, is slow.
@@ -53,11 +55,27 @@
 //!
 //! The test itself, the *experiment*, runs outside of all hosts: no fault reaches it.
 //!
+//! A program that calls [`std::process::exit`] or [`abort`](std::process::abort) ends its host's
+//! process, as a signal does: the [handle](Running) tells how.
+//!
+//! # Logs
+//!
+//! `SystemTime` and `Instant` are virtual, so a logger prints virtual time without being told. With
+//! the feature `tracing` what a host's threads say is within a span `host`, with its name:
+//!
+//! ```text
+//! 2026-01-01T00:00:05.000012Z  INFO host{name="node1"}: my_app: elected term=3
+//! ```
+//!
+//! A subscriber is global, and hosts are threads of one process: install it in the experiment,
+//! before the first host starts, with `try_init` where programs have a subscriber of their own. By
+//! [`note_writer`] the log goes into the trace.
+//!
 //! # Failing
 //!
 //! A run fails if the experiment panics or returns an error, if anything panics on a host (unless
 //! [`Host::allow_panics`]), if nobody can run and nothing is due (a deadlock), if a poll never
-//! ends, if a program leaves the process, or if it takes too long. Then the seed is run again, and
+//! ends, or if it takes too long. Then the seed is run again, and
 //! `target/sim` has what happened: as text, as JSON lines, and as a page with a timeline. The test
 //! prints the seed and the command that repeats it.
 //!
@@ -95,18 +113,25 @@
 //!
 //! | there | here |
 //! |---|---|
-//! | `sim.host(name, \|\| ..)`, `create_node().init(..)` |
-//! [`sim.host(name).start(..)`](Host::start): naming a host and giving it a program are two things,
-//! so a host can be asked for again by its name |
+//! | `sim.host(name, \|\| ..)`, `create_node().init(..)` | [`host.start(..)`](Host::start) |
 //! | `sim.client(name, future)` | [`sim.host(name).run(future)`](Host::run) |
-//! | `sim.run()` | not needed: the experiment is a future, and time passes while it waits |
-//! | `sim.crash(host)`, `sim.bounce(host)`, `handle.kill(id)` | [`Host::crash`], [`Host::bounce`] |
-//! | `turmoil::partition`, `repair`, `hold`, `release` | the same, of [`Net`](Sim::net), from
-//! outside the hosts: a program does not cut its own cable |
-//! | `turmoil::net::TcpStream` | whatever the application uses |
+//! | `sim.run()` | not needed |
+//! | `sim.crash(host)`, `sim.bounce(host)` | [`Host::crash`], [`Host::bounce`] |
+//! | `handle.kill(id)`, `handle.restart(id)`, `handle.pause(id)` | [`Host::crash`] and so on |
+//! | `handle.send_ctrl_c(id)` | [`Host::ctrl_c`], [`Host::signal`] |
+//! | `turmoil::partition`, `repair`, `hold`, `release` | the same, of [`Net`](Sim::net) |
+//! | `turmoil::lookup`, `turmoil::net::TcpStream` | whatever the application uses |
+//! | `Builder::fail_rate`, `max_message_latency` | [`sim.net().all()`](Net::all), [`Net::link`] |
 //! | `sim.elapsed()` | [`Sim::now`] |
-//! | `#[madsim::test]`, `MADSIM_TEST_SEED` | [`#[yamanote::sim::test]`](macro@test),
-//! `YAMANOTE_SIM_SEED` |
+//! | `#[madsim::test]`, `MADSIM_TEST_SEED` | [`#[sim::test]`](macro@test), `YAMANOTE_SIM_SEED` |
+//! | `MADSIM_TEST_NUM`, `MADSIM_TEST_CHECK_DETERMINISM` | `YAMANOTE_SIM_SEEDS`, `.._CHECK` |
+//! | `madsim::buggify`, `madsim::rand` | [`buggify`], whatever the application uses |
+//! | `RUSTFLAGS="--cfg madsim"` | `yamanote sim`, which sets the cfg `yamanote_sim` |
+//!
+//! Naming a host and giving it a program are two things, so a host can be asked for again by its
+//! name. The experiment is a future, and time passes while it waits. Faults come from outside the
+//! hosts: a program does not cut its own cable. An experiment that returns `Ok` or nothing has
+//! passed, whatever still runs.
 #![forbid(unsafe_code)]
 
 mod chaos;
@@ -116,6 +141,7 @@ mod experiment;
 mod host;
 mod marks;
 mod net;
+mod note_writer;
 mod panics;
 mod program;
 mod running;
@@ -129,6 +155,7 @@ pub use ended::{Ended, TimedOut};
 pub use experiment::Sim;
 pub use host::Host;
 pub use net::{Links, Names, Net};
+pub use note_writer::{NoteWriter, note_writer};
 pub use running::Running;
 pub use yamanote_macros::sim_test as test;
 pub use yamanote_marks::{always, buggify, sometimes};

@@ -16,6 +16,7 @@ use super::running::Tell;
 use crate::runtime::{Builder, Runtime};
 use crate::sync::Notify;
 use crate::util::poison::unpoisoned;
+use crate::util::spans::HostSpan;
 
 /// Begins a program; called again for each life.
 pub(super) type Begin = Box<dyn FnMut() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
@@ -74,7 +75,8 @@ pub(super) enum Flavour {
 }
 
 impl Flavour {
-    fn build(self) -> io::Result<Runtime> {
+    /// Its threads are in `span`.
+    fn build(self, span: HostSpan) -> io::Result<Runtime> {
         let mut builder = match self {
             Flavour::CurrentThread => Builder::new_current_thread(),
             Flavour::MultiThread { .. } => Builder::new_multi_thread(),
@@ -82,6 +84,7 @@ impl Flavour {
         if let Flavour::MultiThread { workers } = self {
             builder.worker_threads(workers);
         }
+        builder.on_thread_start(move || span.enter_for_good());
         builder.enable_all().build()
     }
 }
@@ -110,7 +113,9 @@ impl Beginning {
 
     fn live(self) {
         let life = hosts::current_life();
-        let runtime = match self.flavour.build() {
+        let span = HostSpan::new(&self.name);
+        span.enter_for_good();
+        let runtime = match self.flavour.build(span) {
             Ok(runtime) => runtime,
             Err(error) => panic!("host {:?} has no runtime: {error}", self.name),
         };

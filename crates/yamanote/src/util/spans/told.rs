@@ -26,6 +26,24 @@ pub(crate) fn stall(stall: &dyn std::fmt::Display) -> bool {
     is_heard
 }
 
+/// The span of a simulated host. All that its threads tell is in it.
+#[cfg(feature = "sim")]
+#[derive(Clone)]
+pub(crate) struct HostSpan(tracing::Span);
+
+#[cfg(feature = "sim")]
+impl HostSpan {
+    /// Of the highest level: whoever hears an event is to hear of its host.
+    pub(crate) fn new(name: &str) -> HostSpan {
+        HostSpan(tracing::error_span!(target: "yamanote::sim", "host", name))
+    }
+
+    /// Puts the calling thread into it, for the rest of its life.
+    pub(crate) fn enter_for_good(&self) {
+        std::mem::forget(self.0.clone().entered());
+    }
+}
+
 /// Whether anybody listens.
 #[inline]
 pub(crate) fn is_on() -> bool {
