@@ -291,3 +291,29 @@ fn holes_are_found() {
         file.rewind().unwrap();
     });
 }
+
+/// What is in memory is the real kernel's affair, for files that are really there, and must not
+/// decide what a program does.
+#[test]
+fn nothing_is_read_without_waiting() {
+    let real = std::env::current_exe().unwrap();
+    world(1, move || {
+        let real = File::open(&real).unwrap();
+        assert!(real.as_raw_fd() < FIRST);
+        fs::write("/tmp/simulated", "12345678").unwrap();
+        let simulated = File::open("/tmp/simulated").unwrap();
+        for file in [real, simulated] {
+            let mut bytes = [0_u8; 8];
+            let part = libc::iovec {
+                iov_base: bytes.as_mut_ptr().cast(),
+                iov_len: bytes.len(),
+            };
+            let fd = file.as_raw_fd();
+            // SAFETY: one vector, which is valid.
+            let read = unsafe { libc::preadv2(fd, &raw const part, 1, 0, libc::RWF_NOWAIT) };
+            let error = std::io::Error::last_os_error().raw_os_error();
+            assert_eq!((read, error), (-1, Some(libc::EOPNOTSUPP)));
+            assert_eq!(file.read_at(&mut bytes, 0).unwrap(), 8);
+        }
+    });
+}

@@ -161,7 +161,12 @@ pub(super) unsafe fn answer(
         | libc::SYS_pwritev2 => true,
         _ => return None,
     };
-    let (me, file) = simulated(args[0] as c_int)?;
+    let Some((me, file)) = simulated(args[0] as c_int) else {
+        // A real file: what the real page cache has must not decide what a program does.
+        let has_flags = matches!(number, libc::SYS_preadv2 | libc::SYS_pwritev2);
+        let may_not_wait = has_flags && args[5] as c_int & libc::RWF_NOWAIT != 0;
+        return may_not_wait.then_some(Err(libc::EOPNOTSUPP));
+    };
     let how = match how(number, args) {
         Ok(how) => how,
         Err(error) => return Some(Err(error)),
