@@ -1,6 +1,5 @@
 //! Signals to hosts, and programs whose processes end before they do.
 #![cfg(feature = "sim")]
-#![forbid(unsafe_code)]
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -253,6 +252,58 @@ async fn the_end_of_a_program_closes_what_its_threads_have(sim: Sim) {
     let limit = sim::now() + 10 * SECOND;
     assert_eq!(client.await.unwrap().unwrap(), 0);
     assert!(sim::now() < limit);
+}
+
+/// `kill`, of the calling thread's own process or another: an error number, or 0.
+fn kill(process: i32, kind: SignalKind) -> i32 {
+    // SAFETY: no pointers.
+    match unsafe { libc::kill(process, kind.as_raw_value()) } {
+        0 => 0,
+        _ => std::io::Error::last_os_error().raw_os_error().unwrap(),
+    }
+}
+
+async fn signal_itself() {
+    let own = i32::try_from(std::process::id()).unwrap();
+    let mut heard = signal(SignalKind::user_defined1()).unwrap();
+    for _ in 0..3 {
+        assert_eq!(kill(own, SignalKind::user_defined1()), 0);
+        heard.recv().await;
+    }
+    // What is there really is not reached.
+    assert_eq!(kill(1, SignalKind::user_defined2()), libc::ESRCH);
+    assert_eq!(kill(own, SignalKind::from_raw(65)), libc::EINVAL);
+}
+
+#[sim::test(seeds = 20)]
+async fn a_program_sends_itself_signals(sim: Sim) {
+    let host = sim.host("a");
+    let run = host.start(|| async {
+        signal_itself().await;
+        kill(0, SignalKind::user_defined2());
+        unreachable!("nobody listens to that");
+    });
+    sim.host("b").run(signal_itself()).await.unwrap();
+    assert_eq!(run.await.unwrap_err().signal(), Some(libc::SIGUSR2));
+}
+
+#[test]
+#[ignore = "another test simulates it"]
+fn a_program_that_knows_nothing() {
+    let runtime = yamanote::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(signal_itself());
+}
+
+#[test]
+fn a_program_that_knows_nothing_sends_itself_signals() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["a_program_that_knows_nothing", "--exact", "--ignored"]);
+    command.env("YAMANOTE_DRIVER", "sim");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 fn run(test: &str, variables: &[(&str, &str)]) -> PathBuf {
