@@ -102,6 +102,7 @@ fn tokio(directory: &Path) -> String {
         .args([
             "tree",
             "--offline",
+            "--workspace",
             "-e",
             "normal",
             "-i",
