@@ -18,7 +18,6 @@ pub(super) fn keep() {
         _exit as *const (),
         abort as *const (),
         pause as *const (),
-        kill as *const (),
         raise as *const (),
     ));
 }
@@ -85,50 +84,35 @@ pub extern "C" fn pause() -> c_int {
     next!(PAUSE, Pause,)
 }
 
-/// There are no other processes.
-#[unsafe(no_mangle)]
-pub extern "C" fn kill(process: libc::pid_t, signal: c_int) -> c_int {
-    if me::current().is_some() {
-        if process != 0 && process != super::process::getpid() {
-            return raw::answer(-libc::ESRCH as isize) as c_int;
-        }
-        return to_itself(signal);
-    }
-    // SAFETY: no pointers.
-    let answer = unsafe {
-        raw::syscall(
-            libc::SYS_kill,
-            [process as usize, signal as usize, 0, 0, 0, 0],
-        )
-    };
-    raw::answer(answer) as c_int
-}
-
 #[unsafe(no_mangle)]
 pub extern "C" fn raise(signal: c_int) -> c_int {
-    match me::current() {
+    let number = match me::current() {
         Some(_) => to_itself(signal),
-        None => next!(RAISE, Raise, signal),
+        None => libc::EOPNOTSUPP,
+    };
+    match number {
+        // Nobody here listens to it: the real process is who has called.
+        libc::EOPNOTSUPP => next!(RAISE, Raise, signal),
+        number => raw::answer(-(number as isize)) as c_int,
     }
 }
 
-fn to_itself(signal: c_int) -> c_int {
+/// Sends the calling thread's process a signal, which is not 0: an error number, or 0.
+/// `EOPNOTSUPP` if that is the real process, and nobody listens in the simulated one.
+pub(super) fn to_itself(signal: c_int) -> c_int {
+    if !(1..=64).contains(&signal) {
+        return libc::EINVAL;
+    }
     let Some(me) = me::current() else { return 0 };
-    if !(0..=64).contains(&signal) {
-        return raw::answer(-libc::EINVAL as isize) as c_int;
-    }
     let life = me.life();
-    if signal == 0 {
-        return 0;
-    }
     if life.host == HostId::DRIVER || me.world().is_adopted() {
-        if signals::is_told(life, signal) {
-            return 0;
-        }
-        return next!(RAISE, Raise, signal);
+        return match signals::is_told(life, signal) {
+            true => 0,
+            false => libc::EOPNOTSUPP,
+        };
     }
-    if me.inside(|kernel| kernel.is_over(life)) || signals::send(life.host, signal) == Effect::Ended
-    {
+    let is_over = me.inside(|kernel| kernel.is_over(life));
+    if is_over || signals::send(life.host, signal) == Effect::Ended {
         signals::stand_still(me)
     }
     0
