@@ -1,8 +1,8 @@
 //! What is due, and when.
 #![forbid(unsafe_code)]
 
-use super::Kernel;
 use super::thread::ThreadId;
+use super::{Kernel, NEVER};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -93,7 +93,9 @@ impl Timers {
 
     /// Whether a thread will run, if only because it has waited long enough.
     pub(super) fn end_a_wait(&self) -> bool {
-        let mut timers = self.places.iter().flatten();
-        timers.any(|(_, timer)| matches!(timer, Timer::Timeout(_)))
+        self.line.iter().any(|Reverse((at, number, place))| {
+            let is_wait = || matches!(self.places[*place], Some((_, Timer::Timeout(_))));
+            *at < NEVER && self.is_there(*number, *place) && is_wait()
+        })
     }
 }
