@@ -42,8 +42,8 @@ pub(super) fn answer(number: c_long, args: [usize; 6]) -> Option<isize> {
 /// The error number of sending a signal: a process can send one to itself.
 fn signal(process: libc::pid_t, signal: c_int) -> c_int {
     match process {
-        ..0 if signal != 0 => libc::EOPNOTSUPP,
-        ..0 => 0,
+        ..=-1 if signal != 0 => libc::EOPNOTSUPP,
+        ..=-1 => 0,
         1.. if process != getpid() => libc::ESRCH,
         _ if signal != 0 => super::ending::to_itself(signal),
         _ => 0,
