@@ -56,6 +56,9 @@ pub struct Machine {
     store: Store,
     path: PathBuf,
     snapshot: Arc<Mutex<Option<Kept>>>,
+    /// Held by whoever writes the snapshot's file: one may come from the leader while another is
+    /// built here.
+    keeping: Arc<tokio::sync::Mutex<()>>,
     bug: Option<Bug>,
 }
 
@@ -74,6 +77,7 @@ impl Machine {
             store: Store(Arc::new(Mutex::new(state))),
             path,
             snapshot: Arc::new(Mutex::new(snapshot)),
+            keeping: Arc::default(),
             bug,
         })
     }
@@ -82,7 +86,19 @@ impl Machine {
         self.store.clone()
     }
 
+    fn kept(&self) -> Option<Kept> {
+        let snapshot = self.snapshot.lock();
+        snapshot.expect("nobody panics with it").clone()
+    }
+
+    /// Writes the snapshot, unless there is a later one: the log that would be needed beside an
+    /// earlier one may be purged.
     async fn keep(&self, meta: &Meta, data: &[u8]) -> Result<()> {
+        let _keeping = self.keeping.lock().await;
+        let kept = self.kept();
+        if kept.is_some_and(|(kept, _)| kept.last_log_id >= meta.last_log_id) {
+            return Ok(());
+        }
         let written = async {
             let mut bytes = Vec::new();
             files::push_record(&mut bytes, &(meta, data))?;
@@ -178,8 +194,7 @@ impl RaftStateMachine<Types> for Machine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>> {
-        let snapshot = self.snapshot.lock().expect("nobody panics with it");
-        Ok(snapshot.clone().map(|(meta, data)| Snapshot {
+        Ok(self.kept().map(|(meta, data)| Snapshot {
             meta,
             snapshot: Box::new(data),
         }))
