@@ -109,6 +109,7 @@ pub async fn serve(listener: TcpListener, node: Node) -> io::Result<()> {
     let log = log::Log::open(&node.folder, node.bug).await?;
     let machine = machine::Machine::open(&node.folder, node.bug).await?;
     let store = machine.store();
+    let known_from = log.end();
     let raft = Raft::<Types>::new(node.id, config, network::Network, log, machine)
         .await
         .map_err(io::Error::other)?;
@@ -131,6 +132,6 @@ pub async fn serve(listener: TcpListener, node: Node) -> io::Result<()> {
     };
     tokio::select! {
         failed = failed => failed.map_err(io::Error::other),
-        served = server::serve(listener, raft, store, node.bug) => served,
+        served = server::serve(listener, raft, store, known_from, node.bug) => served,
     }
 }

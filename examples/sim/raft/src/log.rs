@@ -73,6 +73,11 @@ impl Log {
         Ok(log)
     }
 
+    /// The index of the last entry.
+    pub fn end(&self) -> Option<u64> {
+        lock(&self.entries).keys().next_back().copied()
+    }
+
     async fn write(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
         let mut bytes = Vec::new();
         for record in records {

@@ -7,13 +7,19 @@ use crate::{Answer, Bug, Call, Command, Types};
 use openraft::error::{ForwardToLeader, RaftError};
 use openraft::{BasicNode, Raft, Snapshot, TryAsRef};
 use std::io;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+/// Nobody waits longer for a read.
+const LONGEST_READ: Duration = Duration::from_millis(500);
 
 #[derive(Clone)]
 struct Server {
     raft: Raft<Types>,
     store: Store,
+    /// The last entry of the log when this node was started.
+    known_from: Option<u64>,
     bug: Option<Bug>,
 }
 
@@ -22,9 +28,15 @@ pub async fn serve(
     listener: TcpListener,
     raft: Raft<Types>,
     store: Store,
+    known_from: Option<u64>,
     bug: Option<Bug>,
 ) -> io::Result<()> {
-    let server = Server { raft, store, bug };
+    let server = Server {
+        raft,
+        store,
+        known_from,
+        bug,
+    };
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -88,6 +100,15 @@ impl Server {
             }
         } else if let Err(error) = self.raft.ensure_linearizable().await {
             return not_the_leader(&error);
+        }
+        // A leader that is back before anybody has missed it goes on as one, and openraft 0.9 does
+        // not know what it had committed: it would let it read what its last snapshot has.
+        // What is not in its log any more was never committed.
+        let last = self.raft.metrics().borrow().last_log_index;
+        let wait = self.raft.wait(Some(LONGEST_READ));
+        let applied = wait.applied_index_at_least(self.known_from.min(last), "what was there");
+        if let Err(error) = applied.await {
+            return Reply::Failed(error.to_string());
         }
         Reply::Client(Answer::Value(self.store.get(key)))
     }
