@@ -28,6 +28,7 @@ mod scarcity;
 mod snapshot;
 pub mod temp;
 mod waker;
+mod watchdog;
 
 pub use alloc::CountingAlloc;
 pub use capability::{Capability, require};
@@ -45,3 +46,4 @@ pub use scarcity::Scarcity;
 pub use snapshot::Snapshot;
 pub use temp::TempDir;
 pub use waker::{CountingWaker, WakerCall, hooked_waker};
+pub use watchdog::{sleeps, wait_until, watchdog};

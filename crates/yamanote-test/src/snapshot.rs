@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// The thread that all runtimes share.
-const WATCHDOG: &str = "yamanote-stalls";
+use crate::watchdog::WATCHDOG;
 
 /// What `/proc/self/fd` and `/proc/self/task` showed.
 #[derive(Debug, Clone, PartialEq, Eq)]

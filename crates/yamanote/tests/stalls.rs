@@ -15,6 +15,7 @@ use yamanote::runtime::{Builder, Runtime};
 use yamanote::task::LocalSet;
 use yamanote_test::{
     Capability, Driver, Setup, TempDir, builder, in_own_process, matrix, require, see_mounts_alone,
+    sleeps, wait_until, watchdog,
 };
 
 /// Long enough for a busy machine not to hold up a poll for as long by itself.
@@ -312,33 +313,6 @@ async fn compute(end: Instant) {
     }
 }
 
-/// The watchdog's thread, as `/proc/self/task` shows it.
-fn watchdog() -> Option<std::path::PathBuf> {
-    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let mut threads = threads.map(|thread| thread.path());
-    threads.find(|thread| {
-        let name = std::fs::read_to_string(thread.join("comm"));
-        name.is_ok_and(|name| name.trim_end() == "yamanote-stalls")
-    })
-}
-
-/// How often the thread has gone to sleep.
-fn sleeps(thread: &std::path::Path) -> String {
-    let status = std::fs::read_to_string(thread.join("status")).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("voluntary_ctxt_switches"));
-    line.unwrap().to_owned()
-}
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 matrix! {
     /// It is made with the first task, sleeps while nothing runs, and ends with the last runtime.
     alone fn the_watchdog_of_an_idle_program(setup: Setup) {
@@ -354,10 +328,10 @@ matrix! {
             let address = listener.local_addr().unwrap();
             let client = std::thread::spawn(move || {
                 let mut quiet = 0;
-                let mut before = sleeps(&thread);
+                let mut before = sleeps(&thread).expect("it is there");
                 wait_until("it does not come to rest", || {
                     std::thread::sleep(2 * LIMIT);
-                    let now = sleeps(&thread);
+                    let now = sleeps(&thread).expect("it is there");
                     quiet = if now == before { quiet + 1 } else { 0 };
                     before = now;
                     quiet == 3

@@ -4,35 +4,10 @@
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use yamanote_test::{Setup, builder, matrix};
+use yamanote_test::{Setup, builder, matrix, sleeps, wait_until, watchdog};
 
 /// The default limit, and how long the thread waits for another runtime.
 const LIMIT: Duration = Duration::from_millis(200);
-
-fn watchdog() -> Option<std::path::PathBuf> {
-    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let mut threads = threads.map(|thread| thread.path());
-    threads.find(|thread| {
-        let name = std::fs::read_to_string(thread.join("comm"));
-        name.is_ok_and(|name| name.trim_end() == "yamanote-stalls")
-    })
-}
-
-/// How often the thread has gone to sleep. `None` if it has ended.
-fn sleeps(thread: &std::path::Path) -> Option<u128> {
-    let status = std::fs::read_to_string(thread.join("status")).ok()?;
-    let mut lines = status.lines();
-    let count = lines.find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-    count?.trim().parse().ok()
-}
-
-fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !condition() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
 
 /// A runtime that does next to nothing.
 fn run(setup: Setup, limit: Duration) {
