@@ -1,6 +1,7 @@
 //! The store in the simulation.
 #![forbid(unsafe_code)]
 
+mod judge;
 mod work;
 
 use kv::{Bug, Node};
@@ -10,7 +11,6 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::time::timeout;
 use yamanote::sim::{Chaos, FaultKind, Sim};
 
 const NODES: [&str; 5] = ["shinbashi", "hamamatsucho", "tamachi", "shinagawa", "osaki"];
@@ -78,16 +78,8 @@ async fn experiment(sim: Sim, nodes: usize, chaos: Chaos, bug: Option<Bug>) {
         })
         .collect();
     sim.storm(chaos).await;
-    for client in calling {
-        let called = timeout(Duration::from_secs(300), client).await;
-        called
-            .expect("everybody is answered in the end")
-            .expect("no panic");
-    }
-    work::check(&history);
-    let agreeing = sim.host("yoyogi").run(work::agree(members));
-    let agreed = timeout(Duration::from_secs(30), agreeing).await;
-    agreed.expect("all nodes catch up").expect("no panic");
+    judge::end(calling, &history).await;
+    judge::all_agree(&sim, members).await;
 }
 
 #[yamanote::sim::test(seeds = 100)]
