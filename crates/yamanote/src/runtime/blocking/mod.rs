@@ -3,12 +3,14 @@
 //! [`BlockingPool`] belongs to the runtime and ends the pool; everybody else holds a [`Spawner`]. A
 //! thread is started when there is a job and no idle thread, up to a limit, and ends when it has
 //! been idle for long enough. `books` decides which thread does what, `pool` acts on that, `thread`
-//! is one thread's life, `job` what it is given to do.
+//! is one thread's life, `handles` who joins it, `job` what it is given to do.
 #![forbid(unsafe_code)]
 
 mod pool;
 
 mod books;
+
+mod handles;
 
 mod thread;
 

@@ -2,16 +2,15 @@
 #![forbid(unsafe_code)]
 
 use super::books::{Added, Books, Coming, Counts, Kind, Stage};
+use super::handles::Handles;
 use super::job::{Finished, Job};
 use super::{Callback, Config, Life, Wrap, thread};
 use crate::runtime::task::{Hook, JoinHandle, Meta};
 use crate::sys::fork::Origin;
 use crate::util::poison::unpoisoned;
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 /// The runtime's end of the pool. Dropping it shuts the pool down and waits for its jobs.
@@ -31,20 +30,13 @@ pub(crate) struct Spawner {
 pub(super) struct Pool {
     pub(super) config: Config,
     books: Books<Job>,
-    /// Locked while a thread is started, so that a thread that ends always finds its handle here.
+    /// Not locked while a thread is started: a worker that starts another would wait for it.
     handles: Mutex<Handles>,
+    /// Wakes the shutdown, which waits for the handles of threads that are being started.
+    all_started: Condvar,
     wrap: OnceLock<Wrap>,
     /// Called for every blocking job that is accepted, and that is finished.
     job_hooks: OnceLock<(Callback, Callback)>,
-}
-
-#[derive(Default)]
-pub(super) struct Handles {
-    running: HashMap<u64, std::thread::JoinHandle<()>>,
-    next_thread: u64,
-    /// The thread that ended last. The next to end joins it, so that no ended thread is left
-    /// behind.
-    ended: Option<std::thread::JoinHandle<()>>,
 }
 
 impl BlockingPool {
@@ -53,6 +45,7 @@ impl BlockingPool {
             books: Books::new(config.max_threads, config.keep_alive),
             config,
             handles: Mutex::default(),
+            all_started: Condvar::new(),
             wrap: OnceLock::new(),
             job_hooks: OnceLock::new(),
         });
@@ -79,10 +72,9 @@ impl BlockingPool {
             // Joined here, they need not join each other.
             pool.take_handles()
         });
-        let ended = pool.books.close(own, timeout);
-        // All of them, or what was being started meanwhile.
-        let rest = pool.take_handles();
-        if ended {
+        if pool.books.close(own, timeout) {
+            // All of them, or what was being started meanwhile.
+            let rest = pool.take_handles();
             all.into_iter().chain([rest]).for_each(Handles::join_all);
         }
     }
@@ -227,12 +219,10 @@ impl Pool {
     /// Those of the threads that there are; who takes them joins them, or leaves them alone.
     fn take_handles(&self) -> Handles {
         let mut handles = self.handles();
-        // A thread that is being started gets a number of its own all the same.
-        let none = Handles {
-            next_thread: handles.next_thread,
-            ..Handles::default()
-        };
-        mem::replace(&mut *handles, none)
+        while handles.awaits() {
+            handles = unpoisoned(self.all_started.wait(handles));
+        }
+        handles.take()
     }
 
     fn submit(self: &Arc<Pool>, job: Job) -> Result<(), Refused> {
@@ -249,8 +239,9 @@ impl Pool {
 
     /// Starts a thread. That takes tens of microseconds, in which others may take and add jobs.
     fn start(self: &Arc<Pool>, coming: Coming) -> Result<(), Refused> {
-        let started = self.handles().start(self);
-        let Err(error) = started else {
+        let number = self.handles().starts();
+        let started = thread::start(self.clone(), number);
+        let Err(error) = self.note_started(number, started) else {
             return Ok(());
         };
         let stranded = self.books.not_started(coming);
@@ -260,6 +251,19 @@ impl Pool {
             true => Err(Refused::NoThread(error)),
             false => Ok(()),
         }
+    }
+
+    fn note_started(
+        &self,
+        number: u64,
+        started: io::Result<std::thread::JoinHandle<()>>,
+    ) -> io::Result<()> {
+        let mut handles = self.handles();
+        let noted = handles.started(number, started);
+        if handles.were_awaited() {
+            self.all_started.notify_all();
+        }
+        noted
     }
 
     /// The next job for a thread at `stage`, or `None` if the thread is to end.
@@ -275,36 +279,10 @@ impl Pool {
     /// The thread `number` is about to end.
     pub(super) fn thread_ends(&self, number: u64, stage: Stage) {
         let before = self.handles().retire(number);
-        if let Some(before) = before {
-            // It was here before us and has next to nothing left to do.
+        for before in before {
+            // It ended before us and has next to nothing left to do.
             let _ = before.join();
         }
         self.books.thread_ends(stage);
-    }
-}
-
-impl Handles {
-    fn start(&mut self, pool: &Arc<Pool>) -> io::Result<()> {
-        let number = self.next_thread;
-        self.next_thread += 1;
-        let handle = thread::start(pool.clone(), number)?;
-        self.running.insert(number, handle);
-        Ok(())
-    }
-
-    /// Notes the end of a thread; returns the one to be joined by it.
-    fn retire(&mut self, number: u64) -> Option<std::thread::JoinHandle<()>> {
-        // Not there if the shutdown has taken it.
-        let own = self.running.remove(&number)?;
-        self.ended.replace(own)
-    }
-
-    fn join_all(self) {
-        let own = std::thread::current().id();
-        for handle in self.running.into_values().chain(self.ended) {
-            if handle.thread().id() != own {
-                let _ = handle.join();
-            }
-        }
     }
 }

@@ -6,7 +6,7 @@ use crate::runtime::task::Meta;
 use futures::executor::block_on;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{self, channel};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -449,4 +449,33 @@ fn a_thread_without_a_name() {
         assert_eq!(pool.spawner().queue_depth(), 0);
         pool.shutdown(None);
     }
+}
+
+/// Who starts a thread keeps nobody else from starting one.
+#[test]
+fn threads_are_started_side_by_side() {
+    let (first, meets_first) = channel();
+    let (second, meets_second) = channel();
+    let places = [(first, meets_second), (second, meets_first)];
+    let places = Mutex::new(places.into_iter().collect::<Vec<_>>());
+    let met = Arc::new(AtomicUsize::new(0));
+    let have_met = met.clone();
+    let name = move || {
+        let place = places.lock().unwrap().pop();
+        if let Some((here, there)) = place {
+            here.send(()).unwrap();
+            have_met.fetch_add(usize::from(there.recv_timeout(LONG).is_ok()), SeqCst);
+        }
+        "named".to_owned()
+    };
+    let pool = BlockingPool::new(Config {
+        thread_name: Arc::new(name),
+        ..config(2)
+    });
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| block_on(pool.spawner().spawn(|| ())).unwrap());
+        }
+    });
+    assert_eq!(met.load(SeqCst), 2);
 }
