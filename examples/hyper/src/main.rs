@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 #[tokio::main]
 async fn main() {
@@ -42,18 +42,19 @@ async fn respond(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, In
     Ok(response)
 }
 
-/// Serves until `stop` says so. A client that does not speak within half a second is shown out.
-async fn serve(listener: TcpListener, mut stop: oneshot::Receiver<()>) {
+/// Serves until the sender of `stop` is gone. A client that does not speak within `patience` is
+/// shown out.
+async fn serve(listener: TcpListener, patience: Duration, mut stop: watch::Receiver<()>) {
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => accepted.expect("a connection can be accepted").0,
-            _ = &mut stop => return,
+            _ = stop.changed() => return,
         };
         tokio::spawn(async move {
             // A connection that is shown out ends with an error.
             let _ = http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(Duration::from_millis(500))
+                .header_read_timeout(patience)
                 .serve_connection(TokioIo::new(stream), service_fn(respond))
                 .await;
         });
@@ -89,15 +90,21 @@ async fn ask(
 }
 
 /// Sixteen clients with ten requests each over one connection, one of which is large; and one that
-/// says nothing.
+/// says nothing, at a server with little patience: one that speaks may be slow on a machine with
+/// much to do.
 async fn conversation() -> Vec<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let address = listener.local_addr().expect("bound");
-    let (stop, stopped) = oneshot::channel();
-    let server = tokio::spawn(serve(listener, stopped));
+    let (stop, stopped) = watch::channel(());
+    let start = async |patience| {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let server = tokio::spawn(serve(listener, patience, stopped.clone()));
+        (address, server)
+    };
+    let (address, server) = start(Duration::from_secs(60)).await;
+    let (impatient, impatient_server) = start(Duration::from_millis(500)).await;
 
     let silent = tokio::spawn(async move {
-        let mut stream = TcpStream::connect(address).await.expect("connected");
+        let mut stream = TcpStream::connect(impatient).await.expect("connected");
         let mut rest = Vec::new();
         stream.read_to_end(&mut rest).await.expect("shown out");
         rest.len()
@@ -137,8 +144,9 @@ async fn conversation() -> Vec<String> {
         "{} bytes to the silent one",
         silent.await.expect("it ended")
     ));
-    stop.send(()).expect("the server waits for it");
+    drop(stop);
     server.await.expect("the server ends");
+    impatient_server.await.expect("the other one, too");
     said
 }
 

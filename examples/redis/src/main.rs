@@ -8,7 +8,8 @@ mod server;
 
 use futures_util::StreamExt;
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncCommands, RedisResult};
+use redis::{AsyncCommands, AsyncConnectionConfig, RedisResult};
+use std::time::Duration;
 
 #[tokio::main]
 async fn main() {
@@ -32,9 +33,18 @@ struct Answers {
     error: String,
 }
 
+/// How long the server may take to answer. The client's default is half a second, which is little
+/// on a machine with much to do.
+const PATIENCE: Option<Duration> = Some(Duration::from_secs(60));
+
 async fn conversation(url: &str) -> RedisResult<Answers> {
     let client = redis::Client::open(url)?;
-    let mut connection = client.get_multiplexed_async_connection().await?;
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(PATIENCE)
+        .set_response_timeout(PATIENCE);
+    let mut connection = client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await?;
     let _: () = connection.set("name", "yamanote").await?;
     let large: Vec<u8> = (0..500_000u32).map(|i| (i % 233) as u8).collect();
     let _: () = connection.set("large", &large).await?;

@@ -61,12 +61,15 @@ pub async fn start() -> io::Result<Server> {
         .current_dir(&folder)
         .kill_on_drop(true)
         .spawn();
-    let process = match process {
+    let mut process = match process {
         Ok(process) => process,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return start_small().await,
         Err(error) => return Err(error),
     };
     while UnixStream::connect(&socket).await.is_err() {
+        if let Some(status) = process.try_wait()? {
+            return Err(io::Error::other(format!("redis-server: {status}")));
+        }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(Server {

@@ -3,7 +3,7 @@
 
 use futures_util::TryStreamExt;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
-use sqlx::{Row, SqlitePool};
+use sqlx::{Error, Row, SqlitePool};
 use std::time::Duration;
 
 #[tokio::main]
@@ -74,9 +74,14 @@ async fn conversation() -> sqlx::Result<Answers> {
     let small = SqlitePoolOptions::new()
         .max_connections(1)
         .acquire_timeout(Duration::from_millis(50))
-        .connect_with(options)
-        .await?;
-    let only = small.acquire().await?;
+        .connect_lazy_with(options);
+    // To connect may take longer than that.
+    let only = loop {
+        match small.acquire().await {
+            Err(Error::PoolTimedOut) => {}
+            acquired => break acquired?,
+        }
+    };
     let error = small
         .acquire()
         .await
