@@ -180,6 +180,11 @@ impl Contest {
             Script::Memory => Duration::ZERO,
             _ => self.times.measured,
         };
+        // Idle is what follows the last things that are done: Yamanote's watchdog looks once more.
+        let settled = match script {
+            Script::Idle => self.times.warm_up.max(Duration::from_secs(1)),
+            _ => self.times.warm_up,
+        };
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["race-client", "--script", script.name()]);
         for (name, value) in [
@@ -187,7 +192,7 @@ impl Contest {
             ("--pid", u64::from(server)),
             ("--connections", row.in_flight),
             ("--size", row.size),
-            ("--warm-up-ms", self.times.warm_up.as_millis() as u64),
+            ("--warm-up-ms", settled.as_millis() as u64),
             ("--measure-ms", measured.as_millis() as u64),
         ] {
             command.args([name, &value.to_string()]);
