@@ -141,8 +141,13 @@ const STEPS: &[Step] = &[
             "--test",
             "stalls",
             "nobody_who_only_works",
+            "--",
+            "--test-threads=8",
         ],
-        &[("YAMANOTE_STALL_SECONDS", "600")],
+        &[
+            ("YAMANOTE_STALL_SECONDS", "600"),
+            ("YAMANOTE_TEST_LIMIT", "1200"),
+        ],
     ),
     (
         "every system call fails, at every time",

@@ -44,7 +44,11 @@ impl Setup {
 /// A hung test becomes a failure with a name instead of a silent time-out of CI.
 const TEST_LIMIT: Duration = Duration::from_secs(180);
 
-/// Runs `test`; aborts the process with a message if it takes longer than three minutes.
+/// Seconds, for tests that are asked to take longer.
+const TEST_LIMIT_VARIABLE: &str = "YAMANOTE_TEST_LIMIT";
+
+/// Runs `test`; aborts the process with a message if it takes longer than three minutes, or than
+/// `YAMANOTE_TEST_LIMIT` says.
 pub fn run_here(module: &str, name: &str, test: impl FnOnce()) {
     // The variable overrides every builder: half of the matrix would run on the other driver
     // unnoticed.
@@ -57,10 +61,13 @@ pub fn run_here(module: &str, name: &str, test: impl FnOnce()) {
         return test();
     }
     let full_name = format!("{module}::{name}");
+    let limit = std::env::var(TEST_LIMIT_VARIABLE).map_or(TEST_LIMIT, |seconds| {
+        Duration::from_secs(seconds.parse().expect(TEST_LIMIT_VARIABLE))
+    });
     let (finished, watch) = mpsc::channel::<()>();
     std::thread::spawn(move || {
-        if watch.recv_timeout(TEST_LIMIT) == Err(mpsc::RecvTimeoutError::Timeout) {
-            eprintln!("test {full_name} did not end within {TEST_LIMIT:?}: aborting");
+        if watch.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            eprintln!("test {full_name} did not end within {limit:?}: aborting");
             std::process::abort();
         }
     });
