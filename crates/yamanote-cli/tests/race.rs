@@ -2,7 +2,10 @@
 //! build of the subjects, and is a step of `.ci/run`.
 #![forbid(unsafe_code)]
 
+use std::io::{self, Read};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Output};
+use std::thread;
 
 const REPORT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/race/report.json");
 
@@ -140,4 +143,43 @@ fn an_earlier_race_becomes_a_page() {
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
     let again: serde_json::Value = serde_json::from_str(&again).unwrap();
     assert_eq!(again["rows"].as_array().unwrap().len(), 4);
+}
+
+/// Gives back what comes; a relay gives it to the port that is named in the first two bytes.
+fn serve(listener: TcpListener, is_relay: bool) {
+    for peer in listener.incoming() {
+        let mut from = peer.unwrap();
+        thread::spawn(move || {
+            let mut to = if is_relay {
+                let mut port = [0; 2];
+                from.read_exact(&mut port).unwrap();
+                TcpStream::connect(("127.0.0.1", u16::from_be_bytes(port))).unwrap()
+            } else {
+                from.try_clone().unwrap()
+            };
+            // The client resets its connections.
+            let _ = io::copy(&mut from, &mut to);
+        });
+    }
+}
+
+/// On a machine with much to do a short time may pass before anything happens at all.
+#[test]
+fn the_client_measures_until_there_is_something_to_measure() {
+    for script in ["echo", "bulk"] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port().to_string();
+        thread::spawn(move || serve(listener, script == "bulk"));
+        let output = Command::new(env!("CARGO_BIN_EXE_yamanote"))
+            .args(["race-client", "--script", script, "--port", &port])
+            .args(["--pid", &std::process::id().to_string()])
+            .args(["--connections", "3", "--size", "16", "--file", "/dev/null"])
+            .args(["--warm-up-ms", "0", "--measure-ms", "0"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{script}: {said}");
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert!(found["ops"].as_f64().unwrap() > 0.0, "{script}: {found}");
+    }
 }
