@@ -89,44 +89,44 @@ async fn a_disk_that_fails_loses_nothing(sim: Sim) {
     experiment(sim, chaos, None).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_disk_that_lies(sim: Sim) {
     let chaos = with_a_good_disk().and([FaultKind::LyingSync]);
     experiment(sim, chaos, None).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_transfer_applied_twice(sim: Sim) {
     experiment(sim, with_a_good_disk(), Some(Bug::AppliedTwice)).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_forgotten_keys(sim: Sim) {
     experiment(sim, with_a_good_disk(), Some(Bug::KeysForgotten)).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_missing_sync(sim: Sim) {
     experiment(sim, with_a_good_disk(), Some(Bug::NotSynced)).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_deadlock_of_two_locks(sim: Sim) {
     experiment(sim, with_a_good_disk(), Some(Bug::LockOrder)).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_half_a_transfer(sim: Sim) {
     experiment(sim, with_a_good_disk(), Some(Bug::HalfATransfer)).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_forgotten_timeout(sim: Sim) {
     experiment(sim, with_a_good_disk(), Some(Bug::NoTimeout)).await;

@@ -59,8 +59,12 @@ impl Worker {
         }
     }
 
-    /// Does the work if the lease is to be had, and as long as it lasts. Whether it was done.
-    pub async fn attempt<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+    /// Does the work if the lease is to be had, and as long as it lasts: `work` is told until when.
+    /// Whether it was done.
+    pub async fn attempt<F: Future>(
+        &mut self,
+        work: impl FnOnce(Instant) -> F,
+    ) -> Option<F::Output> {
         let lease = match self.acquire().await {
             Ok(Some(lease)) => lease,
             Ok(None) => return None,
@@ -69,6 +73,7 @@ impl Worker {
                 return None;
             }
         };
+        let work = work(lease.until);
         let done = if self.bug == Some(Bug::NoDeadline) {
             Some(work.await)
         } else {

@@ -12,7 +12,7 @@ async fn one_works_at_a_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = listener.local_addr().unwrap().to_string();
     tokio::spawn(lease::serve(listener, Duration::from_millis(100)));
-    let resource = Resource::default();
+    let resource = Resource::new(true);
     let workers: Vec<_> = ["a", "b", "b"]
         .into_iter()
         .zip(0..)

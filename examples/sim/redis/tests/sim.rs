@@ -42,7 +42,7 @@ const KINDS: &[FaultKind] = &[
 
 async fn experiment(sim: Sim, bug: Option<Bug>) {
     sim.host("redis").start(server);
-    let resource = Resource::default();
+    let resource = Resource::new(false);
     let working: Vec<_> = ["kanda", "tokyo", "yurakucho"]
         .into_iter()
         .map(|name| sim.host(name).run(workers(name, resource.clone(), bug)))
@@ -68,19 +68,19 @@ async fn one_works_at_a_time(sim: Sim) {
     experiment(sim, None).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_the_clock_on_the_wall(sim: Sim) {
     experiment(sim, Some(Bug::WallClock)).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_lease_that_is_taken_for_another(sim: Sim) {
     experiment(sim, Some(Bug::SameToken)).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_work_without_a_lease(sim: Sim) {
     experiment(sim, Some(Bug::NoDeadline)).await;

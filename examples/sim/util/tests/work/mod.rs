@@ -68,9 +68,16 @@ async fn hear(
     }
 }
 
-/// Stays until the service ends, which says so.
-pub async fn stays(to: &str) {
+/// A client that the service knows: it has been answered.
+pub async fn joins(to: &str) -> Client {
     let mut client = connect(to).await;
+    client.cancel("nothing").await.expect("it listens");
+    assert_eq!(client.hear().await.expect("it answers"), "late nothing");
+    client
+}
+
+/// Stays until the service ends, which says so.
+pub async fn stays(mut client: Client) {
     assert_eq!(client.hear().await.expect("it says so"), "bye");
 }
 
