@@ -14,7 +14,7 @@ use crate::program::Program;
 use crate::{on_tokio, on_yamanote};
 
 /// A program takes milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The runtime that runs the programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

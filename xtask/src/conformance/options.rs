@@ -26,6 +26,9 @@ What is run:
 
 How:
   --runs N            run every test N times, with the real Tokio too (1)
+  --again N           run what differs N times more, with the real Tokio too and nothing beside it;
+                      what differs then is a difference. Tests of Tokio's with little patience do
+                      not all pass on a machine with much to do, whatever they are linked with
   --jobs N            tests at a time, each in a process of its own (the number of CPUs)
   --timeout SECONDS   for each test, whatever it is linked with (60)
   --baseline FILE     take the real Tokio's results from FILE if they are of today, this compiler,
@@ -42,9 +45,10 @@ What comes out:
   --verbose           name every test as it ends
   --help              print this
 
-The packages are fetched by cargo, checked and unpacked in target/conformance. Nothing is retried
-and, without --explained, no failure is excused: exit status 0 means that the shim passes what the real Tokio passed in
-this very run, 1 that there is a difference, 2 that the comparison could not be made.
+The packages are fetched by cargo, checked and unpacked in target/conformance. Without --again
+nothing is retried and, without --explained, no failure is excused: exit status 0 means that the shim
+passes what the real Tokio passed in this very run, 1 that there is a difference, 2 that the
+comparison could not be made.
 ";
 
 /// The simulated machine, as `YAMANOTE_DRIVER` names it.
@@ -58,6 +62,8 @@ pub struct Options {
     /// As `YAMANOTE_SIM_ORDER` or `YAMANOTE_SIM_SEED` take it.
     pub order: Order,
     pub runs: usize,
+    /// How often what differs is run once more.
+    pub again: Option<usize>,
     pub jobs: usize,
     pub timeout: Duration,
     pub baseline: Option<PathBuf>,
@@ -132,6 +138,7 @@ impl Options {
             drivers: vec!["uring", "epoll"],
             order: Order::Fifo,
             runs: 1,
+            again: None,
             jobs: std::thread::available_parallelism().map_or(2, NonZeroUsize::get),
             timeout: Duration::from_secs(60),
             baseline: None,
@@ -182,6 +189,7 @@ impl Options {
                 "--order" => options.order = Order::parse(&value()?)?,
                 "--unstable" => options.is_unstable = true,
                 "--runs" => options.runs = number(name, &value()?)?,
+                "--again" => options.again = Some(number(name, &value()?)?),
                 "--jobs" => options.jobs = number(name, &value()?)?,
                 "--timeout" => {
                     options.timeout = Duration::from_secs(number(name, &value()?)? as u64);
@@ -197,6 +205,9 @@ impl Options {
         }
         if options.table && !options.is_complete() {
             return Err("--table wants everything: no --suite, --only, --subject, --driver".into());
+        }
+        if options.table && options.again.is_some() {
+            return Err("--table excuses nothing: no --again".into());
         }
         Ok(Some(options))
     }
@@ -312,6 +323,8 @@ mod tests {
             &["--runs"],
             &["--suite", "mio"],
             &["--table", "--only", "fs"],
+            &["--table", "--again", "5"],
+            &["--again", "0"],
             &["sync_mpsc"],
         ] {
             assert!(parse(args).is_err(), "{args:?}");

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::Path;
 
 use super::baseline::Circumstances;
+use super::build::FileId;
 use super::options::Options;
 use super::report::{markdown_table, name, shares};
 use super::suites::{versions, write};
@@ -165,14 +166,16 @@ impl Reasons {
     }
 }
 
-/// How many of the tests and files that differ have no reason.
-pub fn unexplained(root: &Path, verdict: &Verdict, options: &Options) -> Result<usize, String> {
+/// The tests and files that differ and have no reason.
+pub fn unexplained<'a>(
+    root: &Path,
+    verdict: &'a Verdict,
+    options: &Options,
+) -> Result<BTreeSet<(&'a FileId, Option<&'a str>)>, String> {
     let reasons = Reasons::read(root, options)?;
-    let differing = verdict.differing();
-    let keys = differing.iter().map(|(id, test)| name(id, *test));
-    Ok(keys
-        .filter(|key| !reasons.differs.contains_key(key))
-        .count())
+    let mut differing = verdict.differing();
+    differing.retain(|(id, test)| !reasons.differs.contains_key(&name(id, *test)));
+    Ok(differing)
 }
 
 fn times(runs: usize) -> String {

@@ -214,7 +214,7 @@ fn beginning_of(said: &str) -> String {
 }
 
 /// The last lines, indented.
-fn end_of(said: &str) -> String {
+pub fn end_of(said: &str) -> String {
     let lines: Vec<&str> = said
         .lines()
         .filter(|line| !line.trim().is_empty())

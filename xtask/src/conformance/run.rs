@@ -4,7 +4,7 @@
 //! else happens on the machine happens to all of them.
 #![forbid(unsafe_code)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -36,6 +36,9 @@ pub struct Runner<'a> {
     pub options: &'a Options,
 }
 
+/// Some tests of some files.
+pub type Tests = BTreeSet<(FileId, String)>;
+
 /// A column to be filled: its name, and what was built for it.
 pub struct Empty<'a> {
     pub name: &'static str,
@@ -43,10 +46,31 @@ pub struct Empty<'a> {
 }
 
 impl Runner<'_> {
-    pub fn run(&self, columns: Vec<Empty<'_>>) -> Result<Vec<Column>, String> {
-        std::fs::create_dir_all(&self.scratch)
-            .map_err(|error| format!("{}: {error}", self.scratch.display()))?;
-        let (mut filled, jobs) = self.plan(columns)?;
+    /// All tests that are asked for.
+    pub fn run(&self, columns: &[Empty<'_>]) -> Result<Vec<Column>, String> {
+        let (filled, jobs) = self.plan(columns, self.options.runs, |_| true)?;
+        self.fill(filled, &jobs, self.options.jobs)
+    }
+
+    /// These tests, `runs` times and one at a time.
+    pub fn run_again(
+        &self,
+        columns: &[Empty<'_>],
+        tests: &Tests,
+        runs: usize,
+    ) -> Result<Vec<Column>, String> {
+        let has_some = |file: &FileId| tests.iter().any(|(of, _)| of == file);
+        let (filled, mut jobs) = self.plan(columns, runs, has_some)?;
+        jobs.retain(|job| tests.contains(&(job.file.clone(), job.test.clone())));
+        self.fill(filled, &jobs, 1)
+    }
+
+    fn fill(
+        &self,
+        mut filled: Vec<Column>,
+        jobs: &[Job],
+        at_a_time: usize,
+    ) -> Result<Vec<Column>, String> {
         let bar = ProgressBar::new(jobs.len() as u64).with_style(
             ProgressStyle::with_template("{bar:30} {pos} of {len} test runs, {eta} left, {msg}")
                 .expect("the template is right"),
@@ -55,9 +79,9 @@ impl Runner<'_> {
         let results = Mutex::new(Vec::new());
         let broken = Mutex::new(None);
         thread::scope(|scope| {
-            for lane in 0..self.options.jobs.min(jobs.len()) {
-                let (jobs, next, results, broken, bar, filled) =
-                    (&jobs, &next, &results, &broken, &bar, &filled);
+            for lane in 0..at_a_time.min(jobs.len()) {
+                let (next, results, broken, bar, filled) =
+                    (&next, &results, &broken, &bar, &filled);
                 scope.spawn(move || {
                     while let Some(job) = jobs.get(next.fetch_add(1, Relaxed)) {
                         let started = Instant::now();
@@ -100,18 +124,25 @@ impl Runner<'_> {
     }
 
     /// What there is to run, run by run and test by test; and the columns, without outcomes.
-    fn plan(&self, columns: Vec<Empty<'_>>) -> Result<(Vec<Column>, Vec<Job>), String> {
+    fn plan(
+        &self,
+        columns: &[Empty<'_>],
+        runs: usize,
+        wants_file: impl Fn(&FileId) -> bool,
+    ) -> Result<(Vec<Column>, Vec<Job>), String> {
+        std::fs::create_dir_all(&self.scratch)
+            .map_err(|error| format!("{}: {error}", self.scratch.display()))?;
         let mut jobs = Vec::new();
         let mut filled = Vec::new();
-        for (index, column) in columns.into_iter().enumerate() {
+        for (index, column) in columns.iter().enumerate() {
             let mut files = BTreeMap::new();
-            for (id, built) in &column.built.files {
+            for (id, built) in column.built.files.iter().filter(|(id, _)| wants_file(id)) {
                 let mut file = File::default();
                 match built {
                     Err(said) => file.refused = Some(said.clone()),
                     Ok(binary) => {
                         for test in self.list(id, binary, column.name)? {
-                            jobs.extend((0..self.options.runs).map(|run| {
+                            jobs.extend((0..runs).map(|run| {
                                 let (file, test) = (id.clone(), test.clone());
                                 (
                                     run,
