@@ -15,7 +15,7 @@ use console_api::{Location, tasks};
 use console_subscriber::{ConsoleLayer, Server, ServerParts};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{Barrier, Mutex, RwLock, Semaphore, mpsc as channel, oneshot};
-use tokio::task::LocalSet;
+use tokio::task::{Id, JoinHandle, LocalSet};
 use tokio::time::{interval, sleep};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -74,18 +74,37 @@ impl Told {
         }
     }
 
-    /// The statistics of the tasks of a kind that were spawned in `line`: of one for each test that
-    /// has come so far.
-    fn stats<'a>(&'a self, kind: &'a str, line: u32) -> impl Iterator<Item = &'a tasks::Stats> {
-        let found = self.tasks.iter().filter(move |(_, task)| {
-            let kinds = task.fields.iter().filter(|it| name(&it.name) == "kind");
-            let mut kinds = kinds.filter_map(|it| match &it.value {
-                Some(Value::DebugVal(kind)) => Some(kind.as_str()),
-                _ => None,
-            });
-            line_here(&task.location) == Some(line) && kinds.next() == Some(kind)
+    /// The statistics of a task, if they have come. Both tests may be among what is told.
+    fn stats(&self, of: &Spawned) -> Option<&tasks::Stats> {
+        let mut found = self.tasks.iter().filter(|(_, task)| {
+            let value = |of: &str| {
+                let mut fields = task.fields.iter().filter(|it| name(&it.name) == of);
+                match &fields.next()?.value {
+                    Some(Value::DebugVal(text)) => Some(text.clone()),
+                    Some(Value::U64Val(number)) => Some(number.to_string()),
+                    _ => None,
+                }
+            };
+            line_here(&task.location) == Some(of.line)
+                && value("kind").as_deref() == Some(of.kind)
+                && (of.id.is_none() || value("task.id") == of.id.map(|id| id.to_string()))
         });
-        found.filter_map(|(id, _)| self.stats.get(id))
+        found.find_map(|(id, _)| self.stats.get(id))
+    }
+}
+
+/// A task of a test: its kind, and the line that spawned it.
+struct Spawned {
+    kind: &'static str,
+    line: u32,
+    /// `None` for `block_on`, which has none.
+    id: Option<Id>,
+}
+
+impl Spawned {
+    fn new<T>(kind: &'static str, line: u32, task: &JoinHandle<T>) -> Spawned {
+        let id = Some(task.id());
+        Spawned { kind, line, id }
     }
 }
 
@@ -182,10 +201,9 @@ async fn polled(polls: &AtomicU64, number: u64) {
     }
 }
 
-/// The lines that spawn, by kind, and how often the first of the tasks was polled; the work of all
-/// is done when this is.
-async fn work() -> (Vec<(&'static str, u32)>, u64) {
-    let mut lines = Vec::new();
+/// The tasks, and how often the first of them was polled; the work of all is done when this is.
+async fn work() -> (Vec<Spawned>, u64) {
+    let mut spawned = Vec::new();
     let mutex = Arc::new(Mutex::new(0));
     let (semaphore, rwlock) = (Arc::new(Semaphore::new(1)), Arc::new(RwLock::new(0)));
     let barrier = Arc::new(Barrier::new(2));
@@ -205,8 +223,9 @@ async fn work() -> (Vec<(&'static str, u32)>, u64) {
         }
     };
     let polls = Arc::new(AtomicU64::new(0));
-    lines.push(("task", line!() + 1));
+    let line = line!() + 1;
     let task = tokio::spawn(counted(polls.clone(), task));
+    spawned.push(Spawned::new("task", line, &task));
     polled(&polls, 1).await;
     // It waits for the lock, and then for room, for nothing is received until it does.
     drop(held);
@@ -223,19 +242,26 @@ async fn work() -> (Vec<(&'static str, u32)>, u64) {
     drop(semaphore.acquire().await.unwrap());
     interval(Duration::from_millis(1)).tick().await;
 
-    lines.push(("blocking", line!() + 1));
-    tokio::task::spawn_blocking(|| ()).await.unwrap();
+    let line = line!() + 1;
+    let blocking = tokio::task::spawn_blocking(|| ());
+    spawned.push(Spawned::new("blocking", line, &blocking));
+    blocking.await.unwrap();
     // Relaxed: the task was joined.
-    (lines, polls.load(Ordering::Relaxed))
+    (spawned, polls.load(Ordering::Relaxed))
 }
 
 fn check(runtime: Runtime) {
     port();
-    let (mut lines, polled) = runtime.block_on(work());
+    let (mut spawned, polled) = runtime.block_on(work());
     let set = LocalSet::new();
-    lines.push(("local", line!() + 1));
+    let line = line!() + 1;
     let local = set.spawn_local(tokio::task::yield_now());
-    lines.push(("block_on", line!() + 1));
+    spawned.push(Spawned::new("local", line, &local));
+    spawned.push(Spawned {
+        kind: "block_on",
+        line: line!() + 3,
+        id: None,
+    });
     set.block_on(&runtime, local).unwrap();
     drop(runtime);
 
@@ -270,15 +296,12 @@ fn check(runtime: Runtime) {
         "write_locked",
     ];
     let told = ask(|told| {
-        let ended = |&(kind, line)| {
-            let stats: Vec<_> = told.stats(kind, line).collect();
-            !stats.is_empty() && stats.iter().all(|it| it.dropped_at.is_some())
-        };
+        let ended = |task| told.stats(task).is_some_and(|it| it.dropped_at.is_some());
         let has_resource = |&kind: &&str| {
             let here = |(name, line): &(String, Option<u32>)| name == kind && line.is_some();
             told.resources.iter().any(here)
         };
-        lines.iter().all(ended)
+        spawned.iter().all(ended)
             && resources.iter().all(has_resource)
             && sources.iter().all(|&source| told.sources.contains(source))
             && attributes.iter().all(|&it| told.attributes.contains(it))
@@ -287,12 +310,11 @@ fn check(runtime: Runtime) {
     // The drop of a future counts as a poll.
     let polls = |stats: &tasks::Stats| stats.poll_stats.as_ref().unwrap().polls;
     assert!(polled >= 3, "it waits for a lock and for room");
-    let (kind, line) = lines[0];
-    let same = |it: &&tasks::Stats| polls(it) == polled + 1 && it.wakes >= polled - 1;
-    let all: Vec<_> = told.stats(kind, line).collect();
-    assert!(all.iter().any(same), "polled {polled} times: {all:#?}");
-    let (kind, line) = lines[2];
-    assert!(told.stats(kind, line).all(|it| polls(it) == 3), "twice");
+    let task = told.stats(&spawned[0]).unwrap();
+    let is_same = polls(task) == polled + 1 && task.wakes >= polled - 1;
+    assert!(is_same, "polled {polled} times: {task:#?}");
+    let local = told.stats(&spawned[2]).unwrap();
+    assert_eq!(polls(local), 3, "twice");
     assert_eq!(told.dropped, 0);
 }
 
