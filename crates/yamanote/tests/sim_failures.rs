@@ -86,7 +86,7 @@ async fn endless_poll(sim: Sim) {
     run.await.unwrap();
 }
 
-#[sim::test(seeds = 1, real_limit = 2)]
+#[sim::test(seeds = 1, real_limit = 5)]
 #[ignore = "it fails"]
 async fn long_run(sim: Sim) {
     loop {
@@ -107,7 +107,7 @@ fn a_run_that_takes_too_long_is_ended() {
     fails(
         "long_run",
         &[],
-        &["the run takes longer than 2 s of real time"],
+        &["the run takes longer than 5 s of real time"],
     );
     fails(
         "late_run",
