@@ -15,13 +15,17 @@ pub use crate::runtime::stalls::Stall;
 use crate::runtime::Handle;
 use std::time::Duration;
 
-pub use crate::runtime::inventory::{Detail, Dump, TaskDump, TaskState, WorkerDump};
+pub use crate::runtime::inventory::{Detail, Dump, LocalSetDump, TaskDump, TaskState, WorkerDump};
 
 /// What the current runtime's workers and tasks do, and what the tasks wait for.
 ///
 /// A task that waits is polled once to find out: the futures of this crate that it reaches say so
 /// and do nothing. Then it is polled once more, as after any wake-up that came for nothing. A
 /// worker that is stuck in a poll is named with what its thread does, not waited for.
+///
+/// The tasks of each [`LocalSet`](crate::task::LocalSet) that is polled in the runtime are there
+/// too: the set is asked, and looks at them in its next poll. A set that does not answer within a
+/// tenth of a second, because nobody polls it or because it is stuck, is named.
 ///
 /// # Panics
 ///

@@ -157,6 +157,17 @@ pub const GROUPS: &[Group] = &[
         ..NONE
     },
     Group {
+        name: "dumps",
+        what: "tasks that stay on a thread, looked at while they wait",
+        target: &["--test", "dump_local"],
+        tests: &["epoll_current_thread", "epoll_multi_thread_2"],
+        left_out: &[
+            ("stacks", "Miri prints stacks otherwise"),
+            ("a_set_that_is_stuck", "Miri has no /proc"),
+        ],
+        ..NONE
+    },
+    Group {
         name: "channels",
         what: "channels and Notify, polled by hand and between threads",
         target: &[

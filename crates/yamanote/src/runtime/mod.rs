@@ -75,6 +75,7 @@ mod id;
 pub(crate) mod inventory;
 pub(crate) mod large_futures;
 mod local_runtime;
+pub(crate) mod local_sets;
 mod mark;
 mod metrics;
 pub(crate) mod parts;

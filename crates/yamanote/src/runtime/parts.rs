@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::driver::Driver;
 use super::flavor::RuntimeFlavor;
 use super::id::Id;
+use super::local_sets::LocalSets;
 use super::stalls::Stalls;
 use super::task::{self, JoinHandle, Spawned};
 use super::{blocking, scheduler};
@@ -29,6 +30,8 @@ pub(crate) struct Parts {
     pub(super) file_jobs: Counter,
     /// Bytes of copies that went from end to end within the kernel.
     pub(super) kernel_copied_bytes: Counter,
+    /// Those whose tasks a dump has, too.
+    pub(crate) local_sets: LocalSets,
     /// Written by the watchdog.
     pub(super) stalls: Arc<Stalls>,
 }
@@ -43,6 +46,10 @@ pub(super) struct Switches {
 }
 
 impl Parts {
+    pub(crate) fn id(&self) -> Id {
+        self.id
+    }
+
     pub(crate) fn flavor(&self) -> RuntimeFlavor {
         match self.scheduler {
             scheduler::Handle::CurrentThread(_) => RuntimeFlavor::CurrentThread,

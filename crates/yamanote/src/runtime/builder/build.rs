@@ -11,6 +11,7 @@ use crate::runtime::driver::{self, Driver};
 use crate::runtime::flavor::RuntimeFlavor;
 use crate::runtime::handle::Handle;
 use crate::runtime::local_runtime::{LocalOptions, LocalRuntime};
+use crate::runtime::local_sets::LocalSets;
 use crate::runtime::parts::{Parts, Switches};
 use crate::runtime::runtime::{Runtime, Scheduler};
 use crate::runtime::scheduler::current_thread::CurrentThread;
@@ -234,6 +235,7 @@ impl Builder {
             seeds: self.seed.map(Seeds::new),
             inline_file_stalls: Counter::new(),
             file_jobs: Counter::new(),
+            local_sets: LocalSets::default(),
             kernel_copied_bytes: Counter::new(),
             stalls: Arc::default(),
         });

@@ -8,9 +8,7 @@ use self::histogram::Layout;
 use self::poll_timer::PollTimes;
 use super::driver::Driver;
 use super::stall::{Polling, Rouser, Workers};
-use super::task::{
-    self, Census, Hooks, Id, JoinHandle, LocalNotified, Meta, Schedule, Spawned, View,
-};
+use super::task::{self, Census, Hooks, Id, JoinHandle, Meta, Spawned, View};
 
 pub(crate) mod current_thread;
 pub(crate) mod histogram;
@@ -326,24 +324,10 @@ impl Waiting {
         look: impl FnOnce(&mut dyn FnMut()) -> R,
     ) -> Option<(Id, R)> {
         match self {
-            Waiting::CurrentThread(tasks) => tasks.pop().map(|task| look_at(task, look)),
-            Waiting::MultiThread(tasks) => tasks.pop().map(|task| look_at(task, look)),
+            Waiting::CurrentThread(tasks) => tasks.look_at_next(look),
+            Waiting::MultiThread(tasks) => tasks.look_at_next(look),
         }
     }
-}
-
-fn look_at<S: Schedule, R>(
-    task: LocalNotified<S>,
-    look: impl FnOnce(&mut dyn FnMut()) -> R,
-) -> (Id, R) {
-    let id = task.meta().id;
-    let mut task = Some(task);
-    let result = look(&mut || {
-        if let Some(task) = task.take() {
-            task.run();
-        }
-    });
-    (id, result)
 }
 
 /// Which worker of its runtime this thread is.

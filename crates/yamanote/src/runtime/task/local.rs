@@ -1,5 +1,6 @@
 //! The list of a `LocalSet`'s living tasks. It is used on one thread only, without a lock.
 
+use super::core::Header;
 use super::list::List;
 use super::meta::Meta;
 use super::owned::{allocate, next_id};
@@ -8,6 +9,7 @@ use crate::util::owner_cell::OwnerCell;
 use std::cell::RefCell;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 
 pub(crate) struct LocalTasks<S: 'static> {
     /// Never borrowed while user code runs.
@@ -79,6 +81,17 @@ impl<S: Schedule> LocalTasks<S> {
             // SAFETY: the list's reference, just taken out of it.
             unsafe { Task::<S>::from_raw(task) }.shutdown();
         }
+    }
+
+    /// Calls `f` with each task, the oldest first; it does nothing with the list.
+    pub(super) fn visit(&self, mut f: impl FnMut(NonNull<Header>)) {
+        let list = self.list().borrow();
+        let visit = |task| {
+            f(task);
+            true
+        };
+        // SAFETY: the list is borrowed, so that whatever would change it panics.
+        unsafe { list.visit(visit) };
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -6,9 +6,10 @@ use super::census::Condition;
 use super::core::Header;
 use super::owned::condition;
 use super::state::Wake;
-use super::{Id, LocalNotified, Notified, OwnedTasks, Schedule, biased};
+use super::{Id, LocalNotified, LocalTasks, Notified, OwnedTasks, Schedule, biased};
 use std::collections::VecDeque;
 use std::panic::Location;
+use std::ptr::NonNull;
 
 /// A task as it was at one moment.
 #[derive(Debug)]
@@ -17,6 +18,17 @@ pub(crate) struct View {
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) name: Option<Box<str>>,
     pub(crate) condition: Condition,
+}
+
+impl View {
+    pub(super) fn of(header: &Header) -> View {
+        View {
+            id: header.meta.id,
+            spawned_at: header.meta.spawned_at,
+            name: header.meta.label.name_copied(),
+            condition: condition(header),
+        }
+    }
 }
 
 /// Tasks that waited, to be polled once each by whoever looks. Those that are not taken, when this
@@ -29,7 +41,8 @@ pub(crate) struct Waiting<S: Schedule> {
 
 /// A scheduler whose tasks are in a list of this kind.
 pub(crate) trait Owner: Sized + 'static {
-    fn owned(&self) -> &OwnedTasks<Self>;
+    /// Checks that the task is one of its own, so that this thread may run it.
+    fn assert_owner(&self, task: Notified<Self>) -> LocalNotified<Self>;
 }
 
 impl<S: Schedule> OwnedTasks<S> {
@@ -43,13 +56,7 @@ impl<S: Schedule> OwnedTasks<S> {
         let mut views = Vec::with_capacity(self.num_alive_tasks());
         self.visit(|task| {
             // SAFETY: while it is in the list, a task is alive.
-            let header = unsafe { task.as_ref() };
-            views.push(View {
-                id: header.meta.id,
-                spawned_at: header.meta.spawned_at,
-                name: header.meta.label.name_copied(),
-                condition: condition(header),
-            });
+            views.push(View::of(unsafe { task.as_ref() }));
             true
         });
         views
@@ -91,18 +98,54 @@ impl<S: Schedule> OwnedTasks<S> {
             if !wants(header) {
                 return true;
             }
-            let wake = match S::IS_BIASED {
-                true => biased::wake_by_ref(header),
-                false => Where::Near(header.state.wake_by_ref()),
-            };
-            if matches!(wake, Where::Near(Wake::Schedule)) {
-                // SAFETY: the verb has made the reference, and there is no other `Notified`.
-                tasks.push_back(unsafe { Notified::from_raw(task) });
-            }
+            // SAFETY: as above.
+            tasks.extend(unsafe { woken(task) });
             true
         });
         Waiting { tasks, scheduler }
     }
+}
+
+impl<S: Schedule> LocalTasks<S> {
+    /// As [`OwnedTasks::view`].
+    pub(crate) fn view(&self) -> Vec<View> {
+        let mut views = Vec::new();
+        self.visit(|task| {
+            // SAFETY: while it is in the list, a task is alive.
+            views.push(View::of(unsafe { task.as_ref() }));
+        });
+        views
+    }
+
+    /// As [`OwnedTasks::take_waiting`].
+    pub(crate) fn take_waiting(&self, scheduler: S) -> Waiting<S> {
+        let mut tasks = VecDeque::new();
+        self.visit(|task| {
+            // SAFETY: as above.
+            if condition(unsafe { task.as_ref() }) == Condition::Waiting {
+                // SAFETY: as above.
+                tasks.extend(unsafe { woken(task) });
+            }
+        });
+        Waiting { tasks, scheduler }
+    }
+}
+
+/// Wakes a task for whoever runs it next, unless it is runnable already.
+///
+/// # Safety
+///
+/// It is alive, has a scheduler of type `S` and, if it is biased, is near.
+unsafe fn woken<S: Schedule>(task: NonNull<Header>) -> Option<Notified<S>> {
+    // SAFETY: it is alive.
+    let header = unsafe { task.as_ref() };
+    let wake = match S::IS_BIASED {
+        true => biased::wake_by_ref(header),
+        false => Where::Near(header.state.wake_by_ref()),
+    };
+    let is_ours = matches!(wake, Where::Near(Wake::Schedule));
+    // SAFETY: the verb has made the reference, and there is no other `Notified`.
+    is_ours.then(|| unsafe { Notified::from_raw(task) })
 }
 
 unstable! {
@@ -121,9 +164,24 @@ unstable! {
 
 impl<S: Schedule + Owner> Waiting<S> {
     /// The next one, and what it is known by.
-    pub(crate) fn pop(&mut self) -> Option<LocalNotified<S>> {
+    fn pop(&mut self) -> Option<LocalNotified<S>> {
         let task = self.tasks.pop_front()?;
-        Some(self.scheduler.owned().assert_owner(task))
+        Some(self.scheduler.assert_owner(task))
+    }
+
+    /// Polls the next one inside of `look`, and returns which it was with what `look` has returned.
+    pub(crate) fn look_at_next<R>(
+        &mut self,
+        look: impl FnOnce(&mut dyn FnMut()) -> R,
+    ) -> Option<(Id, R)> {
+        let mut task = Some(self.pop()?);
+        let id = task.as_ref().map(|task| task.meta().id)?;
+        let result = look(&mut || {
+            if let Some(task) = task.take() {
+                task.run();
+            }
+        });
+        Some((id, result))
     }
 }
 

@@ -1,7 +1,9 @@
 //! What other threads leave for a `LocalSet`, and the waker that they wake for it.
 //!
 //! The set, which polls under some waker, leaves that waker here when a poll begins. A thread that
-//! pushes takes it away and wakes it, so one poll is asked for however much comes.
+//! pushes takes it away and wakes it, so one poll is asked for however much comes. Requests, of
+//! those who want to see the set's tasks, are pushed like runnable tasks; a poll takes them all
+//! when it leaves its waker.
 //!
 //! # Memory ordering
 //!
@@ -23,25 +25,36 @@ use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::poison::unpoisoned;
 use crate::util::room::Room;
 
-pub(super) struct Inbox<T> {
-    state: Mutex<State<T>>,
+/// Requests that are kept while nobody polls the set.
+const MOST_REQUESTS: usize = 8;
+
+pub(super) struct Inbox<T, R> {
+    state: Mutex<State<T, R>>,
     /// Something was pushed, and the waker taken, since the waker was set.
     dirty: AtomicBool,
     /// The queue's length.
     len: AtomicUsize,
 }
 
-struct State<T> {
+struct State<T, R> {
     queue: VecDeque<T>,
+    requests: Vec<R>,
     waker: Option<Waker>,
     closed: bool,
 }
 
-impl<T> Inbox<T> {
-    pub(super) fn new() -> Inbox<T> {
+/// What is to be dropped, or answered, when nothing is borrowed.
+pub(super) struct Taken<R> {
+    pub(super) stale: Option<Waker>,
+    pub(super) requests: Vec<R>,
+}
+
+impl<T, R> Inbox<T, R> {
+    pub(super) fn new() -> Inbox<T, R> {
         Inbox {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
+                requests: Vec::new(),
                 waker: None,
                 closed: false,
             }),
@@ -50,7 +63,7 @@ impl<T> Inbox<T> {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
+    fn lock(&self) -> MutexGuard<'_, State<T, R>> {
         unpoisoned(self.state.lock())
     }
 
@@ -65,6 +78,25 @@ impl<T> Inbox<T> {
         self.len.store(state.queue.len(), Ordering::Release);
         self.dirty.store(true, Ordering::Release);
         Ok(state.waker.take())
+    }
+
+    /// Leaves a request, in place of the oldest if there are many, and returns the waker to wake.
+    /// After [`close`](Self::close) it is dropped, and so is the oldest.
+    pub(super) fn ask(&self, request: R) -> Option<Waker> {
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            drop(request);
+            return None;
+        }
+        let is_full = state.requests.len() == MOST_REQUESTS;
+        let oldest = is_full.then(|| state.requests.remove(0));
+        state.requests.push(request);
+        self.dirty.store(true, Ordering::Release);
+        let waker = state.waker.take();
+        drop(state);
+        drop(oldest);
+        waker
     }
 
     /// Whether a poll under the waker that was set last must set it again.
@@ -86,20 +118,27 @@ impl<T> Inbox<T> {
         value
     }
 
-    /// Leaves `waker`. Returns the one that was here, to be dropped when nothing is borrowed.
-    pub(super) fn set_waker(&self, waker: Waker) -> Option<Waker> {
+    /// Leaves `waker`, and takes the one that was here and all requests.
+    pub(super) fn set_waker(&self, waker: Waker) -> Taken<R> {
         let mut state = self.lock();
         // Relaxed: written under the lock only, and the caller alone reads it without.
         self.dirty.store(false, Ordering::Relaxed);
-        state.waker.replace(waker)
+        Taken {
+            stale: state.waker.replace(waker),
+            requests: mem::take(&mut state.requests),
+        }
     }
 
     /// Lets nothing in any more, and returns what is here, to be dropped when nothing is borrowed.
-    pub(super) fn close(&self) -> (VecDeque<T>, Option<Waker>) {
+    pub(super) fn close(&self) -> (VecDeque<T>, Taken<R>) {
         let mut state = self.lock();
         state.closed = true;
         self.len.store(0, Ordering::Release);
-        (mem::take(&mut state.queue), state.waker.take())
+        let taken = Taken {
+            stale: state.waker.take(),
+            requests: mem::take(&mut state.requests),
+        };
+        (mem::take(&mut state.queue), taken)
     }
 }
 
@@ -109,18 +148,37 @@ mod tests {
 
     #[test]
     fn closed_it_hands_back() {
-        let inbox = Inbox::new();
+        let inbox = Inbox::<_, usize>::new();
         assert!(inbox.push(1).unwrap().is_none(), "nobody has polled");
         assert!(inbox.is_dirty());
-        assert!(inbox.set_waker(Waker::noop().clone()).is_none());
+        let taken = inbox.set_waker(Waker::noop().clone());
+        assert!(taken.stale.is_none() && taken.requests.is_empty());
         assert!(!inbox.is_dirty());
         assert_eq!((inbox.pop(), inbox.pop()), (Some(1), None));
         assert!(inbox.push(2).unwrap().is_some());
         assert!(inbox.push(3).unwrap().is_none(), "woken once");
-        let (left, waker) = inbox.close();
+        let (left, taken) = inbox.close();
         assert_eq!(left, [2, 3]);
-        assert!(waker.is_none() && inbox.pop().is_none());
+        assert!(taken.stale.is_none() && inbox.pop().is_none());
         assert_eq!(inbox.push(4).unwrap_err(), 4);
+    }
+
+    /// A request asks for a poll as a task does; the last few are kept.
+    #[test]
+    fn requests_are_taken_by_the_next_poll() {
+        let inbox = Inbox::<(), usize>::new();
+        inbox.set_waker(Waker::noop().clone());
+        assert!(inbox.ask(0).is_some() && inbox.is_dirty());
+        for request in 1..=MOST_REQUESTS {
+            assert!(inbox.ask(request).is_none(), "woken once");
+        }
+        let taken = inbox.set_waker(Waker::noop().clone());
+        assert!(taken.requests.into_iter().eq(1..=MOST_REQUESTS));
+        assert!(!inbox.is_dirty());
+        assert!(inbox.ask(9).is_some());
+        assert_eq!(inbox.close().1.requests, [9]);
+        assert!(inbox.ask(10).is_none());
+        assert!(inbox.close().1.requests.is_empty());
     }
 }
 
@@ -141,16 +199,21 @@ mod loom_tests {
         }
     }
 
-    /// Two threads push while the set is polled twice, under one waker or two: everything was
-    /// found, or a poll is asked for, of the waker that was used last.
-    fn nothing_is_lost(wakers: usize) {
+    /// Two threads push, the second of them a request if `asks`, while the set is polled twice,
+    /// under one waker or two: everything was found, or a poll is asked for, of the waker that was
+    /// used last.
+    fn nothing_is_lost(wakers: usize, asks: bool) {
         ::loom::model(move || {
             let inbox = Arc::new(Inbox::new());
             let threads: Vec<_> = (0..2)
                 .map(|value| {
                     let inbox = inbox.clone();
                     thread::spawn(move || {
-                        if let Some(waker) = inbox.push(value).unwrap() {
+                        let waker = match asks && value == 1 {
+                            true => inbox.ask(value),
+                            false => inbox.push(value).unwrap(),
+                        };
+                        if let Some(waker) = waker {
                             waker.wake();
                         }
                     })
@@ -160,7 +223,7 @@ mod loom_tests {
                 std::sync::Arc::<Woken>::default(),
                 std::sync::Arc::<Woken>::default(),
             ];
-            let mut queue = Vec::new();
+            let mut found = Vec::new();
             let mut woken_before = 0;
             let mut last = 0;
             for poll in 0..2 {
@@ -168,29 +231,37 @@ mod loom_tests {
                 last = poll % wakers;
                 woken_before = counts[last].0.load(Ordering::SeqCst);
                 if !known || inbox.is_dirty() {
-                    inbox.set_waker(Waker::from(counts[last].clone()));
+                    let waker = Waker::from(counts[last].clone());
+                    found.extend(inbox.set_waker(waker).requests);
                 }
-                queue.extend(inbox.pop());
-                queue.extend(inbox.pop());
+                found.extend(inbox.pop());
+                found.extend(inbox.pop());
             }
             for thread in threads {
                 thread.join().unwrap();
             }
             let asked = counts[last].0.load(Ordering::SeqCst) > woken_before;
-            assert!(queue.len() == 2 || asked, "found {queue:?} and not woken");
+            assert!(found.len() == 2 || asked, "found {found:?} and not woken");
             // And the poll that was asked for finds the rest.
-            queue.extend(std::iter::from_fn(|| inbox.pop()));
-            assert_eq!(queue.len(), 2);
+            found.extend(inbox.set_waker(Waker::noop().clone()).requests);
+            found.extend(std::iter::from_fn(|| inbox.pop()));
+            assert_eq!(found.len(), 2);
         });
     }
 
     #[test]
     fn loom_local_set_one_waker() {
-        nothing_is_lost(1);
+        nothing_is_lost(1, false);
     }
 
     #[test]
     fn loom_local_set_two_wakers() {
-        nothing_is_lost(2);
+        nothing_is_lost(2, false);
+    }
+
+    #[test]
+    fn loom_local_set_is_asked() {
+        nothing_is_lost(1, true);
+        nothing_is_lost(2, true);
     }
 }

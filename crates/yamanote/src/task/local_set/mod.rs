@@ -1,13 +1,15 @@
 //! A set of tasks that stay on one thread.
 //!
 //! A `LocalSet` is a small scheduler inside a future: polling it runs its tasks. `inbox` is the way
-//! from other threads, `shared` what the set and its tasks share, `current` how `spawn_local` finds
-//! the set, `schedule` how a task becomes runnable.
+//! from other threads, `looks` how a dump sees the tasks, `shared` what the set and its tasks
+//! share, `current` how `spawn_local` finds the set, `schedule` how a task becomes runnable.
 #![forbid(unsafe_code)]
 
 mod inbox;
 
 mod shared;
+
+mod looks;
 
 mod current;
 
@@ -106,6 +108,7 @@ pub struct LocalSet {
 
 impl LocalSet {
     /// An empty set for the calling thread.
+    #[track_caller]
     pub fn new() -> LocalSet {
         LocalSet {
             shared: Shared::new(),
@@ -219,14 +222,19 @@ impl LocalSet {
     /// assert_ne!(LocalSet::new().id(), LocalSet::new().id());
     /// ```
     pub fn id(&self) -> runtime::Id {
-        self.shared.id
+        self.shared.standing.id
     }
 
     /// Calls `f` inside a poll of the set, whose tasks it may spawn and run.
     fn poll_inside<R>(&self, cx: &mut Context<'_>, f: impl FnOnce(&mut Context<'_>) -> R) -> R {
         let _entered = current::enter(&self.shared, true);
         let _no_blocking = NoBlockInPlace::set();
-        self.shared.begin_poll(cx.waker());
+        let _in_poll = self.shared.standing.begin_poll();
+        looks::introduce(&self.shared);
+        let requests = self.shared.begin_poll(cx.waker());
+        if !requests.is_empty() {
+            looks::answer(&self.shared, requests);
+        }
         f(cx)
     }
 
@@ -319,6 +327,7 @@ impl Drop for LocalSet {
 }
 
 impl Default for LocalSet {
+    #[track_caller]
     fn default() -> LocalSet {
         LocalSet::new()
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::inbox::Inbox;
-use crate::runtime;
+use crate::runtime::local_sets::{Request, Standing};
 use crate::runtime::task::{self, LocalTasks};
 use crate::simulation;
 use crate::util::owner_cell::OwnerCell;
@@ -29,8 +29,8 @@ pub(super) type Notified = task::Notified<Arc<Shared>>;
 pub(in crate::task) struct Shared {
     pub(super) home: OwnerCell<Home>,
     pub(super) tasks: LocalTasks<Arc<Shared>>,
-    pub(super) inbox: Inbox<Notified>,
-    pub(super) id: runtime::Id,
+    pub(super) inbox: Inbox<Notified, Request>,
+    pub(super) standing: Standing,
 }
 
 /// No cell is borrowed while a waker or a destructor of the user's runs.
@@ -52,6 +52,7 @@ const INBOX_FIRST: u32 = 31;
 
 impl Shared {
     /// For the calling thread.
+    #[track_caller]
     pub(super) fn new() -> Arc<Shared> {
         Arc::new(Shared {
             home: OwnerCell::new(Home {
@@ -64,7 +65,7 @@ impl Shared {
             }),
             tasks: LocalTasks::new(),
             inbox: Inbox::new(),
-            id: runtime::Id::next(),
+            standing: Standing::new(),
         })
     }
 
@@ -72,20 +73,21 @@ impl Shared {
         self.home.get().expect("a LocalSet stays on its thread")
     }
 
-    /// The set is about to be polled under `waker`.
-    pub(super) fn begin_poll(&self, waker: &Waker) {
+    /// The set is about to be polled under `waker`. Returns the requests that were left.
+    pub(super) fn begin_poll(&self, waker: &Waker) -> Vec<Request> {
         let home = self.home();
         home.woken.set(false);
         let known = matches!(&*home.waker.borrow(), Some(known) if known.will_wake(waker));
         if known && !self.inbox.is_dirty() {
-            return;
+            return Vec::new();
         }
         // Cloned before anything is borrowed, and dropped after: both are user code.
         let ours = (!known).then(|| waker.clone());
         let theirs = waker.clone();
-        let stale_theirs = self.inbox.set_waker(theirs);
+        let taken = self.inbox.set_waker(theirs);
         let stale_ours = ours.and_then(|ours| home.waker.borrow_mut().replace(ours));
-        drop((stale_ours, stale_theirs));
+        drop((stale_ours, taken.stale));
+        taken.requests
     }
 
     /// The next runnable task.
@@ -124,8 +126,9 @@ impl Shared {
     /// Ends the set: drops its tasks' futures, and lets nothing in any more.
     pub(super) fn close(&self) {
         let home = self.home();
+        self.standing.end();
         self.tasks.close_and_shutdown_all();
-        // Tasks that are over, and only wait to be freed.
+        // Tasks that are over, and only wait to be freed, and requests that nobody will answer.
         drop(self.inbox.close());
         // One at a time: freeing a task may run a destructor that wakes another.
         while let Some(task) = self.pop() {

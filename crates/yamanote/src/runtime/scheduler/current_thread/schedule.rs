@@ -7,7 +7,7 @@ use std::task::Wake;
 use super::local;
 use super::shared::{Notified, SLOT, Shared};
 use crate::runtime::task::{
-    Bound, JoinHandle, Meta, OwnedTasks, Owner, Schedule, Spawned, Task, View, Waiting,
+    Bound, JoinHandle, LocalNotified, Meta, Owner, Schedule, Spawned, Task, View, Waiting,
 };
 use crate::util::owner_cell::ThreadNumber;
 
@@ -94,8 +94,8 @@ unstable! {
 }
 
 impl Owner for Arc<Shared> {
-    fn owned(&self) -> &OwnedTasks<Self> {
-        &self.owned
+    fn assert_owner(&self, task: Notified) -> LocalNotified<Self> {
+        self.owned.assert_owner(task)
     }
 }
 

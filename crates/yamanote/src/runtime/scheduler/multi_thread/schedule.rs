@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::current::{self, Push};
 use super::shared::{Notified, Shared};
-use crate::runtime::task::{Meta, OwnedTasks, Owner, Schedule, Spawned, Task, View, Waiting};
+use crate::runtime::task::{LocalNotified, Meta, Owner, Schedule, Spawned, Task, View, Waiting};
 
 impl Shared {
     /// Binds `future` to this scheduler and makes it runnable; after shutdown it is refused.
@@ -63,8 +63,8 @@ unstable! {
 }
 
 impl Owner for Arc<Shared> {
-    fn owned(&self) -> &OwnedTasks<Self> {
-        &self.owned
+    fn assert_owner(&self, task: Notified) -> LocalNotified<Self> {
+        self.owned.assert_owner(task)
     }
 }
 
