@@ -12,7 +12,7 @@ use yamanote::insight::{Activity, Stall};
 use yamanote::io::{AsyncReadExt, AsyncWriteExt};
 use yamanote::net::{TcpListener, TcpStream};
 use yamanote::runtime::{Builder, Runtime};
-use yamanote::task::LocalSet;
+use yamanote::task::{LocalSet, named};
 use yamanote_test::{
     Capability, Driver, Setup, TempDir, builder, in_own_process, matrix, require, see_mounts_alone,
     sleeps, wait_until, watchdog,
@@ -93,6 +93,25 @@ matrix! {
             if call.name() == Some("restart_syscall"));
         let is_known = activity == Activity::Sleeps || goes_on;
         assert!(!kernel_tells() || is_known, "{activity}");
+    }
+
+    /// Whichever thread the task belongs to; and in a `LocalSet`.
+    fn a_task_with_a_name(setup: Setup) {
+        let (runtime, told) = watched(setup);
+        let block = async { std::thread::sleep(BLOCKED) };
+        runtime.block_on(async { named("blocks").spawn(block).await.unwrap() });
+        for _ in 0..2 {
+            let stall = next(&told);
+            assert_eq!(stall.task_name(), Some("blocks"), "{stall}");
+            assert!(stall.to_string().contains(" \"blocks\", spawned at "), "{stall}");
+        }
+        if setup.workers.is_none() {
+            let set = LocalSet::new();
+            let block = async { std::thread::sleep(BLOCKED) };
+            let task = named("blocks the set").spawn_local_on(block, &set);
+            set.block_on(&runtime, task).unwrap();
+            assert_eq!(next(&told).task_name(), Some("blocks the set"));
+        }
     }
 
     fn a_computation(setup: Setup) {

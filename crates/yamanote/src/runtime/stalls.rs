@@ -57,8 +57,7 @@ impl Stall {
         self.finding.polled.id
     }
 
-    /// The name that the task was given. Not known on a current-thread runtime, whose tasks belong
-    /// to the thread that is held up.
+    /// The name that the task was given.
     pub fn task_name(&self) -> Option<&str> {
         self.finding.name.as_deref()
     }

@@ -9,7 +9,7 @@ use crate::runtime::metrics::RuntimeMetrics;
 use crate::runtime::parts::Parts;
 use crate::runtime::snapshot::{Snapshot, Worker};
 use crate::runtime::stall::activity_of;
-use crate::runtime::task::Census;
+use crate::runtime::task::{Census, name_of};
 use crate::util::json::{self, Object};
 use crate::util::nanos::as_ns;
 use std::sync::{Arc, OnceLock};
@@ -83,6 +83,9 @@ fn write_poll(object: &mut Object<'_>, poll: &Poll) {
     object.number("poll", poll.number as u64);
     if let Some(task) = poll.polled.id {
         object.number("task", task.number());
+        if let Some(name) = name_of(task) {
+            object.string("name", &name);
+        }
     }
     object.string("spawned_at", &poll.polled.spawned_at.to_string());
     if let Some(thread) = poll.thread {

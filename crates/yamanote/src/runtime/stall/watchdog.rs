@@ -26,7 +26,7 @@ use super::polling::{Polled, Polling, Sight};
 use super::rouser::Rouser;
 use super::stack::Stack;
 use crate::loom::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use crate::runtime::task::Id;
+use crate::runtime::task::name_of;
 use crate::sys::fork::Origin;
 use crate::sys::{futex, thread};
 use crate::util::contained::contained;
@@ -39,9 +39,6 @@ use std::time::{Duration, Instant};
 pub(crate) trait Workers: Send + Sync {
     /// `None`: there are no more.
     fn polling(&self, worker: usize) -> Option<&Polling>;
-
-    /// The name of a task that one of them polls, if it can be looked up from here.
-    fn name_of(&self, task: Id) -> Option<Box<str>>;
 }
 
 impl dyn Workers {
@@ -67,7 +64,7 @@ pub(crate) struct Settings {
 pub(crate) struct Finding {
     pub(crate) worker: usize,
     pub(crate) polled: Polled,
-    pub(crate) name: Option<Box<str>>,
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) thread: Option<i32>,
     pub(crate) thread_name: Option<String>,
     /// The poll has taken at least this long, and up to a limit more.
@@ -343,8 +340,7 @@ impl Watched {
             }
             let sighting = &mut self.sightings[worker];
             let before = sighting.count;
-            let place = (&*workers, worker);
-            let finding = sighting.look(place, polling, now, is_late, &self.settings);
+            let finding = sighting.look(worker, polling, now, is_late, &self.settings);
             findings.extend(finding.map(|finding| (self.settings.tell.clone(), finding)));
             is_active |= sighting.count != before || polling.is_awake();
         }
@@ -369,10 +365,10 @@ impl Sighting {
         }
     }
 
-    /// Notes what this worker of these does.
+    /// Notes what this worker does.
     fn look(
         &mut self,
-        (workers, worker): (&dyn Workers, usize),
+        worker: usize,
         polling: &Polling,
         now: Instant,
         is_late: bool,
@@ -406,7 +402,7 @@ impl Sighting {
         let stall = Finding {
             worker,
             polled,
-            name: polled.id.and_then(|id| workers.name_of(id)),
+            name: polled.id.and_then(name_of),
             thread,
             thread_name: thread.and_then(activity::name_of),
             age,

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::id::{self, Id};
+use super::names::Name;
 use crate::util::spans::{Spawn, TELLS, TaskSpan};
 
 /// One word, null as a rule.
@@ -9,22 +10,24 @@ pub(crate) struct Label(Option<Box<Content>>);
 
 #[derive(Default)]
 struct Content {
-    name: Option<Box<str>>,
+    name: Option<Name>,
     span: TaskSpan,
 }
 
 impl Label {
     pub(crate) const NONE: Label = Label(None);
 
-    pub(super) fn of_name(name: &str) -> Label {
+    /// Of the task `id`.
+    pub(super) fn of_name(id: Id, name: &str) -> Label {
         Label(Some(Box::new(Content {
-            name: Some(name.into()),
+            name: Some(Name::new(id, name)),
             ..Content::default()
         })))
     }
 
     fn name(&self) -> Option<&str> {
-        self.0.as_ref().and_then(|content| content.name.as_deref())
+        let name = self.0.as_ref().and_then(|content| content.name.as_ref());
+        name.map(Name::as_str)
     }
 
     /// The name, for whoever looks longer than the task lives.

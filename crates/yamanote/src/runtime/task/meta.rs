@@ -44,10 +44,11 @@ impl Meta {
     /// As [`here`](Meta::here), of a task with a name.
     #[track_caller]
     pub(crate) fn named(name: Option<&str>) -> Meta {
-        Meta {
-            label: name.map_or(Label::NONE, Label::of_name),
-            ..Meta::here()
+        let mut meta = Meta::here();
+        if let Some(name) = name {
+            meta.label = Label::of_name(meta.id, name);
         }
+        meta
     }
 
     /// Tells a subscriber of `tracing` of the task that runs `F`. `kind` and `original_size` as in

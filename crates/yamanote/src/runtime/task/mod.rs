@@ -28,6 +28,8 @@ mod waker;
 mod run;
 
 mod abort;
+mod names;
+
 mod census;
 mod error;
 mod hooks;
@@ -50,6 +52,7 @@ pub use error::JoinError;
 pub(crate) use hooks::{Hook, Hooks, tell_terminated};
 pub(crate) use id::take_blocks;
 pub use id::{Id, id, try_id};
+pub(crate) use names::name_of;
 unstable! {
     pub use hooks::TaskMeta;
     #[cfg(feature = "taskdump")]

@@ -349,13 +349,6 @@ impl<S: Schedule> OwnedTasks<S> {
         }
     }
 
-    /// As [`visit`](Self::visit), of the one list that a task of this id is in. Not of biased
-    /// tasks.
-    pub(super) fn visit_beside(&self, id: Id, f: impl FnMut(NonNull<Header>) -> bool) {
-        // SAFETY: `f` does as is asked: nothing is called that comes here.
-        unsafe { self.shard(id).lock().visit(f) };
-    }
-
     /// Checks that the task is one of these, so that this scheduler may run it.
     pub(crate) fn assert_owner(&self, task: Notified<S>) -> LocalNotified<S> {
         assert_eq!(task.0.header().owner, self.id, "a task of another list");

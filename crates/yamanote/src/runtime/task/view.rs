@@ -62,24 +62,6 @@ impl<S: Schedule> OwnedTasks<S> {
         views
     }
 
-    /// The name of a task, if it is there and has one. Not of biased ones.
-    pub(crate) fn name_of(&self, id: Id) -> Option<Box<str>> {
-        if S::IS_BIASED {
-            return None;
-        }
-        let mut name = None;
-        self.visit_beside(id, |task| {
-            // SAFETY: as above.
-            let meta = unsafe { &task.as_ref().meta };
-            let is_it = meta.id == id;
-            if is_it {
-                name = meta.label.name_copied();
-            }
-            !is_it
-        });
-        name
-    }
-
     /// Makes the tasks that wait runnable, and hands them to the caller instead of their scheduler:
     /// to be [assigned](Self::assert_owner) and run.
     ///

@@ -19,7 +19,7 @@ use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::{Meter, Outside};
 use crate::runtime::scheduler::poll_timer::PollTimer;
 use crate::runtime::stall::{Polling, Workers};
-use crate::runtime::task::{self, Census, Hooks, Id, LocalNotified, NearKey, OwnedTasks};
+use crate::runtime::task::{self, Census, Hooks, LocalNotified, NearKey, OwnedTasks};
 
 /// Takes some milliseconds.
 const MOST_COUNTED: usize = 100_000;
@@ -84,11 +84,6 @@ pub(crate) struct Shared {
 impl Workers for Shared {
     fn polling(&self, worker: usize) -> Option<&Polling> {
         (worker == 0).then_some(&*self.polling)
-    }
-
-    /// They belong to the thread that is held up.
-    fn name_of(&self, _: Id) -> Option<Box<str>> {
-        None
     }
 }
 

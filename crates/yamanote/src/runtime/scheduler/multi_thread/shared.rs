@@ -18,7 +18,7 @@ use crate::runtime::scheduler::latency::LatencyClock;
 use crate::runtime::scheduler::load::Load;
 use crate::runtime::scheduler::meter::{Meter, Outside};
 use crate::runtime::stall::{Polling, Workers};
-use crate::runtime::task::{self, Census, Hooks, Id, OwnedTasks};
+use crate::runtime::task::{self, Census, Hooks, OwnedTasks};
 use crate::sys::thread;
 
 pub(super) type Notified = task::Notified<Arc<Shared>>;
@@ -42,10 +42,6 @@ pub(crate) struct Shared {
 impl Workers for Shared {
     fn polling(&self, worker: usize) -> Option<&Polling> {
         self.workers.get(worker).map(|worker| worker.pace.polling())
-    }
-
-    fn name_of(&self, task: Id) -> Option<Box<str>> {
-        self.owned.name_of(task)
     }
 }
 
