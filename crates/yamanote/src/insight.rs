@@ -2,9 +2,11 @@
 //! flag.
 //!
 //! [`RuntimeMetrics::insight`](crate::runtime::RuntimeMetrics::insight) takes a [`Snapshot`];
-//! [`Builder::on_stall`](crate::runtime::Builder::on_stall) is told of each [`Stall`].
+//! [`Builder::on_stall`](crate::runtime::Builder::on_stall) is told of each [`Stall`]; [`dump`]
+//! lists all tasks.
 #![forbid(unsafe_code)]
 
+pub use crate::runtime::punts::{FileOperation, PoolJobs, PoolReason};
 pub use crate::runtime::scheduler::poll_timer::PollTimes;
 pub use crate::runtime::snapshot::{
     Blocking, Bucket, Files, Histogram, Io, Ring, Snapshot, Tasks, Timers, Worker,

@@ -178,6 +178,7 @@ fn busy_runtime(builder: &mut Builder) -> Runtime {
         }
         yamanote::time::sleep(std::time::Duration::from_millis(1)).await;
         yamanote::task::spawn_blocking(|| ()).await.unwrap();
+        yamanote::fs::read("/proc/self/stat").await.unwrap();
     });
     rt
 }

@@ -7,9 +7,11 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use super::look_up::{self, FoundFile, Inline, Refusal};
+use super::punt;
 use super::strategy::{self, Facts};
 use super::{in_memory, pool};
 use crate::buf::owned;
+use crate::runtime::punts::FileOperation;
 use crate::sys::fs as sys;
 
 /// Reads the whole of a file.
@@ -40,7 +42,11 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         Inline::Done(found) => match read_inline(found?) {
             InlineRead::Done(contents) => return contents,
             InlineRead::More(file, contents) => {
-                return pool::run(move || read_rest(file, contents)).await;
+                return pool::run(move || {
+                    punt::note(FileOperation::Read, file.as_fd());
+                    read_rest(file, contents)
+                })
+                .await;
             }
             InlineRead::Refused => Refusal::MayWait,
         },
@@ -50,7 +56,7 @@ pub async fn read(path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
         true => try_out,
         false => |path: &Path| std::fs::read(path),
     };
-    pool::look_up(path, why, read).await
+    pool::look_up(FileOperation::Read, path, why, read).await
 }
 
 /// On a thread that may wait: reads in the inline way, as far as trials of it are due.
@@ -172,7 +178,7 @@ pub async fn write(path: impl AsRef<Path>, contents: impl AsRef<[u8]>) -> io::Re
     };
     let is_trial = why.asks_for_trial();
     let contents = owned::take(contents);
-    pool::look_up(path, why, move |path| {
+    pool::look_up(FileOperation::Write, path, why, move |path| {
         std::fs::write(path, contents)?;
         if is_trial {
             look_up::try_out_opens(path);

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::contents::{InlineRead, read_inline};
 use super::look_up::{self, Inline, Refusal};
 use super::{in_memory, pool};
+use crate::runtime::punts::FileOperation;
 
 /// Copies the contents and permissions of one file to another, which is replaced if it exists, and
 /// returns the number of bytes. The kernel does the copying, sharing the blocks where it can.
@@ -30,7 +31,7 @@ pub async fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u6
     };
     let is_trial = why.asks_for_trial();
     let to = to.to_owned();
-    pool::look_up(from, why, move |from| {
+    pool::look_up(FileOperation::Copy, from, why, move |from| {
         let copied = std::fs::copy(from, &to)?;
         if is_trial {
             look_up::try_out_opens(from);

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::look_up::{Inline, find_inline};
 use super::pool;
+use crate::runtime::punts::FileOperation;
 
 /// The metadata of the file `path` names, following symbolic links.
 ///
@@ -32,7 +33,12 @@ pub async fn metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     pool::begin().await?;
     match find_inline(None, path, 0) {
         Inline::Done(found) => found?.file.metadata(),
-        Inline::Refused(why) => pool::look_up(path, why, |path| std::fs::metadata(path)).await,
+        Inline::Refused(why) => {
+            pool::look_up(FileOperation::Look, path, why, |path| {
+                std::fs::metadata(path)
+            })
+            .await
+        }
     }
 }
 
@@ -51,7 +57,10 @@ pub async fn symlink_metadata(path: impl AsRef<Path>) -> io::Result<Metadata> {
     match find_inline(None, path, libc::O_NOFOLLOW) {
         Inline::Done(found) => found?.file.metadata(),
         Inline::Refused(why) => {
-            pool::look_up(path, why, |path| std::fs::symlink_metadata(path)).await
+            pool::look_up(FileOperation::Look, path, why, |path| {
+                std::fs::symlink_metadata(path)
+            })
+            .await
         }
     }
 }

@@ -104,6 +104,8 @@ mod in_memory;
 
 mod mount;
 
+mod mount_name;
+
 mod trust;
 
 mod stopwatch;
@@ -111,3 +113,5 @@ mod stopwatch;
 mod submit;
 
 mod pool;
+
+mod punt;

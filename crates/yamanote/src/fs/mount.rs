@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
+use super::mount_name::mount_name;
 use super::trust::{Trust, limit, now_ms};
 use crate::sys::fs::{self as sys, MountId};
 use crate::util::poison::unpoisoned;
@@ -49,6 +50,8 @@ impl Class {
 #[derive(Debug)]
 pub(super) struct Mount {
     pub(super) class: Class,
+    /// For people.
+    pub(super) name: Arc<str>,
     /// Opening a file whose name was found without waiting.
     pub(super) opens: Trust,
     pub(super) reads: Trust,
@@ -70,6 +73,7 @@ impl Mount {
     pub(super) fn new(class: Class) -> Mount {
         Mount {
             class,
+            name: Arc::from("unknown"),
             // A listener may be asked about these (fanotify(7)), and take as long as it likes.
             opens: Trust::on_trial(),
             reads: Trust::on_trial(),
@@ -164,6 +168,10 @@ pub(super) fn learn_mount(fd: BorrowedFd<'_>, id: MountId) -> io::Result<Arc<Mou
         return Ok(mount);
     }
     let new = Mount::of_magic(sys::file_system_magic(fd)?);
+    let is_same = |known: &KnownMount| known.mount.class == new.class;
+    let is_seen = unpoisoned(mounts().read()).get(&id).is_some_and(is_same);
+    // Outside of the lock, which workers take.
+    let name = (!is_seen).then(|| mount_name(fd)).flatten();
     let mut mounts = unpoisoned(mounts().write());
     if mounts.len() >= MOUNTS_MAX {
         mounts.clear();
@@ -171,7 +179,10 @@ pub(super) fn learn_mount(fd: BorrowedFd<'_>, id: MountId) -> io::Result<Arc<Mou
     // The same kind under the same number: what was learned before is taken to hold still.
     let mount = match mounts.get(&id) {
         Some(known) if known.mount.class == new.class => known.mount.clone(),
-        _ => Arc::new(new),
+        _ => {
+            let name = name.map_or(new.name, Arc::from);
+            Arc::new(Mount { name, ..new })
+        }
     };
     let learned = Instant::now();
     let known = KnownMount {

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::in_memory::Change;
 use super::pool;
+use crate::runtime::punts::FileOperation;
 
 /// The absolute path with every symbolic link, `.` and `..` resolved.
 ///
@@ -31,7 +32,10 @@ use super::pool;
 /// # }
 /// ```
 pub async fn canonicalize(path: impl AsRef<Path>) -> io::Result<PathBuf> {
-    pool::with_path(path.as_ref(), |path| std::fs::canonicalize(path)).await
+    pool::with_path(FileOperation::Look, path.as_ref(), |path| {
+        std::fs::canonicalize(path)
+    })
+    .await
 }
 
 /// Creates an empty directory.
@@ -86,7 +90,10 @@ pub async fn hard_link(original: impl AsRef<Path>, link: impl AsRef<Path>) -> io
 ///
 /// Cancel safe: dropping the future stops the waiting only.
 pub async fn read_link(path: impl AsRef<Path>) -> io::Result<PathBuf> {
-    pool::with_path(path.as_ref(), |path| std::fs::read_link(path)).await
+    pool::with_path(FileOperation::Look, path.as_ref(), |path| {
+        std::fs::read_link(path)
+    })
+    .await
 }
 
 /// Removes an empty directory.
@@ -112,7 +119,10 @@ pub async fn remove_dir(path: impl AsRef<Path>) -> io::Result<()> {
 ///
 /// Not cancel safe: once polled, everything may be removed although the future is dropped.
 pub async fn remove_dir_all(path: impl AsRef<Path>) -> io::Result<()> {
-    pool::with_path(path.as_ref(), |path| std::fs::remove_dir_all(path)).await
+    pool::with_path(FileOperation::Change, path.as_ref(), |path| {
+        std::fs::remove_dir_all(path)
+    })
+    .await
 }
 
 /// Removes a name of a file. The file itself goes with its last name and its last handle.
@@ -152,7 +162,7 @@ pub async fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<
 ///
 /// Not cancel safe: once polled, the permissions may change although the future is dropped.
 pub async fn set_permissions(path: impl AsRef<Path>, permissions: Permissions) -> io::Result<()> {
-    pool::with_path(path.as_ref(), |path| {
+    pool::with_path(FileOperation::Change, path.as_ref(), |path| {
         std::fs::set_permissions(path, permissions)
     })
     .await

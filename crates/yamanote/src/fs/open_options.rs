@@ -9,6 +9,7 @@ use std::path::Path;
 use super::in_memory;
 use super::look_up::{self, Inline, Refusal};
 use super::{File, pool};
+use crate::runtime::punts::FileOperation;
 
 /// How a file is opened: the options of [`std::fs::OpenOptions`].
 ///
@@ -214,7 +215,7 @@ impl OpenOptions {
                 }
             }
         };
-        let (file, facts) = pool::look_up(path, why, open).await?;
+        let (file, facts) = pool::look_up(FileOperation::Open, path, why, open).await?;
         Ok(File::from_opened(file, facts))
     }
 }

@@ -6,6 +6,8 @@ use std::io;
 use std::path::Path;
 
 use super::look_up::Refusal;
+use super::punt;
+use crate::runtime::punts::FileOperation;
 use crate::runtime::{Handle, context};
 use crate::util::coop;
 
@@ -105,20 +107,28 @@ where
     run_on(&runtime(), f).await
 }
 
-/// Runs `f` with a copy of `path` on the current runtime's blocking pool.
-pub(super) fn with_path<F, T>(path: &Path, f: F) -> impl Future<Output = io::Result<T>> + use<F, T>
+/// Runs `f`, which does `operation`, with a copy of `path` on the current runtime's blocking pool.
+pub(super) fn with_path<F, T>(
+    operation: FileOperation,
+    path: &Path,
+    f: F,
+) -> impl Future<Output = io::Result<T>> + use<F, T>
 where
     F: FnOnce(&Path) -> io::Result<T> + Send + 'static,
     T: Send + 'static,
 {
     let path = path.to_owned();
-    run(move || f(&path))
+    run(move || {
+        punt::note_path(operation, &path);
+        f(&path)
+    })
 }
 
 /// As [`with_path`], for a look-up that was refused inline: the thread also does what may let the
 /// next one be inline ([`Refusal::learn`]). It does that first, because it closes the descriptor of
 /// the refused look-up, and that may be the last one that `f` can have.
 pub(super) fn look_up<F, T>(
+    operation: FileOperation,
     path: &Path,
     why: Refusal,
     f: F,
@@ -127,7 +137,7 @@ where
     F: FnOnce(&Path) -> io::Result<T> + Send + 'static,
     T: Send + 'static,
 {
-    with_path(path, move |path| {
+    with_path(operation, path, move |path| {
         why.learn(path);
         f(path)
     })

@@ -19,8 +19,10 @@ use std::task::{Context, Poll, ready};
 
 use super::look_up::{Inline, find_inline, try_out_look_ups};
 use super::pool;
+use super::punt;
 use super::strategy::Facts;
 use crate::runtime::Handle;
+use crate::runtime::punts::FileOperation;
 
 /// Entries per job. The first chunk is small, for programs that look at a few entries only. Each
 /// next one is four times larger, because a job costs as much as reading about a hundred entries.
@@ -49,7 +51,7 @@ const LARGEST_CHUNK: usize = 512;
 /// # }
 /// ```
 pub async fn read_dir(path: impl AsRef<Path>) -> io::Result<ReadDir> {
-    pool::with_path(path.as_ref(), |path| {
+    pool::with_path(FileOperation::List, path.as_ref(), |path| {
         let std = std::fs::read_dir(path)?;
         Ok(ReadDir(State::Idle(Chunk::first(path, std))))
     })
@@ -136,6 +138,10 @@ impl Chunk {
         runtime: &Handle,
     ) -> Pin<Box<dyn Future<Output = io::Result<Chunk>> + Send + Sync>> {
         Box::pin(pool::run_on(runtime, move || {
+            match &self.dir {
+                Some(dir) => punt::note(FileOperation::List, dir.as_fd()),
+                None => punt::note_unknown(FileOperation::List),
+            }
             self.read();
             Ok(self)
         }))
@@ -263,7 +269,11 @@ impl DirEntry {
             }
         }
         let std = self.std.clone();
-        pool::run(move || std.metadata()).await
+        pool::run(move || {
+            punt::note_path(FileOperation::Look, &std.path());
+            std.metadata()
+        })
+        .await
     }
 
     /// The entry's type; symbolic links are not followed. Most file systems store it with the name,
@@ -281,6 +291,10 @@ impl DirEntry {
             return Ok(file_type);
         }
         let std = self.std.clone();
-        pool::run(move || std.file_type()).await
+        pool::run(move || {
+            punt::note_path(FileOperation::Look, &std.path());
+            std.file_type()
+        })
+        .await
     }
 }

@@ -67,7 +67,7 @@ where
         cell.take()
     };
     let for_job = cell.clone();
-    let job = runtime.blocking_spawner().spawn_mandatory(move || {
+    let job = runtime.spawner_for_files().spawn_mandatory(move || {
         first();
         let operation = take(&for_job).expect("a job that runs finds its operation");
         operation.run_blocking()

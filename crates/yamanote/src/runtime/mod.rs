@@ -79,6 +79,7 @@ pub(crate) mod local_sets;
 mod mark;
 mod metrics;
 pub(crate) mod parts;
+pub(crate) mod punts;
 #[allow(clippy::module_inception)]
 mod runtime;
 mod shutdown_error;

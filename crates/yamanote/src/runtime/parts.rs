@@ -9,6 +9,7 @@ use super::driver::Driver;
 use super::flavor::RuntimeFlavor;
 use super::id::Id;
 use super::local_sets::LocalSets;
+use super::punts::Punts;
 use super::stalls::Stalls;
 use super::task::{self, JoinHandle, Spawned};
 use super::{blocking, scheduler};
@@ -28,6 +29,8 @@ pub(crate) struct Parts {
     pub(super) inline_file_stalls: Counter,
     /// Jobs of files that went to the blocking pool.
     pub(super) file_jobs: Counter,
+    /// The same by mount, as far as they have begun.
+    pub(crate) punts: Punts,
     /// Bytes of copies that went from end to end within the kernel.
     pub(super) kernel_copied_bytes: Counter,
     /// Those whose tasks a dump has, too.

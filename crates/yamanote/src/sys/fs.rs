@@ -129,8 +129,17 @@ pub(crate) fn identify(fd: BorrowedFd<'_>) -> io::Result<Identity> {
     ask(fd, c"", libc::AT_EMPTY_PATH)
 }
 
+/// The mount that `path` is on. Nothing is mounted for it.
+pub(crate) fn mount_of(path: &CStr) -> io::Result<MountId> {
+    Ok(ask_at(libc::AT_FDCWD, path, libc::AT_NO_AUTOMOUNT)?.mount)
+}
+
 /// statx(2), as [`identify`] asks.
 pub(super) fn ask(dir: BorrowedFd<'_>, name: &CStr, flags: c_int) -> io::Result<Identity> {
+    ask_at(dir.as_raw_fd(), name, flags)
+}
+
+fn ask_at(dir: RawFd, name: &CStr, flags: c_int) -> io::Result<Identity> {
     let mut out = MaybeUninit::<libc::statx>::uninit();
     let mask = libc::STATX_TYPE
         | libc::STATX_MODE
@@ -142,7 +151,7 @@ pub(super) fn ask(dir: BorrowedFd<'_>, name: &CStr, flags: c_int) -> io::Result<
     // SAFETY: `name` is NUL-terminated, and `out` is as large as the kernel's struct.
     check(c_long::from(unsafe {
         libc::statx(
-            dir.as_raw_fd(),
+            dir,
             name.as_ptr(),
             flags | libc::AT_STATX_DONT_SYNC,
             mask,

@@ -15,9 +15,11 @@ use super::cursor::{Cursor, Follower, Operation, SeekError};
 use super::filled_pipe::FilledPipe;
 use super::shared::Shared;
 use crate::fs::pool;
+use crate::fs::punt;
 use crate::fs::strategy::Facts;
 use crate::loom::sync::MutexGuard;
 use crate::runtime::Handle;
+use crate::runtime::punts::FileOperation;
 use crate::sync::oneshot;
 use crate::sys::fs::{self as sys, Wait};
 use crate::util::first_panic::FirstPanic;
@@ -102,6 +104,7 @@ pub(super) fn spawn_read(
 ) {
     let duty = Duty::new(shared);
     pool::spawn_detached(runtime, move || {
+        punt::note(FileOperation::Read, std.as_fd());
         prepare_read(duty.shared(), &std);
         buf.reserve(max);
         let ready = take_back(&std, ahead, || duty.shared().lock().ahead.clear());
@@ -149,6 +152,7 @@ pub(super) fn spawn_write(
 ) {
     let duty = Duty::new(shared);
     pool::spawn_mandatory(runtime, move || {
+        punt::note(FileOperation::Write, std.as_fd());
         learn_facts(duty.shared(), &std);
         let mut ready = take_back(&std, ahead, || duty.shared().lock().ahead.clear());
         // A waker that panics must not keep what was accepted from being written.
@@ -189,17 +193,20 @@ pub(super) fn spawn_behind_write(
     call: fn(&StdFile) -> io::Result<()>,
 ) -> impl Future<Output = io::Result<()>> + use<> {
     let (sender, receiver) = oneshot::channel();
-    let follow = move || {
+    let follow = move |is_alone: bool| {
+        if is_alone {
+            punt::note(FileOperation::Sync, std.as_fd());
+        }
         let answer = call(&std);
         // The receiver may close its handle and expect the file to be closed.
         drop(std);
         let _ = sender.send(answer);
     };
     if cursor.operation() == Some(Operation::Write) {
-        cursor.follow_write(Follower(Box::new(follow)));
+        cursor.follow_write(Follower(Box::new(move || follow(false))));
     } else {
         drop(cursor);
-        pool::spawn_detached(runtime, follow);
+        pool::spawn_detached(runtime, move || follow(true));
     }
     async move {
         receiver
@@ -218,6 +225,7 @@ pub(super) fn spawn_seek(
 ) {
     let duty = Duty::new(shared);
     pool::spawn_detached(runtime, move || {
+        punt::note(FileOperation::Seek, std.as_fd());
         learn_facts(duty.shared(), &std);
         let result = seek(&std, first, then);
         duty.end(std, |cursor| {
@@ -257,6 +265,7 @@ where
 {
     let duty = Duty::new(shared);
     pool::run_on(runtime, move || {
+        punt::note(FileOperation::Write, std.as_fd());
         let ready = take_back(&std, ahead, || duty.shared().lock().ahead.clear());
         let result = ready.and_then(|()| f(&std));
         duty.end(std, |cursor| cursor.finish(Operation::Whole));

@@ -28,7 +28,9 @@ use self::cursor::{Cursor, Operation};
 use self::shared::Shared;
 use super::strategy::Facts;
 use super::{FileTimes, OpenOptions, pool};
+use crate::fs::punt;
 use crate::loom::sync::MutexGuard;
+use crate::runtime::punts::FileOperation;
 
 /// The most one read or write at the cursor moves, unless [`File::set_max_buf_size`] says
 /// otherwise.
@@ -299,7 +301,11 @@ impl File {
             return metadata;
         }
         let std = self.std.clone();
-        pool::run(move || std.metadata()).await
+        pool::run(move || {
+            punt::note(FileOperation::Look, std.as_fd());
+            std.metadata()
+        })
+        .await
     }
 
     /// A second handle of the same open file: both share one cursor.
@@ -391,7 +397,11 @@ impl File {
     /// Not cancel safe: once polled, the permissions may change although the future is dropped.
     pub async fn set_permissions(&self, permissions: Permissions) -> io::Result<()> {
         let std = self.std.clone();
-        pool::run(move || std.set_permissions(permissions)).await
+        pool::run(move || {
+            punt::note(FileOperation::Change, std.as_fd());
+            std.set_permissions(permissions)
+        })
+        .await
     }
 
     /// Changes the time stamps of the file, after the operations under way have ended, which might

@@ -15,12 +15,14 @@ use super::cursor::Operation;
 use super::jobs;
 use super::shared::Shared;
 use crate::buf::{BufResult, IoBuf, IoBufMut};
+use crate::fs::punt;
 use crate::fs::strategy::{ByRing, Facts};
 use crate::fs::{pool, submit};
 use crate::runtime::Handle;
 use crate::runtime::driver::op;
 use crate::runtime::driver::ops::read::Read;
 use crate::runtime::driver::ops::write::Write;
+use crate::runtime::punts::FileOperation;
 use crate::sys::fs::{self as sys, Wait};
 
 /// The file that an operation works on, kept open until the kernel is done; so is the ticket of a
@@ -67,6 +69,17 @@ impl Drop for OrphanGuard<'_> {
 
 fn invalid_offset() -> io::Error {
     io::Error::from_raw_os_error(libc::EINVAL)
+}
+
+/// What a thread of the pool does before it reads.
+fn prepare_read_at(shared: &Shared, std: &StdFile) {
+    punt::note(FileOperation::Read, std.as_fd());
+    jobs::prepare_read(shared, std);
+}
+
+/// The same before it writes.
+fn prepare_write_at(_shared: &Shared, std: &StdFile) {
+    punt::note(FileOperation::Write, std.as_fd());
 }
 
 impl File {
@@ -135,7 +148,7 @@ impl File {
             };
             (Read::new(file, buf, offset).wait(wait), None)
         };
-        self.by_ring_or_pool(&runtime, by_ring, jobs::prepare_read, buf, make)
+        self.by_ring_or_pool(&runtime, by_ring, prepare_read_at, buf, make)
             .await
     }
 
@@ -182,7 +195,7 @@ impl File {
             let write = Write::new(file, buf, offset).wait(wait);
             (write, Some(guard))
         };
-        self.by_ring_or_pool(&runtime, by_ring, |_, _| (), buf, make)
+        self.by_ring_or_pool(&runtime, by_ring, prepare_write_at, buf, make)
             .await
     }
 

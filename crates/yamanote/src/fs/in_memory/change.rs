@@ -13,6 +13,7 @@ use super::super::pool;
 use super::super::strategy::{compare_with_plain, is_denial};
 use super::super::trust::{Trial, limit};
 use super::{Target, at};
+use crate::runtime::punts::FileOperation;
 use crate::sys::names;
 
 /// What is to happen to a name.
@@ -43,7 +44,7 @@ impl Change<'_> {
         };
         let is_trial = why.asks_for_trial();
         let change = self.into_owned();
-        pool::look_up(path, why, move |path| {
+        pool::look_up(FileOperation::Change, path, why, move |path| {
             if is_trial {
                 match at(path, |target| change.try_out(path, target)) {
                     Inline::Done(answer) if change.is_answered_by(&answer) => return answer,

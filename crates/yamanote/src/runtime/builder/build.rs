@@ -13,6 +13,7 @@ use crate::runtime::handle::Handle;
 use crate::runtime::local_runtime::{LocalOptions, LocalRuntime};
 use crate::runtime::local_sets::LocalSets;
 use crate::runtime::parts::{Parts, Switches};
+use crate::runtime::punts::Punts;
 use crate::runtime::runtime::{Runtime, Scheduler};
 use crate::runtime::scheduler::current_thread::CurrentThread;
 use crate::runtime::scheduler::multi_thread::MultiThread;
@@ -235,6 +236,7 @@ impl Builder {
             seeds: self.seed.map(Seeds::new),
             inline_file_stalls: Counter::new(),
             file_jobs: Counter::new(),
+            punts: Punts::default(),
             local_sets: LocalSets::default(),
             kernel_copied_bytes: Counter::new(),
             stalls: Arc::default(),

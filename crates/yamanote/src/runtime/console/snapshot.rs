@@ -158,6 +158,13 @@ fn write_parts(object: &mut Object<'_>, insight: &Snapshot) {
         object.number("leaked", ring.leaked as u64);
     });
     object.object("files", |object| {
+        object.number("pool_jobs", files.pool_jobs);
+        object.objects("pool_jobs_by", &files.pool_jobs_by, |object, jobs| {
+            object.string("mount", &jobs.mount);
+            object.string("operation", jobs.operation.name());
+            object.string("reason", jobs.reason.name());
+            object.number("count", jobs.count);
+        });
         object.number("inline_stalls", files.inline_stalls);
         object.number("kernel_copied_bytes", files.kernel_copied_bytes);
     });

@@ -32,6 +32,7 @@ pub(super) fn snapshot(parts: &Parts) -> Snapshot {
         ring: ring(parts),
         files: Files {
             pool_jobs: parts.file_jobs.get(),
+            pool_jobs_by: parts.punts.all(),
             inline_stalls: parts.inline_file_stalls.get(),
             kernel_copied_bytes: parts.kernel_copied_bytes.get(),
         },

@@ -9,6 +9,7 @@ use std::fmt::{Display, Write};
 use std::time::Duration;
 
 use super::snapshot::{Bucket, Histogram, Snapshot, Worker};
+use crate::runtime::punts::PoolJobs;
 
 /// A histogram with more buckets than this is shown by those that end at a power of four
 /// nanoseconds, because each bucket is a time series to whoever collects.
@@ -218,6 +219,7 @@ fn ring_and_files(page: &mut Page, snapshot: &Snapshot) {
         "Jobs that files gave to the blocking pool",
         files.pool_jobs,
     );
+    pool_jobs(page, &files.pool_jobs_by);
     page.counter(
         "file_inline_stalls",
         "File calls done inline that made their thread wait",
@@ -230,6 +232,27 @@ fn ring_and_files(page: &mut Page, snapshot: &Snapshot) {
         "Bytes that copies moved from end to end within the kernel",
     );
     page.sample("kernel_copied_bytes_total", &[], files.kernel_copied_bytes);
+}
+
+/// A family with samples, or none.
+fn pool_jobs(page: &mut Page, all: &[PoolJobs]) {
+    if all.is_empty() {
+        return;
+    }
+    page.family(
+        "file_pool_jobs_by_mount",
+        "counter",
+        None,
+        "The same by mount and operation, and why they were not done inline",
+    );
+    for jobs in all {
+        let labels = [
+            label("mount", &jobs.mount),
+            label("operation", jobs.operation.name()),
+            label("reason", jobs.reason.name()),
+        ];
+        page.sample("file_pool_jobs_by_mount_total", &labels, jobs.count);
+    }
 }
 
 struct Page {

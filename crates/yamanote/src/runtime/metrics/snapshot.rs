@@ -4,6 +4,7 @@
 use std::thread::ThreadId;
 use std::time::Duration;
 
+use crate::runtime::punts::PoolJobs;
 use crate::runtime::scheduler::poll_timer::PollTimes;
 use crate::util::nanos::as_ns;
 
@@ -226,6 +227,8 @@ pub struct Files {
     /// Count: jobs that files have given to the blocking pool, because they could be done neither
     /// inline nor by a ring.
     pub pool_jobs: u64,
+    /// The same by mount, operation and reason, of those that a thread has begun.
+    pub pool_jobs_by: Vec<PoolJobs>,
     /// Count: file calls done inline that made their thread wait.
     pub inline_stalls: u64,
     /// Count: bytes that copies have moved from end to end within the kernel.

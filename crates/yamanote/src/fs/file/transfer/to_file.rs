@@ -25,11 +25,13 @@ use crate::fs::file::cursor::{Cursor, Operation};
 use crate::fs::file::jobs::{Duty, learn_facts, take_back};
 use crate::fs::file::shared::{Shared, Side};
 use crate::fs::pool;
+use crate::fs::punt;
 use crate::fs::strategy::Facts;
 use crate::io::splice::uninterrupted;
 use crate::io::transfer::{Ends, Moved, Mover, Next};
 use crate::loom::sync::MutexGuard;
 use crate::runtime::context;
+use crate::runtime::punts::FileOperation;
 use crate::sync::oneshot;
 use crate::sys::file_copy::copy_file_range;
 use crate::sys::fs::{self as sys, Wait};
@@ -171,6 +173,7 @@ impl ToFile {
         let (source, sink) = (self.source.clone(), self.sink.clone());
         let duties = (Duty::new(&source.shared), Duty::new(&sink.shared));
         pool::spawn_detached(&runtime, move || {
+            punt::note(FileOperation::Copy, source.std.as_fd());
             let copied = match take_back(&sink.std, ahead, || sink.shared.lock().ahead.clear()) {
                 Ok(()) => copy(&source, &sink, most, || !sender.is_closed()),
                 Err(_) => Copied::default(),

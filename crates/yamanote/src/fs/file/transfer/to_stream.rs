@@ -23,10 +23,12 @@ use crate::fs::file::cursor::{Cursor, Operation};
 use crate::fs::file::jobs::{Duty, prepare_read};
 use crate::fs::file::shared::Side;
 use crate::fs::pool;
+use crate::fs::punt;
 use crate::fs::strategy::{Facts, charge};
 use crate::io::splice::{PipePool, uninterrupted};
 use crate::io::transfer::{Ends, Moved, Mover, Next};
 use crate::loom::sync::MutexGuard;
+use crate::runtime::punts::FileOperation;
 use crate::runtime::{Handle, context};
 use crate::sync::oneshot;
 use crate::sys::file_copy::send_file;
@@ -287,6 +289,7 @@ fn start(
     let source = source.clone();
     let duty = Duty::new(&source.shared);
     pool::spawn_detached(runtime, move || {
+        punt::note(FileOperation::Copy, source.std.as_fd());
         prepare_read(&source.shared, &source.std);
         let count = fill(&source, &pipe, most, || !sender.is_closed());
         duty.end(source.std, |cursor| {
