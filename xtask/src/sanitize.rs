@@ -23,7 +23,7 @@ Runs the tests of the workspace under a sanitizer, on both drivers.
 Usage: cargo xtask sanitize address|thread [OPTIONS]
 
   address             accesses out of bounds or after a free, and leaks
-  thread              data races
+  thread              data races; not in the simulated machine, whose threads it does not know
 
   --only BINARY       only this test binary: `sync_notify`, or `yamanote` for the library's own tests
                       (may be repeated)
@@ -156,6 +156,9 @@ fn build(root: &Path, sanitizer: Sanitizer) -> Result<Vec<Binary>, String> {
     command.args(["test", "--no-run"]);
     if sanitizer == Thread {
         command.arg("-Zbuild-std");
+        // It starts threads of its own kind, in place of the C library's, and the sanitizer must see
+        // how each thread begins. AddressSanitizer does not need that.
+        command.args(["--exclude", "yamanote-sim"]);
     }
     let output = command
         .args(["--workspace", "--exclude", "xtask"])

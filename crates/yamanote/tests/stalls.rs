@@ -4,6 +4,7 @@
 use std::io::Read;
 use std::net::ToSocketAddrs;
 use std::panic::Location;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -276,11 +277,13 @@ matrix! {
         let (runtime, told) = watched(setup);
         let seconds = std::env::var("YAMANOTE_STALL_SECONDS").map_or(3, |it| it.parse().unwrap());
         let end = Instant::now() + Duration::from_secs(seconds);
+        // Made and removed by system calls, which a task would wait for.
+        let directories: [TempDir; 8] = std::array::from_fn(|_| TempDir::new());
         runtime.block_on(async {
             let mut work = Vec::new();
-            for _ in 0..8 {
+            for directory in &directories {
                 work.push(yamanote::spawn(echo(end)));
-                work.push(yamanote::spawn(files(end)));
+                work.push(yamanote::spawn(files(end, directory.path().join("file"))));
                 work.push(yamanote::spawn(compute(end)));
             }
             for task in work {
@@ -313,9 +316,7 @@ async fn echo(end: Instant) {
     server.await.unwrap();
 }
 
-async fn files(end: Instant) {
-    let directory = TempDir::new();
-    let path = directory.path().join("file");
+async fn files(end: Instant, path: PathBuf) {
     while Instant::now() < end {
         yamanote::fs::write(&path, [7; 10_000]).await.unwrap();
         assert_eq!(yamanote::fs::read(&path).await.unwrap().len(), 10_000);

@@ -6,6 +6,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use proc_macro2::TokenStream;
+
 use super::SWITCH;
 use super::catalogue::Mutant;
 
@@ -69,7 +71,10 @@ fn with_bugs(text: &str, mutants: &[&Mutant]) -> Result<String, String> {
         at = start + old.len();
     }
     result.push_str(&text[at..]);
-    Ok(result)
+    match result.parse::<TokenStream>() {
+        Ok(_) => Ok(result),
+        Err(_) => Err("with its bugs, the brackets do not match".to_owned()),
+    }
 }
 
 /// Where the old text begins: the first one after `after`, or the only one.
@@ -226,6 +231,10 @@ mod tests {
         };
         let text = with_bugs("one; f(one, one)", &[&second("f(")]).unwrap();
         assert!(text.starts_with("one; f((if") && text.ends_with("{ one }), one)"));
+        assert!(fails(
+            "if one { f() }",
+            &[&mutant("a", "if one {", "if two {")]
+        ));
         assert!(fails("one", &[&second("f(")]) && fails("one f( f( one", &[&second("f(")]));
     }
 }
