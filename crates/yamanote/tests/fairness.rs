@@ -147,18 +147,21 @@ matrix! {
         }
         let runtime = builder!(setup).global_queue_interval(1).build().unwrap();
         let gaps = Gaps::default();
-        let [wanted, spawned] = [1, 0].map(|count| Arc::new(AtomicUsize::new(count)));
-        let begin = Arc::new(Barrier::new(YIELDING + 1));
+        let [wanted, spawned, begun] = [1, 0, 0].map(|count| Arc::new(AtomicUsize::new(count)));
         let yielding: Vec<_> = (0..YIELDING)
             .map(|_| {
-                let (gaps, begin) = (gaps.clone(), begin.clone());
+                let (gaps, wanted, begun) = (gaps.clone(), wanted.clone(), begun.clone());
                 runtime.spawn(async move {
-                    begin.wait().await;
-                    yield_often(gaps).await.unwrap();
+                    begun.fetch_add(1, SeqCst);
+                    let before = gaps.count();
+                    gaps.yield_while(before, || wanted.load(SeqCst) <= INJECTED)
+                        .await;
                 })
             })
             .collect();
-        runtime.block_on(begin.wait());
+        while begun.load(SeqCst) < YIELDING {
+            std::thread::yield_now();
+        }
         for number in 0..INJECTED {
             while wanted.load(SeqCst) <= number {
                 std::thread::yield_now();
@@ -234,18 +237,23 @@ impl Gaps {
     fn longest(&self) -> usize {
         self.0[1].load(SeqCst)
     }
+
+    /// Yields after poll `before`, and notes the longest gap between two of its polls.
+    async fn yield_while(&self, mut before: usize, mut goes_on: impl FnMut() -> bool) {
+        while goes_on() {
+            yield_now().await;
+            let now = self.count();
+            self.0[1].fetch_max(now - before, SeqCst);
+            before = now;
+        }
+    }
 }
 
 /// A task that yields `LAPS` times.
 fn yield_often(gaps: Gaps) -> JoinHandle<()> {
     yamanote::spawn(async move {
-        let mut before = gaps.count();
-        for _ in 0..LAPS {
-            yield_now().await;
-            let now = gaps.count();
-            gaps.0[1].fetch_max(now - before, SeqCst);
-            before = now;
-        }
+        let (before, mut laps) = (gaps.count(), 0..LAPS);
+        gaps.yield_while(before, || laps.next().is_some()).await;
     })
 }
 

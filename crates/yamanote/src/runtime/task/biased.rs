@@ -431,7 +431,7 @@ impl State {
 
     /// Near: the `Notified` is out of the injection queue. True unless a poll has answered it.
     fn take_entry(&self) -> bool {
-        // For promise A.
+        // For promise A; so is the load of `answer_far`, when the poll that follows begins.
         let before = Snapshot(self.fetch_and(!(NOTIFIED | INJECTED), Acquire));
         assert!(before.has(INJECTED), "a Notified without INJECTED");
         before.has(NOTIFIED)
