@@ -156,8 +156,8 @@ fn build(root: &Path, sanitizer: Sanitizer) -> Result<Vec<Binary>, String> {
     command.args(["test", "--no-run"]);
     if sanitizer == Thread {
         command.arg("-Zbuild-std");
-        // It starts threads of its own kind, in place of the C library's, and the sanitizer must see
-        // how each thread begins. AddressSanitizer does not need that.
+        // It starts threads of its own kind, in place of the C library's, and the sanitizer must
+        // see how each thread begins. AddressSanitizer does not need that.
         command.args(["--exclude", "yamanote-sim"]);
     }
     let output = command
