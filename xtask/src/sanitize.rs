@@ -210,7 +210,8 @@ impl Binary {
             )
             .env(
                 "TSAN_OPTIONS",
-                suppressions("races.txt") + ":second_deadlock_stack=1",
+                // The children that tests fork start threads of their own, which works.
+                suppressions("races.txt") + ":second_deadlock_stack=1:die_after_fork=0",
             )
             // A developer's override would make half of the matrix run on the wrong driver.
             .env_remove("YAMANOTE_DRIVER")
