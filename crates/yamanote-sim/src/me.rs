@@ -6,8 +6,9 @@ use crate::kernel::host::Life;
 use crate::kernel::thread::{Key, State, ThreadId};
 use crate::world::World;
 use std::cell::Cell;
-use std::sync::Arc;
+use std::ffi::c_void;
 use std::sync::atomic::{Ordering::SeqCst, compiler_fence};
+use std::sync::{Arc, OnceLock};
 
 /// A thread of a world.
 pub(crate) struct Me {
@@ -17,13 +18,14 @@ pub(crate) struct Me {
     /// In the kernel, or without the baton: what this thread calls, in a signal handler maybe, is
     /// answered by the real one.
     is_inside: Cell<bool>,
+    /// The end of its thread-locals is not the end of its part in its world.
+    stays: Cell<bool>,
 }
 
 thread_local! {
     /// Set from a thread's begin in a world to its end there.
     static ME: Cell<*const Me> = const { Cell::new(std::ptr::null()) };
-    /// Ends this thread's part in its world after all other destructors of its thread-locals,
-    /// because it is there before them.
+    /// Is dropped after all other thread-locals, because it is there before them.
     static LEAVE: Leave = const { Leave };
 }
 
@@ -31,8 +33,46 @@ struct Leave;
 
 impl Drop for Leave {
     fn drop(&mut self) {
+        let me = ME.get();
+        // SAFETY: as in `current`.
+        let Some(me) = (unsafe { me.as_ref() }) else {
+            return;
+        };
+        if me.world.ends_with(me.id) {
+            abandon();
+        } else if !me.stays.get() {
+            leave_at_round(1);
+        }
+    }
+}
+
+/// The key of the C library by which a thread leaves its world: the library's own thread-locals
+/// have destructors too, which come after those of `std`, in rounds. What they unlock or tell, the
+/// world is to hear.
+fn key() -> Option<libc::pthread_key_t> {
+    static KEY: OnceLock<Option<libc::pthread_key_t>> = OnceLock::new();
+    *KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the place is valid, and the destructor may be called on any thread.
+        let number = unsafe { libc::pthread_key_create(&mut key, Some(end_round)) };
+        (number == 0).then_some(key)
+    })
+}
+
+/// Has the calling thread leave its world in the last round, of which this is one.
+fn leave_at_round(round: usize) {
+    /// `PTHREAD_DESTRUCTOR_ITERATIONS`: a destructor that leaves something is called again.
+    const LAST: usize = 4;
+    let round = std::ptr::without_provenance(round);
+    // SAFETY: the key was made above; its values are numbers.
+    let is_asked = |key| unsafe { libc::pthread_setspecific(key, round) == 0 };
+    if round.addr() >= LAST || !key().is_some_and(is_asked) {
         leave();
     }
+}
+
+extern "C" fn end_round(round: *mut c_void) {
+    leave_at_round(round.addr() + 1);
 }
 
 /// The thread that calls, if it is one of a world, has the baton and is not inside the kernel.
@@ -48,11 +88,13 @@ pub(crate) fn current() -> Option<&'static Me> {
 /// [`wait_for_first_turn`].
 pub(crate) fn join_world(world: Arc<World>, id: ThreadId, baton: Arc<Baton>, has_baton: bool) {
     LEAVE.with(|_| {});
+    let _ = key();
     let me = Box::new(Me {
         world,
         id,
         baton,
         is_inside: Cell::new(!has_baton),
+        stays: Cell::new(false),
     });
     let before = ME.replace(Box::into_raw(me));
     assert!(before.is_null(), "a thread is in one simulation at most");
@@ -68,16 +110,13 @@ pub(crate) fn wait_for_first_turn() {
 }
 
 /// The calling thread has no part in its world any more.
-pub(crate) fn leave() {
+fn leave() {
     let me = ME.get();
     if me.is_null() {
         return;
     }
     // SAFETY: as in `current`.
     let me = unsafe { &*me };
-    if me.world.ends_with(me.id) {
-        return abandon();
-    }
     // Inside for good: it does not have the baton once the next thread has been chosen.
     std::mem::forget(me.enter());
     let next = me.with_kernel(|kernel| {
@@ -122,6 +161,12 @@ impl Me {
 
     pub(crate) fn world(&self) -> &Arc<World> {
         &self.world
+    }
+
+    /// The process is about to end on the calling thread, whose thread-locals go before: it stays
+    /// in its world, or others would run beside what is left to be done.
+    pub(crate) fn stay(&self) {
+        self.stays.set(true);
     }
 
     /// Calls `f` with the state of the world.

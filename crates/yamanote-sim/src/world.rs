@@ -135,6 +135,12 @@ impl World {
         self.fail(&format!("{}{}", why.trim_end(), self.about_others()))
     }
 
+    /// By the thread whose stack that is, which has said so.
+    pub(crate) fn a_stack_has_overflowed(&self) -> ! {
+        let place = self.describe_last();
+        self.fail(&format!("a stack has overflowed\n  {place}"))
+    }
+
     /// Ends the process with a message and the exit code of a failed test.
     pub(crate) fn fail(&self, message: &str) -> ! {
         if !self.has_ended_badly.swap(true, SeqCst) {

@@ -129,6 +129,40 @@ fn a_poll_that_never_ends_is_found() {
     );
 }
 
+/// A frame for each number.
+fn deep(depth: u64) -> u64 {
+    let room = std::hint::black_box([depth; 64]);
+    match room[depth as usize % 64] {
+        u64::MAX => 0,
+        _ => deep(depth + 1) + room[1],
+    }
+}
+
+#[sim::test(seeds = 1)]
+#[ignore = "it fails"]
+async fn an_endless_recursion(sim: Sim) {
+    let run = sim.host("h").start(|| async {
+        sleep(SECOND).await;
+        yamanote::task::spawn_blocking(|| deep(0)).await.unwrap()
+    });
+    let _ = run.await;
+    // `std` is not as it was: no thread could begin.
+    sim.host("other").run(async {}).await.unwrap();
+}
+
+#[test]
+fn a_stack_that_overflows_ends_the_run() {
+    fails(
+        "an_endless_recursion",
+        &[],
+        &[
+            "seed 0 fails: a stack has overflowed",
+            "host \"h\", thread ",
+            "has overflowed its stack",
+        ],
+    );
+}
+
 #[sim::test(seeds = 1)]
 #[ignore = "it fails"]
 async fn an_exit(sim: Sim) {

@@ -16,6 +16,7 @@ pub(super) fn keep() {
     black_box((
         exit as *const (),
         _exit as *const (),
+        _Exit as *const (),
         abort as *const (),
         pause as *const (),
         raise as *const (),
@@ -43,9 +44,11 @@ pub extern "C" fn exit(code: c_int) -> ! {
         // What a parent is told.
         signals::end_own(me, life, End::Exit(Some(code & 0xff)))
     }
-    if me::current().is_some_and(|me| !me.world().is_adopted()) {
-        // The experiment. An orderly exit would have this thread leave the world before.
-        _exit(code)
+    match me::current() {
+        // The experiment.
+        Some(me) if !me.world().is_adopted() => _exit(code),
+        Some(me) => me.stay(),
+        None => {}
     }
     next!(EXIT, Exit, code)
 }
@@ -59,11 +62,34 @@ pub extern "C" fn _exit(code: c_int) -> ! {
 }
 
 #[unsafe(no_mangle)]
+pub extern "C" fn _Exit(code: c_int) -> ! {
+    _exit(code)
+}
+
+#[unsafe(no_mangle)]
 pub extern "C" fn abort() -> ! {
     if let Some((me, life)) = signals::own_process() {
+        if is_in_handler() {
+            // What `std` has locked there stays locked: no other thread could begin or end.
+            me.world().a_stack_has_overflowed()
+        }
         signals::end_own(me, life, End::Signal(libc::SIGABRT))
     }
     next!(ABORT, Abort,)
+}
+
+/// Whether this thread is on the stack that the handler of `std` runs on which tells of another
+/// stack that has overflowed.
+fn is_in_handler() -> bool {
+    let mut stack = libc::stack_t {
+        ss_sp: std::ptr::null_mut(),
+        ss_flags: 0,
+        ss_size: 0,
+    };
+    let place = std::ptr::from_mut(&mut stack) as usize;
+    // SAFETY: the call writes what there is.
+    unsafe { raw::syscall(libc::SYS_sigaltstack, [0, place, 0, 0, 0, 0]) };
+    stack.ss_flags & libc::SS_ONSTACK != 0
 }
 
 /// `std::process::exit` calls this in place of `exit` on every thread but the first that has called
@@ -75,6 +101,10 @@ pub extern "C" fn pause() -> c_int {
         if HAS_EXITED.load(Relaxed) {
             signals::end_own(me, life, End::Exit(None))
         }
+        signals::stand_still(me)
+    }
+    if let Some(me) = me::current().filter(|me| me.world().is_adopted()) {
+        // Another thread ends the process, as soon as it can run.
         signals::stand_still(me)
     }
     if HAS_EXITED.load(Relaxed) {
