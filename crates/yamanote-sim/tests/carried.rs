@@ -126,3 +126,25 @@ fn a_thread_keeps_the_mode_in_which_its_numbers_are_rounded() {
         });
     }
 }
+
+/// The processor that a run is on is none of its business.
+#[test]
+fn a_thread_is_told_of_no_real_processor() {
+    let told = |processor| {
+        let mut config = Config::new(1);
+        config.processor = Some(processor);
+        let ask = || {
+            let (mut processor, mut node) = (77u32, 77u32);
+            let (place, other) = (&raw mut processor, &raw mut node);
+            // SAFETY: the places are valid.
+            unsafe {
+                let by_name = libc::sched_getcpu();
+                assert_eq!(libc::syscall(libc::SYS_getcpu, place, other, 0usize), 0);
+                (by_name, processor, node)
+            }
+        };
+        run(config, ask).0.unwrap()
+    };
+    let last = thread::available_parallelism().unwrap().get() - 1;
+    assert_eq!(told(last), told(0));
+}

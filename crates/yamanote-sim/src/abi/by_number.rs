@@ -45,6 +45,8 @@ unsafe fn of_process(number: c_long, args: [usize; 6]) -> Option<isize> {
             libc::SYS_pidfd_open => return Some(-libc::ENOSYS as isize),
             libc::SYS_getpid => process::getpid() as isize,
             libc::SYS_gettid => process::gettid() as isize,
+            libc::SYS_getppid => process::getppid() as isize,
+            libc::SYS_getcpu => process::getcpu(a as *mut _, b as *mut _) as isize,
             libc::SYS_getrusage => process::getrusage(first, b as *mut _) as isize,
             libc::SYS_sched_getaffinity => {
                 match process::sched_getaffinity(first, b, c as *mut _) {

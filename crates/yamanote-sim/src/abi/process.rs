@@ -3,7 +3,7 @@
 use super::next::{Next, next};
 use crate::me;
 use crate::raw;
-use std::ffi::c_int;
+use std::ffi::{c_int, c_uint, c_void};
 use std::hint::black_box;
 
 pub(super) fn keep() {
@@ -12,6 +12,9 @@ pub(super) fn keep() {
         getrusage as *const (),
         getpid as *const (),
         gettid as *const (),
+        getppid as *const (),
+        sched_getcpu as *const (),
+        getcpu as *const (),
         fork as *const (),
         posix_spawn as *const (),
         posix_spawnp as *const (),
@@ -122,6 +125,46 @@ pub extern "C" fn gettid() -> libc::pid_t {
     }
 }
 
+/// Nobody has started it: it is as with the first process of a container.
+#[unsafe(no_mangle)]
+pub extern "C" fn getppid() -> libc::pid_t {
+    match me::current() {
+        Some(_) => 0,
+        // SAFETY: no pointers.
+        None => unsafe { raw::syscall(libc::SYS_getppid, [0; 6]) as libc::pid_t },
+    }
+}
+
+/// In a world all threads are on the first.
+#[unsafe(no_mangle)]
+pub extern "C" fn sched_getcpu() -> c_int {
+    let mut processor = 0;
+    // SAFETY: the place is valid.
+    match unsafe { getcpu(&mut processor, std::ptr::null_mut()) } {
+        0 => processor as c_int,
+        error => error,
+    }
+}
+
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn getcpu(processor: *mut c_uint, node: *mut c_uint) -> c_int {
+    if me::current().is_some() {
+        for place in [processor, node] {
+            if !place.is_null() {
+                // SAFETY: the caller passes valid pointers, null apart.
+                unsafe { place.write_unaligned(0) };
+            }
+        }
+        return 0;
+    }
+    let args = [processor as usize, node as usize, 0, 0, 0, 0];
+    // SAFETY: the arguments are the caller's.
+    raw::answer(unsafe { raw::syscall(libc::SYS_getcpu, args) }) as c_int
+}
+
 /// Whether that is the number of the calling process or thread, as it is told in a world, or none.
 pub(super) fn is_known(number: libc::pid_t) -> bool {
     number == 0 || number == getpid() || number == gettid()
@@ -153,6 +196,33 @@ pub unsafe extern "C" fn fork() -> libc::pid_t {
     next!(FORK, Fork,)
 }
 
+/// One of the two functions that start a program, outside of every world.
+///
+/// # Safety
+///
+/// As of the C function.
+unsafe fn spawn(
+    function: &Next,
+    process: *mut libc::pid_t,
+    program: *const libc::c_char,
+    [actions, attributes]: [*const c_void; 2],
+    [arguments, environment]: [*const *mut libc::c_char; 2],
+) -> c_int {
+    if me::current().is_some() {
+        return libc::EOPNOTSUPP;
+    }
+    next!(
+        function,
+        Spawn,
+        process,
+        program,
+        actions.cast(),
+        attributes.cast(),
+        arguments,
+        environment
+    )
+}
+
 /// # Safety
 ///
 /// As of the C function.
@@ -165,19 +235,9 @@ pub unsafe extern "C" fn posix_spawn(
     arguments: *const *mut libc::c_char,
     environment: *const *mut libc::c_char,
 ) -> c_int {
-    if me::current().is_some() {
-        return libc::EOPNOTSUPP;
-    }
-    next!(
-        SPAWN,
-        Spawn,
-        process,
-        path,
-        actions,
-        attributes,
-        arguments,
-        environment
-    )
+    let how = [actions.cast(), attributes.cast()];
+    // SAFETY: the arguments are the caller's.
+    unsafe { spawn(&SPAWN, process, path, how, [arguments, environment]) }
 }
 
 /// # Safety
@@ -192,17 +252,7 @@ pub unsafe extern "C" fn posix_spawnp(
     arguments: *const *mut libc::c_char,
     environment: *const *mut libc::c_char,
 ) -> c_int {
-    if me::current().is_some() {
-        return libc::EOPNOTSUPP;
-    }
-    next!(
-        SPAWNP,
-        Spawn,
-        process,
-        path,
-        actions,
-        attributes,
-        arguments,
-        environment
-    )
+    let how = [actions.cast(), attributes.cast()];
+    // SAFETY: the arguments are the caller's.
+    unsafe { spawn(&SPAWNP, process, path, how, [arguments, environment]) }
 }
