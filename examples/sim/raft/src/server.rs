@@ -98,7 +98,9 @@ impl Server {
             if leader != Some(self.raft.metrics().borrow().id) {
                 return Reply::NotTheLeader(leader);
             }
-        } else if let Err(error) = self.raft.ensure_linearizable().await {
+            return Reply::Client(Answer::Value(self.store.get(key)));
+        }
+        if let Err(error) = self.raft.ensure_linearizable().await {
             return not_the_leader(&error);
         }
         // A leader that is back before anybody has missed it goes on as one, and openraft 0.9 does
