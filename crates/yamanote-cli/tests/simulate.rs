@@ -383,6 +383,7 @@ fn a_repository_is_taken_for_both() {
     let copy = project.path().join("target/yamanote-sim/source");
     let copy = copy.join(project.path().strip_prefix("/").unwrap());
     let lock = std::fs::read_to_string(copy.join("Cargo.lock")).unwrap();
+    let url = url.replace(' ', "%20");
     let source = format!("source = \"git+{url}?branch=main#");
     assert_eq!(lock.matches(&source).count(), 2, "{lock}");
     assert!(!project.path().join("Cargo.lock").exists());

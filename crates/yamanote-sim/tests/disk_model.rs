@@ -29,6 +29,9 @@ proptest! {
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
         let name = format!("yamanote-sim-model-{}-{run}", std::process::id());
         let base = std::env::temp_dir().join(name);
+        // As in the simulation, whatever started this.
+        // SAFETY: a number.
+        unsafe { libc::umask(0o022) };
         let real = answers(&base, &ops);
         fs::remove_dir_all(&base).unwrap();
         let program = ops.clone();
