@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::mount_name::mount_name;
 use super::trust::{Trust, limit, now_ms};
+use crate::runtime::punts::UNKNOWN;
 use crate::sys::fs::{self as sys, MountId};
 use crate::util::poison::unpoisoned;
 
@@ -51,7 +52,7 @@ impl Class {
 pub(super) struct Mount {
     pub(super) class: Class,
     /// For people.
-    pub(super) name: Arc<str>,
+    pub(super) name: Box<str>,
     /// Opening a file whose name was found without waiting.
     pub(super) opens: Trust,
     pub(super) reads: Trust,
@@ -73,7 +74,7 @@ impl Mount {
     pub(super) fn new(class: Class) -> Mount {
         Mount {
             class,
-            name: Arc::from("unknown"),
+            name: UNKNOWN.into(),
             // A listener may be asked about these (fanotify(7)), and take as long as it likes.
             opens: Trust::on_trial(),
             reads: Trust::on_trial(),
@@ -180,7 +181,7 @@ pub(super) fn learn_mount(fd: BorrowedFd<'_>, id: MountId) -> io::Result<Arc<Mou
     let mount = match mounts.get(&id) {
         Some(known) if known.mount.class == new.class => known.mount.clone(),
         _ => {
-            let name = name.map_or(new.name, Arc::from);
+            let name = name.map_or(new.name, String::into_boxed_str);
             Arc::new(Mount { name, ..new })
         }
     };

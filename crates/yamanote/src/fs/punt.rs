@@ -6,13 +6,13 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::look_up::with_c_path;
 use super::mount::{BY_DESCRIPTOR, BY_NAME, Class, Mount, known_mount, learn_mount};
 use super::strategy::is_inline_allowed;
 use crate::runtime::context;
-use crate::runtime::punts::{FileOperation, PoolReason};
+use crate::runtime::punts::{FileOperation, PoolReason, UNKNOWN};
 use crate::simulation;
 use crate::sys::fs as sys;
 
@@ -62,17 +62,9 @@ fn count(operation: FileOperation, find: impl FnOnce() -> io::Result<Arc<Mount>>
     }
     let mount = find().ok();
     let reason = why(operation, mount.as_deref());
-    let name = match &mount {
-        Some(mount) => &mount.name,
-        None => unknown(),
-    };
+    let name = mount.as_deref().map_or(UNKNOWN, |mount| &mount.name);
     // The runtime may be gone from this thread.
     let _ = context::with_current(|runtime| runtime.punts.note(name, operation, reason));
-}
-
-fn unknown() -> &'static Arc<str> {
-    static UNKNOWN: OnceLock<Arc<str>> = OnceLock::new();
-    UNKNOWN.get_or_init(|| Arc::from("unknown"))
 }
 
 /// As it is now; the operation was refused a moment ago.

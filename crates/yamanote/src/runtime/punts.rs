@@ -2,7 +2,7 @@
 #![forbid(unsafe_code)]
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use crate::util::poison::unpoisoned;
 
@@ -104,35 +104,31 @@ pub struct PoolJobs {
     pub count: u64,
 }
 
+/// The name of a mount that could not be found out.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 /// Mounts that are told apart.
 const MOST_MOUNTS: usize = 32;
 
 /// The jobs of one runtime. A row is found by comparing: there are a few.
 #[derive(Default)]
-pub(crate) struct Punts(Mutex<Vec<Row>>);
-
-struct Row {
-    mount: Arc<str>,
-    operation: FileOperation,
-    reason: PoolReason,
-    count: u64,
-}
+pub(crate) struct Punts(Mutex<Vec<PoolJobs>>);
 
 impl Punts {
     /// On the thread that does it.
-    pub(crate) fn note(&self, mount: &Arc<str>, operation: FileOperation, reason: PoolReason) {
+    pub(crate) fn note(&self, mount: &str, operation: FileOperation, reason: PoolReason) {
         let mut rows = unpoisoned(self.0.lock());
         if count_in(&mut rows, mount, operation, reason) {
             return;
         }
-        let is_there = rows.iter().any(|row| row.mount == *mount);
+        let is_there = rows.iter().any(|row| row.mount == mount);
         let mount = match is_there || distinct(&rows) < MOST_MOUNTS {
-            true => mount.clone(),
-            false => Arc::from("others"),
+            true => mount,
+            false => "others",
         };
-        if !count_in(&mut rows, &mount, operation, reason) {
-            rows.push(Row {
-                mount,
+        if !count_in(&mut rows, mount, operation, reason) {
+            rows.push(PoolJobs {
+                mount: mount.to_owned(),
                 operation,
                 reason,
                 count: 1,
@@ -142,16 +138,7 @@ impl Punts {
 
     /// Sorted by mount, operation and reason.
     pub(super) fn all(&self) -> Vec<PoolJobs> {
-        let rows = unpoisoned(self.0.lock());
-        let mut all: Vec<_> = (rows.iter())
-            .map(|row| PoolJobs {
-                mount: row.mount.to_string(),
-                operation: row.operation,
-                reason: row.reason,
-                count: row.count,
-            })
-            .collect();
-        drop(rows);
+        let mut all = unpoisoned(self.0.lock()).clone();
         all.sort_by(|a, b| {
             let key = |it: &PoolJobs| (it.operation, it.reason);
             a.mount.cmp(&b.mount).then_with(|| key(a).cmp(&key(b)))
@@ -162,13 +149,14 @@ impl Punts {
 
 /// False if there is no such row.
 fn count_in(
-    rows: &mut [Row],
-    mount: &Arc<str>,
+    rows: &mut [PoolJobs],
+    mount: &str,
     operation: FileOperation,
     reason: PoolReason,
 ) -> bool {
-    let is_it =
-        |row: &&mut Row| (row.operation, row.reason) == (operation, reason) && row.mount == *mount;
+    let is_it = |row: &&mut PoolJobs| {
+        (row.operation, row.reason) == (operation, reason) && row.mount == mount
+    };
     match rows.iter_mut().find(is_it) {
         Some(row) => {
             row.count += 1;
@@ -178,7 +166,7 @@ fn count_in(
     }
 }
 
-fn distinct(rows: &[Row]) -> usize {
+fn distinct(rows: &[PoolJobs]) -> usize {
     let mut mounts: Vec<&str> = rows.iter().map(|row| &*row.mount).collect();
     mounts.sort_unstable();
     mounts.dedup();
@@ -194,7 +182,7 @@ mod tests {
         let punts = Punts::default();
         for round in 0..2 {
             for mount in 0..MOST_MOUNTS + 8 {
-                let mount = Arc::from(format!("ext4 /{mount}"));
+                let mount = format!("ext4 /{mount}");
                 punts.note(&mount, FileOperation::Sync, PoolReason::Never);
                 punts.note(&mount, FileOperation::Read, PoolReason::MayWait);
             }

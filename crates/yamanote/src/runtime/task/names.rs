@@ -36,8 +36,7 @@ impl Name {
 
 impl Drop for Name {
     fn drop(&mut self) {
-        let name = unpoisoned(shard(self.id).lock()).remove(&self.id);
-        drop(name);
+        unpoisoned(shard(self.id).lock()).remove(&self.id);
     }
 }
 
