@@ -3,13 +3,12 @@
 #![cfg(not(target_arch = "arm"))]
 
 use std::io::Read;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use yamanote::insight::Stall;
-use yamanote::runtime::Runtime;
+use yamanote::runtime::{Handle, Runtime};
 use yamanote_test::{Setup, builder, in_own_process, matrix};
 
 const LIMIT: Duration = Duration::from_millis(150);
@@ -17,27 +16,12 @@ const LIMIT: Duration = Duration::from_millis(150);
 /// Stalls are noticed after two limits; where something else takes the processors, later.
 const BLOCKED: Duration = Duration::from_millis(1_000);
 
-/// Whether a stall was told of; who waits for it does not wait for ever.
-#[derive(Clone, Default)]
-struct Noticed(Arc<AtomicBool>);
-
-impl Noticed {
-    // Relaxed, here and where it is set: it says nothing of anything else.
-    fn or_late(&self, start: Instant) -> bool {
-        self.0.load(Relaxed) || start.elapsed() > Duration::from_secs(60)
-    }
-}
-
-fn watched(setup: Setup, backtrace: bool, noticed: &Noticed) -> (Runtime, Receiver<Stall>) {
+fn watched(setup: Setup, backtrace: bool) -> (Runtime, Receiver<Stall>) {
     let (tell, told) = mpsc::channel();
-    let noticed = noticed.clone();
     let runtime = builder!(setup)
         .stall_after(LIMIT)
         .stall_backtrace(backtrace)
-        .on_stall(move |stall| {
-            drop(tell.send(stall.clone()));
-            noticed.0.store(true, Relaxed);
-        })
+        .on_stall(move |stall| drop(tell.send(stall.clone())))
         .build()
         .unwrap();
     (runtime, told)
@@ -63,10 +47,9 @@ fn names(addresses: &[usize]) -> Vec<String> {
 
 /// Runs `block` in a task, and looks for the function `name` in what is said of it.
 #[track_caller]
-fn names_it(setup: Setup, name: &str, block: impl FnOnce(&Noticed) + Send + 'static) {
-    let noticed = Noticed::default();
-    let (runtime, told) = watched(setup, true, &noticed);
-    let task = runtime.spawn(async move { block(&noticed) });
+fn names_it(setup: Setup, name: &str, block: impl FnOnce() + Send + 'static) {
+    let (runtime, told) = watched(setup, true);
+    let task = runtime.spawn(async move { block() });
     runtime.block_on(task).unwrap();
     let (begin, end) = (next(&told), next(&told));
     let stack = begin.stack().expect("it was asked for");
@@ -93,12 +76,17 @@ fn names_it(setup: Setup, name: &str, block: impl FnOnce(&Noticed) + Send + 'sta
     assert!(!end.to_string().contains('\n'), "{end}");
 }
 
+/// Whether the runtime has noticed; who waits for it does not wait for ever.
+fn is_noticed(start: Instant) -> bool {
+    Handle::current().metrics().stalls() > 0 || start.elapsed() > Duration::from_secs(60)
+}
+
 // None is inlined, nor ends with a call that could take its place on the stack.
 
 #[inline(never)]
-fn blocks_in_a_sleep(noticed: &Noticed) {
+fn blocks_in_a_sleep() {
     let begin = Instant::now();
-    while !noticed.or_late(begin) {
+    while !is_noticed(begin) {
         let start = Instant::now();
         std::thread::sleep(BLOCKED);
         assert!(start.elapsed() >= BLOCKED, "it has slept on");
@@ -120,9 +108,9 @@ fn blocks_in_a_read(from: &mut impl Read) {
 }
 
 #[inline(never)]
-fn blocks_in_a_loop(noticed: &Noticed) {
+fn blocks_in_a_loop() {
     let start = Instant::now();
-    while !noticed.or_late(start) {
+    while !is_noticed(start) {
         std::hint::spin_loop();
     }
 }
@@ -147,7 +135,7 @@ matrix! {
         });
         is_taken.recv().unwrap();
         let ours = lock.clone();
-        names_it(setup, "blocks_in_a_lock", move |_| blocks_in_a_lock(&ours));
+        names_it(setup, "blocks_in_a_lock", move || blocks_in_a_lock(&ours));
         thread.join().unwrap();
         assert_eq!(*lock.lock().unwrap(), 1);
     }
@@ -158,13 +146,13 @@ matrix! {
             std::thread::sleep(BLOCKED);
             std::io::Write::write_all(&mut to, &[7]).unwrap();
         });
-        names_it(setup, "blocks_in_a_read", move |_| blocks_in_a_read(&mut from));
+        names_it(setup, "blocks_in_a_read", move || blocks_in_a_read(&mut from));
         thread.join().unwrap();
     }
 
     /// A thread that does not answer is told of without a stack, and not waited for.
     alone fn a_thread_that_blocks_the_signal(setup: Setup) {
-        let (runtime, told) = watched(setup, true, &Noticed::default());
+        let (runtime, told) = watched(setup, true);
         let task = runtime.spawn(async {
             yamanote_test::block_signals();
             std::thread::sleep(5 * BLOCKED);
@@ -178,9 +166,8 @@ matrix! {
 
     /// Unless it is asked for there is no stack, and nobody is interrupted.
     alone fn nobody_asks(setup: Setup) {
-        let noticed = Noticed::default();
-        let (runtime, told) = watched(setup, false, &noticed);
-        let task = runtime.spawn(async move { blocks_in_a_sleep(&noticed) });
+        let (runtime, told) = watched(setup, false);
+        let task = runtime.spawn(async { blocks_in_a_sleep() });
         runtime.block_on(task).unwrap();
         assert!(next(&told).stack().is_none());
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -197,18 +184,13 @@ fn the_environment_asks() {
     in_own_process(module_path!(), "the_environment_asks", || {
         let stalls = |backtrace: bool| {
             let (tell, told) = mpsc::channel();
-            let noticed = Noticed::default();
-            let seen = noticed.clone();
             let runtime = yamanote::runtime::Builder::new_current_thread()
                 .stall_after(LIMIT)
                 .stall_backtrace(backtrace)
-                .on_stall(move |stall: &Stall| {
-                    drop(tell.send(stall.clone()));
-                    seen.0.store(true, Relaxed);
-                })
+                .on_stall(move |stall: &Stall| drop(tell.send(stall.clone())))
                 .build();
             runtime.map(|runtime| {
-                runtime.block_on(async { blocks_in_a_sleep(&noticed) });
+                runtime.block_on(async { blocks_in_a_sleep() });
                 next(&told)
             })
         };
