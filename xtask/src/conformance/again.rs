@@ -81,28 +81,8 @@ fn differing(root: &Path, runner: &Runner<'_>, columns: &[Column]) -> Result<Tes
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use super::super::verdict::{File, Outcome};
+    use super::super::verdict::tests::column;
     use super::*;
-
-    fn column(name: &'static str, tests: &[(&str, &[bool])]) -> Column {
-        let outcome = |&passed: &bool| match passed {
-            true => Outcome::Passed,
-            false => Outcome::Failed("too late".to_owned()),
-        };
-        let tests = tests
-            .iter()
-            .map(|(name, runs)| ((*name).to_owned(), runs.iter().map(outcome).collect()));
-        let file = File {
-            refused: None,
-            tests: tests.collect(),
-        };
-        Column {
-            name,
-            files: BTreeMap::from([(("tokio", "time".to_owned()), file)]),
-        }
-    }
 
     #[test]
     fn what_is_seen_again_is_a_difference_and_what_is_not_is_told() {
@@ -117,11 +97,11 @@ mod tests {
                 &[("late", &[true; 3]), ("wrong", &[true, false, true])],
             ),
         ];
-        let file = || ("tokio", "time".to_owned());
+        let file = || ("tokio", "fs".to_owned());
         let tests = ["late", "wrong"].map(|test| (file(), test.to_owned()));
         let text = take_over(&mut columns, &new, &Tests::from(tests));
         assert!(
-            text.contains("uring: passed 0 of 1, and now 3 of 3\n    too late\n"),
+            text.contains("uring: passed 0 of 1, and now 3 of 3\n    said\n"),
             "{text}"
         );
         let verdict = Verdict::of(&columns[0], &columns[1..]);

@@ -196,10 +196,11 @@ impl Verdict {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn column(name: &'static str, tests: &[(&str, &[bool])]) -> Column {
+    /// What a runtime did with tests of one file.
+    pub fn column(name: &'static str, tests: &[(&str, &[bool])]) -> Column {
         let outcome = |&passed: &bool| match passed {
             true => Outcome::Passed,
             false => Outcome::Failed("said".to_owned()),
