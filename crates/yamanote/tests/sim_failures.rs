@@ -42,7 +42,7 @@ fn fails(test: &str, variables: &[(&str, &str)], words: &[&str]) -> String {
 }
 
 #[sim::test(seeds = 50)]
-#[ignore = "it fails"]
+#[ignore = "it fails: another test runs it"]
 async fn two_locks(sim: Sim) {
     let (a, b) = (Arc::new(Mutex::new(())), Arc::new(Mutex::new(())));
     let run = sim.host("h").worker_threads(2).start(move || {
@@ -73,7 +73,7 @@ fn a_deadlock_is_found() {
 }
 
 #[sim::test(seeds = 1, real_limit = 10)]
-#[ignore = "it fails"]
+#[ignore = "it fails: another test runs it"]
 async fn endless_poll(sim: Sim) {
     let run = sim.host("h").start(|| async {
         let task = yamanote::spawn(async {
@@ -87,7 +87,7 @@ async fn endless_poll(sim: Sim) {
 }
 
 #[sim::test(seeds = 1, real_limit = 5)]
-#[ignore = "it fails"]
+#[ignore = "it fails: another test runs it"]
 async fn long_run(sim: Sim) {
     loop {
         sim.sleep(Duration::from_micros(1)).await;
@@ -95,7 +95,7 @@ async fn long_run(sim: Sim) {
 }
 
 #[sim::test(seeds = 3, limit = 100)]
-#[ignore = "it fails"]
+#[ignore = "it fails: another test runs it"]
 async fn late_run(sim: Sim) {
     loop {
         sim.sleep(SECOND).await;
@@ -139,7 +139,7 @@ fn deep(depth: u64) -> u64 {
 }
 
 #[sim::test(seeds = 1)]
-#[ignore = "it fails"]
+#[ignore = "it fails: another test runs it"]
 async fn an_endless_recursion(sim: Sim) {
     let run = sim.host("h").start(|| async {
         sleep(SECOND).await;
@@ -164,7 +164,7 @@ fn a_stack_that_overflows_ends_the_run() {
 }
 
 #[sim::test(seeds = 1)]
-#[ignore = "it fails"]
+#[ignore = "it fails: another test runs it"]
 async fn an_exit(sim: Sim) {
     sim.sleep(SECOND).await;
     std::process::exit(3)
@@ -180,7 +180,7 @@ fn an_experiment_that_leaves_the_process_is_found() {
 }
 
 #[test]
-#[ignore = "it fails"]
+#[ignore = "it fails: another test runs it"]
 fn an_older_thread() {
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
@@ -206,7 +206,7 @@ fn a_wait_for_an_older_thread_is_explained() {
 }
 
 #[sim::test(seeds = 1)]
-#[ignore = "it fails"]
+#[ignore = "it fails: another test runs it"]
 async fn a_stuck_sender(sim: Sim) {
     sim.host("reader").start(|| async {
         let listener = TcpListener::bind("0.0.0.0:80").await.unwrap();
@@ -238,7 +238,7 @@ fn a_sender_that_is_stuck_is_a_deadlock() {
 }
 
 #[sim::test(seeds = 200)]
-#[ignore = "it fails"]
+#[ignore = "it fails: another test runs it"]
 async fn a_rare_panic(sim: Sim) {
     let run = sim.host("h").start(|| async {
         let (sender, mut receiver) = yamanote::sync::mpsc::channel(8);
@@ -297,7 +297,7 @@ fn real_time() -> u64 {
 }
 
 #[sim::test(seeds = 3)]
-#[ignore = "it fails if it is checked"]
+#[ignore = "it fails if it is checked: another test runs it"]
 async fn a_leak_of_real_time(sim: Sim) {
     let run = sim.host("h").start(|| async {
         let time = real_time();
