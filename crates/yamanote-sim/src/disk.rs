@@ -7,6 +7,10 @@
 //! `/dev/shm` are empty at the start, `/dev/urandom` is the seed's, `/proc` and the rest of `/sys`
 //! are the machine's, without its cgroups. The disk outlives its host's crashes.
 //!
+//! What was given to a host is there wherever it lies, below `/tmp` too: the program, which is read
+//! as it is and copied when it is changed, and a real directory ([`dir`]). Both are found by their
+//! names; a list of what is in `/tmp` does not have them.
+//!
 //! As POSIX has it, a sync of a file makes the file's contents durable, and a sync of a directory
 //! the names in it: a new file whose directory was not synced may be gone after a crash.
 //!
@@ -103,12 +107,12 @@ pub fn hash(host: HostId) -> u64 {
 }
 
 /// A real directory for the host, which is not simulated: for what needs `mmap`, or a file that
-/// programs outside of the simulation can see. It is empty at first, and is removed when the run
-/// ends as it should.
+/// programs outside of the simulation can see. It is empty at first, lies below the real temporary
+/// directory (`TMPDIR`), and is removed when the run ends as it should.
 ///
 /// # Errors
 ///
-/// If it cannot be made.
+/// If it cannot be made, or if the host has something else there.
 pub fn dir(host: HostId) -> io::Result<PathBuf> {
     inside().inside(|kernel| {
         if let Some(dir) = &kernel.disk_of(host).real {
@@ -117,8 +121,14 @@ pub fn dir(host: HostId) -> io::Result<PathBuf> {
         let name = format!("yamanote-sim-{}-{}", std::process::id(), host.0);
         let dir = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&dir)?;
+        // Links above it may be none on the host's disk, and its working directory another.
+        let dir = dir.canonicalize()?;
         let disk = kernel.disk_of(host);
-        disk.tree.add_real(&dir);
+        if !disk.tree.add_real(&dir) {
+            std::fs::remove_dir(&dir)?;
+            let text = format!("the host has something else at {}", dir.display());
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
+        }
         disk.real = Some(dir.clone());
         Ok(dir)
     })

@@ -324,3 +324,136 @@ fn nothing_is_read_without_waiting() {
         }
     });
 }
+
+/// Where nothing real is seen, what a program was given is: itself, and its real directory. The
+/// tests of these two, by a copy of this program that lies there.
+#[test]
+fn what_was_given_is_real_below_tmp_too() {
+    let below = format!("/tmp/yamanote-sim-given-{}/a/b", std::process::id());
+    let below = Path::new(&below);
+    fs::create_dir_all(below).unwrap();
+    let copy = below.join("copy");
+    fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+    let tests = [
+        "a_real_directory_is_real",
+        "a_real_directory_outlives_a_crash",
+        "a_real_directory_is_put_upon_nothing",
+        "nothing_is_read_without_waiting",
+        "the_program_is_seen_and_not_changed",
+        "beside_the_program_a_host_has_its_own",
+        "the_machine_is_seen_where_that_does_no_harm",
+    ];
+    let output = std::process::Command::new(&copy)
+        .args(tests)
+        .arg("--exact")
+        .env("TMPDIR", below)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let left: Vec<_> = fs::read_dir(below).unwrap().collect();
+    let left = left.len();
+    fs::remove_dir_all(below.parent().unwrap().parent().unwrap()).unwrap();
+    assert!(
+        said.contains(&format!(" {} passed; 0 failed", tests.len())),
+        "{said}"
+    );
+    assert_eq!(left, 1, "the copy");
+}
+
+#[test]
+fn a_real_directory_outlives_a_crash() {
+    world(12, || {
+        let host = hosts::add("host");
+        let dir = disk::dir(host).unwrap();
+        let (send, receive) = std::sync::mpsc::channel();
+        let write = |name: &'static str| {
+            let (dir, send) = (dir.clone(), send.clone());
+            hosts::start(host, move || {
+                fs::write(dir.join(name), name).unwrap();
+                send.send(fs::read_dir(dir).unwrap().count()).unwrap();
+            });
+        };
+        write("one");
+        assert_eq!(receive.recv(), Ok(1));
+        hosts::crash(host);
+        write("two");
+        assert_eq!(receive.recv(), Ok(2));
+        assert_eq!(disk::contents(host, dir.join("one")).unwrap(), b"one");
+        assert_eq!(disk::dir(host).unwrap(), dir);
+    });
+}
+
+/// What a host has there already is the host's.
+#[test]
+fn a_real_directory_is_put_upon_nothing() {
+    // That of a host is another.
+    let process = std::process::id();
+    world(14, move || {
+        let host = hosts::add("host");
+        let name = format!("yamanote-sim-{process}-{}", host.0);
+        let place = std::env::temp_dir().join(name);
+        disk::write(host, &place, "taken").unwrap();
+        for _ in 0..2 {
+            let refused = disk::dir(host).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::AlreadyExists);
+        }
+        assert_eq!(disk::contents(host, &place).unwrap(), b"taken");
+    });
+}
+
+#[test]
+fn the_program_is_seen_and_not_changed() {
+    let program = std::env::current_exe().unwrap();
+    let before = fs::metadata(&program).unwrap();
+    let path = program.clone();
+    world(13, move || {
+        let start = |file: &mut File| {
+            let mut start = [0; 4];
+            file.read_exact(&mut start).unwrap();
+            start
+        };
+        assert_eq!(start(&mut File::open(&path).unwrap()), *b"\x7fELF");
+        assert!(fs::metadata(path.parent().unwrap()).unwrap().is_dir());
+        fs::remove_file(&path).unwrap();
+        assert_eq!(File::open(&path).unwrap_err().kind(), ErrorKind::NotFound);
+        fs::write(&path, "mine").unwrap();
+        assert_eq!(start(&mut File::open(&path).unwrap()), *b"mine");
+    });
+    let after = fs::metadata(&program).unwrap();
+    assert_eq!((after.ino(), after.len()), (before.ino(), before.len()));
+}
+
+/// Also in directories that a host has only because its program really lies there.
+#[test]
+fn beside_the_program_a_host_has_its_own() {
+    let program = std::env::current_exe().unwrap();
+    let file = program.with_file_name("of-the-host");
+    let path = file.clone();
+    world(15, move || {
+        let host = hosts::add("host");
+        let (send, receive) = std::sync::mpsc::channel();
+        let write = |name: &'static str| {
+            let (send, path) = (send.clone(), path.clone());
+            hosts::start(host, move || {
+                send.send(fs::read(&path).unwrap_or_default()).unwrap();
+                let file = File::create(&path).unwrap();
+                file.write_all_at(name.as_bytes(), 0).unwrap();
+                file.sync_all().unwrap();
+                File::open(path.parent().unwrap())
+                    .unwrap()
+                    .sync_all()
+                    .unwrap();
+                send.send(fs::read(&path).unwrap()).unwrap();
+            });
+        };
+        for (name, before) in [("one", ""), ("two", "one")] {
+            write(name);
+            assert_eq!(receive.recv().unwrap(), before.as_bytes());
+            assert_eq!(receive.recv().unwrap(), name.as_bytes());
+            hosts::crash(host);
+        }
+        let there = disk::contents(host, std::env::current_exe().unwrap());
+        assert_eq!(there.unwrap()[..4], *b"\x7fELF");
+    });
+    assert!(!file.exists());
+}

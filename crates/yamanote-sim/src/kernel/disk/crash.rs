@@ -180,6 +180,10 @@ impl Tree {
                         to_visit.push((child, ino, name.clone()));
                     }
                 }
+                for (child, name) in self.shown_in(ino) {
+                    *links.entry(child).or_default() += 1;
+                    to_visit.push((child, ino, name.clone()));
+                }
             }
             found.insert(ino, inode);
         }

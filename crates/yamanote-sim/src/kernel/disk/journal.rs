@@ -98,7 +98,12 @@ impl Tree {
         let to = change.to;
         let dir = self.dir_mut(change.dir).expect("a name is in a directory");
         let slot = dir.slot(&change.name);
-        let was = std::mem::replace(&mut slot.now, to);
+        let was = match std::mem::replace(&mut slot.now, to) {
+            Entry::Gone => self
+                .take_shown(change.dir, &change.name)
+                .map_or(Entry::Gone, Entry::Ino),
+            was => was,
+        };
         if let Entry::Ino(ino) = to {
             let inode = self.inode_mut(ino);
             inode.links += 1;

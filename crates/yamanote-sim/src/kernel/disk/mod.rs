@@ -7,6 +7,7 @@
 mod crash;
 mod data;
 mod facts;
+mod given;
 mod io;
 mod journal;
 mod locks;

@@ -5,7 +5,6 @@ use super::data::Data;
 use super::lower;
 use super::tree::{Kind, Node, ROOT, Tree};
 use super::walk::Stop;
-use std::path::Path;
 
 impl Tree {
     /// What is in a file.
@@ -59,20 +58,6 @@ impl Tree {
         match self.make_dir(ROOT, path, 0o777) {
             Ok(()) | Err(Stop::Errno(libc::EEXIST)) => Ok(()),
             Err(stop) => Err(stop),
-        }
-    }
-
-    /// A directory that is real as it is.
-    pub(crate) fn add_real(&mut self, dir: &Path) {
-        self.real.push(dir.to_owned());
-        // Its parent may be one of those that are empty at the start.
-        let Some((parent, name)) = dir.parent().zip(dir.file_name()) else {
-            return;
-        };
-        let parent = parent.as_os_str().as_encoded_bytes();
-        if let Ok(ino) = self.find_dir(ROOT, parent) {
-            self.real_names
-                .insert((ino, name.as_encoded_bytes().to_vec()), dir.to_owned());
         }
     }
 }

@@ -130,8 +130,8 @@ pub(crate) struct Tree {
     pub(super) used: u64,
     /// Directories that are real as they are.
     pub(super) real: Vec<PathBuf>,
-    /// Where such a directory is shown, if what is really above it is not.
-    pub(super) real_names: BTreeMap<(Ino, Vec<u8>), PathBuf>,
+    /// What is there by name, of directories below which nothing real is seen.
+    pub(super) shown: BTreeMap<(Ino, Vec<u8>), Node>,
     pub(super) as_root: bool,
     pub(crate) umask: u32,
     pub(crate) cwd: Ino,
@@ -148,7 +148,7 @@ impl Tree {
             stamp: 1,
             used: 0,
             real: vec![PathBuf::from("/proc"), PathBuf::from("/sys")],
-            real_names: BTreeMap::new(),
+            shown: BTreeMap::new(),
             as_root: true,
             umask: 0o022,
             cwd: ROOT,
@@ -179,6 +179,7 @@ impl Tree {
             let random = self.new_inode(Kind::Random, 0o666);
             self.place(dev, name, random);
         }
+        self.show_program();
         self.find_cwd();
     }
 
@@ -377,8 +378,7 @@ impl Tree {
             Entry::Below => {}
         }
         let Some(lower) = &dir.lower else {
-            let shown = self.real_names.get(&(dir_ino, name.to_vec()));
-            return Ok(shown.map(|path| Node::Real(path.clone())));
+            return Ok(self.shown.get(&(dir_ino, name.to_vec())).cloned());
         };
         let path = lower::join(lower, name);
         if self.real.contains(&path) {
