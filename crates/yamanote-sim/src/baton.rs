@@ -18,6 +18,7 @@
 //!
 //! Elsewhere each thread runs on its own, and a futex wakes the next.
 
+use crate::abi::tsc;
 use crate::raw::{sleep_while, syscall, wake_all};
 use std::sync::atomic::{
     AtomicU32, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
@@ -83,6 +84,8 @@ impl Baton {
         match self.threads {
             Threads::Own => self.wait(),
             Threads::Carried => {
+                // Nothing of the program runs here, and a fault could not be answered.
+                tsc::give_back();
                 block_signals();
                 // Relaxed, both: see the fields. The store of `PARKED` comes after.
                 self.kernel_thread.store(kernel_thread(), Relaxed);
@@ -125,7 +128,10 @@ impl Baton {
     /// The thread of this one runs for the last time in its world, and goes on outside of it.
     pub(crate) fn leave_for(&self, next: &Baton) {
         match self.threads {
-            Threads::Own => next.pass(),
+            Threads::Own => {
+                tsc::give_back();
+                next.pass();
+            }
             Threads::Carried => {
                 let stack = next.stack.load(Relaxed);
                 // SAFETY: as in `exchange`. It comes back on its own thread of the kernel.
@@ -211,6 +217,12 @@ fn now_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
+/// Whether an interpreter, Valgrind, stands between the program and the processor.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn is_interpreted() -> bool {
+    exchange::is_interpreted()
+}
+
 #[cfg(target_arch = "x86_64")]
 mod exchange {
     use super::{Baton, PARKED};
@@ -239,7 +251,7 @@ mod exchange {
 
     /// Whether Valgrind runs the program, which does not know the instruction. It answers to this
     /// sequence, which changes nothing elsewhere.
-    fn is_interpreted() -> bool {
+    pub(super) fn is_interpreted() -> bool {
         // `RUNNING_ON_VALGRIND`, of `valgrind.h`, and its five arguments.
         let question = [0x1001u64, 0, 0, 0, 0, 0];
         let answer: u64;

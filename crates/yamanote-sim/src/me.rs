@@ -1,5 +1,6 @@
 //! The thread that asks: its world, and whether it is in the kernel of that already.
 
+use crate::abi::tsc;
 use crate::baton::Baton;
 use crate::kernel::Kernel;
 use crate::kernel::host::Life;
@@ -84,6 +85,11 @@ pub(crate) fn current() -> Option<&'static Me> {
     (!me.is_inside.get()).then_some(me)
 }
 
+/// Whether the calling thread is one of a world, also while it is inside.
+pub(crate) fn is_of_a_world() -> bool {
+    !ME.get().is_null()
+}
+
 /// Makes the calling thread the thread `id` of `world`. It has the baton, or has to wait for it by
 /// [`wait_for_first_turn`].
 pub(crate) fn join_world(world: Arc<World>, id: ThreadId, baton: Arc<Baton>, has_baton: bool) {
@@ -138,6 +144,7 @@ fn leave() {
 pub(crate) fn abandon() {
     let me = ME.replace(std::ptr::null());
     if !me.is_null() {
+        tsc::give_back();
         // SAFETY: as in `leave`.
         drop(unsafe { Box::from_raw(me.cast_mut()) });
     }

@@ -1,5 +1,6 @@
 //! A simulated machine from outside: how it begins, what watches it, how it ends.
 
+use crate::abi::tsc;
 use crate::baton::{Baton, Threads};
 use crate::kernel::host::{HostId, Life};
 use crate::kernel::order::Order;
@@ -261,6 +262,9 @@ struct First(ThreadId, Arc<Baton>);
 impl First {
     fn join(self, world: Arc<World>) {
         me::join_world(world, self.0, self.1, true);
+        if !tsc::begin() {
+            crate::note_as(HostId::DRIVER, "tsc", "the counter is the real one");
+        }
     }
 }
 

@@ -9,6 +9,8 @@ mod by_number;
 mod bytes;
 mod descriptors;
 mod ending;
+#[cfg(target_arch = "x86_64")]
+mod faults;
 mod fortified;
 pub(crate) mod futex;
 mod next;
@@ -21,12 +23,28 @@ mod random;
 mod sockets;
 mod thread;
 mod time;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod tsc;
 mod waiting;
+
+/// Elsewhere a program reads the real counter.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) mod tsc {
+    pub(crate) fn begin() -> bool {
+        false
+    }
+
+    pub(crate) fn give_back() -> bool {
+        true
+    }
+}
 
 /// Makes sure that the linker takes these functions: whoever calls this refers to all of them.
 pub(crate) fn keep() {
     descriptors::keep();
     ending::keep();
+    #[cfg(target_arch = "x86_64")]
+    faults::keep();
     fortified::keep();
     futex::keep();
     paths::keep();
