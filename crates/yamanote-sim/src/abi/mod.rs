@@ -5,6 +5,9 @@
 //! what is not simulated, each makes the system call itself, or calls the C library's function,
 //! which it finds by `dlsym`. What a library calls by an instruction of its own is not seen.
 
+use crate::kernel::files::Errno;
+use crate::me::Me;
+
 mod by_number;
 mod bytes;
 mod descriptors;
@@ -37,6 +40,15 @@ pub(crate) mod tsc {
     pub(crate) fn give_back() -> bool {
         true
     }
+}
+
+/// The answer to a call, or to a use of it, that the machine does not have: the trace names it.
+fn refuse(me: &Me, call: &'static str) -> Errno {
+    me.inside(|kernel| {
+        let host = kernel.life_of(me.id()).host;
+        kernel.note(host, "refused", &[], || call.to_owned());
+    });
+    libc::EOPNOTSUPP
 }
 
 /// Makes sure that the linker takes these functions: whoever calls this refers to all of them.

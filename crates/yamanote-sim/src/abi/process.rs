@@ -18,6 +18,8 @@ pub(super) fn keep() {
         fork as *const (),
         posix_spawn as *const (),
         posix_spawnp as *const (),
+        system as *const (),
+        popen as *const (),
     ));
     super::others::keep();
 }
@@ -189,11 +191,50 @@ static SPAWNP: Next = Next::new(c"posix_spawnp");
 /// As of the C function.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn fork() -> libc::pid_t {
-    if me::current().is_some() {
-        raw::set_errno(libc::EOPNOTSUPP);
+    if let Some(me) = me::current() {
+        raw::set_errno(super::refuse(me, "fork"));
         return -1;
     }
     next!(FORK, Fork,)
+}
+
+type System = unsafe extern "C" fn(*const libc::c_char) -> c_int;
+type Popen = unsafe extern "C" fn(*const libc::c_char, *const libc::c_char) -> *mut libc::FILE;
+
+static SYSTEM: Next = Next::new(c"system");
+static POPEN: Next = Next::new(c"popen");
+
+/// In a world there is no shell.
+///
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn system(command: *const libc::c_char) -> c_int {
+    match me::current() {
+        None => next!(SYSTEM, System, command),
+        // Asks whether there is one.
+        Some(_) if command.is_null() => 0,
+        Some(me) => {
+            raw::set_errno(super::refuse(me, "system"));
+            -1
+        }
+    }
+}
+
+/// # Safety
+///
+/// As of the C function.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn popen(
+    command: *const libc::c_char,
+    mode: *const libc::c_char,
+) -> *mut libc::FILE {
+    let Some(me) = me::current() else {
+        return next!(POPEN, Popen, command, mode);
+    };
+    raw::set_errno(super::refuse(me, "popen"));
+    std::ptr::null_mut()
 }
 
 /// One of the two functions that start a program, outside of every world.
@@ -208,8 +249,8 @@ unsafe fn spawn(
     [actions, attributes]: [*const c_void; 2],
     [arguments, environment]: [*const *mut libc::c_char; 2],
 ) -> c_int {
-    if me::current().is_some() {
-        return libc::EOPNOTSUPP;
+    if let Some(me) = me::current() {
+        return super::refuse(me, "posix_spawn");
     }
     next!(
         function,

@@ -2,6 +2,7 @@
 
 use super::{Asked, address, asked, told};
 use crate::abi::bytes;
+use crate::abi::refuse;
 use crate::abi::waiting::{wait_on, write_all};
 use crate::kernel::files::Errno;
 use crate::kernel::net::Received;
@@ -60,7 +61,7 @@ fn receive(it: &Asked, bufs: &mut [IoSliceMut<'_>], flags: c_int) -> Result<Rece
         return Err(libc::EINVAL);
     }
     if flags & libc::MSG_ERRQUEUE != 0 {
-        return Err(libc::EAGAIN);
+        return Err(refuse(it.me, "recvmsg with MSG_ERRQUEUE"));
     }
     let deadline = it.me.inside(|kernel| kernel.socket_deadline(socket, false));
     let is_nonblocking = it.is_nonblocking || flags & libc::MSG_DONTWAIT != 0;
@@ -140,20 +141,30 @@ pub unsafe extern "C" fn sendto(
     raw::answer(unsafe { raw::syscall(libc::SYS_sendto, args) })
 }
 
-/// Whether any control data of a message is descriptors.
+/// What is asked by control data of a message that is not simulated; `None`: nothing that anybody
+/// could notice. Marks of packets are not carried, nor is the address that they come from, of which
+/// a host has one.
 ///
 /// # Safety
 ///
 /// There are as many bytes of control data as the message says, if the pointer is not null.
-unsafe fn passes_descriptors(message: &libc::msghdr) -> bool {
+unsafe fn refused_control(message: &libc::msghdr) -> Option<&'static str> {
     const HEADER: usize = size_of::<libc::cmsghdr>();
     let start = message.msg_control.cast::<u8>();
     let (mut at, end) = (0usize, message.msg_controllen);
     while !start.is_null() && end.saturating_sub(at) >= HEADER {
         // SAFETY: as the caller promises, and there is room for a header.
         let header = unsafe { start.add(at).cast::<libc::cmsghdr>().read_unaligned() };
-        if header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS {
-            return true;
+        match (header.cmsg_level, header.cmsg_type) {
+            (libc::SOL_SOCKET, libc::SCM_RIGHTS) => return Some("sendmsg with SCM_RIGHTS"),
+            (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+                return Some("sendmsg with SCM_CREDENTIALS");
+            }
+            (libc::IPPROTO_IP, libc::IP_TOS | libc::IP_TTL | libc::IP_PKTINFO)
+            | (libc::IPPROTO_IPV6, libc::IPV6_TCLASS | libc::IPV6_HOPLIMIT | libc::IPV6_PKTINFO) => {
+            }
+            (libc::SOL_UDP, libc::UDP_SEGMENT) => return Some("sendmsg with UDP_SEGMENT"),
+            _ => return Some("sendmsg with control data"),
         }
         if header.cmsg_len < HEADER || header.cmsg_len > end - at {
             break;
@@ -162,7 +173,7 @@ unsafe fn passes_descriptors(message: &libc::msghdr) -> bool {
             .cmsg_len
             .next_multiple_of(align_of::<libc::cmsghdr>());
     }
-    false
+    None
 }
 
 /// # Safety
@@ -189,13 +200,13 @@ unsafe fn send_message(
     // SAFETY: as the caller promises.
     let to = has_name.then(|| unsafe { address::read(name, message.msg_namelen) });
     // SAFETY: as the caller promises.
-    if unsafe { passes_descriptors(message) } {
-        return Err(libc::EOPNOTSUPP);
+    if let Some(what) = unsafe { refused_control(message) } {
+        return Err(refuse(it.me, what));
     }
     send_all(it, &mut bufs, to.transpose()?.as_ref(), flags)
 }
 
-/// Control data other than descriptors is not looked at; descriptors are refused.
+/// Control data that asks for what is not simulated is refused.
 ///
 /// # Safety
 ///
