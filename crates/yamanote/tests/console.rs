@@ -91,6 +91,18 @@ matrix! {
             assert_eq!(told["count"], 3);
             assert_eq!((&told["running"], &told["runnable"]), (&0.into(), &0.into()));
             assert!(told["oldest_task"].as_u64().unwrap() > 0);
+            // Since the last request they have not been polled.
+            let before = Instant::now();
+            thread::sleep(Duration::from_millis(50));
+            let (slept, again) = (before.elapsed(), loop {
+                let answer = ask(&path);
+                if let Some(told) = answer.pointer("/runtimes/0/locations/0") {
+                    break told.clone();
+                }
+                assert!(Instant::now() < deadline, "{answer}");
+            });
+            let longest = again["longest_wait_ns"].as_u64().map(Duration::from_nanos);
+            assert!(longest >= Some(slept), "{again}");
             // Whatever is told is documented.
             let page = include_str!("../../../docs/console.md");
             let undocumented = |name: &String| {

@@ -85,6 +85,53 @@ matrix! {
         settled(0).await;
     }
 
+    /// What has waited since the last dump is known to have; polls for dumps do not count.
+    async fn how_long_they_wait() {
+        const STEP: Duration = Duration::from_millis(100);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let notify = Arc::new(Notify::new());
+        let notified = notify.clone();
+        let waiter = yamanote::spawn(async move {
+            loop {
+                notified.notified().await;
+            }
+        });
+        let never = yamanote::spawn(std::future::pending::<()>());
+        let ids = [waiter.id(), never.id()];
+        let first = insight::dump().await;
+        assert!(first.tasks().unwrap().iter().all(|task| task.waits_at_least().is_none()));
+        // On a busy machine a dump may end before the tasks that it has polled wait again: then it
+        // does not know them the next time.
+        loop {
+            notify.notify_one();
+            yamanote::time::sleep(STEP).await;
+            let start = Instant::now();
+            settled(2).await;
+            let middle = Instant::now();
+            yamanote::time::sleep(STEP).await;
+            let slept = middle.elapsed();
+            let second = insight::dump().await;
+            let [waits, never_waits] = ids.map(|id| task(&second, id).waits_at_least());
+            // Whatever is known is true.
+            assert!(waits.is_none_or(|least| least <= start.elapsed() + STEP), "{second}");
+            notify.notify_one();
+            yamanote::time::sleep(STEP).await;
+            let third = insight::dump().await;
+            let [was_woken, never_woken] = ids.map(|id| task(&third, id).waits_at_least());
+            let is_known = waits >= Some(slept) && never_waits >= Some(slept);
+            if is_known && was_woken.is_none() && never_woken > never_waits {
+                let told = third.to_string();
+                assert!(told.contains("waits for at least "), "{told}");
+                break;
+            }
+            assert!(Instant::now() < deadline, "{second}\n{third}");
+        }
+        for task in [waiter, never] {
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+    }
+
     /// From another thread, and with stacks.
     fn from_outside(setup: Setup) {
         let runtime = builder!(setup).build().unwrap();

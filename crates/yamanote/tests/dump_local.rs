@@ -77,8 +77,17 @@ matrix! {
                 assert_eq!(sleeper.name(), Some("sleeper"));
                 assert!(sleeper.waits_for().all(|leaf| leaf == "time::timer"), "{dump}");
                 assert_eq!(task(&dump, outside.id()).local_set(), None);
-                let told = format!("of local set {}, waits in sync::notify::notified", set.id());
+                let told = format!("of local set {}, waits ", set.id());
                 assert!(dump.to_string().contains(&told), "{dump}");
+            }
+            // How long is known when a dump has seen them before.
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                let dump = insight::dump().await;
+                if ids.iter().all(|id| task(&dump, *id).waits_at_least().is_some()) {
+                    break;
+                }
+                assert!(Instant::now() < deadline, "{dump}");
             }
             // They have lost nothing by it.
             notify.notify_one();

@@ -95,6 +95,7 @@ pub struct Location {
     pub runnable: u64,
     pub waiting: u64,
     pub oldest_task: Option<u64>,
+    pub longest_wait_ns: Option<u64>,
     pub busy_ns: Option<u64>,
 }
 

@@ -253,7 +253,8 @@ mod tests {
             (place_of(tasks, client), place_of(tasks, tick))
         };
         assert_eq!(order(&app), (1, 2));
-        // Runnable, then the oldest.
+        // Runnable, the longest wait, then the oldest.
+        press(&mut app, KeyCode::Char('s'));
         press(&mut app, KeyCode::Char('s'));
         press(&mut app, KeyCode::Char('s'));
         assert_eq!(order(&app), (1, 2));

@@ -14,6 +14,8 @@ pub enum Sort {
     Count,
     /// How many are runnable or running
     Runnable,
+    /// For how long the one was seen to wait that waits for longest
+    Wait,
     /// The age of the oldest
     Oldest,
     /// Time in polls
@@ -26,7 +28,8 @@ impl Sort {
     pub fn next(self) -> Sort {
         match self {
             Sort::Count => Sort::Runnable,
-            Sort::Runnable => Sort::Oldest,
+            Sort::Runnable => Sort::Wait,
+            Sort::Wait => Sort::Oldest,
             Sort::Oldest => Sort::Busy,
             Sort::Busy => Sort::Place,
             Sort::Place => Sort::Count,
@@ -37,6 +40,7 @@ impl Sort {
         match self {
             Sort::Count => "count",
             Sort::Runnable => "runnable",
+            Sort::Wait => "longest wait",
             Sort::Oldest => "oldest",
             Sort::Busy => "busy %",
             Sort::Place => "spawned at",
@@ -52,11 +56,12 @@ pub struct Arrangement {
     pub filter: String,
 }
 
-pub const PLACE_COLUMNS: [&str; 7] = [
+pub const PLACE_COLUMNS: [&str; 8] = [
     "count",
     "running",
     "runnable",
     "waiting",
+    "longest wait",
     "oldest",
     "busy %",
     "spawned at",
@@ -84,6 +89,7 @@ pub fn rows(
         let order = match arrangement.sort {
             Sort::Count => b.now.count.cmp(&a.now.count),
             Sort::Runnable => b.is_ready().cmp(&a.is_ready()),
+            Sort::Wait => b.now.longest_wait_ns.cmp(&a.now.longest_wait_ns),
             Sort::Oldest => b.age.cmp(&a.age),
             Sort::Busy => b.busy.unwrap_or(-1.0).total_cmp(&a.busy.unwrap_or(-1.0)),
             Sort::Place => std::cmp::Ordering::Equal,
@@ -136,6 +142,9 @@ impl Place<'_> {
                 count(now.running as f64),
                 count(now.runnable as f64),
                 count(now.waiting as f64),
+                now.longest_wait_ns.map_or(UNKNOWN.to_owned(), |ns| {
+                    format!(">{}", duration(Duration::from_nanos(ns)))
+                }),
                 self.age
                     .map_or(UNKNOWN.to_owned(), |age| format!(">{}", duration(age))),
                 percent(self.busy),

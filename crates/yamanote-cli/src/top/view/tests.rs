@@ -31,7 +31,7 @@ fn places(arrangement: &Arrangement) -> Vec<String> {
     let (history, now) = history_and_now();
     let view = View::new(&history, &now, arrangement);
     let rows = view.runtimes[0].places.as_ref().expect("told");
-    rows.iter().map(|row| row.cells[6].clone()).collect()
+    rows.iter().map(|row| row.cells[7].clone()).collect()
 }
 
 #[test]
@@ -55,7 +55,8 @@ fn rates_are_differences_by_time() {
         "{polling}"
     );
     let first = &view.runtimes[0].places.as_ref().expect("told")[0];
-    assert_eq!(first.cells[..6], ["100", "1", "2", "97", ">1.0 s", "40.0"]);
+    let expected = ["100", "1", "2", "97", ">4.2 s", ">1.0 s", "40.0"];
+    assert_eq!(first.cells[..7], expected);
 }
 
 #[test]
@@ -87,6 +88,7 @@ fn places_are_sorted_and_filtered() {
     );
     assert_eq!(by(Sort::Count, false, ""), [client, tick, dns]);
     assert_eq!(by(Sort::Count, true, ""), [dns, tick, client]);
+    assert_eq!(by(Sort::Wait, false, ""), [client, tick, dns]);
     assert_eq!(by(Sort::Oldest, false, ""), [client, tick, dns]);
     assert_eq!(by(Sort::Busy, true, ""), [dns, tick, client]);
     assert_eq!(by(Sort::Place, false, ""), [client, dns, tick]);

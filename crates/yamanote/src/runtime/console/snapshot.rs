@@ -181,6 +181,9 @@ fn write_census(object: &mut Object<'_>, runtime: u64, census: Census, observer:
         object.number("runnable", count.runnable as u64);
         object.number("waiting", count.waiting as u64);
         object.number("oldest_task", count.oldest.number());
+        if let Some(since) = count.waits_since {
+            object.number("longest_wait_ns", as_ns(since.elapsed()));
+        }
         let busy = observer.busy(runtime, count.spawned_at);
         object.number("busy_ns", as_ns(busy));
     });

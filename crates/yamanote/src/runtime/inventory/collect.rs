@@ -12,7 +12,7 @@ use crate::runtime::Handle;
 use crate::runtime::id::Id;
 use crate::runtime::local_sets::{Known, LookFn};
 use crate::runtime::stall::activity_of;
-use crate::runtime::task::{self, Condition, Meta, View};
+use crate::runtime::task::{self, Condition, Looked, Meta, View};
 use crate::util::trace::{self, Leaf};
 use crate::util::{coop, defer};
 
@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The same in yields: on a simulated machine no time passes meanwhile.
 const MOST_YIELDS: usize = 100_000;
+
+/// How often a dump sees whether the tasks that it has looked at wait again. Some may be busy.
+const MOST_ROUNDS: usize = 16;
 
 /// The tasks of a runtime.
 struct Collected {
@@ -118,6 +121,7 @@ fn without_leaves(views: Vec<View>) -> Vec<TaskDump> {
             Condition::Runnable => TaskState::Runnable,
             Condition::Waiting => TaskState::Waiting,
         },
+        waits_at_least: view.waits_since.map(|since| since.elapsed()),
         view,
         local_set: None,
         leaves: Vec::new(),
@@ -130,7 +134,12 @@ async fn collect(handle: Handle, detail: Detail, patience: Duration) -> Collecte
     let scheduler = &handle.parts().scheduler;
     let views = scheduler.view().unwrap_or_default();
     let tasks = match scheduler.take_waiting() {
-        Some(mut waiting) => look_at_all(detail, views, |look| waiting.look_at_next(look)).await,
+        Some(mut waiting) => {
+            let mut looked = waiting_of(&views);
+            let tasks = look_at_all(detail, views, |look| waiting.look_at_next(look)).await;
+            mark(&mut looked, |looked| waiting.mark_waiting(looked)).await;
+            tasks
+        }
         None => without_leaves(views),
     };
     let mut collected = Collected {
@@ -153,9 +162,12 @@ async fn collect_local(
     let sets: Vec<Arc<dyn Known>> = parts.local_sets.present(parts.id());
     for set in sets {
         let (id, to) = (set.standing().id, to.clone());
-        set.ask(Box::new(move |views, next| {
+        set.ask(Box::new(move |views, mut waiting| {
             Box::pin(async move {
+                let mut looked = waiting_of(&views);
+                let next = |look: LookFn<'_>| waiting.look_at_next(look);
                 let mut tasks = look_at_all(detail, views, next).await;
+                mark(&mut looked, |looked| waiting.mark_waiting(looked)).await;
                 for task in &mut tasks {
                     task.local_set = Some(id);
                 }
@@ -176,6 +188,24 @@ async fn collect_local(
             Err(TryRecvError::Empty) if begin.elapsed() > patience => break,
             Err(TryRecvError::Empty) => defer::yield_once().await,
         }
+    }
+}
+
+/// The tasks that wait, and since when that is known.
+fn waiting_of(views: &[View]) -> Looked {
+    let is_waiting = |view: &&View| view.condition == Condition::Waiting;
+    let waiting = views.iter().filter(is_waiting);
+    waiting.map(|view| (view.id, view.waits_since)).collect()
+}
+
+/// Has those marked that were looked at, as soon as they wait again.
+async fn mark(looked: &mut Looked, mut mark: impl FnMut(&mut Looked)) {
+    for _ in 0..MOST_ROUNDS {
+        if looked.is_empty() {
+            return;
+        }
+        defer::yield_once().await;
+        mark(looked);
     }
 }
 

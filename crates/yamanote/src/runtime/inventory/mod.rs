@@ -5,6 +5,7 @@ mod collect;
 
 use std::fmt;
 use std::panic::Location;
+use std::time::Duration;
 
 use super::id::Id;
 use super::stall::{Activity, Polled};
@@ -150,6 +151,7 @@ pub enum TaskState {
 pub struct TaskDump {
     view: View,
     local_set: Option<Id>,
+    waits_at_least: Option<Duration>,
     state: TaskState,
     leaves: Vec<Leaf>,
 }
@@ -178,6 +180,16 @@ impl TaskDump {
     /// What it does.
     pub fn state(&self) -> TaskState {
         self.state
+    }
+
+    /// For how long it has waited, at least: since it was first seen to wait so, by an earlier dump
+    /// or, while somebody asks it, by the console. `None` if this dump is the first to see it.
+    ///
+    /// So one dump tells what tasks wait for, and the next one which of them still do: nothing is
+    /// noted when a task is polled. Polls while a dump is taken do not count. At most 65,536 tasks
+    /// are remembered.
+    pub fn waits_at_least(&self) -> Option<Duration> {
+        self.waits_at_least
     }
 
     /// What it waits for, by the module of this crate that it waits in, such as `time::timer` or
@@ -258,6 +270,9 @@ impl fmt::Display for TaskDump {
             TaskState::Polled => f.write_str("is polled")?,
             TaskState::Runnable => f.write_str("is runnable")?,
             TaskState::Waiting => f.write_str("waits")?,
+        }
+        if let Some(least) = self.waits_at_least {
+            write!(f, " for at least {least:.1?}")?;
         }
         for (n, leaf) in self.leaves.iter().enumerate() {
             let before = if n == 0 { " in " } else { ", " };

@@ -328,6 +328,14 @@ impl Waiting {
             Waiting::MultiThread(tasks) => tasks.look_at_next(look),
         }
     }
+
+    /// As [`task::Waiting::mark_waiting`].
+    pub(crate) fn mark_waiting(&mut self, looked: &mut task::Looked) {
+        match self {
+            Waiting::CurrentThread(tasks) => tasks.mark_waiting(looked),
+            Waiting::MultiThread(tasks) => tasks.mark_waiting(looked),
+        }
+    }
 }
 
 /// Which worker of its runtime this thread is.

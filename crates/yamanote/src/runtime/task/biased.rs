@@ -8,7 +8,7 @@
 //! | near word    | says |
 //! |--------------|------|
 //! | `queued`     | a `Notified` stands in the local queue, or will when the poll under way is over |
-//! | `running`    | the thread that drives polls or cancels the task |
+//! | `run`        | whether the thread that drives polls or cancels the task; if not, whether somebody has seen it wait |
 //! | `merged`     | the near word is not used any more; for ever |
 //! | `references` | how many references were made near, less those that were given up near |
 //!
@@ -34,7 +34,7 @@
 //! the task is there until they return, and another thread may free it before.
 
 use super::core::Header;
-use super::near_word::{BIAS, Near};
+use super::near_word::{BIAS, Near, Run};
 use super::state::{
     CANCELLED, COMPLETE, Claim, Completion, INJECTED, JOIN_HANDLE, JOIN_WAKER, NOTIFIED, Pending,
     REFERENCE, Snapshot, State, Wake, abort_if_leaked,
@@ -127,7 +127,7 @@ pub(super) unsafe fn is_queued(header: &Header) -> bool {
 /// # Safety
 ///
 /// This thread is near, or nobody else knows the task yet. `f` calls nothing that may come here.
-unsafe fn with_near<R>(header: &Header, f: impl FnOnce(&mut Near) -> R) -> R {
+pub(super) unsafe fn with_near<R>(header: &Header, f: impl FnOnce(&mut Near) -> R) -> R {
     // SAFETY: rule 7, and the caller's promise.
     header.near.0.with_mut(|near| f(unsafe { &mut *near }))
 }
@@ -220,7 +220,7 @@ pub(super) fn abort(header: &Header) -> Where {
     let state = &header.state;
     let abort = |near: &mut Near| {
         // A runner looks at CANCELLED when the poll is over.
-        if !state.cancel() || near.running {
+        if !state.cancel() || near.run == Run::Polled {
             return Wake::Noted;
         }
         let wake = near.wake(state);
@@ -268,9 +268,12 @@ pub(super) unsafe fn claim(task: NonNull<Header>) -> Claim {
         if near.merged {
             return None;
         }
-        assert!(near.queued && !near.running, "a Notified that was not due");
+        assert!(
+            near.queued && near.run != Run::Polled,
+            "a Notified that was not due"
+        );
         near.queued = false;
-        near.running = true;
+        near.run = Run::Polled;
         Some(match header.state.answer_far().has(CANCELLED) {
             true => Claim::Cancel,
             false => Claim::Poll,
@@ -297,8 +300,8 @@ pub(super) unsafe fn claim_for_shutdown(header: &Header) -> bool {
             if near.merged {
                 return false;
             }
-            let is_idle = !near.running;
-            near.running = true;
+            let is_idle = near.run != Run::Polled;
+            near.run = Run::Polled;
             // A runner looks at CANCELLED when the poll is over.
             if !is_idle {
                 header.state.cancel();
@@ -322,7 +325,7 @@ pub(super) unsafe fn finish_pending(header: &Header) -> Pending {
             if far.has(CANCELLED) {
                 return Pending::Cancel;
             }
-            near.running = false;
+            near.run = Run::Idle;
             near.queued |= far.has(NOTIFIED);
             if near.queued {
                 return Pending::Again;

@@ -5,6 +5,7 @@ use super::id::Id;
 use super::meta::Meta;
 use std::collections::HashMap;
 use std::panic::Location;
+use std::time::Instant;
 
 /// A count under way. It stops at its limit, because lists are locked, or a runtime waits, while
 /// they are gone through.
@@ -30,6 +31,8 @@ pub(crate) struct Count {
     pub(crate) waiting: usize,
     /// The smallest id.
     pub(crate) oldest: Id,
+    /// Since when the one has been seen to wait that waits for longest.
+    pub(crate) waits_since: Option<Instant>,
 }
 
 /// What a task does.
@@ -49,8 +52,13 @@ impl Census {
         }
     }
 
-    /// Counts a task; `false` if it is one too many.
-    pub(super) fn count(&mut self, meta: &Meta, condition: Condition) -> bool {
+    /// Counts a task, seen to wait `since` then; `false` if it is one too many.
+    pub(super) fn count(
+        &mut self,
+        meta: &Meta,
+        condition: Condition,
+        since: Option<Instant>,
+    ) -> bool {
         if self.left == 0 {
             self.is_complete = false;
             return false;
@@ -69,6 +77,7 @@ impl Census {
             Condition::Waiting => &mut count.waiting,
         };
         *one += 1;
+        count.waits_since = earlier(count.waits_since, since);
         count.oldest = count.oldest.min(meta.id);
         true
     }
@@ -89,11 +98,16 @@ impl Census {
                 kept.runnable += later.runnable;
                 kept.waiting += later.waiting;
                 kept.oldest = kept.oldest.min(later.oldest);
+                kept.waits_since = earlier(kept.waits_since, later.waits_since);
             }
             is_same
         });
         counts
     }
+}
+
+fn earlier(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    a.into_iter().chain(b).min()
 }
 
 impl Count {
@@ -109,6 +123,7 @@ impl Count {
             runnable: 0,
             waiting: 0,
             oldest: meta.id,
+            waits_since: None,
         }
     }
 }

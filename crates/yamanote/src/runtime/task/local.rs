@@ -4,6 +4,7 @@ use super::core::Header;
 use super::list::List;
 use super::meta::Meta;
 use super::owned::{allocate, next_id};
+use super::waits::Waits;
 use super::{JoinHandle, LocalNotified, Notified, Schedule, Task};
 use crate::util::owner_cell::OwnerCell;
 use std::cell::RefCell;
@@ -16,6 +17,7 @@ pub(crate) struct LocalTasks<S: 'static> {
     list: OwnerCell<RefCell<List>>,
     /// Never zero; tells the tasks of two lists apart.
     id: u64,
+    pub(super) waits: Waits,
     scheduler: PhantomData<fn(S)>,
 }
 
@@ -25,6 +27,7 @@ impl<S: Schedule> LocalTasks<S> {
         LocalTasks {
             list: OwnerCell::new(RefCell::new(List::new())),
             id: next_id(),
+            waits: Waits::default(),
             scheduler: PhantomData,
         }
     }

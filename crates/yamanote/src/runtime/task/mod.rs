@@ -43,6 +43,8 @@ mod near_lists;
 mod owned;
 mod stamp;
 mod tracers;
+mod waits;
+
 mod view;
 
 pub use abort::AbortHandle;
@@ -53,6 +55,7 @@ pub(crate) use hooks::{Hook, Hooks, tell_terminated};
 pub(crate) use id::take_blocks;
 pub use id::{Id, id, try_id};
 pub(crate) use names::name_of;
+pub(crate) use waits::Looked;
 unstable! {
     pub use hooks::TaskMeta;
     #[cfg(feature = "taskdump")]

@@ -17,10 +17,21 @@ const LIMIT: i32 = match cfg!(all(test, loom)) {
 /// Rule 7 says who may touch what is in it.
 pub(super) struct NearWord(pub(super) UnsafeCell<Near>);
 
+/// What is done to the task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Run {
+    Idle,
+    /// The thread that drives polls or cancels it.
+    Polled,
+    /// Idle, and somebody has seen it wait since its last poll.
+    Seen,
+}
+
 pub(super) struct Near {
     pub(super) references: i32,
     pub(super) queued: bool,
-    pub(super) running: bool,
+    pub(super) run: Run,
     pub(super) merged: bool,
 }
 
@@ -31,7 +42,7 @@ impl NearWord {
         NearWord(UnsafeCell::new(Near {
             references: 2,
             queued,
-            running: false,
+            run: Run::Idle,
             merged: false,
         }))
     }
@@ -41,7 +52,7 @@ impl NearWord {
         NearWord(UnsafeCell::new(Near {
             references: 0,
             queued: false,
-            running: false,
+            run: Run::Idle,
             merged: true,
         }))
     }
@@ -77,10 +88,10 @@ impl Near {
             return Wake::Noted;
         }
         self.queued = true;
-        match self.running {
+        match self.run {
             // Rule 2: the runner makes the `Notified`.
-            true => Wake::Noted,
-            false => Wake::Schedule,
+            Run::Polled => Wake::Noted,
+            Run::Idle | Run::Seen => Wake::Schedule,
         }
     }
 }

@@ -14,14 +14,17 @@ use super::near_lists::NearLists;
 use super::near_word::NearWord;
 use super::run::vtable;
 use super::state::{NOTIFIED, RUNNING, State};
+use super::waits::{self, Waits};
 use super::{Bound, JoinHandle, LocalNotified, Notified, Refused, Schedule, Task};
 use crate::loom::sync::{Mutex, MutexGuard};
 use crate::util::owner_cell::ThreadNumber;
 use crate::util::poison::unpoisoned;
+use std::collections::HashMap;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Instant;
 
 /// More would only make shutdown and counting slower.
 const MAX_SHARDS: usize = 64;
@@ -36,6 +39,7 @@ pub(crate) struct OwnedTasks<S: 'static> {
     id: u64,
     /// The only thread that runs and drops these tasks, if they may be other than `Send`.
     home: Option<ThreadNumber>,
+    pub(super) waits: Waits,
     scheduler: PhantomData<fn(S)>,
 }
 
@@ -114,6 +118,7 @@ impl<S: Schedule> OwnedTasks<S> {
             near_key: S::IS_BIASED.then(|| NearKey::new(id)),
             id,
             home: None,
+            waits: Waits::default(),
             scheduler: PhantomData,
         }
     }
@@ -323,11 +328,19 @@ impl<S: Schedule> OwnedTasks<S> {
     /// Counts the tasks by where they were spawned, list by list, under its lock. Biased tasks are
     /// to be near.
     pub(crate) fn count(&self, census: &mut Census) {
+        let (now, old, mut new) = (Instant::now(), self.waits.take(), HashMap::new());
         self.visit(|task| {
             // SAFETY: it is alive.
             let task = unsafe { task.as_ref() };
-            census.count(&task.meta, condition(task))
+            let condition = condition(task);
+            let since = match condition {
+                // SAFETY: `visit` has seen to it that biased tasks are near.
+                Condition::Waiting => unsafe { waits::note(task, now, &old, &mut new) },
+                Condition::Running | Condition::Runnable => None,
+            };
+            census.count(&task.meta, condition, since)
         });
+        self.waits.put_back(new);
     }
 
     /// Calls `f` with each task, which is alive meanwhile, list by list, under its lock; of a list

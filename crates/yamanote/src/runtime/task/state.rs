@@ -12,7 +12,7 @@
 //!             complete     the output waits for the JoinHandle, if there is one
 //! ```
 //!
-//! Seven flags and a reference count share the word:
+//! Eight flags and a reference count share the word:
 //!
 //! | flag          | is set while |
 //! |---------------|--------------|
@@ -23,6 +23,7 @@
 //! | `JOIN_HANDLE` | the `JoinHandle` exists |
 //! | `JOIN_WAKER`  | the join waker's cell holds a waker |
 //! | `INJECTED`    | of biased tasks only, see [`super::biased`] |
+//! | `SEEN`        | of others only: somebody has seen the idle task wait, and no poll has begun since |
 //!
 //! The rules. The code cites them by number.
 //!
@@ -73,7 +74,8 @@ pub(super) const CANCELLED: usize = 1 << 3;
 pub(super) const JOIN_HANDLE: usize = 1 << 4;
 pub(super) const JOIN_WAKER: usize = 1 << 5;
 pub(super) const INJECTED: usize = 1 << 6;
-pub(super) const REFERENCE: usize = 1 << 7;
+pub(super) const SEEN: usize = 1 << 7;
+pub(super) const REFERENCE: usize = 1 << 8;
 
 pub(super) struct State(AtomicUsize);
 
@@ -260,7 +262,18 @@ impl State {
             } else {
                 Claim::Poll
             };
-            (verdict, Some(now.without(NOTIFIED).with(RUNNING)))
+            // To clear one more flag costs nothing.
+            (verdict, Some(now.without(NOTIFIED | SEEN).with(RUNNING)))
+        })
+    }
+
+    /// Notes that the task was seen to wait; false if it does not.
+    #[must_use]
+    pub(super) fn set_seen(&self) -> bool {
+        // Acquire: nothing is published with it, and no order is asked for.
+        self.update(Acquire, |now| {
+            let waits = !now.has(RUNNING | COMPLETE | NOTIFIED);
+            (waits, waits.then(|| now.with(SEEN)))
         })
     }
 
@@ -463,6 +476,7 @@ impl fmt::Debug for Snapshot {
             (JOIN_HANDLE, "join handle"),
             (JOIN_WAKER, "join waker"),
             (INJECTED, "injected"),
+            (SEEN, "seen"),
         ];
         let mut list = f.debug_set();
         for (flag, name) in flags {

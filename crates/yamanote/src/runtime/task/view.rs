@@ -6,10 +6,12 @@ use super::census::Condition;
 use super::core::Header;
 use super::owned::condition;
 use super::state::Wake;
+use super::waits::{Looked, is_seen};
 use super::{Id, LocalNotified, LocalTasks, Notified, OwnedTasks, Schedule, biased};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::Location;
 use std::ptr::NonNull;
+use std::time::Instant;
 
 /// A task as it was at one moment.
 #[derive(Debug)]
@@ -18,15 +20,29 @@ pub(crate) struct View {
     pub(crate) spawned_at: &'static Location<'static>,
     pub(crate) name: Option<Box<str>>,
     pub(crate) condition: Condition,
+    /// Since when it has been seen to wait, if it does.
+    pub(crate) waits_since: Option<Instant>,
 }
 
 impl View {
-    pub(super) fn of(header: &Header) -> View {
+    /// `since`: what is remembered of the tasks that wait.
+    ///
+    /// # Safety
+    ///
+    /// A biased task is near.
+    unsafe fn of(header: &Header, since: &HashMap<Id, Instant>) -> View {
+        let condition = condition(header);
+        // SAFETY: passed on.
+        let is_known = condition == Condition::Waiting && unsafe { is_seen(header) };
         View {
             id: header.meta.id,
             spawned_at: header.meta.spawned_at,
             name: header.meta.label.name_copied(),
-            condition: condition(header),
+            condition,
+            waits_since: match is_known {
+                true => since.get(&header.meta.id).copied(),
+                false => None,
+            },
         }
     }
 }
@@ -43,6 +59,9 @@ pub(crate) struct Waiting<S: Schedule> {
 pub(crate) trait Owner: Sized + 'static {
     /// Checks that the task is one of its own, so that this thread may run it.
     fn assert_owner(&self, task: Notified<Self>) -> LocalNotified<Self>;
+
+    /// As [`OwnedTasks::mark_waiting`].
+    fn mark_waiting(&self, looked: &mut Looked);
 }
 
 impl<S: Schedule> OwnedTasks<S> {
@@ -54,9 +73,10 @@ impl<S: Schedule> OwnedTasks<S> {
     /// Far from biased tasks.
     pub(crate) fn view(&self) -> Vec<View> {
         let mut views = Vec::with_capacity(self.num_alive_tasks());
+        let since = self.waits.take();
         self.visit(|task| {
-            // SAFETY: while it is in the list, a task is alive.
-            views.push(View::of(unsafe { task.as_ref() }));
+            // SAFETY: while it is in the list, a task is alive; biased ones are near.
+            views.push(unsafe { View::of(task.as_ref(), &since) });
             true
         });
         views
@@ -70,6 +90,21 @@ impl<S: Schedule> OwnedTasks<S> {
     /// Far from biased tasks.
     pub(crate) fn take_waiting(&self, scheduler: S) -> Waiting<S> {
         self.wake_if(scheduler, |header| condition(header) == Condition::Waiting)
+    }
+
+    /// Marks the tasks that were looked at and wait again. What is left in `looked` does not yet.
+    ///
+    /// # Panics
+    ///
+    /// Far from biased tasks.
+    pub(crate) fn mark_waiting(&self, looked: &mut Looked) {
+        let mut left = Looked::new();
+        self.visit(|task| {
+            // SAFETY: as above.
+            unsafe { self.waits.mark(task.as_ref(), looked, &mut left) };
+            true
+        });
+        *looked = left;
     }
 
     fn wake_if(&self, scheduler: S, wants: impl Fn(&Header) -> bool) -> Waiting<S> {
@@ -92,11 +127,20 @@ impl<S: Schedule> LocalTasks<S> {
     /// As [`OwnedTasks::view`].
     pub(crate) fn view(&self) -> Vec<View> {
         let mut views = Vec::new();
+        let since = self.waits.take();
         self.visit(|task| {
-            // SAFETY: while it is in the list, a task is alive.
-            views.push(View::of(unsafe { task.as_ref() }));
+            // SAFETY: while it is in the list, a task is alive; none is biased.
+            views.push(unsafe { View::of(task.as_ref(), &since) });
         });
         views
+    }
+
+    /// As [`OwnedTasks::mark_waiting`].
+    pub(crate) fn mark_waiting(&self, looked: &mut Looked) {
+        let mut left = Looked::new();
+        // SAFETY: as above.
+        self.visit(|task| unsafe { self.waits.mark(task.as_ref(), looked, &mut left) });
+        *looked = left;
     }
 
     /// As [`OwnedTasks::take_waiting`].
@@ -149,6 +193,11 @@ impl<S: Schedule + Owner> Waiting<S> {
     fn pop(&mut self) -> Option<LocalNotified<S>> {
         let task = self.tasks.pop_front()?;
         Some(self.scheduler.assert_owner(task))
+    }
+
+    /// As [`OwnedTasks::mark_waiting`].
+    pub(crate) fn mark_waiting(&mut self, looked: &mut Looked) {
+        self.scheduler.mark_waiting(looked);
     }
 
     /// Polls the next one inside of `look`, and returns which it was with what `look` has returned.

@@ -7,7 +7,7 @@ use super::shared::{Notified, Shared};
 use crate::runtime::context;
 use crate::runtime::local_sets::{Known, Request, Standing};
 use crate::runtime::parts::Parts;
-use crate::runtime::task::{LocalNotified, Meta, Owner};
+use crate::runtime::task::{LocalNotified, Looked, Meta, Owner};
 
 impl Known for Shared {
     fn standing(&self) -> &Standing {
@@ -24,6 +24,10 @@ impl Known for Shared {
 impl Owner for Arc<Shared> {
     fn assert_owner(&self, task: Notified) -> LocalNotified<Self> {
         self.tasks.assert_owner(task)
+    }
+
+    fn mark_waiting(&self, looked: &mut Looked) {
+        self.tasks.mark_waiting(looked);
     }
 }
 
@@ -44,8 +48,8 @@ pub(super) fn introduce(set: &Arc<Shared>) {
 pub(super) fn answer(set: &Arc<Shared>, requests: Vec<Request>) {
     for request in requests {
         let views = set.tasks.view();
-        let mut waiting = set.tasks.take_waiting(set.clone());
-        let answer = request(views, Box::new(move |look| waiting.look_at_next(look)));
+        let waiting = set.tasks.take_waiting(set.clone());
+        let answer = request(views, Box::new(waiting));
         let size = size_of_val(&answer);
         drop(set.spawn(answer, Meta::here(), size));
     }

@@ -7,7 +7,7 @@ use std::task::Wake;
 use super::local;
 use super::shared::{Notified, SLOT, Shared};
 use crate::runtime::task::{
-    Bound, JoinHandle, LocalNotified, Meta, Owner, Schedule, Spawned, Task, View, Waiting,
+    Bound, JoinHandle, LocalNotified, Looked, Meta, Owner, Schedule, Spawned, Task, View, Waiting,
 };
 use crate::util::owner_cell::ThreadNumber;
 
@@ -96,6 +96,10 @@ unstable! {
 impl Owner for Arc<Shared> {
     fn assert_owner(&self, task: Notified) -> LocalNotified<Self> {
         self.owned.assert_owner(task)
+    }
+
+    fn mark_waiting(&self, looked: &mut Looked) {
+        self.owned.mark_waiting(looked);
     }
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use super::current::{self, Push};
 use super::shared::{Notified, Shared};
-use crate::runtime::task::{LocalNotified, Meta, Owner, Schedule, Spawned, Task, View, Waiting};
+use crate::runtime::task::{
+    LocalNotified, Looked, Meta, Owner, Schedule, Spawned, Task, View, Waiting,
+};
 
 impl Shared {
     /// Binds `future` to this scheduler and makes it runnable; after shutdown it is refused.
@@ -65,6 +67,10 @@ unstable! {
 impl Owner for Arc<Shared> {
     fn assert_owner(&self, task: Notified) -> LocalNotified<Self> {
         self.owned.assert_owner(task)
+    }
+
+    fn mark_waiting(&self, looked: &mut Looked) {
+        self.owned.mark_waiting(looked);
     }
 }
 

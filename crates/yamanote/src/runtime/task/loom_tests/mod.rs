@@ -6,6 +6,7 @@
 //! nothing is leaked, that no cell is touched by two threads at once, and that what one thread did
 //! before a wake is seen by the poll.
 
+use super::census::Census;
 use super::{
     JoinError, JoinHandle, Meta, NearKey, NearTo, Notified, OwnedTasks, Schedule, Spawned, Task,
 };
@@ -16,6 +17,7 @@ use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 mod biased;
 mod models;
@@ -44,6 +46,7 @@ models_of! { plain, false:
     shutdown_against_a_spawn
     the_last_reference
     join_by_blocking
+    a_look_against_a_wake
 }
 
 // Not the shutdown beside a run: a thread that shuts biased tasks down is the one that runs them.
@@ -59,6 +62,7 @@ models_of! { of_biased, true:
     shutdown_against_a_spawn
     the_last_reference
     join_by_blocking
+    a_look_against_a_wake
 }
 
 struct Shared<const BIASED: bool> {
@@ -139,6 +143,14 @@ impl<const BIASED: bool> Scheduler<BIASED> {
         while let Some(task) = self.pop() {
             self.0.owned.assert_owner(task).run();
         }
+    }
+
+    /// Since when the only task has been seen to wait, if it does.
+    fn look(&self) -> Option<Instant> {
+        let _near = self.come_near();
+        let mut census = Census::of_at_most(1);
+        self.0.owned.count(&mut census);
+        census.into_counts().pop()?.waits_since
     }
 
     fn shut_down(&self) {

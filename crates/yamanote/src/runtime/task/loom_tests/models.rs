@@ -310,3 +310,42 @@ pub(super) fn join_by_blocking<const BIASED: bool>() {
         runner.join().unwrap();
     });
 }
+
+/// Somebody looks at a task that waits, and marks it, while another thread wakes it: the wake is
+/// not lost, and the mark does not outlive the poll that follows.
+pub(super) fn a_look_against_a_wake<const BIASED: bool>() {
+    loom::model(|| {
+        let scheduler = Scheduler::<BIASED>::new();
+        let letters = Arc::new([Letter::new(), Letter::new()]);
+        let wakers = Arc::new(Mutex::new(Vec::new()));
+        let mut handle = scheduler.spawn(wait_for(&letters, &wakers));
+        scheduler.run_all();
+        let [last, first] = {
+            let mut wakers = wakers.lock().unwrap();
+            [wakers.remove(0), wakers.remove(0)]
+        };
+        let waking = {
+            let letters = letters.clone();
+            thread::spawn(move || {
+                letters[0].write();
+                first.wake();
+            })
+        };
+        let before = scheduler.look();
+        waking.join().unwrap();
+        assert_eq!(scheduler.look(), None, "it is to be polled");
+        scheduler.run_all();
+        let after = scheduler.look().expect("it waits for the other letter");
+        assert!(before.is_none_or(|before| before < after));
+        assert_eq!(scheduler.look(), Some(after), "nobody has polled it since");
+        letters[1].write();
+        last.wake();
+        scheduler.run_all();
+        letters.iter().for_each(Letter::read);
+        assert!(
+            poll(&mut handle, Waker::noop()).is_ready(),
+            "a lost wake-up"
+        );
+        wakers.lock().unwrap().clear();
+    });
+}

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use super::{AnyScheduler, Dropped, WakeCount, poll};
+use crate::runtime::task::census::Census;
 use crate::runtime::task::{AbortHandle, JoinHandle};
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -13,6 +14,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 
 /// What is done to the task from outside.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,9 +32,11 @@ enum Step {
     JoinElsewhere,
     DropHandle,
     Shutdown,
+    /// The living tasks are counted, and those that wait are marked.
+    Look,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step::Run,
     Step::WakeByRef,
     Step::WakeByValue,
@@ -41,6 +45,7 @@ const STEPS: [Step; 8] = [
     Step::JoinElsewhere,
     Step::DropHandle,
     Step::Shutdown,
+    Step::Look,
 ];
 
 /// What one poll of the future does.
@@ -228,8 +233,44 @@ impl Model {
                     self.complete(Outcome::Cancelled);
                 }
             }
+            Step::Look => {}
         }
         None
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.outcome.is_none() && !self.queued
+    }
+}
+
+/// Since when looks have seen the task wait.
+struct Looks {
+    last_poll: Instant,
+    since: Option<Instant>,
+}
+
+impl Looks {
+    fn look<const BIASED: bool>(&mut self, scheduler: &AnyScheduler<BIASED>, model: &Model) {
+        let mut census = Census::of_at_most(1);
+        scheduler.0.owned.count(&mut census);
+        let counts = census.into_counts();
+        assert_eq!(counts.len(), usize::from(model.outcome.is_none()));
+        let seen = counts.first().and_then(|count| count.waits_since);
+        assert_eq!(seen.is_some(), model.is_waiting());
+        if let Some(seen) = seen {
+            match self.since {
+                Some(since) => assert_eq!(seen, since, "nobody has polled it since"),
+                None => assert!(seen >= self.last_poll, "a poll takes the mark away"),
+            }
+        }
+        self.since = seen;
+    }
+
+    fn poll(&mut self) {
+        *self = Looks {
+            last_poll: Instant::now(),
+            since: None,
+        };
     }
 }
 
@@ -244,6 +285,10 @@ fn check<const BIASED: bool>(plan: Plan, spawned_near: bool, steps: &[SidedStep]
     let outputs = Arc::new(AtomicUsize::new(0));
     let wakers = [WakeCount::new(), WakeCount::new()];
     let mut model = Model::new(plan);
+    let mut looks = Looks {
+        last_poll: Instant::now(),
+        since: None,
+    };
 
     let spawning = scheduler.stand(spawned_near);
     let handle = scheduler.spawn(Planned {
@@ -295,8 +340,13 @@ fn check<const BIASED: bool>(plan: Plan, spawned_near: bool, steps: &[SidedStep]
             }
             Step::DropHandle => drop(props.handle.lock().unwrap().take()),
             Step::Shutdown => scheduler.shut_down(),
+            Step::Look => looks.look(&scheduler, &model),
         }
+        let polls = model.polls;
         let expected = model.step(step);
+        if model.polls != polls {
+            looks.poll();
+        }
         assert_eq!(joined, expected, "step {at}");
 
         let complete = model.outcome.is_some();
@@ -382,7 +432,7 @@ fn every_order_of_a_few_steps() {
 /// The same for biased tasks: each step that has two sides, near and far.
 #[test]
 fn every_order_of_a_few_steps_near_and_far() {
-    const ONE_SIDED: [Step; 3] = [Step::Run, Step::Join, Step::Shutdown];
+    const ONE_SIDED: [Step; 4] = [Step::Run, Step::Join, Step::Shutdown, Step::Look];
     const TWO_SIDED: [Step; 4] = [
         Step::WakeByRef,
         Step::WakeByValue,
