@@ -25,6 +25,10 @@ const LIMIT: Duration = Duration::from_millis(150);
 /// How long the tasks here block: stalls are noticed after two limits.
 const BLOCKED: Duration = Duration::from_millis(1_000);
 
+/// Where there are many more threads than processors, who holds a lock may be without one meanwhile:
+/// that of the allocator, or of the pool. The worker that waits for it is named truly.
+const LONGEST_FOR_A_LOCK: Duration = Duration::from_secs(1);
+
 /// A runtime whose stalls come out of the channel.
 fn watched(setup: Setup) -> (Runtime, Receiver<Stall>) {
     let (tell, told) = mpsc::channel();
@@ -291,11 +295,12 @@ matrix! {
                 task.await.unwrap();
             }
         });
-        if let Ok(stall) = told.try_recv() {
-            panic!("{stall}");
+        assert!(runtime.metrics().longest_stall() < LONGEST_FOR_A_LOCK);
+        drop(runtime);
+        for stall in told {
+            assert_eq!(stall.activity(), &Activity::AwaitsThread, "{stall}");
+            println!("{stall}");
         }
-        assert_eq!(runtime.metrics().stalls(), 0);
-        assert_eq!(runtime.metrics().longest_stall(), Duration::ZERO);
     }
 }
 
