@@ -10,7 +10,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::util::nanos::as_ns;
@@ -33,8 +33,14 @@ pub(crate) struct Clock {
     start: Instant,
     /// This clock was frozen at some time: `hands` must be asked.
     was_frozen: AtomicBool,
+    /// What the hands show while frozen, in nanoseconds since `start`, or [`RUNNING`]; written under
+    /// their lock, and read without.
+    frozen_ns: AtomicU64,
     hands: Mutex<Hands>,
 }
+
+/// The hands must be asked: it runs, or is frozen later than nanoseconds can say.
+const RUNNING: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct Hands {
@@ -56,6 +62,7 @@ impl Clock {
         Clock {
             start,
             was_frozen: AtomicBool::new(start_paused),
+            frozen_ns: AtomicU64::new(if start_paused { 0 } else { RUNNING }),
             hands: Mutex::new(Hands {
                 shown: start,
                 running_since: (!start_paused).then_some(start),
@@ -84,7 +91,29 @@ impl Clock {
 
     /// The time it shows, in nanoseconds since it was made.
     pub(crate) fn now_ns(&self) -> u64 {
-        self.to_ns(self.now())
+        // Relaxed: as in `any_clock_was_frozen`.
+        if !self.was_frozen.load(Ordering::Relaxed) {
+            return self.to_ns(Instant::now());
+        }
+        match self.frozen_ns() {
+            RUNNING => self.to_ns(self.hands().now()),
+            frozen_ns => frozen_ns,
+        }
+    }
+
+    fn frozen_ns(&self) -> u64 {
+        // Relaxed: who learns of a move, by whatever synchronisation, also sees it here.
+        self.frozen_ns.load(Ordering::Relaxed)
+    }
+
+    /// After each change of the hands, under their lock.
+    fn note(&self, hands: &Hands) {
+        let frozen_ns = match hands.running_since {
+            Some(_) => RUNNING,
+            None => self.to_ns(hands.shown),
+        };
+        // Relaxed: as in `frozen_ns`.
+        self.frozen_ns.store(frozen_ns, Ordering::Relaxed);
     }
 
     /// An instant in nanoseconds since the clock was made: zero if it is earlier, `u64::MAX` if it
@@ -104,6 +133,7 @@ impl Clock {
         }
         hands.shown = hands.now();
         hands.running_since = None;
+        self.note(&hands);
         Ok(())
     }
 
@@ -114,6 +144,7 @@ impl Clock {
             return Err("time is not frozen");
         }
         hands.running_since = Some(Instant::now());
+        self.note(&hands);
         Ok(())
     }
 
@@ -127,12 +158,14 @@ impl Clock {
             .shown
             .checked_add(by)
             .ok_or("overflow when adding duration to instant")?;
+        self.note(&hands);
         Ok(())
     }
 
     pub(crate) fn is_paused(&self) -> bool {
         // Relaxed: as in `any_clock_was_frozen`.
-        self.was_frozen.load(Ordering::Relaxed) && self.hands().running_since.is_none()
+        self.was_frozen.load(Ordering::Relaxed)
+            && (self.frozen_ns() != RUNNING || self.hands().running_since.is_none())
     }
 
     /// Whether a park with nothing in flight may move the clock to the next deadline.
@@ -149,6 +182,7 @@ impl Clock {
         match deadline {
             Some(deadline) if hands.can_auto_advance() && deadline > hands.shown => {
                 hands.shown = deadline;
+                self.note(&hands);
                 true
             }
             _ => false,
@@ -237,6 +271,22 @@ mod tests {
         assert!((3_600_000_000_000..3_700_000_000_000).contains(&shown));
         clock.pause().unwrap();
         assert!(clock.now_ns() >= shown);
+    }
+
+    /// Beyond what nanoseconds can say it is frozen all the same.
+    #[test]
+    fn frozen_in_six_hundred_years() {
+        let clock = Clock::new(true);
+        clock
+            .advance(Duration::from_secs(600 * 366 * 86_400))
+            .unwrap();
+        assert!(clock.is_paused() && clock.can_auto_advance());
+        assert_eq!(clock.now_ns(), u64::MAX);
+        let shown = clock.now();
+        clock.advance(Duration::from_secs(1)).unwrap();
+        assert_eq!(clock.now() - shown, Duration::from_secs(1));
+        clock.resume().unwrap();
+        assert!(!clock.is_paused() && clock.now() > shown);
     }
 
     #[test]
