@@ -1,5 +1,7 @@
 //! A process that ends by what a thread does which the world's own thread carries.
 
+mod support;
+
 use std::io::{Read as _, Seek as _};
 use std::thread;
 use std::time::Duration;

@@ -5,6 +5,22 @@ use std::io::Error;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use yamanote_sim::{Config, Trace, run};
 
+/// The C library calls this before `main`. Who starts the tests may have blocked every signal, and
+/// whoever waits for one would wait for ever; or has ignored them, and `std` would not report a
+/// stack that overflows.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static BEFORE_MAIN: extern "C" fn() = want_signals;
+
+extern "C" fn want_signals() {
+    // SAFETY: zeros are the empty set, and nothing is written.
+    unsafe {
+        let none: libc::sigset_t = std::mem::zeroed();
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        libc::signal(libc::SIGSEGV, libc::SIG_DFL);
+    }
+}
+
 pub fn world<R: Send + 'static>(
     seed: u64,
     experiment: impl FnOnce() -> R + Send + 'static,
