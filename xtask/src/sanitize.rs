@@ -78,6 +78,12 @@ const LEFT_OUT: &[(&str, &str, &[Sanitizer], &str)] = &[
         &[Address],
         "the sanitizer handles it: it reports, and exits with a code",
     ),
+    (
+        "ends_process",
+        "the_end_of_a_process_is_as_it_says",
+        &[Address],
+        "the sanitizer takes the signal of a stack overflow, which std would tell of",
+    ),
 ];
 
 #[derive(Debug)]
