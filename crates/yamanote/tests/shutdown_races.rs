@@ -80,6 +80,21 @@ fn await_none(alive: &AtomicUsize) {
     }
 }
 
+/// Waits until no thread of this process has the name.
+fn await_no_thread(name: &str) {
+    let is_it = |comm: String| comm.trim_end() == name;
+    let is_there = || {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let mut comms = threads.flatten().map(|thread| thread.path().join("comm"));
+        comms.any(|comm| std::fs::read_to_string(comm).is_ok_and(is_it))
+    };
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while is_there() {
+        assert!(Instant::now() < deadline, "a thread {name} is left");
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
 fn rounds(many: usize) -> impl Iterator<Item = usize> {
     let end = Instant::now() + Duration::from_secs(8);
     (0..many).take_while(move |_| Instant::now() < end)
@@ -176,8 +191,9 @@ matrix! {
     /// T5: wakers in other threads' hands, called and dropped while the runtime ends and after.
     fn wakers_outlive_the_runtime(setup: Setup) {
         let alive = Arc::new(AtomicUsize::new(0));
+        let name = format!("of {:?} {:?}", setup.driver, setup.workers.unwrap_or(0));
         for round in rounds(300) {
-            let runtime = builder!(setup).build().unwrap();
+            let runtime = builder!(setup).thread_name(&name).build().unwrap();
             let wakers = Arc::new(Mutex::new(Vec::new()));
             for _ in 0..8 {
                 let (guard, wakers) = (Alive::new(&alive), wakers.clone());
@@ -211,6 +227,7 @@ matrix! {
             left.into_iter().for_each(Waker::wake);
             await_none(&alive);
         }
+        await_no_thread(&name);
     }
 
     /// Sockets and files that outlive their runtime answer with errors, and can be dropped.
