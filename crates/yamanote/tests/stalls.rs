@@ -25,8 +25,8 @@ const LIMIT: Duration = Duration::from_millis(150);
 /// How long the tasks here block: stalls are noticed after two limits.
 const BLOCKED: Duration = Duration::from_millis(1_000);
 
-/// Where there are many more threads than processors, who holds a lock may be without one meanwhile:
-/// that of the allocator, or of the pool. The worker that waits for it is named truly.
+/// Where there are many more threads than processors, who holds a lock may be without one: that
+/// of the allocator, or of the pool. The worker that waits for it is named truly.
 const LONGEST_FOR_A_LOCK: Duration = Duration::from_secs(1);
 
 /// A runtime whose stalls come out of the channel.

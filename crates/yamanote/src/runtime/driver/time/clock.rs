@@ -33,8 +33,8 @@ pub(crate) struct Clock {
     start: Instant,
     /// This clock was frozen at some time: `hands` must be asked.
     was_frozen: AtomicBool,
-    /// What the hands show while frozen, in nanoseconds since `start`, or [`RUNNING`]; written under
-    /// their lock, and read without.
+    /// What the hands show while frozen, in nanoseconds since `start`, or [`RUNNING`]; written
+    /// under their lock, and read without.
     frozen_ns: AtomicU64,
     hands: Mutex<Hands>,
 }
