@@ -25,6 +25,8 @@ const LIB: &[&str] = &["--lib"];
 
 const TOO_MUCH: &str = "too much of the same for an interpreter";
 
+const TOO_SLOW: &str = "a set answers within a tenth of a second, or is called stuck";
+
 const NONE: Group = Group {
     name: "",
     what: "",
@@ -164,6 +166,8 @@ pub const GROUPS: &[Group] = &[
         left_out: &[
             ("stacks", "Miri prints stacks otherwise"),
             ("a_set_that_is_stuck", "Miri has no /proc"),
+            ("a_set_that_nobody_polls", TOO_SLOW),
+            ("tasks_of_a_local_set", TOO_SLOW),
         ],
         ..NONE
     },
