@@ -1,29 +1,23 @@
 //! Runs that end their process: what they say, and that they end it at all.
 
-use std::io::{Read as _, Seek as _};
+mod support;
+
 use std::os::unix::net::UnixDatagram;
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
-use yamanote_sim::processes::{End, fork, memory_file, wait_any};
+use support::outcome_of;
+use yamanote_sim::processes::End;
 use yamanote_sim::{Config, run};
 
 /// How a process ends that runs the experiment, and what it has said.
 fn outcome(experiment: fn(), change: fn(&mut Config)) -> (End, String) {
-    let mut output = memory_file().unwrap();
-    let child = move || {
+    outcome_of(move || {
         let mut config = Config::new(1);
         change(&mut config);
         let (answer, _) = run(config, experiment);
         u8::from(answer.is_err())
-    };
-    let pid = fork(&output, 60, child).unwrap();
-    let (ended, how) = wait_any().unwrap();
-    assert_eq!(ended, pid);
-    let mut said = String::new();
-    output.rewind().unwrap();
-    output.read_to_string(&mut said).unwrap();
-    (how, said)
+    })
 }
 
 /// Waits for what nobody will send.

@@ -2,10 +2,10 @@
 
 mod support;
 
-use std::io::{Read as _, Seek as _};
 use std::thread;
 use std::time::Duration;
-use yamanote_sim::processes::{End, fork, memory_file, wait_any};
+use support::outcome_of;
+use yamanote_sim::processes::End;
 use yamanote_sim::{Config, Threads, adopt, run};
 
 fn ms(ms: u64) -> Duration {
@@ -14,17 +14,10 @@ fn ms(ms: u64) -> Duration {
 
 /// How a forked process ends, and what it has said.
 fn outcome(child: fn()) -> (End, String) {
-    let mut output = memory_file().unwrap();
-    let pid = fork(&output, 60, || {
+    outcome_of(|| {
         child();
         0
-    });
-    let (ended, how) = wait_any().unwrap();
-    assert_eq!(ended, pid.unwrap());
-    let mut said = String::new();
-    output.rewind().unwrap();
-    output.read_to_string(&mut said).unwrap();
-    (how, said)
+    })
 }
 
 fn overflow(depth: u64) -> u64 {

@@ -5,12 +5,11 @@
 mod support;
 
 use std::arch::x86_64::_rdtsc;
-use std::io::{Read as _, Seek as _};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use support::check;
-use yamanote_sim::processes::{End, fork, memory_file, wait_any};
+use support::{check, outcome_of};
+use yamanote_sim::processes::End;
 use yamanote_sim::{Config, Record, Threads, Trace, run};
 
 const BOTH: [Threads; 2] = [Threads::Carried, Threads::Own];
@@ -32,18 +31,10 @@ fn on<R: Send + 'static>(threads: Threads, experiment: fn() -> R) -> (R, Trace) 
 fn in_a_process(child: fn()) -> (End, String) {
     static ONE_BY_ONE: Mutex<()> = Mutex::new(());
     let _alone = ONE_BY_ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut output = memory_file().unwrap();
-    let child = move || {
+    outcome_of(move || {
         child();
         0
-    };
-    let pid = fork(&output, 60, child).unwrap();
-    let (ended, how) = wait_any().unwrap();
-    assert_eq!(ended, pid);
-    let mut said = String::new();
-    output.rewind().unwrap();
-    output.read_to_string(&mut said).unwrap();
-    (how, said)
+    })
 }
 
 fn passes_in_a_process(child: fn()) {

@@ -1,8 +1,9 @@
 //! Runs, and calls on descriptors without ceremony.
 #![allow(dead_code, reason = "each test file uses some")]
 
-use std::io::Error;
+use std::io::{Error, Read as _, Seek as _};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use yamanote_sim::processes::{End, fork, memory_file, wait_any};
 use yamanote_sim::{Config, Trace, run};
 
 /// The C library calls this before `main`. Who starts the tests may have blocked every signal, and
@@ -28,6 +29,18 @@ pub fn world<R: Send + 'static>(
     let (answer, trace) = run(Config::new(seed), experiment);
     let answer = answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     (answer, trace)
+}
+
+/// How a forked process ends, and what it has said. Nothing else may fork or wait meanwhile.
+pub fn outcome_of(child: impl FnOnce() -> u8) -> (End, String) {
+    let mut output = memory_file().unwrap();
+    let pid = fork(&output, 60, child).unwrap();
+    let (ended, how) = wait_any().unwrap();
+    assert_eq!(ended, pid);
+    let mut said = String::new();
+    output.rewind().unwrap();
+    output.read_to_string(&mut said).unwrap();
+    (how, said)
 }
 
 /// What a call answers: a number, or an error number.
