@@ -11,32 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::id::Id;
-use super::task::{self, Looked, Owner, Schedule, View};
+use super::task::{Looks, View};
 use crate::sys::thread;
 use crate::util::poison::unpoisoned;
-use crate::util::trace::Leaf;
-
-/// Calls what polls a task, and returns the leaves that this has reached.
-pub(crate) type LookFn<'a> = &'a mut dyn FnMut(&mut dyn FnMut()) -> Vec<Leaf>;
-
-/// The tasks of a set that wait.
-pub(crate) trait Looks {
-    /// Polls the next one inside of `look`.
-    fn look_at_next(&mut self, look: LookFn<'_>) -> Option<(task::Id, Vec<Leaf>)>;
-
-    /// As [`task::Waiting::mark_waiting`].
-    fn mark_waiting(&mut self, looked: &mut Looked);
-}
-
-impl<S: Schedule + Owner> Looks for task::Waiting<S> {
-    fn look_at_next(&mut self, look: LookFn<'_>) -> Option<(task::Id, Vec<Leaf>)> {
-        task::Waiting::look_at_next(self, look)
-    }
-
-    fn mark_waiting(&mut self, looked: &mut Looked) {
-        task::Waiting::mark_waiting(self, looked);
-    }
-}
 
 /// Is shown all tasks of a set, and those of them that wait, on the set's thread. The future is to
 /// be a task of the set. If it is dropped instead, nobody will show them.

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use super::{Detail, Dump, LocalSetDump, TaskDump, TaskState, WorkerDump};
 use crate::runtime::Handle;
 use crate::runtime::id::Id;
-use crate::runtime::local_sets::{Known, LookFn};
+use crate::runtime::local_sets::Known;
 use crate::runtime::stall::activity_of;
-use crate::runtime::task::{self, Condition, Looked, Meta, View};
+use crate::runtime::task::{self, Condition, LookFn, Looked, Looks, Meta, View};
 use crate::util::trace::{self, Leaf};
 use crate::util::{coop, defer};
 
@@ -134,12 +134,7 @@ async fn collect(handle: Handle, detail: Detail, patience: Duration) -> Collecte
     let scheduler = &handle.parts().scheduler;
     let views = scheduler.view().unwrap_or_default();
     let tasks = match scheduler.take_waiting() {
-        Some(mut waiting) => {
-            let mut looked = waiting_of(&views);
-            let tasks = look_at_all(detail, views, |look| waiting.look_at_next(look)).await;
-            mark(&mut looked, |looked| waiting.mark_waiting(looked)).await;
-            tasks
-        }
+        Some(mut waiting) => look_and_mark(detail, views, &mut waiting).await,
         None => without_leaves(views),
     };
     let mut collected = Collected {
@@ -164,10 +159,7 @@ async fn collect_local(
         let (id, to) = (set.standing().id, to.clone());
         set.ask(Box::new(move |views, mut waiting| {
             Box::pin(async move {
-                let mut looked = waiting_of(&views);
-                let next = |look: LookFn<'_>| waiting.look_at_next(look);
-                let mut tasks = look_at_all(detail, views, next).await;
-                mark(&mut looked, |looked| waiting.mark_waiting(looked)).await;
+                let mut tasks = look_and_mark(detail, views, &mut *waiting).await;
                 for task in &mut tasks {
                     task.local_set = Some(id);
                 }
@@ -191,22 +183,25 @@ async fn collect_local(
     }
 }
 
-/// The tasks that wait, and since when that is known.
-fn waiting_of(views: &[View]) -> Looked {
+/// Looks at the tasks that wait, and marks them as soon as they wait again.
+async fn look_and_mark(
+    detail: Detail,
+    views: Vec<View>,
+    waiting: &mut (impl Looks + ?Sized),
+) -> Vec<TaskDump> {
     let is_waiting = |view: &&View| view.condition == Condition::Waiting;
-    let waiting = views.iter().filter(is_waiting);
-    waiting.map(|view| (view.id, view.waits_since)).collect()
-}
-
-/// Has those marked that were looked at, as soon as they wait again.
-async fn mark(looked: &mut Looked, mut mark: impl FnMut(&mut Looked)) {
+    let since = |view: &View| (view.id, view.waits_since);
+    let mut looked: Looked = views.iter().filter(is_waiting).map(since).collect();
+    let next = |look: LookFn<'_>| waiting.look_at_next(look);
+    let tasks = look_at_all(detail, views, next).await;
     for _ in 0..MOST_ROUNDS {
         if looked.is_empty() {
-            return;
+            break;
         }
         defer::yield_once().await;
-        mark(looked);
+        waiting.mark_waiting(&mut looked);
     }
+    tasks
 }
 
 /// Polls the tasks that wait once each; `next` does so inside of what it is given. Each wakes

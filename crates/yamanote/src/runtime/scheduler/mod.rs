@@ -8,7 +8,8 @@ use self::histogram::Layout;
 use self::poll_timer::PollTimes;
 use super::driver::Driver;
 use super::stall::{Polling, Rouser, Workers};
-use super::task::{self, Census, Hooks, Id, JoinHandle, Meta, Spawned, View};
+use super::task::{self, Census, Hooks, Id, JoinHandle, LookFn, Looks, Meta, Spawned, View};
+use crate::util::trace::Leaf;
 
 pub(crate) mod current_thread;
 pub(crate) mod histogram;
@@ -317,20 +318,15 @@ pub(crate) enum Waiting {
     MultiThread(task::Waiting<Arc<multi_thread::Shared>>),
 }
 
-impl Waiting {
-    /// Polls the next one inside of `look`, and returns which it was with what `look` has returned.
-    pub(crate) fn look_at_next<R>(
-        &mut self,
-        look: impl FnOnce(&mut dyn FnMut()) -> R,
-    ) -> Option<(Id, R)> {
+impl Looks for Waiting {
+    fn look_at_next(&mut self, look: LookFn<'_>) -> Option<(Id, Vec<Leaf>)> {
         match self {
             Waiting::CurrentThread(tasks) => tasks.look_at_next(look),
             Waiting::MultiThread(tasks) => tasks.look_at_next(look),
         }
     }
 
-    /// As [`task::Waiting::mark_waiting`].
-    pub(crate) fn mark_waiting(&mut self, looked: &mut task::Looked) {
+    fn mark_waiting(&mut self, looked: &mut task::Looked) {
         match self {
             Waiting::CurrentThread(tasks) => tasks.mark_waiting(looked),
             Waiting::MultiThread(tasks) => tasks.mark_waiting(looked),

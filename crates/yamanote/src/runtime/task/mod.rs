@@ -65,7 +65,7 @@ pub use join::JoinHandle;
 pub(crate) use local::LocalTasks;
 pub(crate) use meta::{Meta, block_on_span};
 pub(crate) use owned::OwnedTasks;
-pub(crate) use view::{Owner, View, Waiting};
+pub(crate) use view::{LookFn, Looks, Owner, View, Waiting};
 
 use self::core::{Cell, Header, drop_reference};
 use near_word::NearWord;

@@ -8,10 +8,33 @@ use super::owned::condition;
 use super::state::Wake;
 use super::waits::{Looked, is_seen};
 use super::{Id, LocalNotified, LocalTasks, Notified, OwnedTasks, Schedule, biased};
+use crate::util::trace::Leaf;
 use std::collections::{HashMap, VecDeque};
 use std::panic::Location;
 use std::ptr::NonNull;
 use std::time::Instant;
+
+/// Calls what polls a task, and returns the leaves that this has reached.
+pub(crate) type LookFn<'a> = &'a mut dyn FnMut(&mut dyn FnMut()) -> Vec<Leaf>;
+
+/// The tasks of a set, or of a scheduler, that wait.
+pub(crate) trait Looks {
+    /// Polls the next one inside of `look`.
+    fn look_at_next(&mut self, look: LookFn<'_>) -> Option<(Id, Vec<Leaf>)>;
+
+    /// As [`OwnedTasks::mark_waiting`].
+    fn mark_waiting(&mut self, looked: &mut Looked);
+}
+
+impl<S: Schedule + Owner> Looks for Waiting<S> {
+    fn look_at_next(&mut self, look: LookFn<'_>) -> Option<(Id, Vec<Leaf>)> {
+        Waiting::look_at_next(self, look)
+    }
+
+    fn mark_waiting(&mut self, looked: &mut Looked) {
+        Waiting::mark_waiting(self, looked);
+    }
+}
 
 /// A task as it was at one moment.
 #[derive(Debug)]
